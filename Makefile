@@ -1,0 +1,117 @@
+# Two commands need nothing set up before: `make demo` and `make test`. Both make .venv and are quick once it is there.
+#   make demo                          edits a clip of our own world and lays source and result on one contact sheet
+#   make demo CLIP=path PROMPT="..."   the same with your clip and your words
+#   make test                          the default tests
+#   make check                         format, lint, types, layers, fast tests: what a commit owes
+#   make hook                          runs `make check` before every commit
+#   make wheel                         builds the wheel and tries it
+#   make constraints                   pins every package anew, from an empty environment
+#   make clean                         removes .venv and all that was made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+
+CLIP ?=
+PROMPT ?= a snowy field in winter
+DEMO := demo
+DEMO_CLIP := $(if $(CLIP),$(CLIP),$(DEMO)/source.mp4)
+DEMO_RESULT := $(DEMO)/edited.mp4
+DEMO_SHEET := $(DEMO)/sheet.png
+DEMO_FRAMES := 16
+
+# The commands that the demo and the tests consist of.
+RENDER := $(BIN)/python -m recast.world --seed 7 -o $(DEMO)/source.mp4
+EDIT := $(BIN)/recast edit "$$DEMO_CLIP" -p "$$PROMPT" -o $(DEMO_RESULT) --max-frames $(DEMO_FRAMES) -y
+SHEET := $(BIN)/python -c 'import os; from pathlib import Path; from recast import Clip; \
+  from recast.video.sheet import saved, sheet; \
+  shown = {"source": os.environ["DEMO_CLIP"], os.environ["PROMPT"]: "$(DEMO_RESULT)"}; \
+  rows = [list(Clip.open(path, max_frames=$(DEMO_FRAMES)).frames) for path in shown.values()]; \
+  saved(sheet(rows, list(shown), columns=6, height=160), Path("$(DEMO_SHEET)"))'
+PYTEST := $(BIN)/pytest -q
+TESTS := -n 2 --dist worksteal
+FAST_TESTS := -n 2 tests/unit tests/laws/test_style.py tests/laws/test_packages.py tests/laws/test_documents.py
+
+# Two processes of one thread each fill two cores; more threads would only wait for each other.
+test fast-tests: export OMP_NUM_THREADS := 1
+# Models come from folders, never from a hub, so no library should look for one.
+export HF_HUB_OFFLINE := 1
+export DEMO_CLIP PROMPT
+
+# PIP_CONSTRAINT rather than -c, so that the packages that build ours are pinned too.
+INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
+
+.PHONY: help demo test check lint fast-tests hook constraints wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.demo-stamp
+	@mkdir -p $(DEMO)
+	$(if $(CLIP),,@test -f $(DEMO)/source.mp4 || $(RENDER))
+	@$(EDIT)
+	@$(SHEET)
+	@echo
+	@echo "source         $$DEMO_CLIP"
+	@echo "result         $(DEMO_RESULT)"
+	@echo "contact sheet  $(DEMO_SHEET)"
+
+test: $(VENV)/.test-stamp
+	@$(PYTEST) $(TESTS)
+
+check: lint fast-tests
+
+lint: $(VENV)/.test-stamp
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyrefly check --output-format min-text --summary none
+	@layers="$$($(BIN)/lint-imports --no-logo 2>&1)" || { echo "$$layers"; exit 1; }
+	@echo "format, lint, types and layers are in order"
+
+fast-tests: $(VENV)/.test-stamp
+	@$(PYTEST) $(FAST_TESTS)
+
+hook:
+	@hook="$$(git rev-parse --git-path hooks/pre-commit)" \
+	  && printf '#!/bin/sh\nexec make --no-print-directory check\n' > "$$hook" && chmod +x "$$hook" && echo "wrote $$hook"
+
+# Installs the wheel without its dependencies beside those of .venv, and asks it for what only a complete wheel has.
+wheel: $(VENV)/.demo-stamp
+	@rm -rf dist/wheel && mkdir -p dist/wheel
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip wheel -qq --no-deps -w dist .
+	@$(INSTALL) --no-deps --target dist/wheel dist/recast_video-*.whl
+	@cd dist/wheel && PYTHONPATH=. ../../$(BIN)/python -c "import recast, pathlib; \
+	  assert pathlib.Path(recast.__file__).is_relative_to(pathlib.Path.cwd()), recast.__file__; recast.load('pocket')"
+	@echo "dist/$$(cd dist && ls recast_video-*.whl) installs and loads its model"
+
+constraints:
+	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints
+	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[train,test,lint]'
+	@{ echo "# Every package that the demo, the tests and the build were tried with. Made by: make constraints"; \
+	   echo "# torchvision is kept out: nothing here may need it (docs/decisions)."; \
+	   echo "torchvision<0"; \
+	   $(VENV)-constraints/bin/python -m pip freeze --exclude-editable 2>/dev/null | sed 's/+cpu$$//'; } > constraints.txt
+	@rm -rf $(VENV)-constraints
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Set-up. A stamp is newer than the files that it was made from, so a second call does nothing.
+$(VENV)/.venv-stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "recast needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV); this takes a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
+	@$(INSTALL) $(TORCH) -e .
+	@touch $@
+
+$(VENV)/.test-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
+	@$(INSTALL) $(TORCH) -e '.[train,test,lint]'
+	@touch $@ $(VENV)/.demo-stamp

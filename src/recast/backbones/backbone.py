@@ -1,0 +1,59 @@
+"""What a method may ask of a trained generator; nothing else of it is known to methods."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A trained generator: autoencoder, network and noise levels."""
+
+    @property
+    def takes(self) -> frozenset[Kind]:
+        """The kinds of structure that the network can be told."""
+        ...
+
+    @property
+    def pixel_multiple(self) -> int:
+        """Both sides of a clip must be multiples of this many pixels."""
+        ...
+
+    @property
+    def short_side(self) -> int:
+        """The short side, in pixels, that the network was trained on."""
+        ...
+
+    @property
+    def max_frames(self) -> int:
+        """The most frames that the network can see at once."""
+        ...
+
+    def levels(self, steps: int) -> list[float]:
+        """`steps` + 1 falling noise levels that the network was trained on, the last one 0."""
+        ...
+
+    def encode(self, frames: Frames) -> Latents:
+        """Pixels to unit-variance latents; the mean of the distribution, no randomness."""
+        ...
+
+    def decode(self, latents: Latents) -> Frames:
+        """Latents to pixels, clamped; frame by frame, so that memory does not grow with the clip."""
+        ...
+
+    def planes(self, structure: Structure) -> Maps:
+        """What the network is told of a structure. Raises BackboneError for a kind that is not in `takes`."""
+        ...
+
+    def tokens(self, embedding: Embedding) -> Tokens:
+        """A content embedding as the tokens that cross-attention reads."""
+        ...
+
+    def nothing(self) -> Tokens:
+        """The tokens of no content: what the network was told where content was dropped in training."""
+        ...
+
+    def answers(self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+        """One guess at the clean latents for each branch, evaluated together; `condition` gives the planes."""
+        ...

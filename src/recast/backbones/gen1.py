@@ -1,0 +1,161 @@
+"""The Gen-1 network as a backbone: latents, structure planes, content tokens and eq. 8's branches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.embeddings import ImageProjection
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.denoise.levels import Schedule, schedule
+from recast.denoise.parameterization import clean_from, mixed
+from recast.errors import BackboneError
+from recast.models.spacetime import SpaceTimeUNet
+from recast.models.storage import loaded
+from recast.structure.detail import detail_planes, softened
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.weights import Facts, ModelFolder
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gen1Backbone:
+    """A space-time UNet, its autoencoder and its noise levels. arXiv:2302.03011.
+
+    Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
+    projection: makes tokens of a content embedding; None takes it as the one token. together: asks for all branches
+    in one pass, which is faster; one after the other needs less memory. The answers are the same.
+    """
+
+    net: SpaceTimeUNet
+    vae: AutoencoderKL
+    schedule: Schedule
+    projection: ImageProjection | None = None
+    facts: Facts = field(default_factory=Facts)
+    together: bool = True
+
+    @property
+    def takes(self) -> frozenset[Kind]:
+        """The kinds of structure that the network can be told."""
+        return frozenset(map(Kind, self.facts.structures)) if self._extra_channels else frozenset()
+
+    @property
+    def pixel_multiple(self) -> int:
+        """Pixels a latent; the network itself takes latents of any size."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def short_side(self) -> int:
+        """The short side, in pixels, that the network was trained on."""
+        return self.facts.short_side
+
+    @property
+    def max_frames(self) -> int:
+        """The most frames that have places."""
+        return self.net.max_frames
+
+    def levels(self, steps: int) -> list[float]:
+        """`steps` + 1 falling noise levels, the last one 0."""
+        return self.schedule.levels(steps)
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
+        return torch.cat([self._encoded(frame / 127.5 - 1) for frame in frames.split(1)])
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """Latents to pixels on the CPU, frame by frame."""
+        return torch.cat([self._decoded(latent) for latent in latents.split(1)])
+
+    @torch.no_grad()
+    def planes(self, structure: Structure) -> Maps:
+        """The softened maps as latents, and t_s in four planes. Raises BackboneError for a kind not in `takes`.
+
+        Maps of 0..1 become grey pictures and go through the image autoencoder, as in the paper's section 3.3.
+        """
+        if structure.kind not in self.takes:
+            known = " or ".join(sorted(self.takes)) or "no structure"
+            raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
+        latents = torch.cat([self._encoded(picture) for picture in pictures.split(1)])
+        detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
+        return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
+
+    def tokens(self, embedding: Embedding) -> Tokens:
+        """A content embedding as the tokens that cross-attention reads."""
+        vector = embedding.to(self.net.unet.device)
+        if self.facts.embedding_norm == "unit":
+            vector = F.normalize(vector, dim=0)
+        vector = rearrange(vector, "e -> 1 e")
+        return vector if self.projection is None else self.projection(vector)[0].float()
+
+    def nothing(self) -> Tokens:
+        """As many tokens, all zero: Gen-1's network is trained with them where content is dropped."""
+        count = 1 if self.projection is None else self.projection.num_image_text_embeds
+        return torch.zeros(count, self.net.unet.config.cross_attention_dim, device=self.net.unet.device)
+
+    def answers(self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+        """One guess at the clean latents for each branch; a single frame is an image, its temporal layers stay off.
+
+        Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
+        """
+        told = self._told(mixed(x, sigma), condition)
+        same = len({branch.tokens.shape for branch in branches}) == 1
+        groups = [branches] if self.together and same else [[branch] for branch in branches]
+        answers = torch.cat([self._answered(told, sigma, group) for group in groups])
+        return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
+
+    def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
+        planes = condition.planes
+        if (0 if planes is None else planes.shape[1]) != self._extra_channels:
+            given = "none" if planes is None else f"{planes.shape[1]}"
+            raise BackboneError(f"the model needs {self._extra_channels} structure planes and was told {given}")
+        return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
+
+    def _answered(
+        self, told: Float[Tensor, "t channels y x"], sigma: float, branches: Sequence[Branch]
+    ) -> Float[Tensor, "branches t c y x"]:
+        unet = self.net.unet
+        answer = self.net(
+            repeat(told, "t c h w -> b t c h w", b=len(branches)).to(unet.device, unet.dtype),
+            torch.full((len(branches),), self.schedule.timestep(sigma), device=unet.device),
+            torch.stack([branch.tokens for branch in branches]).to(unet.device, unet.dtype),
+            video=torch.tensor([branch.video and len(told) > 1 for branch in branches]),
+        )
+        return answer.to(told)
+
+    def _encoded(self, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
+        mean = self.vae.encode(pictures.to(self.vae.device, self.vae.dtype)).latent_dist.mean
+        return mean.float() * self.vae.config.scaling_factor
+
+    def _decoded(self, latents: Latents) -> Frames:
+        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.device, self.vae.dtype)
+        pictures = self.vae.decode(scaled).sample.float()
+        return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+    @property
+    def _extra_channels(self) -> int:
+        return self.net.unet.config.in_channels - self.net.unet.config.out_channels
+
+
+def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Gen1Backbone:
+    """The backbone in a model folder: unet, temporal, vae, scheduler, and projection where it has one.
+
+    dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged.
+    """
+    projection = model.network("projection", ImageProjection) if model.has("projection") else None
+    net, vae = loaded(model, dtype), model.network("vae", AutoencoderKL).to(dtype=dtype)
+    for network in (net, vae):
+        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return Gen1Backbone(
+        net=net.to(device).requires_grad_(False),
+        vae=vae.to(device).requires_grad_(False),
+        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        projection=projection and projection.to(device).requires_grad_(False),
+        facts=model.facts,
+    )

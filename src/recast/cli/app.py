@@ -1,0 +1,98 @@
+"""The program: its commands, and the one place where errors become a line and an exit code."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from recast.cli.doctor import doctor
+from recast.cli.edit import edit
+from recast.cli.inspect import info, rerun
+from recast.cli.lists import methods, models
+from recast.cli.preview import preview
+from recast.cli.structure import structure
+from recast.errors import RecastError
+from recast.request import RecastWarning
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which newer versions of typer carry inside
+_FAILED, _WRONG_USAGE, _INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="recast",
+    no_args_is_help=True,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Re-makes the content of a clip from words or a picture, and keeps its structure.",
+)
+for command in (edit, preview, structure, info, rerun, doctor, models, methods):
+    app.command()(command)
+
+
+def _tell_version(asked: bool) -> bool:
+    if asked:
+        from recast import __version__
+
+        typer.echo(f"recast {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code: 0 done, else 2 wrong usage, or as the error's class says."""
+    with warnings.catch_warnings():
+        _show_own_warnings()
+        try:
+            return app(list(arguments), standalone_mode=False) or 0
+        except _UsageError as error:
+            return _refused(error.format_message(), _WRONG_USAGE)  # pyrefly: ignore[missing-attribute]
+        except RecastError as error:
+            _trace_if_debugging()
+            return _refused(str(error), error.exit_code)
+        except (KeyboardInterrupt, typer.Abort):
+            return _refused("interrupted", _INTERRUPTED)
+        except BrokenPipeError:
+            return _without_stdout()
+        except Exception as error:
+            _trace_if_debugging()
+            where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+            about = f"{type(error).__name__}: {error}"
+            return _refused(f"recast failed{where}, and should not: {about}; RECAST_DEBUG=1 shows where", _FAILED)
+
+
+def _refused(message: str, code: int) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _without_stdout() -> int:
+    # Who read our output has gone; without this the interpreter would complain once more as it closes.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _FAILED
+
+
+def _trace_if_debugging() -> None:
+    if os.environ.get("RECAST_DEBUG"):
+        traceback.print_exc()
+
+
+def _show_own_warnings() -> None:
+    def show(message: Warning | str, *_where: object, **_more: object) -> None:
+        print("warning:", " ".join(str(message).split()), file=sys.stderr)
+
+    warnings.showwarning = show
+    if not os.environ.get("RECAST_DEBUG"):
+        warnings.simplefilter("ignore")  # what libraries warn of is for who writes recast
+    warnings.simplefilter("always", RecastWarning)

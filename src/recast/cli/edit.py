@@ -1,0 +1,60 @@
+"""`recast edit`: a clip in, the edited clip out."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
+from recast.cli.progress import peak_gib, shown
+from recast.request import Request
+
+
+@flagged(*FLAGS)
+def edit(
+    source: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
+    ] = None,
+    *,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **said: object,
+) -> None:
+    """Re-make a clip's content from words or a picture, and keep its structure."""
+    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    run(request_from(source, target, said, settings, overwrite=overwrite), as_json=as_json, quiet=quiet)
+
+
+def run(request: Request, *, as_json: bool, quiet: bool) -> None:
+    """Carries a request out, shows how it goes, and says at the end where the result is."""
+    from recast.plan import check_inputs, check_target, source_of
+    from recast.video.read import opened
+
+    opened(source_of(request))
+    check_inputs(request)
+    check_target(request)
+    began = time.monotonic()
+    with shown(quiet=quiet) as watch:
+        from recast.loading import Model
+        from recast.pipeline import edit as edited
+
+        watch("load", 0, 1)
+        model = Model.loaded(request.model, device=request.device, dtype=request.dtype)
+        watch("load", 1, 1)
+        remade = edited(request, model, watch)
+    took = time.monotonic() - began
+    for note in (*remade.record.notes, *remade.notes):
+        print("note:", note, file=sys.stderr)
+    if as_json:
+        facts = {"output": str(request.target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
+        print(json.dumps(facts | {"notes": [*remade.record.notes, *remade.notes], "record": asdict(remade.record)}))
+    elif not quiet:
+        print(f"{request.target}: {len(remade.frames)} frames in {took:.1f} s", file=sys.stderr)

@@ -1,0 +1,125 @@
+"""The flags of an edit, made from the request's fields, so that each setting is described and defaulted once."""
+
+import inspect
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recast.errors import RequestError
+from recast.request import FIELDS, Request
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How one setting is said on the command line.
+
+    names: as typed. metavar: what stands behind it in the help. panel: the group in the help.
+    repeated: may be said more than once. about: the help of a method's knob; a field's own is used without it.
+    """
+
+    names: tuple[str, ...]
+    metavar: str = ""
+    panel: str = "What"
+    repeated: bool = False
+    about: str = ""
+
+
+FLAGS: dict[str, Flag] = {
+    "words": Flag(("-p", "--prompt"), "TEXT[:W]", repeated=True),
+    "pictures": Flag(("--image",), "FILE[:W]", repeated=True),
+    "negative": Flag(("-n", "--negative"), "TEXT", repeated=True),
+    "mask": Flag(("--mask",), "FILE"),
+    "edit": Flag(("--edit",), "inside|outside"),
+    "feather": Flag(("--feather",), "PX"),
+    "method": Flag(("--method",), "gen1|sdedit", "How"),
+    "model": Flag(("-m", "--model"), "NAME|FOLDER", "How"),
+    "structure": Flag(("--structure",), "depth|edges", "How"),
+    "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
+    "cfg": Flag(("--cfg",), "NUMBER", "How"),
+    "steadiness": Flag(
+        ("--temporal-guidance",), "NUMBER", "How", about="How alike neighbouring frames are made; 1 is as trained."
+    ),
+    "strength": Flag(("--strength",), "0..1", "How", about="How far from the source to start, 1 is from pure noise."),
+    "steps": Flag(("--steps",), "N", "How"),
+    "scheduler": Flag(("--scheduler",), "NAME", "How"),
+    "seed": Flag(("--seed",), "N", "How"),
+    "start": Flag(("-ss", "--start"), "TIME", "Which part"),
+    "end": Flag(("-to", "--end"), "TIME", "Which part"),
+    "duration": Flag(("-t", "--duration"), "TIME", "Which part"),
+    "max_frames": Flag(("--max-frames",), "N", "Which part"),
+    "size": Flag(("--size",), "PX|WxH", "Which part"),
+    "enlarge": Flag(("--enlarge",), "guided|plain", "Which part"),
+    "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
+    "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
+}
+"""Every setting of an edit by name, as it is said on the command line."""
+
+Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a GIF or a folder of PNG files.")]
+Overwrite = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace the result if it is already there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting or knob by its name; may be repeated."),
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
+
+
+def flagged(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the flags of these settings; it gets them, as far as said, in its `**said`."""
+
+    def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command).parameters.values()
+        kept = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [*kept, *(_parameter(name, FLAGS[name]) for name in names)]
+        # typer reads both: the order and defaults here, the types there.
+        command.__signature__ = inspect.Signature(parameters)  # pyrefly: ignore[missing-attribute]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return with_flags
+
+
+def _parameter(name: str, flag: Flag) -> inspect.Parameter:
+    kind = list[str] if flag.repeated else str
+    option = typer.Option(*flag.names, metavar=flag.metavar, rich_help_panel=flag.panel, help=_help(name, flag))
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _help(name: str, flag: Flag) -> str:
+    if name not in FIELDS:
+        return flag.about
+    default = FIELDS[name].get_default(call_default_factory=True)
+    return str(FIELDS[name].description) + ("" if default in (None, ()) else f" (default {default})")
+
+
+def request_from(
+    source: Path, target: Path | None, said: dict[str, object], settings: list[str] | None, *, overwrite: bool = False
+) -> Request:
+    """The request behind a command line; what was not said keeps its default."""
+    given = {name: value for name, value in said.items() if value not in (None, [])}
+    knobs = dict(parsed(f"{name}={given.pop(name)}") for name in list(given) if name not in FIELDS)
+    set_by_name = dict(parsed(each) for each in settings or ())
+    return Request.asked(**{"source": source, "target": target, "overwrite": overwrite} | given | knobs | set_by_name)
+
+
+def parsed(assignment: str) -> tuple[str, object]:
+    """A setting's name and value from KEY=VALUE; the value as JSON where it is, else as text."""
+    name, equals, value = assignment.partition("=")
+    if not equals or not name.strip():
+        raise RequestError(f"{assignment!r} is no setting; write KEY=VALUE, such as seed=7")
+    return name.strip().replace("-", "_"), _read_value(value.strip())
+
+
+def _read_value(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    # JSON's NaN and Infinity are Python's invention; as text they are refused with the field's own words.
+    return text if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,90 @@
+"""`recast preview`: a contact sheet of several seeds, or of one setting at several values."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, parsed, request_from
+from recast.cli.progress import Watch, shown
+from recast.errors import RequestError
+from recast.request import Request
+
+if TYPE_CHECKING:
+    from recast.loading import Model
+    from recast.types import Frames
+
+MOST_FRAMES, MOST_COLUMNS = 8, 4
+
+
+@flagged(*FLAGS)
+def preview(
+    source: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="PNG", help="The sheet (default IN-preview.png in this folder)."),
+    ] = None,
+    *,
+    sweep: Annotated[
+        str | None, typer.Option("--sweep", metavar="KEY=A,B,C", help="A setting and its values, one row for each.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=16, help="Rows, where nothing is swept.")] = 4,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **said: object,
+) -> None:
+    """Try an edit on a few frames: a sheet with the source in its first row, and a row for each seed or value."""
+    target = output or Path(f"{source.stem or source.resolve().name}-preview.png")
+    if target.suffix.lower() != ".png":
+        raise RequestError(f"a preview is a PNG picture; name it so, such as {target.stem}.png, not {target.name}")
+    asked = request_from(source, target, said, settings, overwrite=overwrite)
+    asked = asked if asked.max_frames else asked.updated(max_frames=MOST_FRAMES)
+    requests = variants(asked, sweep, seeds)
+
+    from recast.plan import check_inputs, free_target
+    from recast.video.sheet import saved, sheet
+
+    check_inputs(asked)
+    free_target(asked)
+    with shown(quiet=quiet) as watch:
+        from recast.loading import Model
+
+        model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype)
+        rows = made(requests, model, watch)
+        saved(sheet([list(frames) for frames in rows.values()], list(rows), columns=MOST_COLUMNS), target)
+    if as_json:
+        print(json.dumps({"output": str(target), "rows": list(rows)}))
+    elif not quiet:
+        print(f"{target}: {', '.join(rows)}", file=sys.stderr)
+
+
+def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request]:
+    """The requests to compare, by their row's label. Raises RequestError for a sweep of nothing."""
+    if sweep is None:
+        return {f"seed {seed}": asked.updated(seed=seed) for seed in range(asked.seed, asked.seed + seeds)}
+    name, _, listed = sweep.partition("=")
+    # Words hold commas; a semicolon then parts the values.
+    values = [value.strip() for value in listed.split(";" if ";" in listed else ",") if value.strip()]
+    if not values:
+        raise RequestError(f"{sweep!r} sweeps nothing; write KEY=A,B,C, such as structure-detail=0,3,6")
+    changes = [dict([parsed(f"{name}={value}")]) for value in values]
+    return {f"{name} {value}": asked.updated(**change) for value, change in zip(values, changes, strict=True)}
+
+
+def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str, "Frames"]:
+    """The sheet's rows by label, the source first; what several requests see the same is looked at once."""
+    from recast.pipeline import Seen, look, remake
+
+    seen: dict[tuple[object, ...], Seen] = {}
+    rows: dict[str, Frames] = {}
+    for label, request in requests.items():
+        sees = (request.structure, request.start, request.stop, request.max_frames, request.size)
+        if sees not in seen:
+            seen[sees] = look(request, model, watch)
+        rows.setdefault("source", seen[sees].clip.frames)
+        rows[label] = remake(request, seen[sees], model, watch).frames
+    return rows

@@ -1,0 +1,42 @@
+"""`recast structure`: the maps that an edit would keep, as a video or pictures."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recast.cli.flags import Input, Json, Overwrite, Quiet, flagged, request_from
+from recast.cli.progress import shown
+
+
+@flagged("structure", "structure_detail", "model", "start", "end", "duration", "max_frames", "size", "device")
+def structure(
+    source: Input,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="A video, or a name without ending for PNG files.")
+    ],
+    *,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **said: object,
+) -> None:
+    """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
+    request = request_from(source, output, said, None, overwrite=overwrite)
+
+    from recast.plan import check_target
+
+    check_target(request)
+    with shown(quiet=quiet) as watch:
+        from recast.loading import Model
+        from recast.pipeline import export, look
+
+        model = Model.loaded(request.model, device=request.device)
+        seen = look(request, model, watch)
+        export(request, seen, output, watch, overwrite=overwrite)
+    if as_json:
+        print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": str(seen.structure.kind)}))
+    elif not quiet:
+        print(f"{output}: {len(seen.clip)} maps of {seen.structure.kind}", file=sys.stderr)

@@ -1,0 +1,105 @@
+"""recast from Python: a loaded model that edits clips."""
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from einops import rearrange
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from recast.errors import RequestError
+from recast.loading import Model
+from recast.pipeline import Remade, look, remake, unwatched, write
+from recast.plan import check_inputs, check_target
+from recast.record import Record
+from recast.request import ALSO_CALLED, Request
+from recast.types import Clip, Frames, Watch
+from recast.video.read import opened
+
+
+def load(model: str | PathLike[str] = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Editor":
+    """An editor with the model of a known name, or in a folder.
+
+    device: auto, cpu, cuda or mps. dtype: auto, float32, bfloat16 or float16.
+    Raises WeightsError where the model is missing or damaged, RequestError for a device that is not there.
+    """
+    asked = Request.asked(model=str(model), device=device, dtype=dtype)
+    return Editor(Model.loaded(asked.model, device=asked.device, dtype=asked.dtype), asked)
+
+
+@dataclass(frozen=True, eq=False)
+class Editor:
+    """A loaded model. defaults: the request that each call starts from."""
+
+    model: Model
+    defaults: Request
+
+    def __call__(self, clip: Clip | str | PathLike[str], *, watch: Watch = unwatched, **settings: object) -> "Result":
+        """Edits a clip, or the stretch of a file that start, end and max_frames say.
+
+        settings: as the command line's flags and the fields of `Request`, such as prompt="a snowy field",
+        image="ref.png", structure_detail=2, temporal_guidance=1.2, seed=7, mask="mask.png".
+        Raises RecastError for what cannot be done; its message says what to do.
+        """
+        fixed = {"model", "device", "dtype", "source", "target", "overwrite"} & {
+            ALSO_CALLED.get(s, s) for s in settings
+        }
+        if fixed:
+            raise RequestError(f"{min(fixed)} is not set by the edit; load() sets model and device, save() the target")
+        if isinstance(clip, Clip):
+            request, held = self.defaults.updated(**settings), clip
+        else:
+            request, held = self.defaults.updated(source=Path(clip), **settings), None
+        check_inputs(request)
+        return Result(remake(request, look(request, self.model, watch, held), self.model, watch), held)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An edited clip. held: the clip that it was made of, where that came from memory."""
+
+    remade: Remade
+    held: Clip | None = None
+
+    @property
+    def frames(self) -> Frames:
+        """The edited frames at the size that was worked at; `save` brings them to the source's size."""
+        return self.remade.frames
+
+    @property
+    def clip(self) -> Clip:
+        """The same as a clip, to look at or to edit again."""
+        return replace(self.remade.seen.clip, frames=self.frames)
+
+    @property
+    def record(self) -> Record:
+        """How it was made, as each output carries it."""
+        return self.remade.record
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False, watch: Watch = unwatched) -> Path:
+        """Writes the clip at its source's own size, with the source's sound where it came from a file.
+
+        Raises RequestError for a file that is already there or of an unknown kind.
+        """
+        target = Path(path)
+        check_target(replace(self.remade.request, target=target, overwrite=overwrite))
+        if self.held is None:
+            write(self.remade, target, watch, overwrite=overwrite)
+            return target
+        with TemporaryDirectory() as folder:
+            _lay_out(self.held, Path(folder))
+            filed = replace(self.remade, seen=replace(self.remade.seen, source=opened(folder)))
+            write(filed, target, watch, overwrite=overwrite)
+        return target
+
+
+def _lay_out(clip: Clip, folder: Path) -> None:
+    # A clip from memory is written as a folder of PNG files first, so that there is one way to write, from a source.
+    info = PngInfo()
+    info.add_text("fps", str(clip.fps))
+    for index, frame in enumerate(clip.frames):
+        pixels = np.ascontiguousarray(rearrange(frame, "c h w -> h w c").cpu().numpy())
+        Image.fromarray(pixels).save(folder / f"{index:06d}.png", pnginfo=info, compress_level=1)

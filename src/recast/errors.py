@@ -1,0 +1,64 @@
+"""Every error that recast raises on purpose: one class for each kind of remedy, all under `RecastError`."""
+
+
+class RecastError(Exception):
+    """Something that the user can mend; the message says what was wrong and what to do.
+
+    exit_code: what the command line returns; 1 failed, 2 wrong request, 3 missing model or extra, 4 out of memory.
+    """
+
+    exit_code = 1
+
+
+class RequestError(RecastError):
+    """What was asked for cannot be done as it was said; say it differently."""
+
+    exit_code = 2
+
+
+class MediaError(RecastError):
+    """A video or picture file cannot be used: missing, damaged, without frames, or of an unknown kind."""
+
+    exit_code = 2
+
+
+class ClipError(RecastError):
+    """The clip does not suit the method or model: too short, too small, or of a wrong shape."""
+
+    exit_code = 2
+
+
+class ShapeError(RecastError):
+    """Two things that belong together differ in size, such as a mask and its clip."""
+
+    exit_code = 2
+
+
+class WeightsError(RecastError):
+    """A model folder or weight file is missing, incomplete, unsafe or damaged."""
+
+    exit_code = 3
+
+
+class BackboneError(RecastError):
+    """The model cannot be told or asked this."""
+
+    exit_code = 2
+
+
+class LevelsError(RecastError):
+    """Noise levels that do not fall, or do not end in zero."""
+
+    exit_code = 2
+
+
+class OutOfMemoryError(RecastError):
+    """The device has too little memory; use fewer frames, a smaller size, or another device."""
+
+    exit_code = 4
+
+
+class Cancelled(RecastError):  # noqa: N818 -- not a fault: the user stopped the work
+    """The user stopped the work; nothing half-written is left behind."""
+
+    exit_code = 130

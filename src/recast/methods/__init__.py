@@ -1,0 +1,30 @@
+"""Editing methods: one published recipe a file, a frozen dataclass whose fields are its knobs."""
+
+from typing import ClassVar, Protocol, runtime_checkable
+
+from recast.backbones.backbone import Backbone
+from recast.methods.gen1 import Gen1
+from recast.methods.sdedit import SDEdit
+from recast.types import Kind, Latents, Shot
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A way to edit, called once a shot. It keeps nothing between calls and changes nothing that it is given."""
+
+    needs: ClassVar[frozenset[Kind]]
+    """Structures that it reads itself, besides what the backbone is told."""
+
+    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+        """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.
+
+        Raises RequestError for a knob outside its range.
+        """
+        ...
+
+
+METHODS: dict[str, type[Method]] = {
+    "gen1": Gen1,
+    "sdedit": SDEdit,
+}
+"""Every method by name."""

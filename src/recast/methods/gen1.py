@@ -1,0 +1,57 @@
+"""Structure- and content-guided video synthesis: Gen-1, arXiv:2302.03011."""
+
+from dataclasses import dataclass
+from math import hypot
+from typing import Annotated, ClassVar
+
+from einops import repeat
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.denoise.guidance import guided
+from recast.denoise.levels import shortened
+from recast.denoise.windows import windowed
+from recast.types import Kind, Latents, Shot
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gen1:
+    """Makes the clip anew from noise, told its structure and the wanted content. arXiv:2302.03011.
+
+    Differs: clips longer than the network sees go through in overlapping windows, and `strength` can start the walk
+    from the source; the paper has neither.
+    """
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+
+    steadiness: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Temporal guidance, omega_t of equation 8: 1 is none, more is smoother over time, less is livelier."""
+    strength: Share = 1.0
+    """How much is made anew: 1 all of it, 0 gives the source back."""
+    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
+    """The share of its frames that a window has in common with the next one."""
+    guided_from: Share = 0.0
+    """Content guidance starts after this share of a full walk; 0 guides from the first step."""
+    guided_until: Share = 1.0
+    """Content guidance ends after this share of a full walk; 1 guides to the last step."""
+
+    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError for a knob outside its range."""
+        walk = backbone.levels(shot.steps)
+        sigmas = shortened(walk, self.strength)
+        size = min(shot.window, backbone.max_frames)
+        within = (walk[round(self.guided_until * shot.steps)], walk[round(self.guided_from * shot.steps)])
+        steady = guided(backbone.answers, shot.scale, self.steadiness, within)
+        denoise = windowed(steady, size, int(self.overlap * size))
+        start = self._start(shot, backbone, sigmas[0])
+        return shot.sampler(denoise, start, sigmas, shot.condition, after=shot.after)
+
+    def _start(self, shot: Shot, backbone: Backbone, sigma: float) -> Latents:
+        if self.strength < 1:
+            source = backbone.encode(shot.clip.frames)
+            return source + sigma * shot.noise(source)
+        like = repeat(backbone.encode(shot.clip.frames[:1]), "1 c h w -> t c h w", t=len(shot.clip))
+        # As large as unit-variance latents with this noise on them would be: the network never saw noise alone.
+        return hypot(1, sigma) * shot.noise(like)

@@ -1,0 +1,41 @@
+"""Noise the source, denoise it to the new content: SDEdit, arXiv:2108.01073."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.methods.gen1 import Gen1, Share
+from recast.types import Condition, Kind, Latents, Shot, Structure
+
+
+@dataclass(frozen=True, kw_only=True)
+class SDEdit:
+    """Starts from the noised source and is told no structure; the noised source is all that keeps it. arXiv:2108.01073.
+
+    With a Gen-1 backbone it is the paper's ablation "~s" (arXiv:2302.03011, section 4.2). Differs: a network that was
+    always told a structure is told a flat one of the least detail, which it has seen, rather than none.
+    """
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+
+    strength: Share = 0.6
+    """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
+    steadiness: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time."""
+
+    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError for a knob outside its range."""
+        walk = Gen1(strength=self.strength, steadiness=self.steadiness)
+        return walk(replace(shot, condition=_untold(shot, backbone)), backbone)
+
+
+def _untold(shot: Shot, backbone: Backbone) -> Condition:
+    if shot.condition.planes is None:
+        return shot.condition
+    kind = min(backbone.takes)
+    nothing = 0.5 if kind is Kind.DEPTH else 0.0
+    flat = torch.full((len(shot.clip), 1, *shot.clip.size), nothing)
+    return replace(shot.condition, planes=backbone.planes(Structure(kind, flat, detail=7)))

@@ -1,0 +1,123 @@
+"""The layers over time of Gen-1 (arXiv:2302.03011, section 3.2 and figure 3), and the switch that they share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+Features = Float[Tensor, "b t c h w"]
+Answer = Tensor | tuple[Tensor]
+"""Of a spatial layer: a convolution's as it is, a diffusers transformer's in a tuple."""
+
+
+class TemporalConv(nn.Conv2d):
+    """A convolution over three frames at each pixel, added to what comes in; adds nothing at the start.
+
+    It is a 3 by 1 convolution over (frames, pixels), which channels-last memory gives as a view: nothing is copied.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, (3, 1), padding=(1, 0))
+        for weight in self.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, input: Features) -> Features:
+        """Features of whole clips, changed."""
+        lines = rearrange(input, "b t c h w -> b c t (h w)")
+        return rearrange(lines + super().forward(lines), "b c t (h w) -> b t c h w", h=input.shape[-2])
+
+
+class TemporalTransformer(nn.Module):
+    """A transformer over the frames of each pixel, like the spatial one before it; adds nothing at the start.
+
+    Its second attention is over frames too: the paper does not say what it reads, and the content is the same in every
+    frame. Each frame's place is learned, so no more than `max_frames` can be seen at once.
+    """
+
+    def __init__(self, channels: int, *, heads: int, layers: int, max_frames: int) -> None:
+        super().__init__()
+        self.gradient_checkpointing = False  # set by diffusers, which finds every module that has this attribute
+        self.norm = nn.LayerNorm(channels)
+        self.proj_in = nn.Linear(channels, channels)
+        self.places = nn.Parameter(0.02 * torch.randn(max_frames, channels))
+        self.transformer_blocks = nn.ModuleList(
+            BasicTransformerBlock(channels, heads, channels // heads, double_self_attention=True) for _ in range(layers)
+        )
+        self.proj_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, x: Features) -> Features:
+        """Features of whole clips, changed."""
+        _, t, _, h, w = x.shape
+        tokens = self.proj_in(self.norm(rearrange(x, "b t c h w -> (b h w) t c"))) + self.places[:t]
+        for block in self.transformer_blocks:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                tokens = self._gradient_checkpointing_func(block, tokens)
+            else:
+                tokens = block(tokens)
+        return x + rearrange(self.proj_out(tokens), "(b h w) t c -> b t c h w", h=h, w=w)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the images that a spatial layer sees make up clips, and which of those are videos.
+
+    frames: of each clip. videos: the clips that temporal layers act on, by place in the batch; None is all of them.
+    """
+
+    frames: int = 1
+    videos: Int[Tensor, " v"] | None = None
+
+
+class Switch:
+    """Tells every temporal layer of one network the layout of the batch that is passing through; off between passes.
+
+    One pass at a time: two threads need two networks.
+    """
+
+    def __init__(self) -> None:
+        self.layout: Layout | None = None
+
+    @contextmanager
+    def on(self, layout: Layout | None) -> Iterator[None]:
+        """Temporal layers act on batches of this layout inside the block; None is off."""
+        before, self.layout = self.layout, layout
+        try:
+            yield
+        finally:
+            self.layout = before
+
+    def follow(self, spatial: nn.Module, temporal: nn.Module) -> None:
+        """Lets `temporal` change what `spatial` answers. A hook, so that image weights keep their names."""
+        spatial.add_module("temporal", temporal)
+        spatial.register_forward_hook(self._through_time)
+
+    def recomputed(self, block: Callable[..., Tensor], *inputs: object) -> Tensor:
+        """Gradient checkpointing that gives the second pass, during backward, the first one's layout."""
+        layout = self.layout
+        return checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), self.on(layout)))
+
+    def _through_time(self, spatial: nn.Module, _inputs: object, answer: Answer) -> Answer:
+        if self.layout is None:
+            return answer
+        temporal = spatial.get_submodule("temporal")
+        if isinstance(answer, Tensor):
+            return _over_frames(temporal, answer, self.layout)
+        return (_over_frames(temporal, answer[0], self.layout),)
+
+
+def _over_frames(temporal: nn.Module, images: Float[Tensor, "bt c h w"], layout: Layout) -> Float[Tensor, "bt c h w"]:
+    clips = rearrange(images, "(b t) c h w -> b t c h w", t=layout.frames)
+    if layout.videos is None:
+        changed = temporal(clips)
+    else:
+        changed = clips.clone()  # index_copy would do so too, but loses channels-last memory
+        changed[layout.videos] = temporal(clips[layout.videos]).to(clips.dtype)
+    return rearrange(changed, "b t c h w -> (b t) c h w")

@@ -1,0 +1,57 @@
+"""How much of the structure is told: t_s of Gen-1. arXiv:2302.03011, section 3.2."""
+
+from math import cos, floor, log2, sin
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.types import Maps
+
+FREQUENCIES = (1.0, 10**-0.5)
+
+
+def softened(maps: Maps, detail: float) -> Maps:
+    """Maps blurred and halved `detail` times, then brought back to their size; 0 leaves them as they are.
+
+    detail: t_s, 0..7; between two whole ones the two results are mixed. The maps' short side allows
+    floor(log2(side)) - 1 halvings, down to 2 px, which is 7 at 256 px; more of them change nothing.
+    """
+    level = min(detail, floor(log2(min(maps.shape[-2:]))) - 1)
+    below = floor(level)
+    soft = _halved_and_back(maps, below)
+    if level == below:
+        return soft
+    return torch.lerp(soft, _halved_and_back(maps, below + 1), level - below)
+
+
+def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:
+    """Four constant planes that tell the network t_s: sines and cosines of two frequencies.
+
+    Differs: the usual period of 10,000 makes t_s = 0 and 6 nearly the same in four channels (distance 0.28). With
+    these frequencies any two whole levels of 0..7 are more than 0.9 apart.
+    """
+    angles = [frequency * detail for frequency in FREQUENCIES]
+    planes = torch.tensor([*map(sin, angles), *map(cos, angles)])
+    return repeat(planes, "c -> c h w", h=size[0], w=size[1])
+
+
+def _halved_and_back(maps: Maps, times: int) -> Maps:
+    if not times:
+        return maps
+    small = maps
+    for _ in range(times):
+        half = (small.shape[-2] // 2, small.shape[-1] // 2)
+        small = F.interpolate(_blurred(small), half, mode="area")
+    return F.interpolate(small, maps.shape[-2:], mode="bilinear")
+
+
+def _blurred(maps: Maps) -> Maps:
+    # Gaussian of 1 px. Reflected edges: zeros would draw a dark frame around every softened map.
+    taps = torch.exp(-(torch.arange(-2, 3, device=maps.device, dtype=maps.dtype) ** 2) / 2)
+    taps = taps / taps.sum()
+    planes = F.pad(rearrange(maps, "t c h w -> (t c) 1 h w"), (2, 2, 2, 2), mode="reflect")
+    across = F.conv2d(planes, rearrange(taps, "k -> 1 1 1 k"))
+    return rearrange(F.conv2d(across, rearrange(taps, "k -> 1 1 k 1")), "(t c) 1 h w -> t c h w", t=len(maps))

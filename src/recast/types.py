@@ -1,0 +1,187 @@
+"""The nouns that the stages hand to each other.
+
+Axis letters, everywhere in the project: t frame, c channel, h w row and column in pixels, y x row and column of latents,
+n token, d and e feature width, b batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fractions import Fraction
+from os import PathLike
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from recast.errors import ClipError, ShapeError
+
+Frames = UInt8[Tensor, "t 3 h w"]
+Latents = Float[Tensor, "t c y x"]
+Maps = Float[Tensor, "t c h w"]
+Picks = Int[Tensor, " t"]
+Embedding = Float[Tensor, " e"]
+Tokens = Float[Tensor, "n d"]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A run of RGB frames.
+
+    frames: uint8 sRGB, 0 to 255, in display orientation (rotation tags already applied).
+    fps: frames per second, exact (30000/1001, not 29.97); the mean rate where the source's varies.
+    first: index in the source of the first frame; noise is seeded by it, so that windows of one clip agree.
+    Raises ClipError for no frames.
+    """
+
+    frames: Frames
+    fps: Fraction
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        if not len(self.frames):
+            raise ClipError("a clip needs at least one frame and has none")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def seconds(self) -> float:
+        return float(len(self) / self.fps)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns, in pixels."""
+        return self.frames.shape[-2], self.frames.shape[-1]
+
+    @classmethod
+    def open(
+        cls, path: str | PathLike[str], *, start: float = 0.0, end: float | None = None, **window: object
+    ) -> "Clip":
+        """Decodes a stretch of a video file; `start` and `end` in seconds, further limits as in `video.read.Window`."""
+        from recast.video.read import Window, opened, read
+
+        return read(opened(path), Window(start=start, end=end, **window))
+
+
+class Kind(StrEnum):
+    """What a structure map measures, and in what unit."""
+
+    DEPTH = "depth"
+    """1 channel, inverse depth scaled to 0..1 over the whole clip, 1 nearest."""
+    EDGES = "edges"
+    """1 channel, 0..1, 1 on an edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """What must stay where it is: one map a frame, at the clip's pixel size.
+
+    detail: t_s of Gen-1 (arXiv:2302.03011, section 3.2), 0 keeps all, 7 keeps the least; the maps here are not yet softened.
+    """
+
+    kind: Kind
+    maps: Maps
+    detail: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.detail <= 7:
+            raise ShapeError(f"structure detail is {self.detail:g}; it goes from 0 (keep all) to 7 (keep the least)")
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """All that a denoiser is told besides the noisy latents.
+
+    wanted: what cross-attention reads, the same in every frame. unwanted: what guidance pushes away from; no content
+    unless the user says more. planes: what is laid beside the latents, at their size (depth latents, t_s planes).
+    """
+
+    wanted: Tokens
+    unwanted: Tokens
+    planes: Maps | None = None
+
+    def at(self, picks: Picks) -> "Condition":
+        """The same for a choice of frames, in the order of `picks`."""
+        return self if self.planes is None else replace(self, planes=self.planes[picks])
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One question to the network at one noise level: told this content, with temporal layers on or off."""
+
+    tokens: Tokens
+    video: bool = True
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """A guess at the clean latents. Guidance and windows turn one into another.
+
+    Noise is added, never mixed in: x = clean + sigma * noise (Karras et al. 2022, arXiv:2206.00364).
+    """
+
+    def __call__(self, x: Latents, sigma: float, condition: Condition) -> Latents:
+        """The clean latents most likely hidden in `x` at noise level `sigma` (> 0, the same for all frames)."""
+        ...
+
+
+@runtime_checkable
+class Edit(Protocol):
+    """Changes, or only looks at, the latents at the end of a sampling step, at the level just reached."""
+
+    def __call__(self, x: Latents, sigma: float, /) -> Latents:
+        """The latents to go on with. May raise Cancelled."""
+        ...
+
+
+def unchanged(x: Latents, _sigma: float, /) -> Latents:
+    """The edit that does nothing."""
+    return x
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Walks latents down the noise levels. It sees a denoiser, never a network."""
+
+    def __call__(
+        self, denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, after: Edit = unchanged
+    ) -> Latents:
+        """From `x` at level sigmas[0] to the clean latents at sigmas[-1] == 0. Raises LevelsError where levels rise."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
+
+    steps: network levels of a full walk, 1..1000. scale: guidance, omega in Gen-1's eq. 8; 1 is none.
+    window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
+    after: called after each step.
+    """
+
+    clip: Clip
+    condition: Condition
+    sampler: Sampler
+    steps: int = 25
+    scale: float = 4.0
+    window: int = 16
+    seed: int = 0
+    after: Edit = field(default=unchanged)
+
+    def noise(self, like: Latents) -> Latents:
+        """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch."""
+        drawn = [
+            torch.randn(like.shape[1:], generator=_generator(self.seed, self.clip.first + i)) for i in range(len(like))
+        ]
+        return torch.stack(drawn).to(like)
+
+
+def _generator(seed: int, frame: int) -> torch.Generator:
+    # One stream a frame. The multiplier is odd and large, so that neighbouring seeds and frames never share a stream.
+    return torch.Generator().manual_seed((seed * 1_000_003 + frame) % 2**63)
+
+
+Watch = Callable[[str, int, int], None]
+"""Called as work goes on with (stage, done, total), from the thread that works. Raise Cancelled in it to stop cleanly."""

@@ -1,0 +1,142 @@
+"""Opens a stranger's media file: closed lists of formats and codecs, no protocols, bounded sizes, one kind of error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from io import BufferedReader
+from pathlib import Path
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from recast.errors import MediaError, RecastError
+
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv"
+VIDEO_CODECS = frozenset(
+    [
+        "h264",
+        "hevc",
+        "vp8",
+        "vp9",
+        "av1",
+        "mpeg4",
+        "prores",
+        "ffv1",
+        "mjpeg",
+        "gif",
+        "png",
+        "mpeg1video",
+        "mpeg2video",
+        "h263",
+        "rawvideo",
+        "dvvideo",
+    ]
+)
+DECODERS = ",".join([*sorted(VIDEO_CODECS), "libdav1d", "libvpx", "libvpx-vp9"])
+SOUND_CODECS = frozenset(
+    [
+        "aac",
+        "mp3",
+        "mp2",
+        "ac3",
+        "eac3",
+        "opus",
+        "vorbis",
+        "flac",
+        "alac",
+        "pcm_s16le",
+        "pcm_s16be",
+        "pcm_s24le",
+        "pcm_s24be",
+        "pcm_s32le",
+        "pcm_u8",
+        "amr_nb",
+    ]
+)
+SOUND_DECODERS = ",".join([*sorted(SOUND_CODECS), "mp3float", "mp2float", "libopus", "amrnb"])
+MAX_PIXELS = 2**25
+
+av.logging.set_level(None)
+
+
+@contextmanager
+def reported(path: Path, what: str = "is damaged, or not a video that recast can read") -> Iterator[None]:
+    """Turns whatever PyAV raises into one line of MediaError.
+
+    Broad on purpose: on damaged files PyAV raises UnicodeDecodeError, IndexError and AttributeError besides its own
+    errors. The decoder's text is left out: it may hold addresses and is of no help to a user.
+    """
+    try:
+        yield
+    except RecastError:
+        raise
+    except Exception as error:
+        raise MediaError(f"the file {what}: {path}") from error
+
+
+@contextmanager
+def demuxing(path: Path) -> Iterator[InputContainer]:
+    """The open container. The file is opened here, so FFmpeg never sees its name, and can reach no other file or host.
+
+    Raises MediaError where there is no such file or it is of no known kind.
+    """
+    if not path.exists():
+        raise MediaError(f"there is no such file: {path}")
+    if not path.is_file():
+        raise MediaError(f"this is no regular file: {path}")
+    with _bytes_of(path) as file:
+        with reported(
+            path, "is not a video, or of a kind that recast does not read (mp4, mov, mkv, webm, avi, gif, ts)"
+        ):
+            container = av.open(
+                file,
+                metadata_errors="replace",
+                container_options={
+                    "protocol_whitelist": "none",
+                    "format_whitelist": FORMATS,
+                    "codec_whitelist": f"{DECODERS},{SOUND_DECODERS}",
+                },
+            )
+        assert isinstance(container, InputContainer)
+        with container:
+            yield container
+
+
+def _bytes_of(path: Path) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise MediaError(f"the file cannot be opened ({error.strerror}): {path}") from error
+
+
+def time_base(stream: Stream) -> Fraction:
+    """Seconds in a tick of the stream's clock."""
+    return stream.time_base or Fraction(1, av.time_base)
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The container's main video, checked and ready to decode.
+
+    Raises MediaError for sound alone, codecs off the list, and pictures of no size or more than 2^25 pixels.
+    """
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        sound = "only sound" if container.streams.audio else "no video"
+        raise MediaError(f"the file holds {sound}; recast needs a video: {path}")
+    assert isinstance(stream, VideoStream)
+    codec = stream.codec_context.codec.canonical_name
+    if codec not in VIDEO_CODECS:
+        raise MediaError(f"recast does not read {codec} video; convert it to H.264 first: {path}")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width < 1 or height < 1:
+        raise MediaError(f"the video does not say its picture size; it is damaged: {path}")
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            f"{width}x{height} is more than {MAX_PIXELS} pixels a frame; scale the video down first: {path}"
+        )
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), "codec_whitelist": DECODERS}
+    stream.thread_type = "AUTO"
+    return stream

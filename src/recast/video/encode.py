@@ -1,0 +1,165 @@
+"""Kinds of file that recast writes, and the video encoder of each."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+from PIL import Image
+
+from recast.errors import RequestError
+from recast.video.colour import BT709, assumed_matrix, encodable
+from recast.video.source import Source
+
+# The encoder's work is split in as many parts on any machine: the number of threads changes x264's bytes.
+NUM_THREADS = 4
+TAGS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+# No frames out of order: with varying frame times MP4's length would come out wrong.
+X264 = {"crf": "16", "preset": "faster", "bf": "0", "flags": "+frame_duration", **TAGS}
+VP9 = {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", "flags": "+frame_duration", **TAGS}
+MPEG4 = {"flags": "+qscale+bitexact", "global_quality": str(2 * 118)}
+FINEST_TICKS = 10**7
+ODD_NOTE = "an odd size needs H.264 with full colour (4:4:4), which some players refuse; webm plays in all browsers"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    sounds: codecs that are copied as they are. resound: the encoder for all others. ticks: per second, where the
+    container fixes them. tagged: the file tells its colour matrix.
+    """
+
+    container: str
+    codec: str
+    options: dict[str, str]
+    container_options: dict[str, str]
+    sounds: frozenset[str] = frozenset()
+    resound: str | None = None
+    ticks: int | None = None
+    tagged: bool = True
+
+
+_ISO_SOUNDS = frozenset(["aac", "mp3", "ac3", "eac3", "opus", "flac", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"])
+_MOV_SOUNDS = frozenset(
+    ["aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_u8"]
+)
+_MKV_SOUNDS = frozenset(
+    ["aac", "mp3", "mp2", "ac3", "eac3", "opus", "vorbis", "flac", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"]
+)
+_BITEXACT = {"fflags": "+bitexact"}
+# A sound encoder starts below 0, by its delay; AVI would make room for it with an empty first frame.
+_AVI = {"avoid_negative_ts": "disabled", **_BITEXACT}
+_ISO = {"movflags": "+faststart", **_BITEXACT}
+
+KINDS: dict[str, Kind] = {
+    ".mp4": Kind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
+    ".m4v": Kind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
+    ".mov": Kind("mov", "libx264", X264, {**_ISO, "movflags": "+faststart+use_metadata_tags"}, _MOV_SOUNDS, "aac"),
+    ".mkv": Kind("matroska", "libx264", X264, _BITEXACT, _MKV_SOUNDS, "aac", ticks=1000),
+    ".webm": Kind("webm", "libvpx-vp9", VP9, _BITEXACT, frozenset({"opus", "vorbis"}), "libopus", ticks=1000),
+    ".avi": Kind("avi", "mpeg4", MPEG4, _AVI, frozenset({"mp3", "mp2", "ac3"}), "libmp3lame", tagged=False),
+    ".gif": Kind("gif", "gif", {}, _BITEXACT, ticks=100, tagged=False),
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame's place in time, in seconds: in the new video, how long it shows, and in the source."""
+
+    seconds: Fraction
+    duration: Fraction
+    source_seconds: Fraction
+
+
+def kind_of(target: Path) -> Kind:
+    """By the name's ending. Raises RequestError for one that recast does not write."""
+    try:
+        return KINDS[target.suffix.lower()]
+    except KeyError:
+        known = ", ".join(sorted(KINDS))
+        raise RequestError(
+            f"recast does not write {target.suffix or 'files without an ending'}; it writes {known}, "
+            f"or pictures as frame_%05d.png: {target}"
+        ) from None
+
+
+def tick(kind: Kind, source: Source, fps: Fraction) -> Fraction:
+    """The time base to write in, in seconds: exact for the source's times wherever the container can be so."""
+    if kind.ticks:
+        return Fraction(1, kind.ticks)
+    if kind.container == "avi":
+        # The MPEG-4 codec counts at most 65535 ticks a second.
+        return (
+            Fraction(fps.denominator, fps.numerator)
+            if fps.numerator < 2**16
+            else (1 / fps).limit_denominator(2**16 - 1)
+        )
+    exact = lcm(fps.numerator, source.time_base.denominator)
+    return Fraction(1, exact if exact <= FINEST_TICKS else source.time_base.denominator)
+
+
+def container_options(kind: Kind, tick: Fraction) -> dict[str, str]:
+    """The muxer's options. MP4 keeps the lead of one stream over another in ticks of the whole movie, else of 1 ms."""
+    fine = {"movie_timescale": str(tick.denominator)} if kind.container in ("mp4", "mov") else {}
+    return {**kind.container_options, **fine}
+
+
+class VideoEncoder:
+    """Upright RGB frames to packets of one video stream."""
+
+    def __init__(
+        self, container: OutputContainer, kind: Kind, source: Source, size: tuple[int, int], tick: Fraction
+    ) -> None:
+        self._container, self._kind, self._tick = container, kind, tick
+        self._matrix = BT709 if kind.tagged else assumed_matrix(size)
+        self._reformatter = VideoReformatter()
+        self._pixel_format = _pixel_format(kind, size)
+        stream = container.add_stream(kind.codec, rate=source.fps, options=dict(kind.options))
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = size
+        stream.pix_fmt, stream.time_base = self._pixel_format, tick
+        self._stream, context = stream, stream.codec_context
+        self.notes = [ODD_NOTE] if self._pixel_format == "yuv444p" else []
+        context.time_base, context.thread_count = tick, NUM_THREADS
+        context.sample_aspect_ratio = source.sample_aspect
+
+    def add(self, image: UInt8[np.ndarray, "h w 3"], time: int, duration: int) -> None:
+        """Encodes the next frame; time and duration in ticks."""
+        frame = self._frame(image)
+        frame.pts, frame.duration, frame.time_base = time, duration, self._tick
+        self._container.mux(self._stream.encode(frame))
+
+    def _frame(self, image: UInt8[np.ndarray, "h w 3"]) -> VideoFrame:
+        if self._kind.codec == "gif":
+            return paletted(image)
+        return encodable(image, self._pixel_format, self._matrix, self._reformatter)
+
+    def flush(self) -> None:
+        """Writes what the encoder holds back."""
+        self._container.mux(self._stream.encode(None))
+
+
+def _pixel_format(kind: Kind, size: tuple[int, int]) -> str:
+    if kind.codec == "gif":
+        return "pal8"
+    # H.264 crops whole chroma pixels only: odd sizes need one chroma value for each pixel.
+    odd = size[0] % 2 or size[1] % 2
+    return "yuv444p" if odd and kind.codec == "libx264" else "yuv420p"
+
+
+def paletted(image: UInt8[np.ndarray, "h w 3"]) -> VideoFrame:
+    """The picture in its own best 256 colours, without dithering, which would flicker."""
+    picture = Image.fromarray(image).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours = np.zeros((256, 4), np.uint8)
+    chosen = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    # FFmpeg's palettes are alpha, red, green, blue.
+    colours[: len(chosen), 1:], colours[:, 0] = chosen, 255
+    # PyAV takes a pair for this format, which its types do not tell.
+    return VideoFrame.from_ndarray((np.array(picture), colours), format="pal8")  # pyrefly: ignore[bad-argument-type]

@@ -1,0 +1,56 @@
+"""The run's record, as JSON text inside what was written: put in by `write`, read back here."""
+
+import json
+from pathlib import Path
+
+from recast.video.container import demuxing
+from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, picture_at
+
+GIF_HEADER_BYTES = 13
+GIF_BLOCK_BYTES = 255
+COMMENT = b"\x21\xfe"
+
+
+def embedded(path: Path) -> str | None:
+    """The record in a video file, a GIF, or beside pictures (for a folder, a pattern or one of them); None without one.
+
+    Raises MediaError where there is no such file, or one that recast does not read.
+    """
+    path = Path(path)
+    if path.is_dir() or NUMBER.search(path.name) or path.suffix.lower() in EXTENSIONS:
+        said = _beside(path if path.is_dir() else path.parent)
+    elif path.suffix.lower() == ".gif" and path.is_file():
+        said = _gif_comment(path)
+    else:
+        with demuxing(path) as container:
+            said = next((text for key, text in container.metadata.items() if key.lower() == "comment"), None)
+    return said if said and _is_record(said) else None
+
+
+def _is_record(said: str) -> bool:
+    try:
+        return isinstance(json.loads(said), dict)
+    except ValueError:
+        return False
+
+
+def _beside(folder: Path) -> str | None:
+    try:
+        return (folder / RECORD_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _gif_comment(path: Path) -> str | None:
+    with picture_at(path, ("GIF",)) as picture:
+        return picture.info.get("comment", b"").decode("utf-8", errors="replace")
+
+
+def commented(path: Path, said: str) -> None:
+    """Puts a comment into the GIF at `path`, before its first picture. GIF89a specification, section 24."""
+    data, text = path.read_bytes(), said.encode("utf-8")
+    colours = 3 * 2 ** ((data[10] & 0b111) + 1) if data[10] & 0b1000_0000 else 0
+    begin = GIF_HEADER_BYTES + colours
+    blocks = [text[i : i + GIF_BLOCK_BYTES] for i in range(0, len(text), GIF_BLOCK_BYTES)]
+    comment = COMMENT + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+    path.write_bytes(data[:begin] + comment + data[begin:])

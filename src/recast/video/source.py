@@ -1,0 +1,148 @@
+"""What is known of a media file before its frames are read, and which part of it is wanted."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from recast.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a video: frames with start <= time < end, times in seconds since the first frame.
+
+    max_frames: at most so many frames. size: rows and columns to resize to while reading; None keeps the source's.
+    Raises RequestError for values that cannot hold any frame.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    max_frames: int | None = None
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.start) and self.start >= 0):
+            raise RequestError(f"the window starts at {self.start:g} s; give a start of 0 or later")
+        if self.end is not None and not self.end > self.start:
+            raise RequestError(f"the window ends at {self.end:g} s, not after its start at {self.start:g} s")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise RequestError(f"a window of {self.max_frames} frames is empty; ask for 1 or more")
+        if self.size is not None and min(self.size) < 1:
+            raise RequestError(f"{self.size[0]} rows by {self.size[1]} columns is no picture size; both start at 1")
+
+    @property
+    def to_the_end(self) -> bool:
+        """Whether the last frame wanted is the file's last."""
+        return self.end is None and self.max_frames is None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a video, upright and at full size.
+
+    pixels: uint8 sRGB. pts: time in the source's time base, counted from the file's first frame.
+    seconds: the same, exact. index: place in the whole file. duration: in the time base, 0 where the file does not say.
+    """
+
+    pixels: UInt8[Tensor, "3 h w"]
+    pts: int
+    seconds: Fraction
+    index: int
+    duration: int = 0
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How numbers in the file become light; code points of ITU-T H.273, 2 is untold."""
+
+    matrix: int = 2
+    transfer: int = 2
+    primaries: int = 2
+    full_range: bool = False
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How stored pixels are turned upright: first rows and columns swap, then rows, then columns are reversed."""
+
+    transposed: bool = False
+    rows_reversed: bool = False
+    columns_reversed: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right change places, besides any turn."""
+        return (self.transposed + self.rows_reversed + self.columns_reversed) % 2 == 1
+
+    @property
+    def degrees(self) -> int:
+        """Clockwise turn, before the left-right mirror if there is one."""
+        if self.transposed:
+            return 270 if self.rows_reversed else 90
+        return 180 if self.rows_reversed else 0
+
+    def upright(self, image: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+        """The decoded picture as it is to be seen."""
+        turned = image.swapaxes(0, 1) if self.transposed else image
+        return np.ascontiguousarray(turned[:: -1 if self.rows_reversed else 1, :: -1 if self.columns_reversed else 1])
+
+    def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the upright picture, from those of the decoded one."""
+        return size[::-1] if self.transposed else size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A media file, or a folder of pictures, that was found fit to read.
+
+    size: rows and columns as shown upright, in coded pixels. sample_aspect: width of such a pixel over its height.
+    fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell.
+    num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
+    first_pts: the first frame's time in the file's own clock, in the time base.
+    notes: what had to be given up or assumed in conversion, for the user to read.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    fps: Fraction
+    time_base: Fraction
+    codec: str
+    pixel_format: str
+    container: str
+    num_frames: int | None = None
+    seconds: Fraction | None = None
+    sample_aspect: Fraction = Fraction(1)
+    orientation: Orientation = Orientation()
+    colour: Colour = Colour()
+    constant: bool = True
+    interlaced: bool = False
+    sound_codec: str | None = None
+    first_pts: int = 0
+    is_sequence: bool = False
+    pictures: tuple[Path, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise by which decoded pixels are turned to stand upright."""
+        return self.orientation.degrees
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether decoded pixels are mirrored, left to right, after the turn."""
+        return self.orientation.mirrored
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound stream."""
+        return self.sound_codec is not None
+
+    @property
+    def first_seconds(self) -> Fraction:
+        """The first frame's time on the file's own clock, which sound is timed by."""
+        return self.first_pts * self.time_base

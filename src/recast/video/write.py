@@ -1,0 +1,126 @@
+"""Frames to a video file or a folder of pictures: same times, sound and shape as the source, all or nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import UInt8
+from torch import Tensor
+
+from recast.errors import RequestError, ShapeError
+from recast.video.encode import Moment, kind_of
+from recast.video.mux import Movie
+from recast.video.pictures import NUMBER
+from recast.video.place import is_folder, new_file, new_folder
+from recast.video.source import Frame, Source, Window
+from recast.video.stills import Stills
+
+MOST_FPS = 1000
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """What takes frames: a `Movie`, or a folder of `Stills`."""
+
+    notes: list[str]
+
+    def add(self, image: UInt8[np.ndarray, "h w 3"], moment: Moment) -> None:
+        """Writes the next frame."""
+        ...
+
+    def finish(self) -> None:
+        """Makes the file complete."""
+        ...
+
+
+class Writer:
+    """Takes the new frames of a window, in order, each with the source frame whose place in time it has."""
+
+    def __init__(self, sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | None) -> None:
+        self._sink, self._source, self._size, self._fps = sink, source, size, fps
+        self._first_pts: int | None = None
+        self.num_frames = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be kept as it was in the source, for the user to read."""
+        return tuple(dict.fromkeys(self._sink.notes))
+
+    def add(self, frame: UInt8[Tensor, "3 h w"], like: Frame) -> None:
+        """Writes one frame at the time of `like`. Raises ShapeError where its size is not the one announced."""
+        if tuple(frame.shape[-2:]) != self._size:
+            rows, columns = self._size
+            was = f"{frame.shape[-1]}x{frame.shape[-2]}"
+            raise ShapeError(f"a frame is {was} and the video {columns}x{rows}; resize it")
+        self._first_pts = like.pts if self._first_pts is None else self._first_pts
+        image = np.ascontiguousarray(rearrange(frame, "c h w -> h w c").cpu().numpy())
+        self._sink.add(image, Moment(self._seconds(like), self._duration(like), like.seconds))
+        self.num_frames += 1
+
+    def _seconds(self, like: Frame) -> Fraction:
+        if self._fps is not None:
+            return self.num_frames / self._fps
+        seconds = (like.pts - (self._first_pts or 0)) * self._source.time_base
+        # A steady source whose container rounds times (Matroska, to 1 ms) gets its exact rate back.
+        place = round(seconds * self._source.fps) / self._source.fps
+        steady = self._source.constant and abs(seconds - place) <= self._source.time_base
+        return place if steady else seconds
+
+    def _duration(self, like: Frame) -> Fraction:
+        steady = self._fps is not None or self._source.constant or not like.duration
+        return 1 / (self._fps or self._source.fps) if steady else like.duration * self._source.time_base
+
+
+@contextmanager
+def writing(
+    target: Path,
+    source: Source,
+    window: Window,
+    *,
+    size: tuple[int, int] | None = None,
+    record: str | None,
+    overwrite: bool = False,
+    fps: Fraction | None = None,
+) -> Iterator[Writer]:
+    """A `Writer` for a window of `source`; the file appears under its name only when the block ends well.
+
+    target: by ending, mp4 m4v mov mkv webm avi gif; a name without ending is a folder of pictures, as is a pattern
+    (shots/%05d.png). size: rows and columns of the new frames, None for the source's. record: JSON text to embed.
+    fps: frames at this rate, instead of at the source's times.
+    Raises RequestError for a target that exists (unless `overwrite`), cannot be made, or is the source itself, and
+    where no frame was added.
+    """
+    target, size = Path(target), size or source.size
+    _check(target, source, fps)
+    if is_folder(target):
+        pattern = target.name if NUMBER.search(target.name) else "%05d.png"
+        folder = target.parent if NUMBER.search(target.name) else target
+        with new_folder(folder, pattern, overwrite) as place:
+            yield from _filled(Stills(place, pattern, source, fps, record), source, size, fps)
+        return
+    with new_file(target, overwrite) as place:
+        movie = Movie(place, kind_of(target), source, window, size=size, fps=fps)
+        with movie:
+            movie.embed(record)
+            yield from _filled(movie, source, size, fps)
+
+
+def _filled(sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | None) -> Iterator[Writer]:
+    writer = Writer(sink, source, size, fps)
+    yield writer
+    if not writer.num_frames:
+        raise RequestError("no frame was written; check the window")
+    sink.finish()
+
+
+def _check(target: Path, source: Source, fps: Fraction | None) -> None:
+    if target.exists() and source.path.exists() and target.samefile(source.path):
+        raise RequestError(f"this would write over the source; give another name: {target}")
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise RequestError(f"{fps} frames a second cannot be written; give more than 0 and at most {MOST_FPS}")
+    if not is_folder(target):
+        kind_of(target)

@@ -1,0 +1,10 @@
+"""Labelled video: ray-cast worlds whose depth, masks, flow and captions are known."""
+
+from recast.world.captions import captioned
+from recast.world.footage import Footage, rendered
+from recast.world.sampling import sampled
+from recast.world.scene import Scene, Subject
+from recast.world.textures import dead_leaves
+from recast.world.words import vocabulary
+
+__all__ = ["Footage", "Scene", "Subject", "captioned", "dead_leaves", "rendered", "sampled", "vocabulary"]

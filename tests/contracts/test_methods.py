@@ -1,0 +1,152 @@
+"""What every method in the table keeps to."""
+
+from copy import deepcopy
+from dataclasses import fields, replace
+from fractions import Fraction
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny
+from recast.denoise.masking import keeping
+from recast.denoise.samplers import SAMPLERS
+from recast.errors import Cancelled, RequestError
+from recast.methods import METHODS, Method
+from recast.types import Branch, Clip, Condition, Kind, Shot, Structure
+
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny(0)
+
+
+def shot_of(backbone, frames=FRAMES, **settings):
+    generator = torch.Generator().manual_seed(0)
+    clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
+    structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)
+    wanted = backbone.tokens(torch.randn(12, generator=generator))
+    condition = Condition(wanted, backbone.nothing(), backbone.planes(structure))
+    return replace(Shot(clip, condition, SAMPLERS["ddim"], steps=4, window=4, seed=7), **settings)
+
+
+@pytest.fixture(params=METHODS, ids=str)
+def method(request):
+    return METHODS[request.param]
+
+
+def test_it_is_a_method_and_its_knobs_are_described(method):
+    made = method()
+    assert isinstance(made, Method)
+    assert made == method()
+    assert {field.name for field in fields(method)} <= set(method.__annotations__)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+@pytest.mark.parametrize("frames", [1, 2, 9])
+def test_there_is_one_finite_latent_a_frame(method, backbone, sampler, frames):
+    latents = method()(shot_of(backbone, frames, sampler=sampler), backbone)
+    assert latents.shape == (frames, 4, 4, 5)
+    assert latents.isfinite().all()
+
+
+def test_the_same_seed_gives_the_same_answer_and_another_another(method, backbone):
+    one = method()(shot_of(backbone), backbone)
+    assert torch.equal(one, method()(shot_of(backbone), tiny(0)))
+    assert not torch.allclose(one, method()(shot_of(backbone, seed=8), backbone), atol=1e-3)
+
+
+def test_neither_backbone_nor_shot_nor_the_global_stream_is_changed(method, backbone):
+    shot = shot_of(backbone)
+    before, weights = deepcopy(shot.condition), deepcopy(backbone.net.state_dict())
+    stream = torch.get_rng_state()
+    x = backbone.encode(shot.clip.frames)
+    asked = [Branch(shot.condition.wanted), Branch(shot.condition.unwanted, video=False)]
+    answers = backbone.answers(x, 1.0, shot.condition, asked)
+    method()(shot, backbone)
+    assert all(map(torch.equal, answers, backbone.answers(x, 1.0, shot.condition, asked)))
+    assert_close(backbone.net.state_dict(), weights, atol=0, rtol=0)
+    assert backbone.net.switch.layout is None
+    assert torch.equal(shot.condition.planes, before.planes)
+    assert torch.equal(shot.condition.wanted, before.wanted)
+    assert torch.equal(torch.get_rng_state(), stream)
+
+
+def test_strength_0_gives_the_source_back(method, backbone):
+    shot = shot_of(backbone)
+    assert torch.equal(method(strength=0.0)(shot, backbone), backbone.encode(shot.clip.frames))
+
+
+def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backbone):
+    shot = shot_of(backbone, steps=10, scale=1.0)
+    source = backbone.encode(shot.clip.frames)
+    near, far = ((method(strength=s)(shot, backbone) - source).norm().item() for s in (0.1, 1.0))
+    assert near < 0.5 * far
+
+
+def test_content_and_steadiness_matter(method, backbone):
+    shot = shot_of(backbone)
+    plain = method()(shot, backbone)
+    other = replace(shot, condition=replace(shot.condition, wanted=-shot.condition.wanted))
+    assert not torch.allclose(method()(other, backbone), plain, atol=1e-3)
+    assert not torch.allclose(method(steadiness=0.0)(shot, backbone), plain, atol=1e-3)
+
+
+def test_what_a_mask_keeps_is_the_source(method, backbone):
+    shot = shot_of(backbone)
+    source = backbone.encode(shot.clip.frames)
+    keep = torch.zeros(FRAMES, 1, 4, 5)
+    keep[..., :2] = 1
+    latents = method()(replace(shot, after=keeping(source, shot.noise(source), keep)), backbone)
+    assert torch.equal(latents[..., :2], source[..., :2])
+    assert not torch.allclose(latents[..., 2:], source[..., 2:], atol=1e-2)
+
+
+def test_it_stops_where_an_edit_says_so(method, backbone):
+    def stop(_x, _sigma, /):
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        method()(shot_of(backbone, after=stop), backbone)
+
+
+def test_strength_outside_its_range_is_refused(method, backbone):
+    with pytest.raises(RequestError, match=r"strength is 1\.2"):
+        method(strength=1.2)(shot_of(backbone), backbone)
+
+
+def test_gen1_follows_the_structure_and_sdedit_is_not_told_it(backbone):
+    shot = shot_of(backbone)
+    other = replace(shot, condition=replace(shot.condition, planes=shot.condition.planes.flip(-1)))
+    sdedit, gen1 = METHODS["sdedit"](), METHODS["gen1"]()
+    assert torch.equal(sdedit(shot, backbone), sdedit(other, backbone))
+    assert not torch.allclose(gen1(shot, backbone), gen1(other, backbone), atol=1e-3)
+
+
+def test_guidance_can_be_limited_to_a_part_of_the_walk(backbone):
+    shot, gen1 = shot_of(backbone, scale=6.0), METHODS["gen1"]
+    unguided = gen1()(replace(shot, scale=1.0), backbone)
+    never = gen1(guided_from=1.0, guided_until=1.0)(shot, backbone)
+    assert_close(never, unguided)
+    assert not torch.allclose(gen1(guided_until=0.5)(shot, backbone), unguided, atol=1e-3)
+
+
+def test_gen1_shows_the_network_its_own_noise_first(backbone):
+    shot, seen = shot_of(backbone, scale=1.0), []
+    hook = backbone.net.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[0][:, :4]))
+    try:
+        METHODS["gen1"]()(shot, backbone)
+    finally:
+        hook.remove()
+    noise = shot.noise(torch.zeros(FRAMES, 4, 4, 5))
+    assert_close(seen[0], noise[:4], atol=1e-5, rtol=1e-5)  # the first window of four
+
+
+@pytest.mark.parametrize(("knob", "value"), [("strength", 1.5), ("steadiness", -1), ("steadiness", float("nan"))])
+def test_knobs_know_their_range(method, knob, value):
+    with pytest.raises(ValidationError, match=knob):
+        TypeAdapter(method).validate_python({knob: value})
+    assert TypeAdapter(method).validate_python({knob: 1}) == method(**{knob: 1.0})

@@ -1,0 +1,35 @@
+"""What the documents say of the tree is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "recast"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+CODE = re.compile(r"`([\w./-]+(?:\.py|/))`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document):
+    broken = [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    assert not broken
+
+
+def test_the_architecture_names_what_exists():
+    named = set(CODE.findall((ROOT / "ARCHITECTURE.md").read_text()))
+    assert not {name for name in named if not (PACKAGE / name).exists()}
+
+
+def test_the_architecture_names_every_part():
+    parts = {path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    names = {f"{part.name}/" if part.is_dir() else part.name for part in parts} - {"__init__.py"}
+    assert not names - set(CODE.findall((ROOT / "ARCHITECTURE.md").read_text()))
+
+
+def test_every_decision_is_listed():
+    folder = ROOT / "docs" / "decisions"
+    listed = set(LINK.findall((folder / "README.md").read_text()))
+    assert {path.name for path in folder.glob("[0-9]*.md")} == listed

@@ -1,0 +1,142 @@
+"""Gen-1's equation 8: which questions are asked, of which content, and how the answers are joined."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny
+from recast.denoise.guidance import guided
+from recast.types import Condition
+
+X = torch.zeros(3, 4, 2, 2, dtype=torch.float64)
+TOLD = Condition(wanted=torch.ones(1, 2), unwanted=torch.zeros(1, 2))
+VALUES = {(False, False): 2.0, (True, False): 3.0, (True, True): 7.0}
+"""What a network answers, by (temporal layers on, told the wanted content)."""
+
+scales = st.floats(-2, 12)
+
+
+def told(condition):
+    """A network that answers by what it was asked, and the list of what it was asked."""
+    asked = []
+
+    def ask(x, _sigma, _condition, branches):
+        keys = [(branch.video, branch.tokens is condition.wanted) for branch in branches]
+        asked.extend(keys)
+        return [torch.full_like(x, VALUES[key]) for key in keys]
+
+    return ask, asked
+
+
+def answer(scale, steadiness, sigma=1.0, **interval):
+    ask, asked = told(TOLD)
+    return guided(ask, scale, steadiness, **interval)(X, sigma, TOLD)[0, 0, 0, 0].item(), asked
+
+
+@given(scales, scales)
+def test_it_is_equation_8(scale, steadiness):
+    still, free, wanted = VALUES.values()
+    expected = still + steadiness * (free - still) + scale * (wanted - free)
+    assert answer(scale, steadiness)[0] == pytest.approx(expected, abs=1e-9)
+
+
+@given(scales)
+def test_with_steadiness_1_it_is_classifier_free_guidance(scale):
+    assert answer(scale, 1.0)[0] == pytest.approx(3 + scale * (7 - 3), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scale", "steadiness", "asked"),
+    [
+        (0.0, 0.0, [(False, False)]),
+        (1.0, 1.0, [(True, True)]),
+        (0.0, 1.0, [(True, False)]),
+        (4.0, 1.0, [(True, False), (True, True)]),
+        (1.5, 1.5, [(False, False), (True, True)]),
+        (0.0, 0.5, [(False, False), (True, False)]),
+        (4.0, 0.5, [(False, False), (True, False), (True, True)]),
+    ],
+)
+def test_what_has_no_weight_is_never_asked(scale, steadiness, asked):
+    assert answer(scale, steadiness)[1] == asked
+
+
+def test_a_lone_question_is_answered_as_it_is():
+    assert answer(1.0, 1.0)[0] == VALUES[True, True]
+    assert answer(0.0, 0.0)[0] == VALUES[False, False]
+
+
+@given(scales, scales, st.floats(-5, 5))
+def test_equal_answers_stay_as_they_are(scale, steadiness, value):
+    same = guided(lambda x, _s, _c, branches: [torch.full_like(x, value)] * len(branches), scale, steadiness)
+    assert_close(same(X, 1.0, TOLD), torch.full_like(X, value), atol=1e-9, rtol=0)
+
+
+@given(scales, scales, scales)
+def test_where_images_and_videos_agree_steadiness_does_nothing(scale, one, other):
+    def ask(x, _sigma, condition, branches):
+        return [torch.full_like(x, 5.0 if branch.tokens is condition.wanted else 1.0) for branch in branches]
+
+    assert_close(guided(ask, scale, one)(X, 1.0, TOLD), guided(ask, scale, other)(X, 1.0, TOLD), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(("sigma", "scale"), [(0.4, 1.0), (0.5, 6.0), (2.0, 6.0), (2.1, 1.0)])
+def test_outside_its_interval_the_content_is_told_without_guidance(sigma, scale):
+    assert answer(6.0, 1.2, sigma, within=(0.5, 2.0)) == answer(scale, 1.2, sigma)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny(3)
+
+
+@pytest.fixture(scope="module")
+def latents():
+    generator = torch.Generator().manual_seed(0)
+    x, planes = torch.randn(5, 4, 4, 4, generator=generator), torch.randn(5, 8, 4, 4, generator=generator)
+    return x, Condition(torch.randn(2, 16, generator=generator), torch.zeros(2, 16), planes)
+
+
+def test_each_branch_reads_its_own_content_in_every_frame(backbone, latents):
+    x, condition = latents
+    seen = []
+    hook = backbone.net.unet.register_forward_pre_hook(
+        lambda _net, inputs, told: seen.append((inputs[0], told["encoder_hidden_states"], backbone.net.switch.layout)),
+        with_kwargs=True,
+    )
+    try:
+        guided(backbone.answers, 4.0, 0.5)(x, 2.0, condition)
+    finally:
+        hook.remove()
+    [(images, tokens, layout)] = seen
+    assert torch.equal(tokens[:10], torch.zeros(10, 2, 16))
+    assert torch.equal(tokens[10:], condition.wanted.expand(5, 2, 16))
+    assert torch.equal(images[:5], images[5:10])
+    assert torch.equal(images[:5], images[10:])
+    assert torch.equal(images[:5, 4:], condition.planes)
+    assert layout.frames == 5
+    assert layout.videos.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("steadiness", [0.5, 1.0, 2.0])
+def test_branches_together_answer_as_they_do_alone(backbone, latents, steadiness):
+    x, condition = latents
+    together = guided(backbone.answers, 4.0, steadiness)(x, 2.0, condition)
+    alone = guided(tiny(3, together=False).answers, 4.0, steadiness)(x, 2.0, condition)
+    assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_it_is_the_sum_of_three_calls_of_the_network(backbone, latents):
+    x, condition = latents
+
+    def ask(tokens, video):
+        told = torch.cat([x / (1 + 2.0**2) ** 0.5, condition.planes], dim=1)[None]
+        timestep = torch.tensor([backbone.schedule.timestep(2.0)])
+        velocity = backbone.net(told, timestep, tokens[None], video=video)[0]
+        return x / (1 + 2.0**2) - 2.0 / (1 + 2.0**2) ** 0.5 * velocity
+
+    still, free = ask(condition.unwanted, False), ask(condition.unwanted, True)
+    expected = still + 0.5 * (free - still) + 4.0 * (ask(condition.wanted, True) - free)
+    assert_close(guided(backbone.answers, 4.0, 0.5)(x, 2.0, condition), expected, atol=1e-4, rtol=1e-4)

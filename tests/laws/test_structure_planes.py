@@ -1,0 +1,87 @@
+"""Structure loses detail step by step, and the network is told how much."""
+
+from dataclasses import replace
+from itertools import combinations, pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny
+from recast.errors import BackboneError
+from recast.structure.detail import detail_planes, softened
+from recast.types import Kind, Structure
+
+
+@pytest.fixture(scope="module")
+def maps():
+    """A box on a slope, at the size of the paper's clips."""
+    slope = torch.linspace(0, 0.4, 448).expand(2, 1, 256, 448).clone()
+    slope[:, :, 80:180, 150:260] = 1.0
+    return slope
+
+
+def test_all_detail_is_the_map_itself(maps):
+    assert torch.equal(softened(maps, 0), maps)
+
+
+def test_detail_only_gets_less(maps):
+    edges = [softened(maps, level / 2).diff(dim=-1).abs().amax().item() for level in range(15)]
+    lost = [(softened(maps, level / 2) - maps).norm().item() for level in range(15)]
+    assert all(sharper > softer for sharper, softer in pairwise(edges))
+    assert all(less < more for less, more in pairwise(lost))
+
+
+@given(level=st.floats(0, 7), value=st.floats(0, 1), height=st.integers(1, 40), width=st.integers(1, 40))
+def test_a_constant_map_stays_constant(level, value, height, width):
+    flat = torch.full((1, 1, height, width), value)
+    assert_close(softened(flat, level), flat, atol=1e-5, rtol=0)
+
+
+@given(level=st.integers(0, 6), share=st.floats(0, 1))
+def test_between_two_levels_the_maps_are_mixed(level, share):
+    noise = torch.rand(1, 1, 64, 48, generator=torch.Generator().manual_seed(0))
+    expected = softened(noise, level) * (1 - share) + softened(noise, level + 1) * share
+    assert_close(softened(noise, level + share), expected, atol=2e-3, rtol=0)
+
+
+def test_maps_too_small_for_a_level_keep_their_last_two_pixels():
+    noise = torch.rand(1, 1, 32, 32)
+    assert torch.equal(softened(noise, 7), softened(noise, 4))
+    assert softened(noise, 7).std() > 0
+
+
+def test_each_frame_is_softened_alone():
+    noise = torch.rand(3, 1, 32, 40)
+    assert_close(softened(noise, 2.5)[1:2], softened(noise[1:2], 2.5))
+
+
+def test_levels_are_told_apart():
+    told = [detail_planes(level, (1, 1)).flatten() for level in range(8)]
+    assert min((one - other).norm().item() for one, other in combinations(told, 2)) > 0.9
+
+
+@given(level=st.floats(0, 7))
+def test_detail_planes_are_constant_and_continuous(level):
+    planes = detail_planes(level, (3, 5))
+    assert torch.equal(planes, planes[:, :1, :1].expand(4, 3, 5))
+    assert (detail_planes(min(level + 0.01, 7), (3, 5)) - planes).abs().max() < 0.011
+
+
+def test_a_structure_becomes_latents_and_detail_planes():
+    backbone = tiny(0)
+    depth = torch.rand(3, 1, 32, 40)
+    planes = backbone.planes(Structure(Kind.DEPTH, depth, detail=2))
+    assert planes.shape == (3, 8, 4, 5)
+    assert torch.equal(planes[:, 4:], detail_planes(2, (4, 5)).expand(3, 4, 4, 5))
+    grey = (softened(depth, 2) * 255).round().to(torch.uint8).expand(3, 3, 32, 40)
+    assert_close(planes[:, :4], backbone.encode(grey), atol=0.02, rtol=0.05)
+
+
+def test_a_kind_that_was_not_trained_is_refused():
+    backbone = tiny(0)
+    depth_only = replace(backbone, facts=replace(backbone.facts, structures=("depth",)))
+    with pytest.raises(BackboneError, match="cannot be told edges; it was trained with depth"):
+        depth_only.planes(Structure(Kind.EDGES, torch.zeros(1, 1, 32, 32)))

@@ -1,0 +1,236 @@
+"""The whole flow on a tiny model: what stays of the source, what the record says, and what stops it."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RequestError
+from recast.loading import Model, chosen_device, chosen_dtype
+from recast.pipeline import Stage, edit, export, look, remake, stage, unwatched
+from recast.plan import check_target, chosen_size, enlargement
+from recast.record import Record, digest
+from recast.request import RecastWarning, Request
+from recast.types import Clip
+from recast.video.read import Window, opened, read
+from recast.video.record import embedded
+from tiny_folder import KNOWN_WORDS, clip_folder, written
+
+FRAMES, SIZE = 5, (40, 52)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Model.loaded(str(written(tmp_path_factory.mktemp("model"))))
+
+
+@pytest.fixture
+def source(tmp_path):
+    return clip_folder(tmp_path / "source", frames=FRAMES, size=SIZE)
+
+
+@pytest.fixture
+def request_(source, tmp_path):
+    return Request.asked(source=source, target=tmp_path / "out", prompt="a red ball", steps=2)
+
+
+def pixels(path):
+    return read(opened(path), Window()).frames
+
+
+def half_mask(path):
+    mask = Image.new("L", SIZE[::-1])
+    mask.paste(255, (0, 0, 20, SIZE[0]))
+    mask.save(path)
+    return path
+
+
+@pytest.mark.parametrize("structure", ["depth", "edges"])
+@pytest.mark.parametrize("ending", ["", ".mp4"])
+def test_frames_size_and_rate_are_the_sources(request_, model, tmp_path, ending, structure):
+    target = tmp_path / f"edited{ending}"
+    remade = edit(dataclasses.replace(request_, target=target, structure=structure), model)
+    before, after = opened(request_.source), opened(target)
+    assert (after.num_frames, after.size, after.fps) == (before.num_frames, before.size, before.fps)
+    assert remade.frames.shape == (FRAMES, 3, 32, 40)
+
+
+def test_each_stage_is_told_from_its_start_to_its_end_in_order(request_, model):
+    told = []
+    edit(request_, model, lambda *step: told.append(step))
+    assert list(dict.fromkeys(name for name, _, _ in told)) == [*Stage]
+    for name in Stage:
+        steps = [(done, total) for said, done, total in told if said == name]
+        assert steps[0][0] == 0
+        assert steps[-1][0] == steps[-1][1]
+        assert steps == sorted(steps)
+
+
+def test_the_same_request_gives_the_same_bytes_and_another_seed_other_ones(request_, model, tmp_path):
+    targets = [tmp_path / name for name in ("a.mp4", "b.mp4", "c.mp4")]
+    for target, seed in zip(targets, (1, 1, 2), strict=True):
+        edit(dataclasses.replace(request_, target=target, seed=seed), model)
+    first, again, other = (target.read_bytes() for target in targets)
+    assert first == again != other
+
+
+@pytest.mark.parametrize("side", ["inside", "outside"])
+def test_outside_the_mask_the_sources_pixels_stay_bit_for_bit(request_, model, tmp_path, side):
+    feather, edge = 3, 20
+    masked = dataclasses.replace(request_, mask=half_mask(tmp_path / "m.png"), edit=side, feather=feather)
+    edit(masked, model)
+    before, after = pixels(request_.source), pixels(masked.target)
+    left, right = slice(0, edge - feather), slice(edge + feather, None)
+    changed, kept = (left, right) if side == "inside" else (right, left)
+    assert torch.equal(before[..., kept], after[..., kept])
+    assert not torch.equal(before[..., changed], after[..., changed])
+
+
+def test_a_mask_over_everything_is_no_mask(request_, model, tmp_path):
+    Image.new("L", SIZE[::-1], 255).save(tmp_path / "white.png")
+    edit(request_, model)
+    masked = dataclasses.replace(request_, mask=tmp_path / "white.png", target=tmp_path / "masked")
+    edit(masked, model)
+    assert torch.equal(pixels(request_.target), pixels(masked.target))
+
+
+def test_strength_zero_is_the_autoencoders_own_picture(request_, model):
+    request = request_.updated(strength=0)
+    remade = remake(request, look(request, model), model)
+    encoded = model.backbone.encode(remade.seen.clip.frames)
+    assert torch.equal(remade.frames, model.backbone.decode(encoded))
+
+
+def test_the_record_is_the_whole_request_and_nothing_of_the_day(request_, model, tmp_path):
+    request = dataclasses.replace(request_, target=tmp_path / "out.mp4", structure_detail=3.5)
+    edit(request, model)
+    record = Record.from_json(embedded(request.target))
+    assert Request.from_dict(record.request) == dataclasses.replace(request, target=None, model=model.name)
+    assert record.model == {"name": model.name, "digest": model.digest}
+    assert record.inputs == {str(request.source): digest(request.source)}
+    assert record.worked["enlarged"] == {"by": "guided", "strength": 0.5}
+    assert set(record.worked) == {"size", "frames", "cfg", "device", "dtype", "enlarged"}
+
+
+def test_a_damaged_record_is_refused():
+    with pytest.raises(MediaError, match="record is damaged"):
+        Record.from_json(json.dumps({"request": {}}))
+
+
+def test_digests_see_each_byte_and_each_name(tmp_path):
+    folder = clip_folder(tmp_path / "clip", frames=2)
+    before = digest(folder)
+    (folder / "001.png").rename(folder / "002.png")
+    renamed = digest(folder)
+    with (folder / "000.png").open("ab") as file:
+        file.write(b"\0")
+    assert len({before, renamed, digest(folder)}) == 3
+
+
+@pytest.mark.parametrize(("detail", "strength"), [(0, 1.0), (3.5, 0.5), (7, 0.0)])
+def test_outlines_are_drawn_the_less_the_less_of_them_was_asked_for(detail, strength):
+    assert enlargement(Request.asked(structure_detail=detail)) == strength
+    assert enlargement(Request.asked(structure_detail=detail, enlarge="plain")) == 0
+
+
+def test_negative_words_change_the_clip(request_, model):
+    seen = look(request_, model)
+    plain, other = (remake(request, seen, model) for request in (request_, request_.updated(negative="snow")))
+    assert not torch.equal(plain.frames, other.frames)
+
+
+def test_pictures_count_as_content(request_, model, source):
+    request = dataclasses.replace(request_.updated(image=str(source / "000.png")), words=())
+    assert remake(request, look(request, model), model).record.inputs[str(source / "000.png")]
+
+
+def test_a_clip_from_memory_needs_no_file(request_, model):
+    held = Clip(pixels(request_.source), opened(request_.source).fps)
+    assert torch.equal(
+        remake(request_, look(request_, model, clip=held), model).frames,
+        remake(request_, look(request_, model), model).frames,
+    )
+
+
+def test_words_that_the_model_does_not_know_are_named_with_near_ones(request_, model):
+    assert "snowy" in KNOWN_WORDS
+    with pytest.warns(RecastWarning, match="does not know: zebra, snowi .near: snow, snowy"):
+        edit(request_.updated(prompt="red zebra snowi"), model)
+
+
+def test_maps_are_exported_at_the_sources_size(request_, model, tmp_path):
+    seen = look(request_, model)
+    export(request_, seen, tmp_path / "sharp")
+    export(request_.updated(structure_detail=6), seen, tmp_path / "soft")
+    sharp, soft = pixels(tmp_path / "sharp"), pixels(tmp_path / "soft")
+    assert sharp.shape == (FRAMES, 3, *SIZE)
+    assert torch.equal(sharp[:, 0], sharp[:, 2])
+    assert soft.float().var() < sharp.float().var()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_short_memory_is_told_with_what_to_do(error):
+    with pytest.raises(OutOfMemoryError, match="in stage decode; use fewer frames"), stage(Stage.DECODE, unwatched):
+        raise error
+
+
+def test_errors_say_in_which_stage():
+    with pytest.raises(KeyError) as raised, stage(Stage.READ, unwatched):
+        raise KeyError
+    assert raised.value.__notes__ == ["in stage read"]
+
+
+@pytest.mark.parametrize("at", [*Stage])
+def test_stopped_at_any_stage_nothing_is_left(request_, model, at):
+    begun = at in {Stage.DENOISE, Stage.DECODE, Stage.WRITE}
+
+    def watch(name, done, _total):
+        if name == at and done >= begun:
+            raise Cancelled("stopped")
+
+    before = sorted(request_.target.parent.iterdir())
+    with pytest.raises(Cancelled):
+        edit(request_, model, watch)
+    assert sorted(request_.target.parent.iterdir()) == before
+
+
+def test_sizes_that_the_model_cannot_take(request_, model):
+    held = Clip(torch.zeros(1, 3, 40, 52, dtype=torch.uint8), opened(request_.source).fps)
+    assert chosen_size(request_.updated(size="48x64"), held, model) == (64, 48)
+    assert chosen_size(request_.updated(size=64), held, model) == (64, 80)
+    with pytest.raises(RequestError, match="size 100x70: pocket takes sides that are multiples of 8, such as 96x72"):
+        chosen_size(request_.updated(size="100x70"), held, dataclasses.replace(model, name="pocket"))
+
+
+def test_a_structure_that_the_model_does_not_know_is_refused(request_, model):
+    facts = dataclasses.replace(model.folder.facts, structures=("depth",))
+    depth_only = dataclasses.replace(model, backbone=dataclasses.replace(model.backbone, facts=facts))
+    with pytest.raises(BackboneError, match="cannot be told edges"):
+        edit(request_.updated(structure="edges"), depth_only)
+
+
+def test_targets_that_may_not_be_written(request_, tmp_path):
+    for target, message in {
+        None: "has no target",
+        request_.source: "is the source itself",
+        tmp_path / "no" / "out.mp4": "there is no folder",
+        tmp_path / "out.xyz": "does not write .xyz",
+    }.items():
+        with pytest.raises(RequestError, match=message):
+            check_target(dataclasses.replace(request_, target=target))
+    (tmp_path / "there.mp4").touch()
+    there = dataclasses.replace(request_, target=tmp_path / "there.mp4")
+    with pytest.raises(RequestError, match="is already there; replace it with -y"):
+        check_target(there)
+    assert check_target(dataclasses.replace(there, overwrite=True)) == there.target
+
+
+def test_devices_and_number_formats():
+    assert chosen_dtype("auto", torch.device("cpu")) == torch.float32
+    assert chosen_dtype("auto", torch.device("cuda")) == torch.bfloat16
+    assert chosen_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(RequestError, match="this machine has no cuda"):
+            chosen_device("cuda")
