@@ -66,7 +66,7 @@ check: lint fast-tests
 lint: $(VENV)/.test-stamp
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/pyrefly check --output-format min-text --summary none
+	@$(BIN)/pyrefly check --output-format min-text --summary=none
 	@layers="$$($(BIN)/lint-imports --no-logo 2>&1)" || { echo "$$layers"; exit 1; }
 	@echo "format, lint, types and layers are in order"
 

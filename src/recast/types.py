@@ -1,7 +1,7 @@
 """The nouns that the stages hand to each other.
 
-Axis letters, everywhere in the project: t frame, c channel, h w row and column in pixels, y x row and column of latents,
-n token, d and e feature width, b batch.
+Axis letters, everywhere in the project: t frame, c channel, h w row and column in pixels, y x row and column of
+latents, n token, d and e feature width, b batch.
 """
 
 from collections.abc import Callable
@@ -48,6 +48,7 @@ class Clip:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return float(len(self) / self.fps)
 
     @property
@@ -57,12 +58,22 @@ class Clip:
 
     @classmethod
     def open(
-        cls, path: str | PathLike[str], *, start: float = 0.0, end: float | None = None, **window: object
+        cls,
+        path: str | PathLike[str],
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        max_frames: int | None = None,
+        size: tuple[int, int] | None = None,
     ) -> "Clip":
-        """Decodes a stretch of a video file; `start` and `end` in seconds, further limits as in `video.read.Window`."""
+        """Decodes a stretch of a video file: start <= time < end in seconds, at most `max_frames`.
+
+        size: rows and columns, None for the file's own. Raises MediaError where it cannot be read, RequestError where
+        the stretch holds no frame.
+        """
         from recast.video.read import Window, opened, read
 
-        return read(opened(path), Window(start=start, end=end, **window))
+        return read(opened(path), Window(start=start, end=end, max_frames=max_frames, size=size))
 
 
 class Kind(StrEnum):
@@ -78,7 +89,8 @@ class Kind(StrEnum):
 class Structure:
     """What must stay where it is: one map a frame, at the clip's pixel size.
 
-    detail: t_s of Gen-1 (arXiv:2302.03011, section 3.2), 0 keeps all, 7 keeps the least; the maps here are not yet softened.
+    detail: t_s of Gen-1 (arXiv:2302.03011, section 3.2), 0 keeps all, 7 keeps the least; the maps here are not yet
+    softened.
     """
 
     kind: Kind
@@ -184,4 +196,4 @@ def _generator(seed: int, frame: int) -> torch.Generator:
 
 
 Watch = Callable[[str, int, int], None]
-"""Called as work goes on with (stage, done, total), from the thread that works. Raise Cancelled in it to stop cleanly."""
+"""Called as work goes on with (stage, done, total), from the thread that works; raises Cancelled to stop it cleanly."""

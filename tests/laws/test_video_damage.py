@@ -3,7 +3,6 @@
 import os
 import zlib
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,22 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from video_files import noise
 
-from recast.errors import MediaError, RecastError, RequestError
+from recast.errors import MediaError, RecastError
 from recast.video.read import Window, frames, opened
 from recast.video.record import embedded
-
-
-def video(path: Path, count: int = 40, codec: str = "libx264", options: dict[str, str] | None = None) -> Path:
-    rng = np.random.default_rng(0)
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=25, options={"g": "10"})
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for _ in range(count):
-            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def sound(path: Path) -> Path:
@@ -78,23 +66,23 @@ def sound_alone(folder: Path) -> Path:
 
 
 def unlisted_codec(folder: Path) -> Path:
-    return video(folder / "flash.avi", 2, "flv")
+    return noise(folder / "flash.avi", 2, "flv")
 
 
 def beheaded(folder: Path) -> Path:
-    data = video(folder / "whole.mp4").read_bytes()
+    data = noise(folder / "whole.mp4").read_bytes()
     (folder / "beheaded.mp4").write_bytes(data[: len(data) // 2])
     return folder / "beheaded.mp4"
 
 
 def cut_mp4(folder: Path) -> Path:
-    data = video(folder / "whole.mp4", options={"movflags": "+faststart"}).read_bytes()
+    data = noise(folder / "whole.mp4", options={"movflags": "+faststart"}).read_bytes()
     (folder / "cut.mp4").write_bytes(data[: len(data) * 3 // 4])
     return folder / "cut.mp4"
 
 
 def cut_mkv(folder: Path) -> Path:
-    data = video(folder / "whole.mkv").read_bytes()
+    data = noise(folder / "whole.mkv").read_bytes()
     (folder / "cut.mkv").write_bytes(data[: len(data) // 2])
     return folder / "cut.mkv"
 
@@ -161,7 +149,7 @@ def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
 
 
 def test_playlists_reach_no_other_file(tmp_path):
-    secret = video(tmp_path / "secret.mp4", 3)
+    secret = noise(tmp_path / "secret.mp4", 3)
     for name, said in (
         ("list.mp4", f"ffconcat version 1.0\nfile {secret.name}\n"),
         ("list.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"),
@@ -206,63 +194,6 @@ def _seed_file(name: str) -> bytes:
                 pictures = [Image.new("RGB", (32, 24), (i * 40, 0, 90)) for i in range(4)]
                 pictures[0].save(path, save_all=True, append_images=pictures[1:])
             else:
-                video(path, 12, {".mp4": "libx264", ".mkv": "libx264", ".avi": "mpeg4", ".webm": "libvpx"}[path.suffix])
+                noise(path, 12, {".mp4": "libx264", ".mkv": "libx264", ".avi": "mpeg4", ".webm": "libvpx"}[path.suffix])
             SEEDS[name] = path.read_bytes()
     return SEEDS[name]
-
-
-def test_windows_hold_the_frames_that_their_times_say(tmp_path):
-    source = opened(video(tmp_path / "in.mp4", 40))
-    for window, indices in (
-        (Window(), range(40)),
-        (Window(start=0.4), range(10, 40)),
-        (Window(start=0.4, end=0.6), range(10, 15)),
-        (Window(start=0.41, max_frames=3), range(11, 14)),
-        (Window(end=0.04), range(1)),
-    ):
-        assert [frame.index for frame in frames(source, window)] == list(indices)
-    with pytest.raises(RequestError, match=r"1\.60 s long"):
-        next(frames(source, Window(start=5)))
-
-
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_a_late_window_is_the_same_as_the_tail_of_all(tmp_path, ending):
-    source = opened(video(tmp_path / f"in.{ending}", 500))
-    tail = [frame for frame in frames(source, Window()) if frame.seconds >= 15]
-    late = list(frames(source, Window(start=15)))
-    assert [(frame.index, frame.pts) for frame in late] == [(frame.index, frame.pts) for frame in tail]
-    assert all((a.pixels == b.pixels).all() for a, b in zip(late, tail, strict=True))
-
-
-def test_senseless_windows_are_refused():
-    for values in (
-        {"start": -1.0},
-        {"start": float("nan")},
-        {"start": 2.0, "end": 2.0},
-        {"max_frames": 0},
-        {"size": (0, 5)},
-    ):
-        with pytest.raises(RequestError):
-            Window(**values)
-
-
-def test_transparent_pictures_lie_on_black_and_sixteen_bits_become_eight(tmp_path):
-    Image.new("RGBA", (4, 4), (200, 100, 50, 128)).save(tmp_path / "clear.png")
-    pixel = next(frames(opened(tmp_path / "clear.png"), Window())).pixels[:, 0, 0]
-    assert pixel.tolist() == [round(value * 128 / 255) for value in (200, 100, 50)]
-    Image.fromarray(np.full((4, 4), 0x8000, np.uint16)).save(tmp_path / "deep.png")
-    assert next(frames(opened(tmp_path / "deep.png"), Window())).pixels.unique().tolist() == [0x80]
-
-
-def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
-    for number in (2, 10, 1):
-        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"frame{number}.png")
-    assert [int(frame.pixels[0, 0, 0]) for frame in frames(opened(tmp_path), Window())] == [1, 2, 10]
-    assert [int(f.pixels[0, 0, 0]) for f in frames(opened(tmp_path / "frame%d.png"), Window(start=0.04))] == [2, 10]
-
-
-def test_animated_webp_keeps_its_times(tmp_path):
-    pictures = [Image.new("RGB", (16, 8), (i * 60, 0, 0)) for i in range(4)]
-    pictures[0].save(tmp_path / "a.webp", save_all=True, append_images=pictures[1:], duration=[40, 80, 40, 40])
-    seconds = [frame.seconds for frame in frames(opened(tmp_path / "a.webp"), Window())]
-    assert seconds == [0, Fraction(4, 100), Fraction(12, 100), Fraction(16, 100)]

@@ -1,81 +1,19 @@
 """What is written is read back: count, times, size, rate, sound, colours and the run's record."""
 
 import hashlib
-import json
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 import torch
+from video_files import RECORD, Recipe, copied, made
 
-from recast.errors import RequestError, ShapeError
-from recast.video.read import Frame, Source, Window, frames, opened, read
+from recast.video.read import Window, frames, opened, read
 from recast.video.record import embedded
 from recast.video.write import writing
 
-RECORD = json.dumps({"prompt": "a paper boat, ünïcode", "seed": 3})
-NTSC = Fraction(30000, 1001)
 VARYING = (0, 1001, 5000, 5001, 9000, 31000)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to make a source without the code under test."""
-
-    size: tuple[int, int] = (48, 64)
-    times: tuple[int, ...] = tuple(range(0, 12012, 1001))
-    time_base: Fraction = Fraction(1, 30000)
-    sound: str | None = None
-    turned: int = 0
-    codec: str = "libx264"
-
-
-def made(path: Path, recipe: Recipe) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(recipe.codec, rate=NTSC, options={"bf": "0", "flags": "+frame_duration"})
-        stream.height, stream.width = recipe.size
-        stream.pix_fmt = "yuv444p" if recipe.codec == "libx264" else "yuv420p"
-        stream.time_base = stream.codec_context.time_base = recipe.time_base
-        if recipe.turned:
-            stream.set_display_rotation(recipe.turned)
-        sound = container.add_stream(recipe.sound, rate=48000) if recipe.sound else None
-        if sound:
-            sound.layout = "mono"
-        ends = [*recipe.times[1:], recipe.times[-1] + 1001]
-        for index, (time, end) in enumerate(zip(recipe.times, ends, strict=True)):
-            frame = av.VideoFrame.from_ndarray(picture(recipe.size, index), format="rgb24")
-            frame.pts, frame.duration, frame.time_base = time, end - time, recipe.time_base
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        if sound:
-            tone(container, sound, float(ends[-1] * recipe.time_base))
-    return path
-
-
-def tone(container, stream, seconds: float) -> None:
-    for start in range(0, int(48000 * seconds), 960):
-        samples = np.sin(np.arange(start, start + 960, dtype=np.float32) * 0.05)[None]
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.pts, frame.rate, frame.time_base = start, 48000, Fraction(1, 48000)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
-
-
-def picture(size: tuple[int, int], index: int) -> np.ndarray:
-    rows, columns = np.mgrid[: size[0], : size[1]]
-    return np.stack([rows * 3 + index * 5, columns * 2, rows + columns], -1).clip(0, 255).astype(np.uint8)
-
-
-def copied(source: Source, target: Path, window: Window | None = None, **options) -> list[Frame]:
-    window = window or Window()
-    kept = list(frames(source, window))
-    with writing(target, source, window, record=RECORD, **options) as writer:
-        for frame in kept:
-            writer.add(frame.pixels, frame)
-    return kept
 
 
 def sounds(path: Path) -> list[bytes]:
@@ -183,86 +121,6 @@ def test_the_record_comes_back_and_bytes_are_the_same_each_time(tmp_path, target
 
 def test_a_file_of_others_has_no_record(tmp_path):
     assert embedded(made(tmp_path / "in.mp4", Recipe())) is None
-
-
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "webm", "avi"])
-@pytest.mark.parametrize("size", [(360, 640), (720, 1280)])
-def test_flat_colours_survive(tmp_path, ending, size):
-    colours = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-    image = np.kron(colours, np.ones((size[0] // 3, size[1] // 4, 1), np.uint8))
-    source = opened(made(tmp_path / "in.mp4", Recipe(size=size, times=(0,))))
-    with writing(tmp_path / f"out.{ending}", source, Window(), record=None) as writer:
-        writer.add(torch.from_numpy(image).permute(2, 0, 1), next(frames(source, Window())))
-    back = next(frames(opened(tmp_path / f"out.{ending}"), Window())).pixels
-    middles = back[:, size[0] // 6 :: size[0] // 3, size[1] // 8 :: size[1] // 4]
-    assert np.abs(middles.permute(1, 2, 0).numpy().astype(int) - colours).max() <= 3
-
-
-@pytest.mark.parametrize("matrix", [1, 6])
-@pytest.mark.parametrize("full", [False, True])
-def test_tagged_colours_are_converted_by_their_tags(tmp_path, matrix, full):
-    colour = np.array([200, 40, 90])
-    kr, kb = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}[matrix]
-    luma = np.array([kr, 1 - kr - kb, kb]) @ colour / 255
-    blue, red = (colour[2] / 255 - luma) / (2 - 2 * kb), (colour[0] / 255 - luma) / (2 - 2 * kr)
-    scale, offset, chroma = (255, 0, 255) if full else (219, 16, 224)
-    values = np.round([offset + scale * luma, 128 + chroma * blue, 128 + chroma * red]).astype(np.uint8)
-    frame = av.VideoFrame.from_ndarray(np.tile(values[:, None, None], (1, 32, 32)), format="yuv444p")
-    tags = {"qp": "0", "colorspace": str(matrix), "color_range": "pc" if full else "tv"}
-    with av.open(str(tmp_path / "in.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options=tags)
-        stream.width = stream.height = 32
-        stream.pix_fmt = "yuv444p"
-        container.mux([*stream.encode(frame), *stream.encode(None)])
-    pixel = next(frames(opened(tmp_path / "in.mp4"), Window())).pixels[:, 16, 16].numpy()
-    assert np.abs(pixel.astype(int) - colour).max() <= 2
-
-
-@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
-@pytest.mark.parametrize("target", ["out.mp4", "out.gif", "shots", "shots/%04d.png"])
-def test_an_exception_leaves_nothing_behind(tmp_path, target, raised):
-    source = opened(made(tmp_path / "in.mp4", Recipe(sound="aac")))
-    frame = next(frames(source, Window()))
-    with pytest.raises(raised), writing(tmp_path / target, source, Window(), record=RECORD) as writer:  # noqa: PT012
-        writer.add(frame.pixels, frame)
-        raise raised
-    assert [file.name for file in tmp_path.iterdir()] == ["in.mp4"]
-
-
-def test_an_existing_target_is_kept_unless_told_otherwise(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe(times=(0, 1001))))
-    for target in ("out.mp4", "shots"):
-        copied(source, tmp_path / target)
-        with pytest.raises(RequestError, match="already"):
-            copied(source, tmp_path / target)
-        copied(source, tmp_path / target, Window(max_frames=1), overwrite=True)
-        assert opened(tmp_path / target).num_frames == 1
-    with pytest.raises(RequestError, match="over the source"):
-        copied(source, tmp_path / "in.mp4", overwrite=True)
-
-
-def test_wrong_sizes_endings_rates_and_places_are_refused(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe()))
-    frame = next(frames(source, Window()))
-    with writing(tmp_path / "a.mp4", source, Window(), record=None) as writer:
-        with pytest.raises(ShapeError, match="10x8"):
-            writer.add(torch.zeros(3, 8, 10, dtype=torch.uint8), frame)
-        writer.add(frame.pixels, frame)
-    (tmp_path / "a.mp4").unlink()
-    for target, options, said in (
-        ("out.xyz", {}, "does not write .xyz"),
-        ("out.mp4", {"fps": Fraction(0)}, "more than 0"),
-        ("missing/out.mp4", {}, "nothing can be written"),
-        ("shots/%04d.jpg", {}, "PNG"),
-    ):
-        with pytest.raises(RequestError, match=said):
-            copied(source, tmp_path / target, **options)
-    with (
-        pytest.raises(RequestError, match="no frame was written"),
-        writing(tmp_path / "b.mp4", source, Window(), record=None),
-    ):
-        pass
-    assert [file.name for file in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_another_size_and_rate_can_be_written(tmp_path):
