@@ -171,7 +171,7 @@ class Request:
 FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-attribute]
 """Every field of a request by name, with its default and description."""
 
-ALSO_CALLED = {"prompt": "words", "image": "pictures", "temporal_guidance": "steadiness"}
+ALSO_CALLED = {"prompt": "words", "image": "pictures"}
 """Settings by the names that users know them by."""
 
 

@@ -87,12 +87,12 @@ def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backb
     assert near < 0.5 * far
 
 
-def test_content_and_steadiness_matter(method, backbone):
+def test_content_and_temporal_guidance_matter(method, backbone):
     shot = shot_of(backbone)
     plain = method()(shot, backbone)
     other = replace(shot, condition=replace(shot.condition, wanted=-shot.condition.wanted))
     assert not torch.allclose(method()(other, backbone), plain, atol=1e-3)
-    assert not torch.allclose(method(steadiness=0.0)(shot, backbone), plain, atol=1e-3)
+    assert not torch.allclose(method(temporal_guidance=0.0)(shot, backbone), plain, atol=1e-3)
 
 
 def test_what_a_mask_keeps_is_the_source(method, backbone):
@@ -145,7 +145,9 @@ def test_gen1_shows_the_network_its_own_noise_first(backbone):
     assert_close(seen[0], noise[:4], atol=1e-5, rtol=1e-5)  # the first window of four
 
 
-@pytest.mark.parametrize(("knob", "value"), [("strength", 1.5), ("steadiness", -1), ("steadiness", float("nan"))])
+@pytest.mark.parametrize(
+    ("knob", "value"), [("strength", 1.5), ("temporal_guidance", -1), ("temporal_guidance", float("nan"))]
+)
 def test_knobs_know_their_range(method, knob, value):
     with pytest.raises(ValidationError, match=knob):
         TypeAdapter(method).validate_python({knob: value})

@@ -30,25 +30,25 @@ def told(condition):
     return ask, asked
 
 
-def answer(scale, steadiness, sigma=1.0, **interval):
+def answer(scale, temporal_scale, sigma=1.0, **interval):
     ask, asked = told(TOLD)
-    return guided(ask, scale, steadiness, **interval)(X, sigma, TOLD)[0, 0, 0, 0].item(), asked
+    return guided(ask, scale, temporal_scale, **interval)(X, sigma, TOLD)[0, 0, 0, 0].item(), asked
 
 
 @given(scales, scales)
-def test_it_is_equation_8(scale, steadiness):
+def test_it_is_equation_8(scale, temporal_scale):
     still, free, wanted = VALUES.values()
-    expected = still + steadiness * (free - still) + scale * (wanted - free)
-    assert answer(scale, steadiness)[0] == pytest.approx(expected, abs=1e-9)
+    expected = still + temporal_scale * (free - still) + scale * (wanted - free)
+    assert answer(scale, temporal_scale)[0] == pytest.approx(expected, abs=1e-9)
 
 
 @given(scales)
-def test_with_steadiness_1_it_is_classifier_free_guidance(scale):
+def test_with_temporal_scale_1_it_is_classifier_free_guidance(scale):
     assert answer(scale, 1.0)[0] == pytest.approx(3 + scale * (7 - 3), abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("scale", "steadiness", "asked"),
+    ("scale", "temporal_scale", "asked"),
     [
         (0.0, 0.0, [(False, False)]),
         (1.0, 1.0, [(True, True)]),
@@ -59,8 +59,8 @@ def test_with_steadiness_1_it_is_classifier_free_guidance(scale):
         (4.0, 0.5, [(False, False), (True, False), (True, True)]),
     ],
 )
-def test_what_has_no_weight_is_never_asked(scale, steadiness, asked):
-    assert answer(scale, steadiness)[1] == asked
+def test_what_has_no_weight_is_never_asked(scale, temporal_scale, asked):
+    assert answer(scale, temporal_scale)[1] == asked
 
 
 def test_a_lone_question_is_answered_as_it_is():
@@ -69,13 +69,13 @@ def test_a_lone_question_is_answered_as_it_is():
 
 
 @given(scales, scales, st.floats(-5, 5))
-def test_equal_answers_stay_as_they_are(scale, steadiness, value):
-    same = guided(lambda x, _s, _c, branches: [torch.full_like(x, value)] * len(branches), scale, steadiness)
+def test_equal_answers_stay_as_they_are(scale, temporal_scale, value):
+    same = guided(lambda x, _s, _c, branches: [torch.full_like(x, value)] * len(branches), scale, temporal_scale)
     assert_close(same(X, 1.0, TOLD), torch.full_like(X, value), atol=1e-9, rtol=0)
 
 
 @given(scales, scales, scales)
-def test_where_images_and_videos_agree_steadiness_does_nothing(scale, one, other):
+def test_where_images_and_videos_agree_temporal_scale_does_nothing(scale, one, other):
     def ask(x, _sigma, condition, branches):
         return [torch.full_like(x, 5.0 if branch.tokens is condition.wanted else 1.0) for branch in branches]
 
@@ -120,11 +120,11 @@ def test_each_branch_reads_its_own_content_in_every_frame(backbone, latents):
     assert layout.videos.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("steadiness", [0.5, 1.0, 2.0])
-def test_branches_together_answer_as_they_do_alone(backbone, latents, steadiness):
+@pytest.mark.parametrize("temporal_scale", [0.5, 1.0, 2.0])
+def test_branches_together_answer_as_they_do_alone(backbone, latents, temporal_scale):
     x, condition = latents
-    together = guided(backbone.answers, 4.0, steadiness)(x, 2.0, condition)
-    alone = guided(tiny(3, together=False).answers, 4.0, steadiness)(x, 2.0, condition)
+    together = guided(backbone.answers, 4.0, temporal_scale)(x, 2.0, condition)
+    alone = guided(tiny(3, together=False).answers, 4.0, temporal_scale)(x, 2.0, condition)
     assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
 

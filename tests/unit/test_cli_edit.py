@@ -50,7 +50,7 @@ def test_json_is_one_object_on_stdout(model, capsys):
     assert edited(model, "--json", "-q", "-o", "out.mp4", "--temporal-guidance", "1.5", "--set", "overlap=0.25") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["output"] == "out.mp4"
-    assert said["record"]["request"]["knobs"] == {"steadiness": 1.5, "overlap": 0.25}
+    assert said["record"]["request"]["knobs"] == {"temporal_guidance": 1.5, "overlap": 0.25}
     assert said["seconds"] > 0 < said["peak_gib"]
 
 
@@ -139,7 +139,7 @@ def test_doctor_is_well_with_a_model_and_not_without(here, model, capsys):
 
 def test_lists(capsys):
     assert run(["methods"]) == 0
-    assert "steadiness" in capsys.readouterr().out
+    assert "temporal_guidance" in capsys.readouterr().out
     assert run(["models", "--json"]) == 0
     assert "pocket" in json.loads(capsys.readouterr().out)
 

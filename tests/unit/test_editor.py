@@ -31,7 +31,7 @@ def test_a_file_is_edited_and_saved_at_its_own_size(editor, source, tmp_path):
     target = result.save(tmp_path / "out.mp4")
     assert opened(target).size == opened(source).size
     assert result.record == recast.Record.from_json(embedded(target))
-    assert result.record.request["knobs"] == {"steadiness": 1.2}
+    assert result.record.request["knobs"] == {"temporal_guidance": 1.2}
     assert result.frames.shape == result.clip.frames.shape == (5, 3, 32, 40)
 
 

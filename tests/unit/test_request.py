@@ -55,7 +55,7 @@ def test_a_request_comes_back_from_json():
     back = Request.from_dict(json.loads(json.dumps(asked.to_dict())))
     assert back == dataclasses.replace(asked, target=None, overwrite=False)
     assert back.words == (("a red ball", 0.5), ("snow", 2.0))
-    assert (back.size, back.stop, back.knobs) == ((448, 256), 62.5, {"steadiness": 1.2})
+    assert (back.size, back.stop, back.knobs) == ((448, 256), 62.5, {"temporal_guidance": 1.2})
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_updated_changes_only_what_it_names():
     asked = Request.asked(prompt="a dog", strength=0.4)
     assert asked.updated() == asked
     assert asked.updated(seed=3) == dataclasses.replace(asked, seed=3)
-    assert asked.updated(temporal_guidance=2).knobs == {"strength": 0.4, "steadiness": 2}
+    assert asked.updated(temporal_guidance=2).knobs == {"strength": 0.4, "temporal_guidance": 2}
     assert asked.updated(prompt="a cat").words == (("a cat", 1.0),)
     assert asked.updated(method="sdedit").knobs == {}
 

@@ -41,7 +41,7 @@ FLAGS: dict[str, Flag] = {
     "structure": Flag(("--structure",), "depth|edges", "How"),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
-    "steadiness": Flag(
+    "temporal_guidance": Flag(
         ("--temporal-guidance",), "NUMBER", "How", about="How alike neighbouring frames are made; 1 is as trained."
     ),
     "strength": Flag(("--strength",), "0..1", "How", about="How far from the source to start, 1 is from pure noise."),

@@ -11,13 +11,13 @@ Ask = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
 """Answers several questions about the same noisy latents at once; `Backbone.answers`."""
 
 
-def guided(ask: Ask, scale: float, steadiness: float = 1.0, within: tuple[float, float] = (0.0, inf)) -> Denoiser:
+def guided(ask: Ask, scale: float, temporal_scale: float = 1.0, within: tuple[float, float] = (0.0, inf)) -> Denoiser:
     """Pushes the answer towards the content, and towards agreement between frames. arXiv:2302.03011, equation 8.
 
     With `still` for temporal layers off:
-    clean = still(unwanted) + steadiness (video(unwanted) - still(unwanted)) + scale (video(wanted) - video(unwanted))
+    clean = still(unwanted) + omega_t (video(unwanted) - still(unwanted)) + omega (video(wanted) - video(unwanted))
 
-    scale: omega, 1 is no guidance. steadiness: omega_t, 1 is none, more is smoother over time.
+    scale: omega, 1 is no guidance. temporal_scale: omega_t, 1 is none, more is smoother over time.
     within: the noise levels at which `scale` is in force; 1 outside. arXiv:2404.07724.
     The three weights add up to 1, so it means the same whatever the network predicts. What has weight 0 is not asked.
     """
@@ -26,8 +26,8 @@ def guided(ask: Ask, scale: float, steadiness: float = 1.0, within: tuple[float,
     def guided_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
         strength = scale if low <= sigma <= high else 1.0
         weighed = [
-            (1 - steadiness, Branch(condition.unwanted, video=False)),
-            (steadiness - strength, Branch(condition.unwanted)),
+            (1 - temporal_scale, Branch(condition.unwanted, video=False)),
+            (temporal_scale - strength, Branch(condition.unwanted)),
             (strength, Branch(condition.wanted)),
         ]
         asked = [(weight, branch) for weight, branch in weighed if weight != 0]

@@ -26,7 +26,7 @@ class Gen1:
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
 
-    steadiness: Annotated[float, Field(ge=0, le=10)] = 1.0
+    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of equation 8: 1 is none, more is smoother over time, less is livelier."""
     strength: Share = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
@@ -43,7 +43,7 @@ class Gen1:
         sigmas = shortened(walk, self.strength)
         size = min(shot.window, backbone.max_frames)
         within = (walk[round(self.guided_until * shot.steps)], walk[round(self.guided_from * shot.steps)])
-        steady = guided(backbone.answers, shot.scale, self.steadiness, within)
+        steady = guided(backbone.answers, shot.scale, self.temporal_guidance, within)
         denoise = windowed(steady, size, int(self.overlap * size))
         start = self._start(shot, backbone, sigmas[0])
         return shot.sampler(denoise, start, sigmas, shot.condition, after=shot.after)

@@ -23,12 +23,12 @@ class SDEdit:
 
     strength: Share = 0.6
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
-    steadiness: Annotated[float, Field(ge=0, le=10)] = 1.0
+    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time."""
 
     def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        walk = Gen1(strength=self.strength, steadiness=self.steadiness)
+        walk = Gen1(strength=self.strength, temporal_guidance=self.temporal_guidance)
         return walk(replace(shot, condition=_untold(shot, backbone)), backbone)
 
 
