@@ -22,13 +22,11 @@ DEMO_SHEET := $(DEMO)/sheet.png
 DEMO_FRAMES := 16
 
 # The commands that the demo and the tests consist of.
-RENDER := $(BIN)/python -m recast.world --seed 7 -o $(DEMO)/source.mp4
+RENDER := $(BIN)/recast world --seed 7 --environment "grass meadow" --time day --weather sun --look plain --subject dog --colour brown \
+  --frames $(DEMO_FRAMES) --size 512x288 -o $(DEMO)/source.mp4 -q
 EDIT := $(BIN)/recast edit "$$DEMO_CLIP" -p "$$PROMPT" -o $(DEMO_RESULT) --max-frames $(DEMO_FRAMES) -y
-SHEET := $(BIN)/python -c 'import os; from pathlib import Path; from recast import Clip; \
-  from recast.video.sheet import saved, sheet; \
-  shown = {"source": os.environ["DEMO_CLIP"], os.environ["PROMPT"]: "$(DEMO_RESULT)"}; \
-  rows = [list(Clip.open(path, max_frames=$(DEMO_FRAMES)).frames) for path in shown.values()]; \
-  saved(sheet(rows, list(shown), columns=6, height=160), Path("$(DEMO_SHEET)"))'
+SHEET := $(BIN)/recast compare "$$DEMO_CLIP" $(DEMO_RESULT) --label source --label "$$PROMPT" \
+  --max-frames $(DEMO_FRAMES) -o $(DEMO_SHEET) -y -q
 PYTEST := $(BIN)/pytest -q
 TESTS := -n 2 --dist worksteal
 FAST_TESTS := -n 2 tests/unit tests/laws/test_style.py tests/laws/test_packages.py tests/laws/test_documents.py

@@ -5,11 +5,6 @@ from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from einops import rearrange
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-
 from recast.errors import RequestError
 from recast.loading import Model
 from recast.pipeline import Remade, look, remake, unwatched, write
@@ -18,6 +13,7 @@ from recast.record import Record
 from recast.request import ALSO_CALLED, Request
 from recast.types import Clip, Frames, Watch
 from recast.video.read import opened
+from recast.video.write import save_clip
 
 
 def load(model: str | PathLike[str] = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Editor":
@@ -90,16 +86,8 @@ class Result:
             write(self.remade, target, watch, overwrite=overwrite)
             return target
         with TemporaryDirectory() as folder:
-            _lay_out(self.held, Path(folder))
+            # Written as pictures first, so that there is one way to write an edit: beside a source that is read again.
+            save_clip(self.held, Path(folder))
             filed = replace(self.remade, seen=replace(self.remade.seen, source=opened(folder)))
             write(filed, target, watch, overwrite=overwrite)
         return target
-
-
-def _lay_out(clip: Clip, folder: Path) -> None:
-    # A clip from memory is written as a folder of PNG files first, so that there is one way to write, from a source.
-    info = PngInfo()
-    info.add_text("fps", str(clip.fps))
-    for index, frame in enumerate(clip.frames):
-        pixels = np.ascontiguousarray(rearrange(frame, "c h w -> h w c").cpu().numpy())
-        Image.fromarray(pixels).save(folder / f"{index:06d}.png", pnginfo=info, compress_level=1)

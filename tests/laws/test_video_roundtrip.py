@@ -7,11 +7,12 @@ from pathlib import Path
 import av
 import pytest
 import torch
-from video_files import RECORD, Recipe, copied, made
+from video_files import NTSC, RECORD, Recipe, copied, made
 
+from recast.types import Clip
 from recast.video.read import Window, frames, opened, read
 from recast.video.record import embedded
-from recast.video.write import writing
+from recast.video.write import save_clip, writing
 
 VARYING = (0, 1001, 5000, 5001, 9000, 31000)
 
@@ -117,6 +118,16 @@ def test_the_record_comes_back_and_bytes_are_the_same_each_time(tmp_path, target
         files = sorted(file for file in (tmp_path / folder).rglob("*") if file.is_file())
         written.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert written[0] == written[1]
+
+
+def test_a_clip_from_memory_comes_back(tmp_path):
+    clip = Clip(torch.randint(0, 256, (3, 3, 31, 42), generator=torch.manual_seed(0), dtype=torch.uint8), NTSC)
+    save_clip(clip, tmp_path / "shots")
+    back = Clip.open(tmp_path / "shots")
+    assert torch.equal(back.frames, clip.frames)
+    assert back.fps == clip.fps
+    save_clip(clip, tmp_path / "out.mp4")
+    assert [frame.seconds for frame in frames(opened(tmp_path / "out.mp4"), Window())] == [0, 1 / NTSC, 2 / NTSC]
 
 
 def test_a_file_of_others_has_no_record(tmp_path):

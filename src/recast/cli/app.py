@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
+from recast.cli.compare import compare
 from recast.cli.doctor import doctor
 from recast.cli.edit import edit
+from recast.cli.evaluate import evaluate
 from recast.cli.inspect import info, rerun
 from recast.cli.lists import methods, models
 from recast.cli.preview import preview
 from recast.cli.structure import structure
+from recast.cli.world import world
 from recast.errors import RecastError
 from recast.request import RecastWarning
 
@@ -28,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Re-makes the content of a clip from words or a picture, and keeps its structure.",
 )
-for command in (edit, preview, structure, info, rerun, doctor, models, methods):
+for command in (edit, preview, compare, structure, world, info, rerun, evaluate, doctor, models, methods):
     app.command()(command)
 
 

@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ class Flag:
     """How one setting is said on the command line.
 
     names: as typed. metavar: what stands behind it in the help. panel: the group in the help.
-    repeated: may be said more than once. about: the help of a method's knob; a field's own is used without it.
+    repeated: may be said more than once. about: the help of what is no field of a request; a field has its own.
     """
 
     names: tuple[str, ...]
@@ -69,13 +69,13 @@ Settings = Annotated[
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 
 
-def flagged(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def flagged(*names: str, among: Mapping[str, Flag] = FLAGS) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the flags of these settings; it gets them, as far as said, in its `**said`."""
 
     def with_flags(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command).parameters.values()
         kept = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-        parameters = [*kept, *(_parameter(name, FLAGS[name]) for name in names)]
+        parameters = [*kept, *(_parameter(name, among[name]) for name in names)]
         # typer reads both: the order and defaults here, the types there.
         command.__signature__ = inspect.Signature(parameters)  # pyrefly: ignore[missing-attribute]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -96,6 +96,13 @@ def _help(name: str, flag: Flag) -> str:
         return flag.about
     default = FIELDS[name].get_default(call_default_factory=True)
     return str(FIELDS[name].description) + ("" if default in (None, ()) else f" (default {default})")
+
+
+def as_png(target: Path) -> Path:
+    """The name of a contact sheet. Raises RequestError for one that does not end in .png."""
+    if target.suffix.lower() != ".png":
+        raise RequestError(f"a sheet is a PNG picture; name it so, such as {target.stem}.png, not {target.name}")
+    return target
 
 
 def request_from(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, parsed, request_from
+from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, as_png, flagged, parsed, request_from
 from recast.cli.progress import Watch, shown
 from recast.errors import RequestError
 from recast.request import Request
@@ -38,9 +38,7 @@ def preview(
     **said: object,
 ) -> None:
     """Try an edit on a few frames: a sheet with the source in its first row, and a row for each seed or value."""
-    target = output or Path(f"{source.stem or source.resolve().name}-preview.png")
-    if target.suffix.lower() != ".png":
-        raise RequestError(f"a preview is a PNG picture; name it so, such as {target.stem}.png, not {target.name}")
+    target = as_png(output or Path(f"{source.stem or source.resolve().name}-preview.png"))
     asked = request_from(source, target, said, settings, overwrite=overwrite)
     asked = asked if asked.max_frames else asked.updated(max_frames=MOST_FRAMES)
     requests = variants(asked, sweep, seeds)

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.errors import RequestError, ShapeError
+from recast.types import Clip
 from recast.video.encode import Moment, kind_of
 from recast.video.mux import Movie
 from recast.video.pictures import NUMBER
@@ -107,6 +108,25 @@ def writing(
         with movie:
             movie.embed(record)
             yield from _filled(movie, source, size, fps)
+
+
+def save_clip(clip: Clip, target: Path, *, overwrite: bool = False) -> tuple[str, ...]:
+    """Writes a clip that came from no file, at its own rate; returns the notes. Targets and errors as for `writing`."""
+    tick = 1 / clip.fps
+    source = Source(
+        path=Path("<memory>"),
+        size=clip.size,
+        fps=clip.fps,
+        time_base=tick,
+        codec="rawvideo",
+        pixel_format="rgb24",
+        container="memory",
+        num_frames=len(clip),
+    )
+    with writing(target, source, Window(), record=None, overwrite=overwrite) as writer:
+        for index, pixels in enumerate(clip.frames):
+            writer.add(pixels, like=Frame(pixels, index, index * tick, index, duration=1))
+    return writer.notes
 
 
 def _filled(sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | None) -> Iterator[Writer]:
