@@ -3,7 +3,6 @@
 Nothing here, and nothing that it calls, reaches for the network.
 """
 
-import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -12,13 +11,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
-from pydantic.dataclasses import dataclass as parsed_dataclass
 from safetensors import SafetensorError, safe_open
 
 from recast.errors import WeightsError
+from recast.facts import Facts, json_object
 
 MODELS: dict[str, str] = {
     "pocket": "assets/pocket",
@@ -48,28 +46,6 @@ _CODE = frozenset({"auto_map", "_attn_implementation_internal"})
 _UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
-@parsed_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Facts:
-    """What diffusers' own files do not say of a model; the folder's recast.json, every entry optional."""
-
-    short_side: Annotated[int, Field(ge=8, le=4096)] = 512
-    """Short side of the frames that it was trained on, in pixels."""
-    structures: tuple[Literal["depth", "edges"], ...] = ("depth",)
-    """The kinds of structure that it can be told; members of `recast.types.Kind`."""
-    window: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Most frames that it sees at once."""
-    scale: Annotated[float, Field(ge=0, le=100)] = 4.0
-    """Guidance where the user says none, omega in Gen-1's eq. 8; 1 is none."""
-    prior_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
-    """Guidance of the prior, from words to an image embedding; 1 is none."""
-    embedding_norm: Literal["raw", "unit"] = "raw"
-    """Length of the content embeddings that it was trained with: as the encoder gives them, or scaled to 1."""
-    depth_unit: Literal["inverse", "metres"] | None = None
-    """What the depth estimator gives; unsaid, the estimator's own configuration tells."""
-    known_words: str | None = None
-    """A text file of the folder: the words of its training captions, one a line."""
-
-
 @dataclass(frozen=True)
 class ModelFolder:
     """A model on disk. Opening it reads no weights."""
@@ -93,8 +69,8 @@ class ModelFolder:
             raise WeightsError(f"{said!r} {wrong}; say one of {', '.join(MODELS)}, or a folder in diffusers' layout")
         if not (path / "model_index.json").is_file():
             raise WeightsError(f"no model_index.json, so this is no model folder; it has {_held(path)}; {path}")
-        _read(path / "model_index.json")
-        return cls(path, _facts(path / "recast.json"))
+        json_object(path / "model_index.json")
+        return cls(path, Facts.read(path / "recast.json"))
 
     def has(self, name: str) -> bool:
         """Whether there is a subfolder for the component; `component` says whether it is whole."""
@@ -111,7 +87,7 @@ class ModelFolder:
         for needed in COMPONENTS[name]:
             if not (path / needed).is_file():
                 raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
-            for asked in _CODE & _read(path / needed).keys():
+            for asked in _CODE & json_object(path / needed).keys():
                 raise WeightsError(f"{name} asks to run code from elsewhere ({asked}), which recast never does; {path}")
         if name not in _WITHOUT_WEIGHTS:
             _weight_files(name, path)
@@ -182,7 +158,7 @@ def _loaded(kind: type, path: Path, weight_files: list[Path]) -> tuple[Any, list
 
     reader: Any = kind
     if not hasattr(reader, "from_pretrained"):
-        entries = {key: value for key, value in _read(path / "config.json").items() if not key.startswith("_")}
+        entries = {key: value for key, value in json_object(path / "config.json").items() if not key.startswith("_")}
         network, held = reader(**entries), {}
         for file in weight_files:
             held |= load_file(file)
@@ -228,22 +204,6 @@ def _readable(name: str, path: Path) -> Iterator[None]:
     except _UNREADABLE as fault:
         said = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
         raise WeightsError(f"{name} cannot be read: {said[:300]}; its files do not fit each other; {path}") from fault
-
-
-def _facts(path: Path) -> Facts:
-    try:
-        return Facts(**(_read(path) if path.exists() else {}))
-    except ValidationError as fault:
-        first, entries = fault.errors()[0], ", ".join(Facts.__dataclass_fields__)
-        where = ".".join(map(str, first["loc"]))
-        raise WeightsError(f"recast.json, {where}: {first['msg']}; entries are {entries}; {path}") from fault
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return {**json.loads(path.read_text("utf-8"))}
-    except (OSError, TypeError, ValueError) as fault:
-        raise WeightsError(f"{path.name} is damaged ({fault}); get it again; {path}") from fault
 
 
 def _held(path: Path) -> str:

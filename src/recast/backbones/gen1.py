@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from recast.denoise.levels import Schedule, schedule
 from recast.denoise.parameterization import clean_from, mixed
 from recast.errors import BackboneError
+from recast.facts import Facts
 from recast.models.spacetime import SpaceTimeUNet
 from recast.models.storage import loaded
 from recast.structure.detail import detail_planes, softened
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
-from recast.weights import Facts, ModelFolder
+from recast.weights import ModelFolder
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,8 +7,8 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from recast.backbones.gen1 import Gen1Backbone
 from recast.denoise.levels import schedule
+from recast.facts import Facts
 from recast.models import SpaceTimeUNet, inflate
-from recast.weights import Facts
 
 SCHEDULER = {
     "beta_start": 0.00085,

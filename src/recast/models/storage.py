@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recast.errors import WeightsError
+from recast.facts import Facts
 from recast.models.spacetime import SpaceTimeUNet
-from recast.weights import Facts, ModelFolder
+from recast.weights import ModelFolder
 
 IMAGE_FILE = "diffusion_pytorch_model.safetensors"
 TEMPORAL_FILE = "model.safetensors"

@@ -1,0 +1,50 @@
+"""What is to be known of a model before its weights are read: its folder's recast.json."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from recast.errors import WeightsError
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Facts:
+    """What diffusers' own files do not say of a model; the folder's recast.json, every entry optional."""
+
+    short_side: Annotated[int, Field(ge=8, le=4096)] = 512
+    """Short side of the frames that it was trained on, in pixels."""
+    structures: tuple[Literal["depth", "edges"], ...] = ("depth",)
+    """The kinds of structure that it can be told; members of `recast.types.Kind`."""
+    window: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Most frames that it sees at once."""
+    scale: Annotated[float, Field(ge=0, le=100)] = 4.0
+    """Guidance where the user says none, omega in Gen-1's eq. 8; 1 is none."""
+    prior_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
+    """Guidance of the prior, from words to an image embedding; 1 is none."""
+    embedding_norm: Literal["raw", "unit"] = "raw"
+    """Length of the content embeddings that it was trained with: as the encoder gives them, or scaled to 1."""
+    depth_unit: Literal["inverse", "metres"] | None = None
+    """What the depth estimator gives; unsaid, the estimator's own configuration tells."""
+    known_words: str | None = None
+    """A text file of the folder: the words of its training captions, one a line."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Facts":
+        """The facts in a file; the defaults where there is none. Raises WeightsError for what is not understood."""
+        try:
+            return cls(**(json_object(path) if path.exists() else {}))
+        except ValidationError as fault:
+            first, entries = fault.errors()[0], ", ".join(cls.__dataclass_fields__)
+            where = ".".join(map(str, first["loc"]))
+            raise WeightsError(f"recast.json, {where}: {first['msg']}; entries are {entries}; {path}") from fault
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """What one of a model's JSON files holds. Raises WeightsError where it is no JSON object."""
+    try:
+        return {**json.loads(path.read_text("utf-8"))}
+    except (OSError, TypeError, ValueError) as fault:
+        raise WeightsError(f"{path.name} is damaged ({fault}); get it again; {path}") from fault
