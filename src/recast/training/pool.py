@@ -1,0 +1,111 @@
+"""A pool of rendered worlds on disk, memory-mapped: made once, so that training never waits for the renderer."""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from recast.world import Scene, captioned, rendered, sampled
+
+NUM_CAPTIONS = 4
+"""Ways in which each clip is put into words."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to render: `clips` scenes of `frames` frames; textured: range to draw from, None for the world's own mix."""
+
+    name: str
+    clips: int
+    height: int
+    width: int
+    first_seed: int
+    frames: int = 8
+    textured: tuple[float, float] | None = None
+
+
+PLANS = (
+    Plan("square", 6000, 128, 128, first_seed=0),
+    Plan("wide", 2400, 128, 224, first_seed=1_000_000),
+    Plan("tall", 700, 224, 128, first_seed=2_000_000),
+    Plan("textured", 2000, 128, 128, first_seed=3_000_000, frames=3, textured=(0.3, 1.0)),
+    Plan("textured-wide", 800, 128, 224, first_seed=4_000_000, frames=3, textured=(0.3, 1.0)),
+)
+"""The pool that `pocket` is trained on. Seeds from 10 million on are never trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rendered clips of one size.
+
+    frames: uint8 [n t h w 3]; inverse: float16 [n t h w], 1/m; masks: uint8 [n t h w]; captions: several a clip;
+    scenes: the canonical words of each clip.
+    """
+
+    frames: np.ndarray
+    inverse: np.ndarray
+    masks: np.ndarray
+    captions: list[list[str]]
+    scenes: list[dict]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @classmethod
+    def opened(cls, folder: Path) -> "Pool":
+        """The pool in `folder`, memory-mapped."""
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("frames", "inverse", "masks")]
+        rows = [json.loads(line) for line in (folder / "clips.jsonl").read_text().splitlines()]
+        return cls(*arrays, captions=[row["captions"] for row in rows], scenes=[row["scene"] for row in rows])
+
+
+def opened(folder: Path, names: tuple[str, ...]) -> dict[str, Pool]:
+    """Pools by the name of their plan."""
+    return {name: Pool.opened(folder / name) for name in names}
+
+
+def render(folder: Path, plans: tuple[Plan, ...] = PLANS, workers: int = 2) -> None:
+    """Renders what is not there yet; a plan's folder appears only when it is whole."""
+    for plan in plans:
+        if not (folder / plan.name).exists():
+            _render(folder, plan, workers)
+
+
+def _render(folder: Path, plan: Plan, workers: int) -> None:
+    part = folder / f"{plan.name}.part"
+    part.mkdir(parents=True, exist_ok=True)
+    shape = (plan.clips, plan.frames, plan.height, plan.width)
+    for name, dtype, tail in (("frames", np.uint8, (3,)), ("inverse", np.float16, ()), ("masks", np.uint8, ())):
+        np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=(*shape, *tail)).flush()
+    edges = np.linspace(0, plan.clips, 8 * workers + 1).astype(int)
+    spans = [(part, plan, int(a), int(b)) for a, b in pairwise(edges)]
+    with ProcessPoolExecutor(workers) as pool, (part / "clips.jsonl").open("w") as lines:
+        for rows in pool.map(_span, *zip(*spans, strict=True)):
+            lines.writelines(json.dumps(row) + "\n" for row in rows)
+    part.rename(folder / plan.name)
+
+
+def _span(part: Path, plan: Plan, start: int, stop: int) -> list[dict]:
+    frames, inverse, masks = (np.load(part / f"{name}.npy", mmap_mode="r+") for name in ("frames", "inverse", "masks"))
+    rows = []
+    for i in range(start, stop):
+        rng = np.random.default_rng([plan.first_seed + i, 11])
+        wanted = {} if plan.textured is None else {"textured": float(rng.uniform(*plan.textured))}
+        scene = sampled(plan.first_seed + i, **wanted)
+        clip = rendered(scene, plan.frames, plan.height, plan.width)
+        frames[i], inverse[i], masks[i] = clip.frames, clip.inverse_depth, clip.masks
+        captions = [clip.caption, *(captioned(scene, rng) for _ in range(NUM_CAPTIONS - 1))]
+        rows.append({"captions": captions, "scene": words_of(scene)})
+    return rows
+
+
+def words_of(scene: Scene) -> dict:
+    """The canonical words of a scene, as JSON holds them."""
+    attributes = {
+        name: getattr(scene, name) for name in ("environment", "time", "weather", "look", "layout", "textured")
+    }
+    subjects = [{"kind": subject.kind, "colour": subject.colour} for subject in scene.subjects]
+    return {**attributes, "subjects": subjects, "seed": scene.seed}
