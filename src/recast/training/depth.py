@@ -42,8 +42,8 @@ def affine_invariant(pools: list[Pool], *, seed: int = 0, batch: int = 16) -> Lo
         wanted = torch.from_numpy(np.stack([depth for _, depth in drawn]))
         given = network(pictures).predicted_depth.float()
         off = _fitted(given, wanted) - wanted
-        # The plain distance keeps the answer in 0..1, where frames of a clip agree from the start.
-        return off.abs().mean() + 0.5 * _gradients(off) + 0.3 * (given - wanted).abs().mean()
+        # The plain distance keeps near and far the right way round, and the answer in 0..1.
+        return off.abs().mean() + 0.5 * _gradients(off) + (given - wanted).abs().mean()
 
     return loss
 
@@ -93,6 +93,8 @@ def _fitted(given: Depth, wanted: Depth) -> Depth:
     scale = ((x - middle_x) * (y - middle_y)).mean(1, keepdim=True) / (
         (x - middle_x).square().mean(1, keepdim=True) + 1e-4
     )
+    # A negative scale would turn near and far round: a network that begins so never finds back.
+    scale = scale.clamp(min=0.1)
     return rearrange(scale * (x - middle_x) + middle_y, "b (h w) -> b h w", h=given.shape[1])
 
 

@@ -37,25 +37,25 @@ SCHEDULER = {
 
 
 def train_vae(run: Path) -> AutoencoderKL:
-    """The autoencoder: 1,400 steps of 32 crops of 64 x 64."""
+    """The autoencoder: 1,000 steps of 32 crops of 64 x 64."""
     torch.manual_seed(SEED)
     network = autoencoder.autoencoder()
     pools = list(pool.opened(run / "pool", EVERY_POOL).values())
     return fit(
         network,
         autoencoder.reconstruction(pools),
-        Recipe(steps=1400, rate=1.5e-3, ema=0.995, keep_every=200),
+        Recipe(steps=1000, rate=2e-3, ema=0.995, keep_every=200),
         run / "vae",
     )
 
 
 def train_depth(run: Path) -> GLPNForDepthEstimation:
-    """The depth estimator: 4,200 steps of 16 frames."""
+    """The depth estimator: 2,200 steps of 16 frames."""
     torch.manual_seed(SEED)
     network = depth.depth_estimator()
     pools = list(pool.opened(run / "pool", EVERY_POOL).values())
     return fit(
-        network, depth.affine_invariant(pools), Recipe(steps=4200, rate=1e-3, ema=0.998, keep_every=200), run / "depth"
+        network, depth.affine_invariant(pools), Recipe(steps=2200, rate=1.5e-3, ema=0.997, keep_every=200), run / "depth"
     )
 
 
@@ -77,7 +77,7 @@ def tokenizer(run: Path, pools: list[pool.Pool]) -> CLIPTokenizer:
 
 
 def train_prior(run: Path) -> PriorTransformer:
-    """The prior: 4,000 steps of 128 captions and embeddings."""
+    """The prior: 2,000 steps of 96 captions and embeddings."""
     torch.manual_seed(SEED)
     pair, reader = train_clip(run), tokenizer(run, [])
     pools = pool.opened(run / "pool", CAPTIONED)
@@ -85,14 +85,15 @@ def train_prior(run: Path) -> PriorTransformer:
     for name, p in pools.items():
         said = torch.from_numpy(clip.token_ids(reader, p))
         for share, clips in enumerate(shares_of("image", len(p))):
-            ids.append(said[clips.start : clips.stop])
-            seen.append(cache.Cache.opened(run / "cache" / f"image-{name}-{share}").embeddings)
+            if (folder := run / "cache" / f"image-{name}-{share}").exists():
+                ids.append(said[clips.start : clips.stop])
+                seen.append(cache.Cache.opened(folder).embeddings)
     ids, seen = torch.cat(ids), torch.cat(seen)
     network = prior.prior()
     prior.standardize(network, seen)
     empty = torch.tensor(reader("", padding="max_length", max_length=words.PLACES)["input_ids"])
     loss = prior.unclip(pair.text.requires_grad_(False), ids, empty, seen)
-    return fit(network, loss, Recipe(steps=4000, rate=1e-3, decay=0.02, ema=0.998), run / "prior")
+    return fit(network, loss, Recipe(steps=2000, rate=1.5e-3, decay=0.02, ema=0.997), run / "prior")
 
 
 def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
@@ -140,10 +141,10 @@ def encoders_of(run: Path) -> cache.Encoders:
 
 
 def train_images(run: Path) -> diffusion.Generator:
-    """The generator on images, from nothing: 4,500 steps of 64."""
+    """The generator on images, from nothing: 2,800 steps of 64."""
     torch.manual_seed(SEED)
     loss = diffusion.velocity(caches(run, "image"), schedule(SCHEDULER))
-    return fit(diffusion.Generator(), loss, Recipe(steps=4500, rate=1.2e-3, warmup=300, keep_every=250), run / "images")
+    return fit(diffusion.Generator(), loss, Recipe(steps=2800, rate=1.2e-3, warmup=300, keep_every=100), run / "images")
 
 
 def train_video(run: Path) -> diffusion.Generator:
