@@ -46,6 +46,8 @@ class DepthExtractor:
         """The depth estimator of a model. Raises WeightsError where the folder has none, or a damaged one."""
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
+        import recast.structure.depth_unet  # noqa: F401 -- makes it known to AutoModelForDepthEstimation
+
         network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
         # torchvision's processors round differently; PIL's are the ones that the published weights were tried with.
         processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")

@@ -89,7 +89,7 @@ def _write_facts(folder: Path) -> None:
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "prior": ["diffusers", "PriorTransformer"],
         "projection": ["diffusers", "ImageProjection"],
-        "depth_estimator": ["transformers", "GLPNForDepthEstimation"],
+        "depth_estimator": ["recast", "DepthUNet"],
         "scheduler": ["diffusers", "DDIMScheduler"],
     }
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "Gen1", **libraries}, indent=1) + "\n")
