@@ -1,1 +1,34 @@
-"""evaluation."""
+"""What a model gets right: every measure by name, with its unit and direction.
+
+recast evaluate --worlds            edits of worlds with unseen seeds, judged by a network of its own
+recast evaluate --footage DIR       what the model sees of real clips
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure. unit: behind the number, empty for a plain one. share: of edits that are right, else a mean."""
+
+    about: str
+    unit: Literal["%", "dB", "1e-3", ""]
+    better: Literal["higher", "lower"]
+    share: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "environment": Metric("the judge sees the environment that was asked for", "%", "higher", share=True),
+    "look": Metric("the judge sees the look that was asked for", "%", "higher", share=True),
+    "colour": Metric("the judge sees the colour that was asked for on the subject", "%", "higher", share=True),
+    "outline": Metric("overlap (IoU) of the subject that the judge sees with the source's true mask", "", "higher"),
+    "frames": Metric("frame consistency: cosine of neighbouring frames' CLIP embeddings", "", "higher"),
+    "pixels": Metric("cosine of neighbouring frames' pixels, each frame less its mean colour", "", "higher"),
+    "warp": Metric("squared error, 0..1, of the next frame brought back along the source's true flow", "1e-3", "lower"),
+    "psnr": Metric("PSNR of frames through the autoencoder and back", "dB", "higher"),
+    "depth": Metric("correlation of seen and true inverse depth, over the clip", "", "higher"),
+    "nearer": Metric("AUC: the masked subject is seen nearer than a band around it", "", "higher"),
+    "nearest": Metric("AUC: the masked subject is seen nearer than all the rest of the frame", "", "higher"),
+}
+"""Every measure by name."""

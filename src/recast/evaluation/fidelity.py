@@ -1,0 +1,98 @@
+"""How well the parts of a model see: pictures through its autoencoder, and depth."""
+
+from fractions import Fraction
+from math import log10
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from recast.content.image import picture
+from recast.loading import Model
+from recast.structure import EXTRACTORS
+from recast.structure.depth import normalized
+from recast.types import Clip, Frames, Maps
+from recast.video.read import Window, opened, read
+from recast.video.resize import resized, working_size
+
+FRAMES = 8
+"""Frames that are looked at of a clip, and of a sequence with masks."""
+BAND = 0.5
+"""How wide a subject's surroundings are, as a share of the side of a square as large as the subject."""
+
+
+def psnr(frames: Frames, others: Frames) -> float:
+    """Peak signal-to-noise ratio in dB, of the error over all frames; 99 for equal ones."""
+    error = float((frames.float() - others.float()).square().mean()) / 255**2
+    return min(99.0, -10 * log10(error)) if error else 99.0
+
+
+def correlation(maps: Maps, others: Maps) -> float:
+    """Pearson's, over all frames and pixels; 0 where one of them is constant."""
+    x, y = (each.double() - each.double().mean() for each in (maps, others))
+    length = float(x.norm() * y.norm())
+    return float((x * y).sum()) / length if length else 0.0
+
+
+def nearness(depth: Float[Tensor, "h w"], subject: Bool[Tensor, "h w"], rest: Bool[Tensor, "h w"]) -> float:
+    """The chance that a pixel of the subject is nearer than one of the rest: area under the ROC curve, ties half."""
+    inside, outside = depth[subject].contiguous(), depth[rest].sort().values
+    below = torch.searchsorted(outside, inside)
+    below_or_same = torch.searchsorted(outside, inside, right=True)
+    return float((below + below_or_same).double().mean()) / 2 / len(outside)
+
+
+def surroundings(subject: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """A band around the subject, half as wide as a square of its area."""
+    reach = max(1, round(BAND * float(subject.sum()) ** 0.5))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return torch.from_numpy(cv2.dilate(subject.numpy().astype(np.uint8), kernel) > 0) & ~subject
+
+
+def autoencoded(clip: Clip, model: Model) -> dict[str, float]:
+    """PSNR of the clip through the model's autoencoder."""
+    return {"psnr": psnr(clip.frames, model.backbone.decode(model.backbone.encode(clip.frames)))}
+
+
+def depth_seen(clip: Clip, inverse_depth: Maps, model: Model) -> dict[str, float]:
+    """Correlation of the clip's depth, as an edit would be told it, with the truth brought to 0..1 the same way."""
+    seen = EXTRACTORS["depth"](model.folder, model.device)(clip)
+    return {"depth": correlation(seen.maps, normalized(inverse_depth))}
+
+
+def clip_at_short_side(path: Path, model: Model) -> Clip:
+    """The first frames of a file, at the size that the model works at."""
+    source = opened(path)
+    size = working_size(source.size, model.folder.facts.short_side, model.backbone.pixel_multiple)
+    return read(source, Window(max_frames=FRAMES, size=size))
+
+
+def masked(folder: Path, model: Model) -> dict[str, float]:
+    """How surely the depth estimator sees the subject nearer, over frames spread through images/ with masks/.
+
+    A frame whose mask is empty, or all of it, is passed over; none left gives no figure.
+    """
+    masks = {path.stem: path for path in (folder / "masks").iterdir()}
+    images = [path for path in sorted((folder / "images").iterdir()) if path.stem in masks]
+    spread = [images[i] for i in np.linspace(0, len(images) - 1, min(FRAMES, len(images))).round().astype(int)]
+    seen = [_subject_seen(picture(str(path)), picture(str(masks[path.stem])), model) for path in spread]
+    told = [each for each in seen if each]
+    return {name: float(np.mean([each[name] for each in told])) for name in ("nearer", "nearest") if told}
+
+
+def _subject_seen(frame: Frames | Tensor, mask: Tensor, model: Model) -> dict[str, float]:
+    multiple, short = model.backbone.pixel_multiple, model.folder.facts.short_side
+    size = working_size((frame.shape[-2], frame.shape[-1]), short, multiple)
+    subject = (
+        resized((mask.amax(dim=0, keepdim=True) > 0).to(torch.uint8).mul(255).expand(3, -1, -1)[None], size)[0, 0] > 127
+    )
+    if not 0 < int(subject.sum()) < subject.numel():
+        return {}
+    # Frame by frame: these lie far apart, and depth is aligned between neighbours.
+    maps = EXTRACTORS["depth"](model.folder, model.device)(Clip(resized(frame[None], size), fps=Fraction(25))).maps
+    depth = rearrange(maps, "1 1 h w -> h w")
+    return {"nearer": nearness(depth, subject, surroundings(subject)), "nearest": nearness(depth, subject, ~subject)}

@@ -1,0 +1,55 @@
+"""Figures with what chance does to them: 95 % intervals of shares, means and ratios."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+Z = 1.959964
+"""Standard deviations that hold 95 % of a normal distribution on both sides of its mean."""
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured number with its 95 % interval. count: of the trials behind it."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def share(right: int, count: int) -> Figure:
+    """The share of trials that came out right, with Wilson's score interval (1927), which holds near 0 and 1 too."""
+    assert 0 <= right <= count, f"{right} of {count} is no share"
+    assert count, "a share of no trials has no value"
+    value, spread = right / count, Z**2 / count
+    middle = (value + spread / 2) / (1 + spread)
+    reach = Z * sqrt(value * (1 - value) / count + spread / (4 * count)) / (1 + spread)
+    return Figure(value, max(0.0, middle - reach), min(1.0, middle + reach), count)
+
+
+def mean(values: Sequence[float], rng: np.random.Generator) -> Figure:
+    """The mean, with the percentile bootstrap's interval (Efron 1979)."""
+    held = np.asarray(values, float)
+    drawn = held[_resampled(len(held), rng)].mean(axis=1)
+    return _figure(float(held.mean()), drawn, len(held))
+
+
+def ratio(values: Sequence[float], references: Sequence[float], rng: np.random.Generator) -> Figure:
+    """The mean of `values` over the mean of `references`; the two are paired and are drawn together."""
+    above, below = np.asarray(values, float), np.asarray(references, float)
+    picks = _resampled(len(above), rng)
+    drawn = above[picks].mean(axis=1) / below[picks].mean(axis=1)
+    return _figure(float(above.mean() / below.mean()), drawn, len(above))
+
+
+def _resampled(count: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(count, size=(RESAMPLES, count))
+
+
+def _figure(value: float, drawn: np.ndarray, count: int) -> Figure:
+    low, high = (float(edge) for edge in np.quantile(drawn, (0.025, 0.975)))
+    return Figure(value, low, high, count)

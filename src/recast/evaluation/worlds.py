@@ -1,0 +1,110 @@
+"""The edits that a model is asked for: a clip of an unseen world, and what it is to become."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recast.world import Footage, Scene, rendered, sampled
+from recast.world.captions import UNLIT, tells_colour, tells_place
+from recast.world.words import COLOURS, ENVIRONMENTS, LOOKS
+
+FIRST_SEED = 10_000_000
+"""Seeds from here on are never trained on."""
+FIRST_PICTURE_SEED = 20_000_000
+TRIES = 16
+"""Seeds that belong to one case; the first whose subject can be seen is taken."""
+FRAMINGS = (0.35, 0.8)
+SEEN_SHARES = (0.02, 0.5)
+"""The least and most of a frame that a clearly visible subject covers."""
+TEXTURED = 0.2
+"""How textured the wanted worlds are: surfaces keep the colours that words name."""
+PLACELESS = ("pencil sketch",)
+"""Looks that do not tell the environment: on white paper a snowy field and a desert are the same lines."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One edit to ask for, and its truth.
+
+    source: the clip, a photograph of one subject by day. truth: the scene as a perfect edit would show it, the same
+    subject, shapes and camera with the wanted attributes. example: another scene with these attributes, to be shown as
+    a picture.
+    """
+
+    number: int
+    source: Footage
+    truth: Scene
+    example: Scene
+
+    @property
+    def words(self) -> str:
+        """The prompt: each attribute by its plainest phrase; no colour where none would show."""
+        subject = self.truth.subjects[0]
+        named = f"{subject.colour} {subject.kind}" if self.tells["colour"] else subject.kind
+        article = "an" if named[0] in "aeiou" else "a"
+        return f"{LOOKS[self.truth.look][0]} {article} {named} {ENVIRONMENTS[self.truth.environment][0]}"
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The canonical words that the judge should say."""
+        return {
+            "environment": self.truth.environment,
+            "look": self.truth.look,
+            "colour": self.truth.subjects[0].colour,
+        }
+
+    @property
+    def tells(self) -> dict[str, bool]:
+        """Which of them a perfect edit would show, and so count.
+
+        A pencil sketch has no colours and no place, a neon tube is never black, brown or gray.
+        """
+        scene = self.truth
+        unlit = scene.look == "neon" and scene.subjects[0].colour in UNLIT
+        return {
+            "environment": tells_place(scene) and scene.look not in PLACELESS,
+            "look": True,
+            "colour": tells_colour(scene) and not unlit,
+        }
+
+
+def case(number: int, side: int, num_frames: int = 8) -> Case:
+    """The case of this number, always the same; its frames have `side` rows and columns."""
+    seed, source = _visible(number, side, num_frames)
+    rng = np.random.default_rng([seed, 17])
+    subject = source.scene.subjects[0]
+    attributes = {
+        "environment": _one(rng, tuple(ENVIRONMENTS)),
+        "look": _one(rng, tuple(LOOKS)),
+        "kinds": (subject.kind,),
+        "colours": (_one(rng, tuple(COLOURS)),),
+        "num_subjects": 1,
+        "time": "day",
+        "weather": "sun",
+        "textured": TEXTURED,
+    }
+    framing = float(rng.uniform(*FRAMINGS))
+    return Case(
+        number,
+        source,
+        truth=sampled(seed, layout=source.scene.layout, framing=_framing(seed), **attributes),
+        example=sampled(FIRST_PICTURE_SEED + number, framing=framing, **attributes),
+    )
+
+
+def _visible(number: int, side: int, num_frames: int) -> tuple[int, Footage]:
+    for seed in range(FIRST_SEED + TRIES * number, FIRST_SEED + TRIES * (number + 1)):
+        wishes = {"look": "plain", "time": "day", "weather": "sun", "num_subjects": 1}
+        source = rendered(sampled(seed, framing=_framing(seed), **wishes), num_frames, side, side)
+        covered = (source.masks > 0).mean(axis=(1, 2))
+        if covered.min() >= SEEN_SHARES[0] and covered.max() <= SEEN_SHARES[1]:
+            return seed, source
+    raise AssertionError(f"no seed of case {number} shows its subject")
+
+
+def _framing(seed: int) -> float:
+    return float(np.random.default_rng([seed, 19]).uniform(*FRAMINGS))
+
+
+def _one(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+    return names[int(rng.integers(len(names)))]
