@@ -1,0 +1,134 @@
+"""All tasks of an evaluation, on several processes, each task's outcomes kept as soon as they are there."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recast.errors import MediaError, RequestError
+from recast.evaluation.judge import WEIGHTS
+from recast.evaluation.trials import Outcome, Setting, Task, Trial, bench, outcomes
+from recast.record import digest
+from recast.types import Watch
+from recast.weights import ModelFolder
+
+TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
+"""omega_t of Gen-1's eq. 8 at which frame consistency is compared."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to evaluate, where. results: a file that keeps outcomes, so that a stopped run goes on where it was."""
+
+    setting: Setting
+    tasks: tuple[Task, ...]
+    jobs: int = 1
+    results: Path | None = None
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What outcomes must have in common to be put together."""
+        model = {"name": Path(self.setting.model).name, "digest": digest(ModelFolder.found(self.setting.model).path)}
+        edits = [asdict(trial) for trial in self.setting.edits]
+        return {
+            "model": model,
+            "judge": digest(WEIGHTS),
+            "steps": self.setting.steps,
+            "true_depth": self.setting.true_depth,
+            "edits": edits,
+        }
+
+
+def edits(
+    details: Iterable[float], *, temporal: bool = False, contents: Iterable[str] = ("words", "picture")
+) -> tuple[Trial, ...]:
+    """The trials of each world: every content at every t_s, and words at the first t_s by temporal guidance."""
+    listed = list(details)
+    tried = [Trial(content, detail, 1.0) for content in contents for detail in listed]
+    if temporal:
+        tried += [Trial("words", listed[0], guidance) for guidance in TEMPORAL_GUIDANCE]
+    return tuple(dict.fromkeys(tried))
+
+
+def world_tasks(count: int) -> tuple[Task, ...]:
+    """The edits of `count` worlds, and the model's parts on as many."""
+    return tuple(Task(kind, str(number)) for kind in ("worlds", "edits") for number in range(count))
+
+
+def footage_tasks(folder: Path) -> tuple[Task, ...]:
+    """Every file in clips/ and every sequence with images/ and masks/ in frames/. Raises MediaError for neither."""
+    clips = sorted(path for path in folder.glob("clips/*") if path.is_file())
+    sequences = sorted(path.parent for path in folder.glob("frames/*/masks") if (path.parent / "images").is_dir())
+    if not clips and not sequences:
+        raise MediaError(f"{folder} has neither clips/ with videos nor frames/NAME with images/ and masks/ in it")
+    return tuple([Task("clip", str(path)) for path in clips] + [Task("masks", str(path)) for path in sequences])
+
+
+def evaluated(suite: Suite, watch: Watch) -> list[Outcome]:
+    """The outcomes of all tasks, in the order of the tasks whatever was done first."""
+    done = _kept(suite)
+    missing = [task for task in suite.tasks if task.name not in done]
+    watch("evaluate", 0, len(missing))
+    for number, (task, found) in enumerate(_worked(suite, missing), 1):
+        done[task.name] = found
+        _keep(suite, task, found)
+        watch("evaluate", number, len(missing))
+    return [outcome for task in suite.tasks for outcome in done[task.name]]
+
+
+def _worked(suite: Suite, tasks: list[Task]) -> Iterator[tuple[Task, list[Outcome]]]:
+    if suite.jobs == 1 or len(tasks) < 2:
+        yield from ((task, outcomes(suite.setting, task)) for task in tasks)
+        return
+    # Spawned, since a fork of a process whose threads hold locks may hang.
+    start = {"mp_context": get_context("spawn"), "initializer": _prepare, "initargs": (suite.setting, suite.jobs)}
+    with ProcessPoolExecutor(min(suite.jobs, len(tasks)), **start) as pool:
+        try:
+            futures = {pool.submit(outcomes, suite.setting, task): task for task in tasks}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare(setting: Setting, jobs: int) -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    bench(setting)
+
+
+def _kept(suite: Suite) -> dict[str, list[Outcome]]:
+    """Outcomes of an earlier run, by task. Raises RequestError where it measured something else."""
+    if suite.results is None or not suite.results.exists():
+        return {}
+    first, *lines = suite.results.read_text("utf-8").split("\n")
+    if first != json.dumps(suite.identity):
+        raise RequestError(f"{suite.results} holds results of another model, judge or setting; name another file")
+    rows = [row for row in map(_row, lines) if row]
+    return {row["task"]: [_outcome(each) for each in row["outcomes"]] for row in rows}
+
+
+def _keep(suite: Suite, task: Task, found: list[Outcome]) -> None:
+    if suite.results is None:
+        return
+    new = not suite.results.exists()
+    row = json.dumps({"task": task.name, "outcomes": [asdict(each) for each in found]})
+    with suite.results.open("a", encoding="utf-8") as lines:
+        # The break comes first, so that a line that a killed run left unfinished spoils no other.
+        lines.write(f"{json.dumps(suite.identity) if new else ''}\n{row}")
+
+
+def _row(line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    return Outcome(Trial(**row["trial"]), row["figures"])

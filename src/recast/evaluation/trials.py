@@ -1,0 +1,172 @@
+"""What is tried on one world, or on one real clip: edits through the whole pipeline, judged and measured."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from einops import rearrange
+from PIL import Image
+
+from recast.content.image import ImageEncoder
+from recast.evaluation.accuracy import accuracy
+from recast.evaluation.fidelity import autoencoded, clip_at_short_side, depth_seen, masked
+from recast.evaluation.judge import Judge
+from recast.evaluation.steadiness import steadiness
+from recast.evaluation.worlds import Case, case
+from recast.loading import Model
+from recast.pipeline import Seen, look, remake
+from recast.request import Request
+from recast.structure.depth import normalized
+from recast.types import Clip, Frames, Kind, Maps, Structure
+from recast.world import Footage, rendered, sampled
+
+FPS = Fraction(10)
+"""Of the world's clips: a frame each tenth of a second."""
+FIRST_OPEN_SEED = 30_000_000
+"""Of worlds as they are drawn, in which nothing is held fixed."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured: of which content, told how much structure, by how much temporal guidance.
+
+    content: words, picture, truth (the world's own render of the edit), source (the clip itself), worlds (as drawn, for
+    the parts of the model) or footage.
+    """
+
+    content: str
+    detail: float | None = None
+    temporal_guidance: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one trial gave: numbers by the names of METRICS, those that it tells."""
+
+    trial: Trial
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the model is run. edits: the trials that are tried on each world. true_depth: told in place of the seen."""
+
+    model: str
+    device: str
+    steps: int
+    edits: tuple[Trial, ...]
+    true_depth: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One world by its number, or one real clip or masked sequence by its path. kind: as in KINDS."""
+
+    kind: str
+    of: str
+
+    @property
+    def name(self) -> str:
+        """What the results file knows it by; no path of one machine."""
+        return f"{self.kind} {Path(self.of).name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """All that is opened once and serves every task."""
+
+    setting: Setting
+    model: Model
+    judge: Judge
+    encoder: ImageEncoder
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of rendered worlds."""
+        return self.model.folder.facts.short_side
+
+
+@cache
+def bench(setting: Setting) -> Bench:
+    """The bench for a setting, opened once a process. Raises WeightsError, RequestError."""
+    model = Model.loaded(setting.model, device=setting.device, dtype="auto")
+    return Bench(setting, model, Judge.opened(), ImageEncoder.opened(model.folder, model.device))
+
+
+def outcomes(setting: Setting, task: Task) -> list[Outcome]:
+    """Everything that one task tells."""
+    return list(KINDS[task.kind](bench(setting), task.of))
+
+
+def _edited(bench: Bench, number: str) -> Iterator[Outcome]:
+    """The edits of one world; beside them the world's own render of the same, and the source."""
+    asked = case(int(number), bench.side)
+    yield Outcome(Trial("source"), steadiness(_frames(asked.source), asked.source, bench.encoder))
+    truth = _frames(rendered(asked.truth, len(asked.source.frames), bench.side, bench.side))
+    yield Outcome(Trial("truth"), _measured(truth, asked, bench))
+    with TemporaryDirectory() as folder:
+        example = Path(folder) / "example.png"
+        Image.fromarray(rendered(asked.example, 1, bench.side, bench.side).frames[0]).save(example)
+        told = {"words": {"words": asked.words}, "picture": {"pictures": str(example)}}
+        seen: Seen | None = None
+        for trial in bench.setting.edits:
+            request = Request.asked(
+                model=bench.setting.model,
+                steps=bench.setting.steps,
+                seed=asked.number,
+                structure_detail=trial.detail,
+                temporal_guidance=trial.temporal_guidance,
+                **told[trial.content],
+            )
+            seen = seen or _looked(request, asked.source, bench)
+            yield Outcome(trial, _measured(remake(request, seen, bench.model).frames, asked, bench))
+
+
+def _looked(request: Request, source: Footage, bench: Bench) -> Seen:
+    seen = look(request, bench.model, clip=Clip(_frames(source), FPS))
+    if not bench.setting.true_depth:
+        return seen
+    return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
+
+
+def _measured(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
+    return accuracy(frames, asked, bench.judge) | steadiness(frames, asked.source, bench.encoder)
+
+
+def _drawn(bench: Bench, number: str) -> Iterator[Outcome]:
+    """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
+    seed = FIRST_OPEN_SEED + int(number)
+    shown = rendered(sampled(seed), 8, bench.side, bench.side)
+    filmed = rendered(sampled(seed, look="plain"), 8, bench.side, bench.side)
+    figures = autoencoded(Clip(_frames(shown), FPS), bench.model)
+    figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), bench.model)
+    yield Outcome(Trial("worlds"), figures)
+
+
+def _filmed(bench: Bench, path: str) -> Iterator[Outcome]:
+    yield Outcome(Trial("footage"), autoencoded(clip_at_short_side(Path(path), bench.model), bench.model))
+
+
+def _masked(bench: Bench, path: str) -> Iterator[Outcome]:
+    yield Outcome(Trial("footage"), masked(Path(path), bench.model))
+
+
+KINDS: dict[str, Callable[[Bench, str], Iterator[Outcome]]] = {
+    "edits": _edited,
+    "worlds": _drawn,
+    "clip": _filmed,
+    "masks": _masked,
+}
+"""Every kind of task."""
+
+
+def _frames(footage: Footage) -> Frames:
+    return rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w").contiguous()
+
+
+def _inverse(footage: Footage) -> Maps:
+    return rearrange(torch.from_numpy(footage.inverse_depth), "t h w -> t 1 h w")

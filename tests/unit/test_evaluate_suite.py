@@ -1,0 +1,157 @@
+"""A whole evaluation of a tiny model: what is tried, kept and told."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+import tiny_folder
+from recast.cli.app import run
+from recast.errors import MediaError, RequestError
+from recast.evaluation import METRICS
+from recast.evaluation.fidelity import masked
+from recast.evaluation.report import Report
+from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
+from recast.evaluation.trials import Outcome, Setting, Trial, bench
+from recast.pipeline import unwatched
+from tiny_folder import clip_folder
+
+# The tiny model knows few words, and worlds are described by others.
+pytestmark = pytest.mark.filterwarnings("ignore::recast.request.RecastWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        # Its tokens are letters, and worlds are described by many of them.
+        patch.setattr(tiny_folder, "PLACES", 80)
+        return tiny_folder.written(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def setting(folder):
+    return Setting(str(folder), "cpu", 1, edits([0, 2.5]))
+
+
+@pytest.fixture(scope="module")
+def outcomes(setting):
+    return evaluated(Suite(setting, world_tasks(2)), unwatched)
+
+
+def test_each_world_is_edited_by_words_and_picture_at_each_detail(outcomes):
+    edited = [Trial(content, detail, 1.0) for content in ("words", "picture") for detail in (0.0, 2.5)]
+    for trial in [*edited, Trial("truth"), Trial("source"), Trial("worlds")]:
+        assert sum(outcome.trial == trial for outcome in outcomes) == 2
+    assert {name for outcome in outcomes for name in outcome.figures} == METRICS.keys() - {"nearer", "nearest"}
+
+
+def test_temporal_guidance_adds_its_values_once():
+    tried = edits([0, 4], temporal=True)
+    assert len(tried) == len(set(tried)) == 2 * 2 + 4
+    assert {trial.temporal_guidance for trial in tried if trial.detail == 0} == {0, 0.5, 1, 1.5, 2}
+
+
+def test_true_depth_is_told_instead(setting):
+    told = Setting(setting.model, "cpu", 1, edits([0], contents=["words"]), true_depth=True)
+    seen = Setting(setting.model, "cpu", 1, edits([0], contents=["words"]))
+    first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
+    assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, False]
+
+
+def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, tmp_path):
+    kept, asked = tmp_path / "results.jsonl", []
+    first = Suite(setting, world_tasks(1), results=kept)
+    evaluated(first, unwatched)
+    kept.write_text(kept.read_text() + '\n{"task": "edits 1", "outco')  # killed while it wrote
+
+    def watch(_stage, done, total):
+        asked.append((done, total))
+
+    assert evaluated(Suite(setting, world_tasks(2), results=kept), watch) == outcomes
+    assert asked == [(0, 2), (1, 2), (2, 2)]
+    assert evaluated(Suite(setting, world_tasks(2), results=kept), watch) == outcomes
+    assert asked[3:] == [(0, 0)]
+
+
+def test_results_of_another_setting_are_refused(setting, tmp_path):
+    kept = tmp_path / "results.jsonl"
+    kept.write_text('{"model": "another"}')
+    with pytest.raises(RequestError, match="another"):
+        evaluated(Suite(setting, world_tasks(1), results=kept), unwatched)
+
+
+@pytest.mark.slow
+def test_processes_tell_the_same(setting, outcomes):
+    assert evaluated(Suite(setting, world_tasks(2), jobs=2), unwatched) == outcomes
+
+
+def test_footage_is_found_and_measured(setting, tmp_path):
+    clip_folder(tmp_path / "frames" / "square" / "images", frames=3)
+    _masks(tmp_path / "frames" / "square" / "masks", frames=3)
+    (tmp_path / "frames" / "unmasked" / "images").mkdir(parents=True)
+    (task,) = footage_tasks(tmp_path)
+    assert task.name == "masks square"
+    (outcome,) = evaluated(Suite(setting, (task,)), unwatched)
+    assert outcome.figures.keys() == {"nearer", "nearest"}
+    assert all(0 <= value <= 1 for value in outcome.figures.values())
+
+
+def test_empty_masks_tell_nothing(setting, tmp_path):
+    clip_folder(tmp_path / "images", frames=2)
+    _masks(tmp_path / "masks", frames=2, side=0)
+    assert masked(tmp_path, bench(setting).model) == {}
+
+
+def _masks(path, *, frames, side=16):
+    path.mkdir(parents=True)
+    for index in range(frames):
+        mask = torch.zeros(40, 52, dtype=torch.uint8)
+        mask[10 : 10 + side, 8 + 3 * index : 8 + 3 * index + side] = 255
+        Image.fromarray(mask.numpy()).save(path / f"{index:03d}.png")
+
+
+def test_no_footage_is_said_so(tmp_path):
+    with pytest.raises(MediaError, match=r"clips/.*frames/"):
+        footage_tasks(tmp_path)
+
+
+def test_a_report_counts_right_answers_and_pairs_with_the_source():
+    words = Trial("words", 0.0, 1.0)
+    told = [Outcome(Trial("source"), {"frames": 0.8, "pixels": 0.8, "warp": 2.0})] * 4
+    right = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0}
+    told += [Outcome(words, right)] * 3 + [Outcome(words, right | {"environment": 0.0})]
+    report = Report.made(told, "recast evaluate", {})
+    assert report.figures[words]["environment"].value == 0.75
+    assert report.figures[words]["environment"].count == 4
+    assert "colour" not in report.figures[words]
+    assert report.relative[words]["warp"].value == pytest.approx(1.5)
+    assert (
+        "| words | 0 | 75 % (30 % to 95 %) | 100 % (51 % to 100 %) |  | 0.50 (0.50 to 0.50) |" in report.to_markdown()
+    )
+
+
+def test_the_command_tells_json(folder, capsys):
+    asked = ["evaluate", "--worlds", "1", "--model", str(folder), "--details", "1", "--steps", "1", "--jobs", "1", "-q"]
+    assert run([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["command"].startswith("recast evaluate --worlds 1 --details 1 --model ")
+    assert {each["content"] for each in told["measured"]} == {"source", "truth", "words", "picture", "worlds"}
+
+
+def test_the_command_tells_tables(folder, tmp_path, capsys):
+    asked = ["evaluate", "--worlds", "1", "--model", str(folder), "--details", "1", "--steps", "1", "--jobs", "1", "-q"]
+    asked += ["--results", str(tmp_path / "results.jsonl")]
+    assert run([*asked, "--markdown"]) == 0
+    assert "| words | 1 |" in capsys.readouterr().out
+    assert run(asked) == 0
+    assert "outline IoU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [([], "--worlds"), (["--worlds", "--details", "9"], "0..7"), (["--footage", "nowhere"], "clips/")],
+)
+def test_what_cannot_be_measured_is_refused(folder, flags, says, capsys):
+    assert run(["evaluate", "--model", str(folder), *flags]) == 2
+    assert says in capsys.readouterr().err
