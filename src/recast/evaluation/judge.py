@@ -87,7 +87,7 @@ class JudgeNetwork(nn.Module):
 
     def colour(self, seen: Seen, mask: Shares) -> Float[Tensor, "b colours"]:
         """Logits of the colour of what lies under a mask of 0..1, at the pictures' size."""
-        share = F.adaptive_avg_pool2d(mask, seen.features.shape[-2:])
+        share = F.adaptive_avg_pool2d(mask, (seen.features.shape[-2], seen.features.shape[-1]))
         inside, spread = _under(seen.features, share)
         outside, _ = _under(seen.features, 1 - share)
         return self.painted(torch.cat([inside, spread, outside], dim=1))

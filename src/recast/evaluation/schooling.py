@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int, UInt8
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.evaluation.judge import WEIGHTS, JudgeNetwork, Pictures, Seen, Shares
@@ -188,4 +188,6 @@ def begun(seed: int) -> JudgeNetwork:
     """A judge that has seen nothing yet."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return JudgeNetwork().to(memory_format=torch.channels_last)
+        network = JudgeNetwork()
+    nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return network
