@@ -26,22 +26,23 @@ def plain(picture: Picture) -> Frames:
 
 
 def pencil_sketch(picture: Picture) -> Frames:
-    """Graphite on white paper: outlines, and hatching that thickens in the shade."""
+    """Graphite on white paper: soft outlines, and shade under broad hatching that crosses where it is dark."""
     r, g, b = _fallen(picture, picture.lit)
     grey = (0.3 * r + 0.59 * g + 0.11 * b).clip(0, 1)
-    dark = (1 - grey**0.7) * np.where(picture.is_sky, np.float32(0.5), np.float32(0.9))
-    first, second = _sheet("hatch", picture, 1), _sheet("cross hatch", picture, 1)
-    strokes = ((dark * 2.2 - 1.05 + 0.8 * first) * 1.6).clip(0, 1) * 0.34
-    strokes += ((dark * 2.2 - 1.75 + 0.8 * second) * 1.6).clip(0, 1) * 0.34
-    outline = _thick(picture.lines, picture.scale) * np.float32(0.85)
-    value = (1 - strokes) * (1 - outline) * (0.965 + 0.025 * _sheet("paper", picture, 1))
+    dark = (1.05 - 1.15 * grey**0.7).clip(0, 1) * np.where(picture.is_sky, np.float32(0.4), np.float32(0.9))
+    # Strokes four pixels apart would be lost in an autoencoder of eight: they are broad, and never fully black.
+    first, second = _sheet("hatch", picture, 2), _sheet("cross hatch", picture, 2)
+    graphite = dark * (0.52 + 0.18 * first) + 0.3 * (dark - 0.55).clip(0) * second
+    outline = _blurred(_thick(picture.lines, picture.scale * 1.3), 0.7 * picture.scale) * np.float32(0.95)
+    value = (1 - _blurred(graphite, 0.6 * picture.scale).clip(0, 1)) * (1 - outline.clip(0, 0.9))
+    value *= 0.975 + 0.012 * _sheet("paper", picture, 2)
     return _merged((value * 0.985, value * 0.98, value * 0.965))
 
 
 def watercolor(picture: Picture) -> Frames:
     """Pale washes with darker rims, on grained paper that stays white at its edge."""
     washed = _merged(_fallen(picture, picture.lit))
-    wash, grain = _sheet("fractal", picture, 2), _sheet("paper", picture, 1)
+    wash, grain = _sheet("fractal", picture, 2), _sheet("paper", picture, 2)
     height, width = wash.shape
     border = np.minimum(np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width))
     border = np.minimum(border, border[::-1, ::-1]).astype(np.float32)
@@ -79,7 +80,7 @@ def flat_cartoon(picture: Picture) -> Frames:
     flat = tuple(c * tone * t for c, t in zip(_saturated(_base(picture, steps=9), 1.3), tint, strict=True))
     ink = 1 - _thick(picture.lines, picture.scale * 1.3)
     frames = _merged(tuple(c * ink for c in _fallen(picture, _veiled(picture, flat))))
-    return _blurred_frames(frames, 0.45 * picture.scale)
+    return _blurred_frames(frames, 0.7 * picture.scale)
 
 
 def neon(picture: Picture) -> Frames:
@@ -92,7 +93,7 @@ def neon(picture: Picture) -> Frames:
     weight = np.array([0.7] + [1.0] * len(scene.subjects), np.float32)
     made = np.empty((*picture.lines.shape, 3), np.uint8)
     dim = {"day": 0.16, "sunset": 0.12, "night": 0.06}[scene.time]
-    thick = _thick(picture.lines, picture.scale)
+    thick = _blurred(_thick(picture.lines, picture.scale * 1.3), 0.8 * picture.scale) * np.float32(1.25)
     for index in range(len(made)):
         # The line belongs to the nearer side, which may be the neighbour.
         owner = cv2.dilate(picture.masks[index], np.ones((3, 3), np.uint8))
