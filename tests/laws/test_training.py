@@ -1,6 +1,7 @@
 """Training: what it resumes, what it skips, and what the losses are made of."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from recast.denoise.levels import schedule
-from recast.errors import RecastError
+from recast.errors import RecastError, RequestError
 from recast.training import clip, depth, diffusion, pool, words
 from recast.training.cache import Cache
-from recast.training.loop import Recipe, fit
+from recast.training.loop import Recipe, Share, fit
 from recast.training.pocket import SCHEDULER
 
 RECIPE = Recipe(steps=12, rate=1e-2, warmup=3, keep_every=5)
@@ -24,9 +25,10 @@ def line() -> nn.Module:
     return nn.Linear(3, 2)
 
 
-def squares(network: nn.Module, step: int) -> Tensor:
-    rng = torch.Generator().manual_seed(step)
-    return (network(torch.randn(8, 3, generator=rng)) - 1).float().square().mean()
+def squares(network: nn.Module, share: Share) -> Tensor:
+    rows = [torch.Generator().manual_seed(100 * share.step + row) for row in share.rows(8)]
+    drawn = torch.stack([torch.randn(3, generator=rng) for rng in rows])
+    return (network(drawn) - 1).float().square().mean()
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -40,10 +42,10 @@ class Stopped(Exception):  # noqa: N818
 def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path):
     whole = fit(line(), squares, RECIPE, tmp_path / "whole")
 
-    def stopping(network: nn.Module, step: int) -> Tensor:
-        if step == 7:
+    def stopping(network: nn.Module, share: Share) -> Tensor:
+        if share.step == 7:
             raise Stopped
-        return squares(network, step)
+        return squares(network, share)
 
     with pytest.raises(Stopped):
         fit(line(), stopping, RECIPE, tmp_path / "stopped")
@@ -54,22 +56,31 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path):
 def test_a_finished_run_gives_its_weights_back_without_a_step(tmp_path: Path):
     first = fit(line(), squares, RECIPE, tmp_path)
 
-    def never(network: nn.Module, step: int) -> Tensor:  # noqa: ARG001
-        raise AssertionError(step)
+    def never(network: nn.Module, share: Share) -> Tensor:  # noqa: ARG001
+        raise AssertionError(share)
 
     assert torch.equal(weights(first), weights(fit(line(), never, RECIPE, tmp_path)))
 
 
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path):
-    def broken(network: nn.Module, step: int) -> Tensor:
-        return squares(network, step) * (float("nan") if step == 4 else 1)
-
-    def absent(network: nn.Module, step: int) -> Tensor:
-        return squares(network, step if step < 4 else step + 1)
+    def broken(network: nn.Module, share: Share) -> Tensor:
+        return squares(network, share) * (float("nan") if share.step == 4 else 1)
 
     assert torch.isfinite(weights(fit(line(), broken, RECIPE, tmp_path / "a"))).all()
     with pytest.raises(RecastError, match="not finite in 21 steps"):
         fit(line(), lambda n, s: squares(n, s) * float("inf"), Recipe(steps=40), tmp_path / "b")
+
+
+def test_a_batch_in_parts_is_the_same_batch(tmp_path: Path):
+    drawn = [row for part in range(4) for row in Share(0, part, 4).rows(8)]
+    assert sorted(drawn) == list(range(8))
+    whole = fit(line(), squares, RECIPE, tmp_path / "whole")
+    parted = fit(line(), squares, replace(RECIPE, accumulate=4), tmp_path / "parted")
+    torch.testing.assert_close(weights(whole), weights(parted), rtol=0, atol=1e-3)  # products in bfloat16
+    with pytest.raises(RequestError, match="a batch of 8 does not divide into 3 equal parts"):
+        Share(0, 0, 3).rows(8)
+    with pytest.raises(RequestError, match="cannot be split into 2 parts"):
+        Share(0, 0, 2).undivided()
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth():
@@ -94,7 +105,7 @@ def test_every_tensor_of_the_generator_gets_a_gradient():
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for step in range(2):  # the insides of the temporal transformers start behind a zero, for one step
         optimizer.zero_grad()
-        loss(network, step).backward()
+        loss(network, Share(step)).backward()
         optimizer.step()
     missing = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not missing
@@ -103,8 +114,8 @@ def test_every_tensor_of_the_generator_gets_a_gradient():
 def test_the_same_step_draws_the_same_batch():
     network = diffusion.Generator()
     loss = diffusion.velocity([tiny_cache()], schedule(SCHEDULER), batch=4)
-    assert torch.equal(loss(network, 3), loss(network, 3))
-    assert not torch.equal(loss(network, 3), loss(network, 4))
+    assert torch.equal(loss(network, Share(3)), loss(network, Share(3)))
+    assert not torch.equal(loss(network, Share(3)), loss(network, Share(4)))
 
 
 class Knowing(diffusion.Generator):
@@ -120,8 +131,8 @@ def test_velocity_is_zero_for_a_network_that_knows():
     cache = tiny_cache()
     nothing = Cache(torch.zeros_like(cache.latents), cache.structure, cache.detail, cache.embeddings)
     loss = diffusion.velocity([nothing], schedule(SCHEDULER), frames=4, batch=16)
-    assert loss(Knowing(), 0).item() < 1e-4
-    assert diffusion.velocity([cache], schedule(SCHEDULER), batch=16)(Knowing(), 0).item() > 0.1
+    assert loss(Knowing(), Share(0)).item() < 1e-4
+    assert diffusion.velocity([cache], schedule(SCHEDULER), batch=16)(Knowing(), Share(0)).item() > 0.1
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +157,9 @@ def test_a_pool_is_what_the_world_renders(small_pool: Path):
 def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path):
     loss = depth.distance([pool.Pool.opened(small_pool)], batch=2)
     network = depth.DepthUNet(depth.DepthUNetConfig(widths=(8, 16, 16)))
-    before = loss(network, 0).item()
-    after = loss(fit(network, lambda n, _: loss(n, 0), Recipe(steps=30, rate=5e-3, warmup=5), tmp_path), 0).item()
+    before = loss(network, Share(0)).item()
+    trained = fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=5e-3, warmup=5), tmp_path)
+    after = loss(trained, Share(0)).item()
     assert after < 0.7 * before
     np.testing.assert_array_equal(depth.normalized(np.full((4, 4), 7.0)), np.zeros((4, 4)))
 
@@ -165,7 +177,7 @@ def test_clip_pairs_get_gradients_in_both_towers(small_pool: Path, tmp_path: Pat
     made = pool.Pool.opened(small_pool)
     reader = words.write_tokenizer([c for row in made.captions for c in row], tmp_path)
     network = clip.Pair(reader)
-    clip.contrastive([made], reader, batch=4)(network, 0).backward()
+    clip.contrastive([made], reader, batch=4)(network, Share(0)).backward()
     missing = [name for name, weight in network.named_parameters() if weight.grad is None]
     # The last layer's norm over patches is not read: only the class token is projected.
     assert not [name for name in missing if "post_layernorm" not in name]

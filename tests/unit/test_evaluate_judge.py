@@ -9,6 +9,7 @@ from recast.evaluation.accuracy import accuracy
 from recast.evaluation.judge import WEIGHTS, Judge
 from recast.evaluation.schooling import BATCH, SMALLEST_SUBJECT, UNTOLD, begun, graded, lesson, schooled
 from recast.evaluation.worlds import case
+from recast.training.loop import Share
 from recast.training.pool import Plan, Pool, render
 from recast.world import rendered
 from recast.world.words import LOOKS
@@ -84,5 +85,5 @@ def test_every_weight_learns(clips):
 
 def test_a_step_asks_the_same_whenever_it_is_taken(pool):
     loss = schooled([pool])
-    assert torch.equal(loss(begun(0), 5), loss(begun(0), 5))
-    assert not torch.equal(loss(begun(0), 5), loss(begun(0), 6))
+    assert torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(5)))
+    assert not torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(6)))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.evaluation.judge import WEIGHTS, JudgeNetwork, Pictures, Seen, Shares
-from recast.training.loop import Loss, Recipe, fit
+from recast.training.loop import Loss, Recipe, Share, fit
 from recast.training.pool import Pool, opened
 from recast.world.captions import NAMED_BELOW, UNLIT
 from recast.world.words import COLOURS, ENVIRONMENTS, LOOKS
@@ -50,8 +50,9 @@ def schooled(pools: Sequence[Pool], seed: int = 0, wear: Wear = lambda pictures:
     """
     clips = [(pool, clip) for pool in pools for clip, scene in enumerate(pool.scenes) if _is_clear(scene)]
 
-    def loss(network: JudgeNetwork, step: int) -> Float[Tensor, ""]:
-        return torch.stack(list(graded(network, lesson(clips, np.random.default_rng([seed, 29, step]), wear)))).sum()
+    def loss(network: JudgeNetwork, share: Share) -> Float[Tensor, ""]:
+        rng = np.random.default_rng([seed, 29, share.undivided()])
+        return torch.stack(list(graded(network, lesson(clips, rng, wear)))).sum()
 
     return loss
 

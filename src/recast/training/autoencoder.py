@@ -8,7 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.training.loop import Loss
+from recast.training.loop import Loss, Share
 from recast.training.pool import Pool
 from recast.world import dead_leaves
 
@@ -34,7 +34,8 @@ def reconstruction(pools: list[Pool], *, seed: int = 0, batch: int = 32) -> Loss
     """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance."""
     leaves = np.stack([dead_leaves(np.random.default_rng([seed, 5, i]), (128, 128)) for i in range(1500)])
 
-    def loss(network: AutoencoderKL, step: int) -> Tensor:
+    def loss(network: AutoencoderKL, share: Share) -> Tensor:
+        step = share.undivided()
         rng = np.random.default_rng([seed, 1, step])
         wanted = torch.from_numpy(np.stack([_crop(rng, pools, leaves) for _ in range(batch)])).float() / 127.5 - 1
         known = network.encode(wanted, return_dict=False)[0]

@@ -15,7 +15,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from recast.training.loop import Loss
+from recast.training.loop import Loss, Share
 from recast.training.pool import NUM_CAPTIONS, Pool
 from recast.training.words import PLACES
 from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATHERS
@@ -81,7 +81,8 @@ def contrastive(pools: list[Pool], tokenizer: CLIPTokenizer, *, seed: int = 0, b
     chances = np.array([len(pool) for pool in pools], dtype=float)
     chances /= chances.sum()
 
-    def loss(network: Pair, step: int) -> Tensor:
+    def loss(network: Pair, share: Share) -> Tensor:
+        step = share.undivided()
         rng = np.random.default_rng([seed, 3, step])
         picked = [
             (int(which), int(rng.integers(len(pools[which])))) for which in rng.choice(len(pools), batch, p=chances)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
-from recast.training.loop import Loss
+from recast.training.loop import Loss, Share
 from recast.training.pool import Pool
 
 Depth = Float[Tensor, "b h w"]
@@ -28,7 +28,8 @@ def distance(pools: list[Pool], *, seed: int = 0, batch: int = 16) -> Loss[Depth
     chances = np.array([len(pool) for pool in pools], dtype=float)
     chances /= chances.sum()
 
-    def loss(network: DepthUNet, step: int) -> Tensor:
+    def loss(network: DepthUNet, share: Share) -> Tensor:
+        step = share.undivided()
         rng = np.random.default_rng([seed, 2, step])
         pool = pools[rng.choice(len(pools), p=chances)]
         drawn = [_example(rng, pool) for _ in range(batch)]

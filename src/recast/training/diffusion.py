@@ -13,7 +13,7 @@ from recast.models.spacetime import SpaceTimeUNet, inflate
 from recast.structure.detail import detail_planes
 from recast.training.cache import Cache
 from recast.training.clip import WIDTH
-from recast.training.loop import Loss
+from recast.training.loop import Loss, Share
 
 TOKENS, TOKEN_WIDTH = 8, 96
 DROPPED = 0.1
@@ -76,7 +76,8 @@ def velocity(
     chances = torch.tensor([float(len(cache)) for cache in caches])
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
 
-    def loss(network: Generator, step: int) -> Tensor:
+    def loss(network: Generator, share: Share) -> Tensor:
+        step = share.undivided()
         rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
         cache = caches[int(torch.multinomial(chances, 1, generator=rng))]
         video = frames > 1 and float(torch.rand((), generator=rng)) >= images

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recast.content.prior import PriorLevels
 from recast.training.clip import WIDTH
-from recast.training.loop import Loss
+from recast.training.loop import Loss, Share
 from recast.training.words import PLACES
 
 DROPPED = 0.1
@@ -42,7 +42,8 @@ def unclip(
     """
     signal = PriorLevels().signal().float()
 
-    def loss(network: PriorTransformer, step: int) -> Tensor:
+    def loss(network: PriorTransformer, share: Share) -> Tensor:
+        step = share.undivided()
         rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
         clips = torch.randint(len(captions), (batch,), generator=rng)
         wanted = embeddings[clips, torch.randint(embeddings.shape[1], (batch,), generator=rng)].float()
@@ -50,8 +51,8 @@ def unclip(
         words = captions[clips, torch.randint(captions.shape[1], (batch,), generator=rng)]
         words = torch.where((torch.rand(batch, generator=rng) < DROPPED)[:, None], empty, words)
         level = torch.randint(len(signal), (batch,), generator=rng)
-        share = signal[level][:, None]
-        noisy = share.sqrt() * wanted + (1 - share).sqrt() * torch.randn(wanted.shape, generator=rng)
+        kept = signal[level][:, None]
+        noisy = kept.sqrt() * wanted + (1 - kept).sqrt() * torch.randn(wanted.shape, generator=rng)
         with torch.no_grad():
             told = text(words)
         # The padding is the end token, and so is the end itself: the first of them counts.
