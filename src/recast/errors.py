@@ -62,3 +62,9 @@ class Cancelled(RecastError):  # noqa: N818 -- not a fault: the user stopped the
     """The user stopped the work; nothing half-written is left behind."""
 
     exit_code = 130
+
+
+class Preempted(RecastError):  # noqa: N818 -- not a fault: the machine is wanted for something else
+    """A training run was told to end (SIGTERM) and has saved where it was; start it again and it goes on."""
+
+    exit_code = 75

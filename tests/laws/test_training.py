@@ -1,8 +1,6 @@
 """Training: what it resumes, what it skips, and what the losses are made of."""
 
 import json
-from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,84 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from recast.denoise.levels import schedule
-from recast.errors import RecastError, RequestError
 from recast.training import clip, depth, diffusion, pool, words
 from recast.training.cache import Cache
 from recast.training.loop import Recipe, Share, fit
 from recast.training.pocket import SCHEDULER
-
-RECIPE = Recipe(steps=12, rate=1e-2, warmup=3, keep_every=5)
-
-
-def line() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Linear(3, 2)
-
-
-def squares(network: nn.Module, share: Share) -> Tensor:
-    rows = [torch.Generator().manual_seed(100 * share.step + row) for row in share.rows(8)]
-    drawn = torch.stack([torch.randn(3, generator=rng) for rng in rows])
-    return (network(drawn) - 1).float().square().mean()
-
-
-def weights(network: nn.Module) -> Tensor:
-    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
-
-
-class Stopped(Exception):  # noqa: N818
-    pass
-
-
-def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path):
-    whole = fit(line(), squares, RECIPE, tmp_path / "whole")
-
-    def stopping(network: nn.Module, share: Share) -> Tensor:
-        if share.step == 7:
-            raise Stopped
-        return squares(network, share)
-
-    with pytest.raises(Stopped):
-        fit(line(), stopping, RECIPE, tmp_path / "stopped")
-    resumed = fit(line(), squares, RECIPE, tmp_path / "stopped")
-    assert torch.equal(weights(whole), weights(resumed))
-
-
-def test_a_finished_run_gives_its_weights_back_without_a_step(tmp_path: Path):
-    first = fit(line(), squares, RECIPE, tmp_path)
-
-    def never(network: nn.Module, share: Share) -> Tensor:  # noqa: ARG001
-        raise AssertionError(share)
-
-    assert torch.equal(weights(first), weights(fit(line(), never, RECIPE, tmp_path)))
-
-
-def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path):
-    def broken(network: nn.Module, share: Share) -> Tensor:
-        return squares(network, share) * (float("nan") if share.step == 4 else 1)
-
-    assert torch.isfinite(weights(fit(line(), broken, RECIPE, tmp_path / "a"))).all()
-    with pytest.raises(RecastError, match="not finite in 21 steps"):
-        fit(line(), lambda n, s: squares(n, s) * float("inf"), Recipe(steps=40), tmp_path / "b")
-
-
-def test_a_batch_in_parts_is_the_same_batch(tmp_path: Path):
-    drawn = [row for part in range(4) for row in Share(0, part, 4).rows(8)]
-    assert sorted(drawn) == list(range(8))
-    whole = fit(line(), squares, RECIPE, tmp_path / "whole")
-    parted = fit(line(), squares, replace(RECIPE, accumulate=4), tmp_path / "parted")
-    torch.testing.assert_close(weights(whole), weights(parted), rtol=0, atol=1e-3)  # products in bfloat16
-    with pytest.raises(RequestError, match="a batch of 8 does not divide into 3 equal parts"):
-        Share(0, 0, 3).rows(8)
-    with pytest.raises(RequestError, match="cannot be split into 2 parts"):
-        Share(0, 0, 2).undivided()
-
-
-def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth():
-    recipe = Recipe(steps=100, rate=2.0, warmup=10)
-    rates = [recipe.rate_at(step) for step in range(101)]
-    assert rates[9] == rates[10] == 2.0 == max(rates)
-    assert rates[100] == pytest.approx(0.04)
-    assert all(b <= a for a, b in pairwise(rates[10:]))
 
 
 def tiny_cache(frames: int = 4) -> Cache:

@@ -1,0 +1,221 @@
+"""What is seen of a run while it goes on: log.jsonl, a line on the terminal, TensorBoard; none of it changes it."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+Picture = UInt8[Tensor, "3 h w"]
+Strip = Callable[[nn.Module], Picture]
+"""Draws what the network with its averaged weights does, such as frames of an edit side by side."""
+
+LOG = "log.jsonl"
+LEVEL_BINS = 10
+EVERY_STEPS = 50
+"""Steps from one row of the log, or point of a curve, to the next; curves show the mean between."""
+_LINE_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one step showed.
+
+    step: steps done, this one too. loss, norm (of the gradient) and rate (of learning) are those of this step.
+    skipped: steps so far that were not finite. seconds: that the step took; waited: of these, for data.
+    rows, levels: of this process, where the loss tells them; samples: of all processes, 0 where it does not.
+    strip: a picture, at steps that made a checkpoint, where the stage draws one.
+    """
+
+    step: int
+    loss: float
+    norm: float
+    rate: float
+    skipped: int
+    seconds: float
+    waited: float
+    samples: int
+    rows: Float[Tensor, " b"]
+    levels: Float[Tensor, " b"]
+    strip: Picture | None = None
+
+
+Watch = Callable[[Seen], None]
+
+
+def unwatched(_seen: Seen) -> None:
+    """Looks away."""
+
+
+def together(*watches: Watch) -> Watch:
+    """All of them, one after the other."""
+
+    def watch(seen: Seen) -> None:
+        for each in watches:
+            each(seen)
+
+    return watch
+
+
+def logged(folder: Path) -> Watch:
+    """Adds a row to folder/log.jsonl every 50 steps."""
+    span = _Span()
+
+    def watch(seen: Seen) -> None:
+        span.add(seen)
+        if seen.step % EVERY_STEPS == 0:
+            row = {"step": seen.step, "loss": round(seen.loss, 5), "norm": round(seen.norm, 3), "rate": seen.rate}
+            with (folder / LOG).open("a") as file:
+                file.write(json.dumps(row | {"skipped": seen.skipped, "pace": span.pace()}) + "\n")
+            span.clear()
+
+    return watch
+
+
+@contextmanager
+def shown(name: str, steps: int) -> Iterator[Watch]:
+    """Shows on stderr how far the run is and when it will be done: a bar on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines(name, steps)
+        return
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(name, total=steps, told="")
+        yield lambda seen: bars.update(task, completed=seen.step, told=_told(seen))
+
+
+@contextmanager
+def board(folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: float | None = None) -> Iterator[Watch]:
+    """Draws curves and strips for TensorBoard into `folder`/board.
+
+    flops: of a step, on this process; with them, MFU is drawn against the matrix rate measured now.
+    """
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    rate = matrix_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32) if flops else None
+    span = _Span()
+    with SummaryWriter(str(folder / "board")) as writer:
+
+        def watch(seen: Seen) -> None:
+            span.add(seen)
+            if seen.strip is not None:
+                writer.add_image("strip", seen.strip.numpy(), seen.step)
+            if seen.step % EVERY_STEPS and seen.strip is None:
+                return
+            curves = span.curves()
+            if rate and flops:
+                curves["speed/mfu"] = flops * span.pace() / rate
+            for name, value in curves.items():
+                writer.add_scalar(name, value, seen.step)
+            span.clear()
+
+        yield watch
+
+
+def matrix_rate(device: str = "cpu", dtype: torch.dtype = torch.bfloat16, seconds: float = 0.5) -> float:
+    """Floating-point operations a second that this device reaches in products of large matrices; the best of several.
+
+    The unit that model FLOPs utilization (arXiv:2204.02311, appendix B) is measured in here: no datasheet is asked.
+    """
+    side = 8192 if device.startswith("cuda") else 1024
+    a, b = (torch.full((side, side), 0.5, dtype=dtype, device=device) for _ in range(2))
+    best, end = float("inf"), time.monotonic() + seconds
+    torch.mm(a, b)
+    while time.monotonic() < end or best == float("inf"):
+        _settled(device)
+        began = time.perf_counter()
+        torch.mm(a, b)
+        _settled(device)
+        best = min(best, time.perf_counter() - began)
+    return 2 * side**3 / best
+
+
+class _Span:
+    """The steps since the last point of the curves."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.steps: list[Seen] = []
+
+    def add(self, seen: Seen) -> None:
+        self.steps.append(seen)
+
+    def pace(self) -> float:
+        """Steps a second."""
+        return len(self.steps) / max(sum(seen.seconds for seen in self.steps), 1e-9)
+
+    def curves(self) -> dict[str, float]:
+        seconds = sum(seen.seconds for seen in self.steps)
+        finite = [seen for seen in self.steps if np.isfinite(seen.loss + seen.norm)]
+        means = {
+            "loss/mean": [seen.loss for seen in finite],
+            "gradient/norm": [seen.norm for seen in finite],
+            "learning/rate": [self.steps[-1].rate],
+            "learning/skipped steps": [self.steps[-1].skipped],
+            "speed/steps a second": [self.pace()],
+            "speed/samples a second": [sum(seen.samples for seen in self.steps) / seconds],
+            "speed/share of time waiting for data": [sum(seen.waited for seen in self.steps) / seconds],
+            "memory/peak GiB": [_peak_gib()],
+        }
+        return {name: float(np.mean(values)) for name, values in means.items() if values} | self._levels()
+
+    def _levels(self) -> dict[str, float]:
+        """The loss by noise level, in ten equal bins from clean to noise."""
+        rows, levels = (torch.cat([getattr(seen, name) for seen in self.steps]) for name in ("rows", "levels"))
+        bins = (levels * LEVEL_BINS).long().clamp(0, LEVEL_BINS - 1)
+        fine = rows.isfinite()
+        return {
+            f"loss by noise level/{at / LEVEL_BINS:.1f} to {(at + 1) / LEVEL_BINS:.1f}": rows[here].mean().item()
+            for at in range(LEVEL_BINS)
+            if (here := (bins == at) & fine).any()
+        }
+
+
+def _lines(name: str, steps: int) -> Watch:
+    began, first, told = time.monotonic(), -1, 0.0
+
+    def watch(seen: Seen) -> None:
+        nonlocal first, told
+        now = time.monotonic()
+        first = seen.step - 1 if first < 0 else first
+        left = (now - began) / (seen.step - first) * (steps - seen.step)
+        if seen.step == steps or now - told > _LINE_EVERY_SECONDS:
+            told = now
+            print(f"{name:<10} {seen.step}/{steps}, {left:.0f} s left, {_told(seen)}", file=sys.stderr, flush=True)
+
+    return watch
+
+
+def _told(seen: Seen) -> str:
+    skipped = f", {seen.skipped} skipped" if seen.skipped else ""
+    return f"loss {seen.loss:.4f}, norm {seen.norm:.2f}, {1 / seen.seconds:.2f} steps/s{skipped}"
+
+
+def _settled(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def _peak_gib() -> float:
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**30
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)

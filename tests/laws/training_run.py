@@ -1,0 +1,104 @@
+"""A small network with all that a checkpoint must keep, a loss to train it with, and the same as a program of its own.
+
+The network has weights, buffers that change, chance of its own, and a branch that only some steps use.
+`python training_run.py RUN [--engine fsdp] ...` trains it and writes its weights to RUN/trained.safetensors.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from recast.errors import RecastError
+from recast.training.distributed import ENGINES, joined
+from recast.training.loop import Measured, Recipe, Share, fit
+
+BATCH = 8
+
+
+class Small(nn.Module):
+    def __init__(self, dropout: float = 0.2, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.first = nn.Linear(5, 16)
+            self.blocks = nn.ModuleList(nn.Linear(16, 16) for _ in range(3))
+            self.seldom = nn.Linear(16, 16)
+            self.last = nn.Linear(16, 2)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor, *, video: bool) -> Tensor:
+        if self.training:
+            self.seen += 1
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + self.dropout(block(x).tanh())
+        return self.last(x + self.seldom(x) if video else x)
+
+
+def squares(network: Small, share: Share) -> Measured:
+    """Every third step leaves `seldom` alone, as steps on images leave the layers over time."""
+    rows = [torch.Generator().manual_seed(1000 * share.step + row) for row in share.rows(BATCH)]
+    drawn = torch.stack([torch.randn(5, generator=rng) for rng in rows])
+    off = network(drawn, video=share.step % 3 > 0).float() - drawn[:, :2].sin()
+    each = off.square().mean(1)
+    return Measured(each.mean(), each, torch.stack([torch.rand((), generator=rng) for rng in rows]))
+
+
+def recipe(steps: int = 20, keep_every: int = 5, **other: float | str) -> Recipe:
+    return Recipe(steps=steps, keep_every=keep_every, rate=1e-2, warmup=3, ema=0.9, precision="fp32", **other)
+
+
+def flat(network: nn.Module) -> Tensor:
+    """All weights and buffers in a row."""
+    return torch.cat([weight.detach().double().flatten() for weight in network.state_dict().values()])
+
+
+def written(run: Path) -> Tensor:
+    """The same, of a program's result."""
+    kept = load_file(run / "trained.safetensors")
+    return torch.cat([kept[name].double().flatten() for name in Small().state_dict()])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--engine", choices=ENGINES, default="ddp")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--accumulate", type=int, default=1)
+    parser.add_argument("--stop-after", type=int, help="steps after which this process asks itself to stop")
+    parser.add_argument("--die-once", type=int, help="the step at which rank 1 is killed, the first time")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    said = parser.parse_args()
+    torch.set_num_threads(1)
+
+    def loss(network: Small, share: Share) -> Measured:
+        marker = said.run / "died"
+        if share.step == said.die_once and os.environ["RANK"] == "1" and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if share.step + 1 == said.stop_after and os.environ.get("RANK", "0") == "0":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return squares(network, share)
+
+    said.run.mkdir(parents=True, exist_ok=True)
+    with joined(said.engine, "cpu") as engine:
+        try:
+            asked = recipe(said.steps, accumulate=said.accumulate)
+            network = fit(Small(said.dropout), loss, asked, said.run, engine=engine)
+        except RecastError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+        if engine.first:
+            save_file(network.state_dict(), said.run / "trained.safetensors")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
