@@ -73,6 +73,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--stop-after", type=int, help="steps after which this process asks itself to stop")
+    parser.add_argument("--insist", action="store_true", help="asks twice")
     parser.add_argument("--die-once", type=int, help="the step at which rank 1 is killed, the first time")
     parser.add_argument("--dropout", type=float, default=0.0)
     said = parser.parse_args()
@@ -84,7 +85,8 @@ def main() -> int:
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if share.step + 1 == said.stop_after and os.environ.get("RANK", "0") == "0":
-            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(1 + said.insist):
+                os.kill(os.getpid(), signal.SIGTERM)
         return squares(network, share)
 
     said.run.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,8 @@ ALONE = Engine()
 def joined(way: str = "ddp", device: str | None = None) -> Iterator[Engine]:
     """This process as one of those that torchrun started; alone where it was started by hand.
 
-    device: "cpu" or "cuda"; None takes a GPU where there is one. Raises RequestError for an unknown way.
+    device: "cpu" or "cuda"; None takes a GPU where there is one. Raises RequestError for an unknown way, and where
+    torchrun would start processes again that could not find each other.
     """
     if way not in ENGINES:
         raise RequestError(f"no engine is called {way!r}; known: {', '.join(ENGINES)}")
@@ -150,6 +151,12 @@ def joined(way: str = "ddp", device: str | None = None) -> Iterator[Engine]:
     if "RANK" not in os.environ:
         yield Engine(device=kind)
         return
+    if (
+        int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+        and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    ):
+        # The agents' store outlives a restart, and with it the addresses of processes that are gone: pytorch #135712.
+        raise RequestError("torchrun --max-restarts needs TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment")
     place = kind
     if kind == "cuda":
         place = f"cuda:{os.environ['LOCAL_RANK']}"

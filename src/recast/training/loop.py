@@ -17,7 +17,7 @@ from recast.training.checkpoint import Position
 from recast.training.distributed import ALONE, Engine, Scored
 from recast.training.learner import Learner
 from recast.training.recipe import PRECISIONS, Loss, Measured, Network, Recipe, Share
-from recast.training.stopping import STOPS, asked
+from recast.training.stopping import STOPS, Asked, asked
 from recast.training.watch import Picture, Seen, Strip, Watch, logged, together, unwatched
 
 __all__ = ["Loss", "Measured", "Network", "Recipe", "Share", "fit"]
@@ -57,7 +57,7 @@ def fit(
     module.train()
     with asked() as stop:
         while position.step < recipe.steps:
-            seen, position, stopped = _stepped(run, position, stop=stop.number > 0)
+            seen, position, stopped = _stepped(run, position, stop)
             if position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped:
                 checkpoint.save(folder, run.learner, position, known, engine)
                 seen = replace(seen, strip=_drawn(run, strip))
@@ -81,14 +81,14 @@ class _Run(Generic[Network]):
     engine: Engine
 
 
-def _stepped(run: _Run, position: Position, *, stop: bool) -> tuple[Seen, Position, bool]:
+def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position, bool]:
     """One step: what was seen, how far the run is now, and whether any process was asked to stop."""
     began = time.perf_counter()
     step = position.step
     value, told = _backward(run, step)
     norm = run.learner.norm()
     samples = sum(len(each.rows) for each in told)
-    agreed = torch.stack([value, value.new_tensor(samples), value.new_tensor(float(stop))])
+    agreed = torch.stack([value, value.new_tensor(samples), value.new_tensor(float(stop.number > 0))])
     mean, samples, stopped = run.engine.mean(agreed).tolist()
     good = math.isfinite(mean) and math.isfinite(norm.item())
     position = _counted(position, run.recipe, good=good)

@@ -1,0 +1,104 @@
+"""Many processes: what two gloo processes train is what one trains, and either reads what the other wrote."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from training_run import Small, flat, recipe, squares, written
+
+from recast.errors import RequestError
+from recast.training.distributed import joined
+from recast.training.loop import fit
+
+pytestmark = pytest.mark.dist
+RESTARTABLE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+PROGRAM = Path(__file__).with_name("training_run.py")
+
+
+def launched(run: Path, *more: str, processes: int = 2, restarts: int = 0) -> subprocess.CompletedProcess:
+    """training_run.py under torchrun."""
+    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
+    command = [sys.executable, "-m", *torchrun, str(PROGRAM), str(run), *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({RESTARTABLE: "1"} if restarts else {})
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=100)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
+    """What one process comes to in 20 steps."""
+    return flat(fit(Small(dropout=0), squares, recipe(), tmp_path_factory.mktemp("alone")))
+
+
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_two_processes_equal_one(tmp_path: Path, alone: torch.Tensor, way: str):
+    done = launched(tmp_path, "--engine", way)
+    assert done.returncode == 0, done.stderr
+    torch.testing.assert_close(written(tmp_path), alone, rtol=0, atol=1e-5)
+    names = {path.name for path in (tmp_path / "step-000020/averaged").iterdir()}
+    assert len(names) == 2 if way == "fsdp" else 1 <= len(names) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_two_processes_in_two_parts_each_equal_one(tmp_path: Path, alone: torch.Tensor, way: str):
+    done = launched(tmp_path, "--engine", way, "--accumulate", "2")
+    assert done.returncode == 0, done.stderr
+    parted = written(tmp_path)
+    assert next(iter(Small().state_dict())) == "seen"
+    assert (parted[0], alone[0]) == (40, 20)  # the network was called twice as often in each process
+    torch.testing.assert_close(parted[1:], alone[1:], rtol=0, atol=1e-5)
+
+
+def test_one_process_goes_on_where_two_shards_were_stopped_and_two_where_one_was(tmp_path: Path, alone: torch.Tensor):
+    stopped = launched(tmp_path / "a", "--engine", "fsdp", "--stop-after", "7")
+    assert "stopped after step 7 of 20" in stopped.stderr
+    assert (tmp_path / "a/LATEST").read_text() == "step-000007\n"
+    from_two = fit(Small(dropout=0, seed=5), squares, recipe(), tmp_path / "a")
+    torch.testing.assert_close(flat(from_two), alone, rtol=0, atol=1e-5)
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stopping(network: Small, share: object):
+        if share.step == 12:
+            raise Stopped
+        return squares(network, share)
+
+    with pytest.raises(Stopped):
+        fit(Small(dropout=0), stopping, recipe(), tmp_path / "b")
+    assert launched(tmp_path / "b", "--engine", "fsdp").returncode == 0
+    torch.testing.assert_close(written(tmp_path / "b"), alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_a_process_that_is_killed_once_leaves_no_trace(tmp_path: Path, way: str):
+    """torchrun starts all of them again; the weights are those of a run in which nobody died, bit for bit."""
+    whole = launched(tmp_path / "whole", "--engine", way)
+    assert whole.returncode == 0, whole.stderr
+    done = launched(tmp_path / "killed", "--engine", way, "--die-once", "13", restarts=1)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed/died").exists()
+    assert torch.equal(written(tmp_path / "whole"), written(tmp_path / "killed"))
+
+
+def test_restarts_that_could_not_work_are_refused(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"RANK": "0", "TORCHELASTIC_MAX_RESTARTS": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RequestError, match=f"needs {RESTARTABLE}=1"), joined("ddp", "cpu"):
+        pass
+
+
+def test_an_unknown_engine_is_answered_with_the_known():
+    with pytest.raises(RequestError, match="no engine is called 'zero'; known: alone, ddp, fsdp"), joined("zero"):
+        pass
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with joined("fsdp", "cpu") as engine:
+        assert (engine.way, engine.rank, engine.world, engine.first) == ("alone", 0, 1, True)
+        assert engine.each("here") == ["here"]

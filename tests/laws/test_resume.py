@@ -1,0 +1,123 @@
+"""Exact resume: however a run is stopped, it ends with the weights of one that was not, bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from training_run import Small, flat, recipe, squares
+
+from recast.errors import Cancelled, Preempted, RecastError
+from recast.training.loop import Measured, Share, fit
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
+    """What 100 steps without a stop come to."""
+    return flat(trained(tmp_path_factory.mktemp("whole")))
+
+
+def trained(run: Path, loss=squares, keep_every: int = 50) -> Small:
+    torch.manual_seed(1)  # dropout draws from there
+    return fit(Small(), loss, recipe(100, keep_every), run)
+
+
+def program(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=110)
+
+
+def killed(run: Path, at: int) -> None:
+    """Trains in a child that is killed by kill -9 at a step."""
+    code = (
+        "import os, signal, sys; from test_resume import trained, squares; from pathlib import Path\n"
+        f"def loss(network, share):\n    share.step == {at} and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return squares(network, share)\n"
+        "trained(Path(sys.argv[1]), loss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run)], check=False, cwd=Path(__file__).parent)
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("at", [50, 73])
+def test_two_halves_with_a_kill_between_equal_the_whole(tmp_path: Path, whole: Tensor, at: int):
+    killed(tmp_path, at)
+    assert (tmp_path / "LATEST").read_text() == "step-000050\n"
+    assert torch.equal(flat(trained(tmp_path)), whole)
+
+
+def test_fifty_kills_lose_no_checkpoint_and_change_no_weight(tmp_path: Path):
+    done = program("killed_run.py", str(tmp_path), "--kills", "50")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 50
+    assert told["lost"] == 0
+    assert told["equal"] == told["runs"] >= 1
+    assert told["inside a save"] >= 10
+
+
+@pytest.mark.parametrize(("number", "kind", "code"), [(signal.SIGTERM, Preempted, 75), (signal.SIGINT, Cancelled, 130)])
+def test_a_run_that_is_asked_to_stop_finishes_its_step_and_saves(
+    tmp_path: Path, whole: Tensor, number: signal.Signals, kind: type[RecastError], code: int
+):
+    def loss(network: Small, share: Share) -> Measured:
+        if share.step == 30:
+            os.kill(os.getpid(), number)
+        return squares(network, share)
+
+    before = signal.getsignal(number)
+    with pytest.raises(kind, match="stopped after step 31 of 100; the same command goes on from there") as stopped:
+        trained(tmp_path, loss)
+    assert stopped.value.exit_code == code
+    assert signal.getsignal(number) is before
+    assert (tmp_path / "LATEST").read_text() == "step-000031\n"
+    assert torch.equal(flat(trained(tmp_path)), whole)
+
+
+def test_the_exit_code_says_that_it_should_be_started_again(tmp_path: Path):
+    once = program("training_run.py", str(tmp_path / "once"), "--stop-after", "7")
+    assert once.returncode == 75
+    assert "stopped after step 7 of 20" in once.stderr
+    twice = program("training_run.py", str(tmp_path / "twice"), "--stop-after", "7", "--insist")
+    assert twice.returncode == -signal.SIGTERM
+    assert (tmp_path / "twice/LATEST").read_text() == "step-000005\n"
+
+
+def test_all_chance_goes_on_where_it_was(tmp_path: Path):
+    drawn: dict[int, tuple[float, float]] = {}
+
+    def drawing(until: int):
+        def loss(network: Small, share: Share) -> Measured:
+            if share.step == until:
+                raise KeyboardInterrupt
+            drawn[share.step] = (np.random.normal(), torch.rand(()).item())
+            return squares(network, share)
+
+        return loss
+
+    np.random.seed(1)  # Python's own is tried under kills: here the checker of types draws from it
+    first = trained(tmp_path / "whole", drawing(100))
+    expected = dict(drawn)
+    np.random.seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", drawing(70))
+    np.random.seed(99)
+    second = trained(tmp_path / "stopped", drawing(100))
+    assert drawn == expected
+    assert torch.equal(flat(first), flat(second))
+
+
+def test_a_finished_run_gives_its_weights_back_without_a_step(tmp_path: Path, whole: Tensor):
+    trained(tmp_path)
+
+    def never(network: Small, share: Share) -> Measured:  # noqa: ARG001
+        raise AssertionError(share)
+
+    assert torch.equal(flat(trained(tmp_path, never)), whole)
