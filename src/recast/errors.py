@@ -40,6 +40,12 @@ class WeightsError(RecastError):
     exit_code = 3
 
 
+class ExtraError(RecastError):
+    """A package is missing that only some commands need; install the extra that the message names."""
+
+    exit_code = 3
+
+
 class BackboneError(RecastError):
     """The model cannot be told or asked this."""
 

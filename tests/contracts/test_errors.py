@@ -9,7 +9,13 @@ from recast.cli import app as program
 from recast.errors import Cancelled, OutOfMemoryError, RecastError, WeightsError
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RecastError)]
-CODES = {1: {"RecastError"}, 3: {"WeightsError"}, 4: {"OutOfMemoryError"}, 75: {"Preempted"}, 130: {"Cancelled"}}
+CODES = {
+    1: {"RecastError"},
+    3: {"WeightsError", "ExtraError"},
+    4: {"OutOfMemoryError"},
+    75: {"Preempted"},
+    130: {"Cancelled"},
+}
 
 
 @pytest.mark.parametrize("kind", CLASSES)

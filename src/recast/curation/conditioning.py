@@ -1,0 +1,104 @@
+"""What the generator is told and asked of a clip, computed once: moments, structure latents, depth and embeddings."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from einops import rearrange, repeat
+from jaxtyping import Float, UInt16
+from torch import Tensor
+
+from recast.content.image import ImageEncoder
+from recast.curation.examples import Example
+from recast.structure.depth import DepthExtractor, normalized
+from recast.structure.detail import softened
+from recast.types import Clip, Frames, Latents, Maps
+from recast.weights import ModelFolder, quiet
+
+DEEPEST_LEVEL = 7
+DEPTH_STEPS = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioner:
+    """The networks of one model that fill examples. scale: brings the autoencoder's latents to unit variance."""
+
+    vae: AutoencoderKL
+    scale: float
+    depth: DepthExtractor
+    encoder: ImageEncoder
+    unit_embeddings: bool
+
+    @classmethod
+    def opened(cls, model: str, device: str = "cpu") -> "Conditioner":
+        """Those of a known model or a folder. Raises WeightsError where one is missing or damaged."""
+        folder, where = ModelFolder.found(model), torch.device(device)
+        with quiet():
+            vae = folder.network("vae", AutoencoderKL).to(where)
+            return cls(
+                vae,
+                vae.config.scaling_factor,
+                DepthExtractor.opened(folder, where),
+                ImageEncoder.opened(folder, where),
+                folder.facts.embedding_norm == "unit",
+            )
+
+    def example(self, frames: Frames, maps: Maps, levels: tuple[float, ...], caption: str | None) -> Example:
+        """A clip as the generator meets it, in fp16. maps: its inverse depth, 0..1 over the clip."""
+        structure = torch.stack([self.moments(_greys(softened(maps, level)))[:, :4] for level in levels])
+        embeddings = self.encoder.embeddings(frames)
+        if self.unit_embeddings:
+            embeddings = F.normalize(embeddings, dim=-1)
+        moments = self.moments(frames / 127.5 - 1)
+        return Example(moments.half(), structure.half(), levels, embeddings.half(), caption)
+
+    def maps(self, frames: Frames) -> Maps:
+        """Inverse depth, 0..1 over the clip, in steps of 1/65535."""
+        return maps_of(steps_of(self.depth(Clip(frames, Fraction(1))).maps))
+
+    @torch.no_grad()
+    def moments(self, pictures: Float[Tensor, "t 3 h w"]) -> Float[Tensor, "t 8 y x"]:
+        """Mean and log-variance of unit-variance latents, frame by frame. pictures: -1..1."""
+        return torch.cat([self._moments(picture) for picture in pictures.split(1)])
+
+    def _moments(self, picture: Float[Tensor, "1 3 h w"]) -> Latents:
+        spread = self.vae.encode(picture.to(self.vae.device, self.vae.dtype), return_dict=False)[0]
+        return torch.cat([spread.mean * self.scale, spread.logvar + 2 * math.log(self.scale)], dim=1).float().cpu()
+
+
+@cache
+def conditioner(model: str, device: str) -> Conditioner:
+    """The conditioner of a model, opened once a process."""
+    return Conditioner.opened(model, device)
+
+
+def levels_of(key: str, count: int) -> tuple[float, ...]:
+    """The t_s of a clip's structure latents, rising: 0 and count - 1 others of 1..7, drawn by the clip's key."""
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
+    others = rng.choice(np.arange(1, DEEPEST_LEVEL + 1), size=count - 1, replace=False)
+    return (0.0, *(float(level) for level in sorted(others)))
+
+
+def true_maps(inverse: Float[np.ndarray, "t h w"]) -> Maps:
+    """A world's own inverse depth as `Conditioner.maps` gives it."""
+    return maps_of(steps_of(normalized(torch.from_numpy(inverse)[:, None].float())))
+
+
+def steps_of(maps: Maps) -> UInt16[np.ndarray, "t h w"]:
+    """Maps of 0..1 as whole numbers."""
+    return np.round(rearrange(maps, "t 1 h w -> t h w").numpy().astype(np.float64) * DEPTH_STEPS).astype(np.uint16)
+
+
+def maps_of(steps: UInt16[np.ndarray, "t h w"]) -> Maps:
+    """Maps of 0..1 from whole numbers."""
+    return torch.from_numpy(steps.astype(np.float32) / DEPTH_STEPS)[:, None]
+
+
+def _greys(maps: Maps) -> Float[Tensor, "t 3 h w"]:
+    return repeat(maps, "t 1 h w -> t c h w", c=3) * 2 - 1

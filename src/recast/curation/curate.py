@@ -1,0 +1,187 @@
+"""From sources to shards, stage by stage, each kept on disk as it is done, so that a run that was killed goes on."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from recast.curation.filters import FILTERS
+from recast.curation.manifest import schema, write_manifest
+from recast.curation.materials import Found, Material, Matter, found
+from recast.curation.report import page
+from recast.curation.scan import Candidate, Scan, ScanJob
+from recast.curation.selection import COPIES, Selection, selected, shard_jobs
+from recast.curation.settings import Settings
+from recast.curation.shots import DETECTORS
+from recast.curation.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
+from recast.curation.workers import RUNNERS, Crew
+from recast.errors import RequestError
+from recast.record import digest
+from recast.request import known
+from recast.types import Watch
+from recast.weights import ModelFolder
+
+WORK = ".work"
+"""The folder, inside that of the shards, that holds what is done until all is done."""
+IMAGES_A_JOB, WORLDS_A_JOB = 32, 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be curated, and how; sources as they were said. Making one reads no file."""
+
+    sources: tuple[str, ...]
+    settings: Settings
+    found: Found
+
+    @classmethod
+    def made(cls, sources: Sequence[str], settings: Settings) -> "Plan":
+        """The plan for some sources. Raises RequestError for one that is not there, or a part that is not known."""
+        known("shot detector", settings.shots, DETECTORS)
+        known("kind of picture", settings.pictures, PICTURES)
+        known("way to take folders", settings.folders, ("auto", "clip", "images"))
+        for name in settings.skip:
+            known("filter", name, [*FILTERS, COPIES])
+        return cls(tuple(sources), settings, found(list(sources), settings.folders, settings.frames))
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What two runs must have in common to go on from each other."""
+        settings = self.settings
+        model = None if settings.model is None else digest(ModelFolder.found(settings.model).path)
+        captioner = None if settings.captioner is None else digest(Path(settings.captioner))
+        listed = json.dumps([[each.matter, each.name, each.stamp] for each in self.found.materials])
+        return {
+            "recast": version("recast-video"),
+            "settings": settings.to_dict(),
+            "model": model,
+            "captioner": captioner,
+            "sources": list(self.sources),
+            "materials": hashlib.sha256(listed.encode()).hexdigest(),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many materials there are, by kind."""
+        return {matter.value: self.found.count(matter) for matter in Matter}
+
+    def batches(self) -> Iterator[tuple[int, tuple[Material, ...]]]:
+        """Materials that are scanned together, with the first one's place: many of what is quick, else one."""
+        sizes = {Matter.IMAGE: IMAGES_A_JOB, Matter.WORLD: WORLDS_A_JOB}
+        materials, start = self.found.materials, 0
+        while start < len(materials):
+            stop = start + 1
+            size = sizes.get(materials[start].matter, 1)
+            while stop < min(start + size, len(materials)) and materials[stop].matter is materials[start].matter:
+                stop += 1
+            yield start, materials[start:stop]
+            start = stop
+
+
+def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tuple[dict[str, Any], bool]:  # noqa: B008
+    """Makes the shards of a plan in a folder; returns their summary, and whether there was anything to do.
+
+    Goes on where an earlier run of the same plan stopped, and leaves what one without a stop would have. Raises
+    RequestError where the folder holds something else, ExtraError where a package is missing.
+    """
+    known("runner", crew.runner, RUNNERS)
+    schema()
+    done = _summary(plan, folder)
+    if done is not None:
+        return done, False
+    work = _begun(plan, folder)
+    scans = list(_scanned(plan, work, watch, crew))
+    chosen = selected(scans, plan.settings)
+    encoded = _encoded(plan, chosen.kept, folder, watch, crew)
+    write_manifest(folder / MANIFEST, (each["rows"] for each in encoded))
+    summary = _summed(plan, scans, chosen, encoded)
+    thumbs = dict(pair for each in encoded for pair in each["thumbs"])
+    write_text(folder / REPORT, page(summary, scans, chosen, thumbs))
+    write_text(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    shutil.rmtree(work)
+    return summary, True
+
+
+def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
+    """What a finished run of the same plan left. Raises RequestError for another's, and for other things."""
+    path = folder / SUMMARY
+    if path.exists():
+        summary = json.loads(path.read_text("utf-8"))
+        _check_same(summary.get("identity"), plan, folder)
+        shutil.rmtree(folder / WORK, ignore_errors=True)  # the last act, which may have been cut short
+        return summary
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"this is a file, and shards need a folder: {folder}")
+    if folder.exists() and not (folder / WORK).is_dir() and any(folder.iterdir()):
+        raise RequestError(f"the folder holds other things; name a new one for the shards: {folder}")
+    return None
+
+
+def _begun(plan: Plan, folder: Path) -> Path:
+    """The folder to work in, with what an earlier run has done in it."""
+    work = folder / WORK
+    for part in ("scans", "rows"):
+        try:
+            (work / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequestError(f"nothing can be written there ({error.strerror}): {folder}") from error
+    identity = work / "identity.json"
+    if identity.exists():
+        _check_same(json.loads(identity.read_text("utf-8")), plan, folder)
+    else:
+        write_text(identity, json.dumps(plan.identity))
+    for part in (folder, work, work / "scans", work / "rows"):
+        for left in part.glob(".recast-*"):  # what a killed run was writing
+            left.unlink(missing_ok=True)
+    return work
+
+
+def _check_same(identity: dict[str, Any] | None, plan: Plan, folder: Path) -> None:
+    wanted = json.loads(json.dumps(plan.identity))
+    if identity == wanted:
+        return
+    told = identity or {}
+    differing = [name for name in wanted if told.get(name) != wanted[name]]
+    if "settings" in differing and isinstance(told.get("settings"), dict):
+        differing += [name for name, value in wanted["settings"].items() if told["settings"].get(name) != value]
+        differing.remove("settings")
+    raise RequestError(
+        f"the folder holds shards that differ in {', '.join(differing) or 'kind'}; name another one: {folder}"
+    )
+
+
+def _scanned(plan: Plan, work: Path, watch: Watch, crew: Crew) -> Iterator[Scan]:
+    place = work / "scans"
+    jobs = [ScanJob(batch, first, plan.settings, place / f"{first:08d}.json") for first, batch in plan.batches()]
+    crew.do("scan", [job for job in jobs if not job.target.exists()], watch)
+    for job in jobs:
+        yield from map(Scan.from_dict, json.loads(job.target.read_text("utf-8")))
+
+
+def _encoded(plan: Plan, kept: Sequence[Candidate], folder: Path, watch: Watch, crew: Crew) -> list[dict[str, Any]]:
+    jobs = list(shard_jobs(kept, plan.settings, folder, folder / WORK))
+    crew.do("encode", [job for job in jobs if not job.rows.exists()], watch)
+    return [json.loads(job.rows.read_text("utf-8")) for job in jobs]
+
+
+def _summed(plan: Plan, scans: list[Scan], chosen: Selection, encoded: list[dict[str, Any]]) -> dict[str, Any]:
+    dropped = Counter(reason for scan in scans for reason, _ in scan.dropped)
+    dropped[COPIES] += len(chosen.copies)
+    kept = Counter(("images" if each.frames == 1 else "clips", each.bucket) for each in chosen.kept)
+    rows = [row for each in encoded for row in each["rows"]]
+    return {
+        "identity": plan.identity,
+        "found": plan.counts(),
+        "kept": len(chosen.kept),
+        "buckets": [{"kind": kind, "bucket": bucket, "kept": count} for (kind, bucket), count in sorted(kept.items())],
+        "captioned": sum(row["caption"] is not None for row in rows),
+        "dropped": {reason: count for reason, count in dropped.most_common() if count},
+        "failed": [{"source": scan.source, "reason": scan.failed} for scan in scans if scan.failed is not None],
+        "passed_over": [{"source": name, "reason": reason} for name, reason in plan.found.passed_over],
+        "shards": dict(sorted(Counter(row["shard"] for row in rows).items())),
+    }

@@ -1,0 +1,204 @@
+"""First pass: a material looked through, cut into shots, its clips judged. What it finds is JSON, kept on disk."""
+
+import base64
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import UInt8
+from torch import Tensor
+
+from recast.curation.buckets import Size, enlargement, fitted, nearest
+from recast.curation.copies import perceptual_hash
+from recast.curation.filters import LOOKED_PX, judged
+from recast.curation.materials import Material, Matter
+from recast.curation.settings import Settings
+from recast.curation.shots import Span, clips, shots, spans
+from recast.curation.storage import picture, write_text
+from recast.errors import ExtraError, MediaError
+from recast.video.read import Frame, Source, Window, frames, opened
+from recast.video.resize import resized
+
+WORLD_FPS = 10.0
+THUMB = Size(144, 96)
+THUMBS_EACH = 2
+"""Thumbnails that are kept of a material for each outcome."""
+SMALL, SHORT = "small", "short"
+"""Reasons that need no look at the frames: too small for its bucket; a shot shorter than a clip."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A clip that may become an example. The material's name and the span say where it is; seconds: where it starts."""
+
+    source: str
+    matter: Matter
+    start: int
+    stride: int
+    frames: int
+    seconds: float
+    fps: float
+    width: int
+    height: int
+    bucket: str
+    scores: dict[str, float] = field(default_factory=dict)
+    hash: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name in the shards: of the material's name and the place in it."""
+        return f"{hashlib.sha256(self.source.encode()).hexdigest()[:12]}-{self.start:07d}"
+
+    @property
+    def span(self) -> Span:
+        """Which frames it has."""
+        return Span(self.start, self.stride, self.frames)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What became of one material.
+
+    dropped: candidates with the reason. shots: their lengths in seconds. thumbs: JPEG in base64, by reason, "" of the
+    candidates. failed: why it could not be read.
+    """
+
+    source: str
+    matter: Matter
+    candidates: tuple[Candidate, ...] = ()
+    dropped: tuple[tuple[str, Candidate], ...] = ()
+    shots: tuple[float, ...] = ()
+    thumbs: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    failed: str | None = None
+
+    @classmethod
+    def from_dict(cls, said: dict[str, Any]) -> "Scan":
+        """The one that `asdict` was given."""
+        held: dict[str, Any] = {
+            "matter": Matter(said["matter"]),
+            "candidates": tuple(_candidate(each) for each in said["candidates"]),
+            "dropped": tuple((reason, _candidate(each)) for reason, each in said["dropped"]),
+            "shots": tuple(said["shots"]),
+        }
+        return cls(**{**said, **held})
+
+
+@dataclass(frozen=True)
+class ScanJob:
+    """Some materials to scan, for one process. target: the JSON file that says that it is done."""
+
+    materials: tuple[Material, ...]
+    first: int
+    settings: Settings
+    target: Path
+
+    def __call__(self) -> None:
+        """Scans them and writes what was found."""
+        self.write([scanned(each, self.settings, self.first + i) for i, each in enumerate(self.materials)])
+
+    def crashed(self) -> None:
+        """Writes that reading them ended the process, as a broken codec may."""
+        self.write([Scan(each.name, each.matter, failed="reading it ended the process") for each in self.materials])
+
+    def write(self, scans: list[Scan]) -> None:
+        """Writes the job's outcome, whole or not at all."""
+        write_text(self.target, json.dumps([asdict(scan) for scan in scans]))
+
+
+def scanned(material: Material, settings: Settings, number: int = 0) -> Scan:
+    """What became of a material; never raises for what is wrong with it, only for what is wrong with the machine.
+
+    number: its place among all, which deals worlds to buckets in turn.
+    """
+    if material.matter is Matter.WORLD:
+        return Scan(material.name, material.matter, (_world(material, settings, number),))
+    try:
+        return _read(material, settings)
+    except ExtraError:
+        raise
+    except MediaError as error:
+        said = str(error)
+    except Exception as error:  # whatever a strange file brings out in a library must not end a run of days
+        said = f"{type(error).__name__}: {error}"
+    said = " ".join(said.split()).replace(f": {material.name}", "").replace(material.name, material.path.name)
+    return Scan(material.name, material.matter, failed=said)
+
+
+def _world(material: Material, settings: Settings, number: int) -> Candidate:
+    bucket = settings.buckets[number % len(settings.buckets)]
+    fps = settings.fps or WORLD_FPS
+    return Candidate(
+        material.name, material.matter, 0, 1, settings.frames, 0.0, fps, bucket.width, bucket.height, str(bucket)
+    )
+
+
+def _read(material: Material, settings: Settings) -> Scan:
+    source = opened(material.path)
+    rows, columns = source.size
+    shown = (columns * source.sample_aspect, Fraction(rows))
+    bucket = nearest(shown, settings.buckets)
+    whole = Candidate(material.name, material.matter, 0, 1, 1, 0.0, float(source.fps), columns, rows, str(bucket))
+    if enlargement(shown, bucket) > settings.max_enlargement:
+        first = next(frames(source, Window(max_frames=1)))
+        return _summed(material, [(SMALL, whole, first.pixels)])
+    if material.matter is Matter.IMAGE and (source.num_frames or 1) == 1:
+        return _summed(material, _looked(source, whole, [Span(0, 1, 1)], settings))
+    found = shots(source, settings.shots)
+    stride = settings.stride if settings.fps is None else max(1, round(source.fps / Fraction(settings.fps)))
+    held = {shot: list(spans(shot, settings.frames, stride)) for shot in found}
+    scan = _summed(material, _looked(source, whole, list(chain.from_iterable(held.values())), settings))
+    short = [(SHORT, replace(whole, start=shot.start, frames=len(shot))) for shot in found if not held[shot]]
+    return replace(
+        scan,
+        dropped=tuple(sorted([*scan.dropped, *short], key=lambda each: each[1].start)),
+        shots=tuple(round(float(len(shot) / source.fps), 3) for shot in found),
+    )
+
+
+Outcome = tuple[str | None, Candidate, UInt8[Tensor, "3 h w"]]
+"""Why a clip is dropped, None where it is not; the clip; and one of its frames."""
+
+
+def _looked(source: Source, whole: Candidate, wanted: list[Span], settings: Settings) -> Iterator[Outcome]:
+    for span, held in clips(source, wanted):
+        seen = torch.stack([_shrunk(frame) for frame in held])
+        scores, reason = judged(seen, settings)
+        place = {"start": span.start, "stride": span.stride, "frames": span.frames}
+        seconds, code = round(float(held[0].seconds), 6), perceptual_hash(seen).hex()
+        yield reason, replace(whole, **place, seconds=seconds, scores=scores, hash=code), seen[len(seen) // 2]
+
+
+def _summed(material: Material, outcomes: Iterable[Outcome]) -> Scan:
+    kept, dropped, thumbs = [], [], defaultdict[str, list[tuple[str, str]]](list)
+    for reason, candidate, pixels in outcomes:
+        if reason is None:
+            kept.append(candidate)
+        else:
+            dropped.append((reason, candidate))
+        if len(thumbs[reason or ""]) < THUMBS_EACH:
+            thumbs[reason or ""].append((candidate.key, thumbnail(pixels)))
+    return Scan(material.name, material.matter, tuple(kept), tuple(dropped), thumbs=dict(thumbs))
+
+
+def thumbnail(pixels: UInt8[Tensor, "3 h w"]) -> str:
+    """A small picture for the report, JPEG in base64."""
+    image = rearrange(fitted(pixels[None], THUMB)[0], "c h w -> h w c").numpy()
+    return base64.b64encode(picture(image, "jpg", quality=80)).decode()
+
+
+def _shrunk(frame: Frame) -> UInt8[Tensor, "3 h w"]:
+    rows, columns = frame.pixels.shape[-2:]
+    shrunk = min(1.0, LOOKED_PX / min(rows, columns))
+    return resized(frame.pixels[None], (max(1, round(rows * shrunk)), max(1, round(columns * shrunk))))[0]
+
+
+def _candidate(said: dict[str, Any]) -> Candidate:
+    return Candidate(**said | {"matter": Matter(said["matter"])})

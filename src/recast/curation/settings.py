@@ -1,0 +1,72 @@
+"""What `recast curate` is asked to do: every setting, once, with its default."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from recast.curation.buckets import BUCKETS, Size, parsed
+from recast.errors import RequestError
+
+Amount = Annotated[FiniteFloat, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Sizes = Annotated[tuple[Size, ...], BeforeValidator(lambda said: parsed(said) if isinstance(said, str) else said)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class Settings:
+    """How sources become examples. `asked` raises RequestError, in one line, for what cannot be."""
+
+    frames: int = Field(default=8, ge=2)
+    """Frames of a clip."""
+    stride: Count = 4
+    """Frames of the source from one frame of a clip to the next."""
+    fps: Annotated[FiniteFloat, Field(gt=0, le=1000)] | None = None
+    """Frames a second of a clip, in place of `stride`: the nearest whole number of frames apart."""
+    buckets: Sizes = BUCKETS["paper"]
+    """Sizes that clips and pictures are brought to; each goes to the one of the nearest shape."""
+    shots: str = "content"
+    """How cuts are found; a name of `DETECTORS`."""
+    folders: Literal["auto", "clip", "images"] = "auto"
+    """What a folder of pictures is; auto takes it for a clip where names differ by contiguous numbers alone."""
+    skip: tuple[str, ...] = ()
+    """Filters not to apply: names of `FILTERS`, and copies."""
+    max_enlargement: Amount = 1.5
+    """The most that a source may have to grow to fill its bucket."""
+    min_motion: Amount = 0.4
+    """The least motion, in percent of the short side from one frame of the clip to the next."""
+    max_motion: Amount = 12.0
+    """The most, in the same unit, of half of the picture."""
+    max_text: Amount = 0.01
+    """The most of the picture that readable text may cover, 0..1."""
+    captioner: str | None = None
+    """A folder with a captioning model of transformers, for what has no caption."""
+    model: str | None = "pocket"
+    """Whose networks compute the conditioning: the name of a model or its folder; None leaves it out."""
+    levels: int = Field(default=2, ge=1, le=8)
+    """Of how many t_s structure latents are kept: 0, and others of 1..7 drawn for each clip; 8 keeps all."""
+    true_depth: bool = False
+    """Whether worlds tell their true depth, not what the model's estimator sees."""
+    pictures: Literal["jpg", "png", "none"] = "jpg"
+    """How frames are kept; png loses nothing."""
+    per_shard: Count = 256
+    """The most examples in a shard."""
+    device: str = "cpu"
+    """What networks compute on. Results of two devices differ in the last digits."""
+
+    @classmethod
+    def asked(cls, **said: object) -> "Settings":
+        """Settings from what a user said, by name, numbers as text or not. Raises RequestError."""
+        try:
+            return TypeAdapter(cls).validate_python(said)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
+            name = str(first["loc"][0]).replace("_", " ")
+            raise RequestError(f"{name} is {first['input']!r}; it should be {wrong}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """In JSON's types, but for the device, on which results hardly depend."""
+        said = TypeAdapter(Settings).dump_python(self, mode="json", exclude={"device"})
+        return said | {"buckets": list(map(str, self.buckets)), "skip": sorted(self.skip)}

@@ -1,0 +1,102 @@
+"""Where a video is cut, by PySceneDetect, and which stretches of its frames become clips."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from einops import rearrange
+
+from recast.curation.extras import extra
+from recast.video.read import Frame, Source, Window, frames
+from recast.video.resize import resized
+
+SEEN_PX = 128
+"""Short side of the frames that cuts are looked for in: colours tell them, not detail."""
+
+
+def _content() -> Any:  # noqa: ANN401 -- a detector of PySceneDetect
+    with extra("curate"):
+        from scenedetect.detectors import ContentDetector
+    # No least length of a shot: PySceneDetect would leave out a cut that follows another too soon, and a clip would
+    # hold it. A cut too many costs a clip, a cut too few spoils one.
+    return ContentDetector(threshold=22.0, min_scene_len=0)
+
+
+def _adaptive() -> Any:  # noqa: ANN401
+    with extra("curate"):
+        from scenedetect.detectors import AdaptiveDetector
+    return AdaptiveDetector(min_scene_len=0)
+
+
+DETECTORS: dict[str, Callable[[], Any]] = {"content": _content, "adaptive": _adaptive}
+"""How cuts are found. content: by the change of colour from frame to frame; adaptive: by that against its surroundings,
+for footage that shakes."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames of a clip in its source: `frames` of them from index `start`, `stride` apart."""
+
+    start: int
+    stride: int
+    frames: int
+
+    @property
+    def stop(self) -> int:
+        """Behind its last frame."""
+        return self.start + (self.frames - 1) * self.stride + 1
+
+    @property
+    def picks(self) -> range:
+        """The frames' indices."""
+        return range(self.start, self.stop, self.stride)
+
+
+def shots(source: Source, detector: str) -> list[range]:
+    """The source's frames between its cuts, in order. Raises MediaError where it cannot be read to its end."""
+    with extra("curate"):
+        from scenedetect.common import FrameTimecode
+    found, count = DETECTORS[detector](), 0
+    cuts = {0}
+    for frame in frames(source, Window()):
+        time = FrameTimecode(count, Fraction(source.fps))
+        cuts |= {cut.frame_num for cut in found.process_frame(time, _small(frame))}
+        count += 1
+    return [range(start, stop) for start, stop in pairwise([*sorted(cuts - {count}), count])]
+
+
+def spans(shot: range, frames: int, stride: int) -> Iterator[Span]:
+    """As many clips as lie in a shot, one behind the other."""
+    length = (frames - 1) * stride + 1
+    for start in range(shot.start, shot.stop - length + 1, frames * stride):
+        yield Span(start, stride, frames)
+
+
+def clips(source: Source, wanted: Iterable[Span], start: float = 0.0) -> Iterator[tuple[Span, list[Frame]]]:
+    """Each span with its frames, in one pass through the source from `start` seconds on.
+
+    wanted: in order, none overlapping another. A span that the source ends in is left out.
+    """
+    todo = iter(wanted)
+    span, held = next(todo, None), []
+    if span is None:
+        return
+    for frame in frames(source, Window(start=start)):
+        if frame.index in span.picks:
+            held.append(frame)
+        if frame.index == span.stop - 1:
+            yield span, held
+            span, held = next(todo, None), []
+            if span is None:
+                return
+
+
+def _small(frame: Frame) -> np.ndarray:
+    rows, columns = frame.pixels.shape[-2:]
+    shrunk = min(1.0, SEEN_PX / min(rows, columns))
+    size = (max(1, round(rows * shrunk)), max(1, round(columns * shrunk)))
+    # Blue, green, red: what OpenCV's conversion to hue expects.
+    return np.ascontiguousarray(rearrange(resized(frame.pixels[None], size)[0], "c h w -> h w c").numpy()[..., ::-1])
