@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from recast.cli.compare import compare
+from recast.cli.curate import curate
 from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Re-makes the content of a clip from words or a picture, and keeps its structure.",
 )
-for command in (edit, preview, compare, structure, world, info, rerun, evaluate, doctor, models, methods):
+for command in (edit, preview, compare, structure, world, info, rerun, curate, evaluate, doctor, models, methods):
     app.command()(command)
 
 
