@@ -141,7 +141,7 @@ class Gen1Backbone:
 
     @property
     def _extra_channels(self) -> int:
-        return self.net.unet.config.in_channels - self.net.unet.config.out_channels
+        return self.net.extra_channels
 
 
 def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Gen1Backbone:

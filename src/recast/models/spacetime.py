@@ -1,6 +1,7 @@
 """The network of Gen-1: an image UNet with layers over time. arXiv:2302.03011, section 3.2."""
 
 from copy import deepcopy
+from functools import partial
 
 import torch
 from diffusers.models.resnet import ResnetBlock2D
@@ -12,6 +13,20 @@ from torch import Tensor, nn
 
 from recast.errors import ShapeError
 from recast.models.temporal import Layout, Switch, TemporalConv, TemporalTransformer
+
+_ops = torch.ops.aten
+PRODUCTS = (
+    _ops.convolution.default,
+    _ops.mm.default,
+    _ops.addmm.default,
+    _ops.bmm.default,
+    _ops.baddbmm.default,
+    _ops._scaled_dot_product_flash_attention.default,
+    _ops._scaled_dot_product_flash_attention_for_cpu.default,
+    _ops._scaled_dot_product_efficient_attention.default,
+    _ops._scaled_dot_product_cudnn_attention.default,
+)
+"""Operators that nearly all of a step's time goes to; selective checkpointing keeps their results."""
 
 
 class SpaceTimeUNet(nn.Module):
@@ -71,9 +86,24 @@ class SpaceTimeUNet(nn.Module):
             )
         return Layout(frames, None if which.all() else which.nonzero().flatten().to(self.unet.device))
 
-    def enable_gradient_checkpointing(self) -> "SpaceTimeUNet":
-        """Keeps less for the backward pass and computes it again; the same gradients."""
-        self.unet.enable_gradient_checkpointing(self.switch.recomputed)
+    @property
+    def extra_channels(self) -> int:
+        """Of structure, which it reads behind the latents' own."""
+        return self.unet.config.in_channels - self.unet.config.out_channels
+
+    @property
+    def token_width(self) -> int:
+        """Of the tokens that its cross-attention reads."""
+        return self.unet.config.cross_attention_dim
+
+    def enable_gradient_checkpointing(self, *, selective: bool = False) -> "SpaceTimeUNet":
+        """Keeps less for the backward pass and computes it again; the same gradients.
+
+        Whole blocks are computed again, a third of a step's products; selective: only what lies between the products
+        (norms, activations, sums), which costs almost none of them and saves less memory.
+        """
+        keep = PRODUCTS if selective else ()
+        self.unet.enable_gradient_checkpointing(partial(self.switch.recomputed, keep=keep))
         return self
 
     def disable_gradient_checkpointing(self) -> "SpaceTimeUNet":
@@ -103,13 +133,15 @@ def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int
 
     extra_channels: of structure, read behind the latents' own and ignored at first. max_frames: see SpaceTimeUNet.
     """
-    copied = deepcopy(unet)
+    net = SpaceTimeUNet(deepcopy(unet), max_frames=max_frames)
     if extra_channels:
-        _widen(copied, extra_channels)
-    return SpaceTimeUNet(copied, max_frames=max_frames)
+        widen(net, extra_channels)
+    return net
 
 
-def _widen(unet: UNet2DConditionModel, extra_channels: int) -> None:
+def widen(net: SpaceTimeUNet, extra_channels: int) -> None:
+    """Lets a network read more channels, behind those it knows, and ignore them at first: it answers as before."""
+    unet = net.unet
     old = unet.conv_in
     channels = old.in_channels + extra_channels
     kernel = unet.config.conv_in_kernel

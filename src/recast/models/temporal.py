@@ -1,7 +1,7 @@
 """The layers over time of Gen-1 (arXiv:2302.03011, section 3.2 and figure 3), and the switch that they share."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 Features = Float[Tensor, "b t c h w"]
 Answer = Tensor | tuple[Tensor]
@@ -99,10 +99,18 @@ class Switch:
         spatial.add_module("temporal", temporal)
         spatial.register_forward_hook(self._through_time)
 
-    def recomputed(self, block: Callable[..., Tensor], *inputs: object) -> Tensor:
-        """Gradient checkpointing that gives the second pass, during backward, the first one's layout."""
+    def recomputed(self, block: Callable[..., Tensor], *inputs: object, keep: Sequence[object] = ()) -> Tensor:
+        """Gradient checkpointing that gives the second pass, during backward, the first one's layout.
+
+        keep: operators whose results are kept all the same, because computing them again costs too much.
+        """
         layout = self.layout
-        return checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), self.on(layout)))
+
+        def contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
+            first, second = create_selective_checkpoint_contexts(list(keep)) if keep else (nullcontext(), nullcontext())
+            return first, _both(second, self.on(layout))
+
+        return checkpoint(block, *inputs, use_reentrant=False, context_fn=contexts)
 
     def _through_time(self, spatial: nn.Module, _inputs: object, answer: Answer) -> Answer:
         if self.layout is None:
@@ -111,6 +119,12 @@ class Switch:
         if isinstance(answer, Tensor):
             return _over_frames(temporal, answer, self.layout)
         return (_over_frames(temporal, answer[0], self.layout),)
+
+
+@contextmanager
+def _both(outer: AbstractContextManager, inner: AbstractContextManager) -> Iterator[None]:
+    with outer, inner:
+        yield
 
 
 def _over_frames(temporal: nn.Module, images: Float[Tensor, "bt c h w"], layout: Layout) -> Float[Tensor, "bt c h w"]:
