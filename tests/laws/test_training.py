@@ -1,62 +1,142 @@
-"""Training: what it resumes, what it skips, and what the losses are made of."""
+"""What the losses are made of, what each row draws, and what training data is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.denoise.levels import schedule
-from recast.training import clip, depth, diffusion, pool, words
-from recast.training.cache import Cache
+from recast.errors import RequestError
+from recast.training import clip, depth, draws, pool, words
+from recast.training.batches import Batches, Row
+from recast.training.diffusion import velocity
+from recast.training.generator import Generator
 from recast.training.loop import Recipe, Share, fit
-from recast.training.pocket import SCHEDULER
+from recast.training.presets import POCKET_LEVELS, POCKET_TOWERS
+from recast.training.sources import Diet, Joined
+from recast.training.stages import Inputs
+from small_presets import WIDTH, cached, small
+
+LEVELS = schedule(POCKET_LEVELS)
 
 
-def tiny_cache(frames: int = 4) -> Cache:
-    rng = torch.Generator().manual_seed(1)
-    latents = torch.randn(5, frames, 4, 8, 8, generator=rng)
-    structure = torch.randn(5, 2, frames, 4, 8, 8, generator=rng)
-    embeddings = nn.functional.normalize(torch.randn(5, frames, clip.WIDTH, generator=rng), dim=-1)
-    return Cache(latents.half(), structure.half(), torch.arange(1, 6).half(), embeddings.half())
+def generator() -> Generator:
+    stage, _ = small("pocket-video")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return stage.network(Inputs()).eval()
 
 
-def test_every_tensor_of_the_generator_gets_a_gradient():
-    network = diffusion.Generator()
-    loss = diffusion.velocity([tiny_cache()], schedule(SCHEDULER), frames=4, batch=8, images=0.0)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    for step in range(2):  # the insides of the temporal transformers start behind a zero, for one step
-        optimizer.zero_grad()
-        loss(network, Share(step)).backward()
-        optimizer.step()
-    missing = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
-    assert not missing
-
-
-def test_the_same_step_draws_the_same_batch():
-    network = diffusion.Generator()
-    loss = diffusion.velocity([tiny_cache()], schedule(SCHEDULER), batch=4)
-    assert torch.equal(loss(network, Share(3)), loss(network, Share(3)))
-    assert not torch.equal(loss(network, Share(3)), loss(network, Share(4)))
-
-
-class Knowing(diffusion.Generator):
+class Knowing(Generator):
     """Answers with the exact velocity of a world in which every latent is zero."""
 
     def forward(self, noisy: Tensor, timestep: Tensor, embedding: Tensor, told: Tensor, *, video: bool) -> Tensor:  # noqa: ARG002
         # With clean = 0 the noisy latents are sigma noise, and v is alpha noise.
-        sigmas = schedule(SCHEDULER).sigmas[timestep.long()].float()[:, None, None, None, None]
+        sigmas = LEVELS.sigmas[timestep.long()].float()[:, None, None, None, None]
         return noisy[:, :, :4] / sigmas
 
 
+def knowing() -> Knowing:
+    known = generator()
+    return Knowing(known.net, known.projection)
+
+
 def test_velocity_is_zero_for_a_network_that_knows():
-    cache = tiny_cache()
-    nothing = Cache(torch.zeros_like(cache.latents), cache.structure, cache.detail, cache.embeddings)
-    loss = diffusion.velocity([nothing], schedule(SCHEDULER), frames=4, batch=16)
-    assert loss(Knowing(), Share(0)).item() < 1e-4
-    assert diffusion.velocity([cache], schedule(SCHEDULER), batch=16)(Knowing(), Share(0)).item() > 0.1
+    batches = Batches(images=16, clips=16, frames=4)
+    cache = cached(frames=4)
+    nothing = replace(cache, latents=torch.zeros_like(cache.latents))
+    assert velocity([nothing], LEVELS, batches)(knowing(), Share(0)).mean.item() < 1e-4
+    assert velocity([cache], LEVELS, batches)(knowing(), Share(0)).mean.item() > 0.1
+
+
+def test_every_row_is_the_same_however_the_batch_is_divided():
+    network, loss = generator(), velocity([cached(frames=2)], LEVELS, Batches(images=8, clips=8, frames=2))
+    with torch.no_grad():
+        for step in (0, 3):
+            whole = loss(network, Share(step))
+            for parts in (2, 8):
+                told = [loss(network, Share(step, part, parts)) for part in range(parts)]
+                rows = torch.stack([each.rows for each in told], dim=1).flatten()
+                levels = torch.stack([each.levels for each in told], dim=1).flatten()
+                assert torch.equal(levels, whole.levels)
+                torch.testing.assert_close(rows, whole.rows, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(loss(network, Share(0)).levels, loss(network, Share(1)).levels)
+
+
+def test_streams_of_chance_are_apart():
+    keys = [
+        draws.of_step(0, 1),
+        draws.of_row(0, 1, 0),
+        draws.of_row(0, 1, 1),
+        draws.of_row(0, 0, 1),
+        draws.of_row(1, 0, 0),
+    ]
+    assert len({rng.integers(2**62) for rng in keys}) == len(keys)
+
+
+def test_shares_are_as_often_as_they_are_said():
+    example = cached(frames=4).example(2)
+    batches = Batches(softened=0.6, dropped=0.1, image_steps=0.125, clips=1, frames=2)
+    rows = [Row.drawn(draws.of_row(0, 0, i), example, batches, 1000, video=True) for i in range(2000)]
+    level_zero = [bool(row.structure[0, 6, 0, 0] == 1) for row in rows]  # cos(0)
+    assert np.mean(level_zero) == pytest.approx(0.4, abs=0.04)
+    assert np.mean([row.told for row in rows]) == pytest.approx(0.9, abs=0.03)
+    assert np.mean([row.level for row in rows]) == pytest.approx(500, abs=25)
+    assert np.mean([batches.is_video(draws.of_step(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
+
+
+def test_a_row_is_part_of_its_example():
+    example = cached(frames=4).example(1)
+    clean = example.latents()
+    for number in range(20):
+        row = Row.drawn(draws.of_row(0, 0, number), example, Batches(frames=3), 10, video=True)
+        assert any(torch.allclose(row.clean, clean[first : first + 3], atol=1e-4) for first in range(2))
+        assert any(torch.equal(row.content, each.float()) for each in example.embeddings)
+
+
+def test_min_snr_weighs_as_in_closed_form():
+    source, batches = [cached(frames=1)], Batches(images=32)
+    plain, weighed = (velocity(source, LEVELS, batches, min_snr=most)(knowing(), Share(0)) for most in (None, 5.0))
+    snr = 1 / LEVELS.sigmas[(plain.levels * 1000).round().long()].square()
+    weight = (snr.clamp(max=5) / (snr + 1)).float()
+    torch.testing.assert_close(weighed.mean, (plain.rows * weight).mean())
+    assert torch.equal(weighed.rows, plain.rows)
+
+
+def test_pictures_and_clips_are_told_apart():
+    pictures, clips, wide = cached(frames=1), cached(frames=4), cached(frames=4, side=16)
+    diet = Diet.of([clips, pictures, clips, wide], frames=4)
+    assert [len(bucket) for bucket in diet.pictures] == [5]
+    assert [len(bucket) for bucket in diet.clips] == [10, 5]
+    assert [len(bucket) for bucket in Diet.of([clips], frames=1).pictures] == [5]
+    assert torch.equal(Joined([pictures, clips]).example(7).moments, clips.example(2).moments)
+    with pytest.raises(RequestError, match="clips of 9 frames and the longest in the data has 4"):
+        Diet.of([clips], frames=9)
+    with pytest.raises(RequestError, match="nothing to train on"):
+        Diet.of([], frames=1)
+
+
+def test_scale_and_shift_are_forgiven_and_no_more():
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.rand(2, 8, 8, generator=rng)
+    torch.testing.assert_close(depth.fitted(3 * truth - 1, truth), truth, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        depth.fitted(torch.ones_like(truth), truth), truth.mean((1, 2), keepdim=True).expand(2, 8, 8)
+    )
+    other = torch.rand(2, 8, 8, generator=rng)
+    assert (depth.fitted(other, truth) - truth).square().mean() <= (
+        truth - truth.mean((1, 2), keepdim=True)
+    ).square().mean()
+
+
+def test_contrast_needs_its_whole_batch():
+    stage, inputs = small("pocket-clip")
+    with pytest.raises(RequestError, match="cannot be split into 2 parts"):
+        stage.loss(inputs)(stage.network(inputs), Share(0, 0, 2))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +168,16 @@ def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path):
     np.testing.assert_array_equal(depth.normalized(np.full((4, 4), 7.0)), np.zeros((4, 4)))
 
 
+def test_a_pair_finds_its_captions_in_time(small_pool: Path, tmp_path: Path):
+    made = pool.Pool.opened(small_pool)
+    reader = Inputs(pools=[made], folder=tmp_path / "words").tokenizer(places=32, pieces=900)
+    towers = replace(POCKET_TOWERS, width=WIDTH, image=(16, 1, 2), text=(16, 1, 2), side=32)
+    loss, network = clip.contrastive([made], reader, side=32, batch=4), towers.network(reader)
+    before = loss(network, Share(0)).item()
+    fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=1e-2, warmup=3, ema=0.5), tmp_path / "run")
+    assert loss(network, Share(0)).item() < 0.7 * before
+
+
 def test_the_tokenizer_reads_any_words(tmp_path: Path):
     reader = words.write_tokenizer(["a red dog in the snow", "a blue cat at night"] * 5, tmp_path)
     assert set(json.loads((tmp_path / "vocab.json").read_text())) >= {"a</w>", "z", "9</w>"}
@@ -95,13 +185,3 @@ def test_the_tokenizer_reads_any_words(tmp_path: Path):
         assert reader.decode(reader(text)["input_ids"], skip_special_tokens=True).replace(" ", "") == text.replace(
             " ", ""
         )
-
-
-def test_clip_pairs_get_gradients_in_both_towers(small_pool: Path, tmp_path: Path):
-    made = pool.Pool.opened(small_pool)
-    reader = words.write_tokenizer([c for row in made.captions for c in row], tmp_path)
-    network = clip.Pair(reader)
-    clip.contrastive([made], reader, batch=4)(network, Share(0)).backward()
-    missing = [name for name, weight in network.named_parameters() if weight.grad is None]
-    # The last layer's norm over patches is not read: only the class token is projected.
-    assert not [name for name in missing if "post_layernorm" not in name]

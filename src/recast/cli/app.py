@@ -18,6 +18,7 @@ from recast.cli.inspect import info, rerun
 from recast.cli.lists import methods, models
 from recast.cli.preview import preview
 from recast.cli.structure import structure
+from recast.cli.train import train
 from recast.cli.world import world
 from recast.errors import RecastError
 from recast.request import RecastWarning
@@ -32,7 +33,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Re-makes the content of a clip from words or a picture, and keeps its structure.",
 )
-for command in (edit, preview, compare, structure, world, info, rerun, curate, evaluate, doctor, models, methods):
+for command in (
+    edit,
+    preview,
+    compare,
+    structure,
+    world,
+    info,
+    rerun,
+    curate,
+    train,
+    evaluate,
+    doctor,
+    models,
+    methods,
+):
     app.command()(command)
 
 

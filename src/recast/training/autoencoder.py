@@ -1,67 +1,99 @@
 """The autoencoder: pictures of worlds, random textures and depth maps, at eight pixels a latent."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.training.loop import Loss, Share
+from recast.training import draws
+from recast.training.place import device_of
 from recast.training.pool import Pool
+from recast.training.recipe import Loss, Share
 from recast.world import dead_leaves
 
-CROP = 64
 KL_WEIGHT = 1e-5
+NUM_LEAVES = 1500
 
 
-def autoencoder() -> AutoencoderKL:
-    """`pocket`'s autoencoder: f = 8, four channels, no attention, so that it takes any size at the same quality."""
-    return AutoencoderKL(
-        block_out_channels=(16, 32, 64, 96),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-        sample_size=128,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Scales:
+    """How large an autoencoder is; as written, Stable Diffusion's: eight pixels a latent, four channels.
+
+    widths: channels at each resolution. attention: in the middle; without it any size comes out equally well.
+    """
+
+    widths: tuple[int, ...] = (128, 256, 512, 512)
+    layers: int = 2
+    groups: int = 32
+    attention: bool = True
+    side: int = 512
+
+    def network(self) -> AutoencoderKL:
+        """The autoencoder, with random weights."""
+        return AutoencoderKL(
+            block_out_channels=self.widths,
+            down_block_types=("DownEncoderBlock2D",) * len(self.widths),
+            up_block_types=("UpDecoderBlock2D",) * len(self.widths),
+            layers_per_block=self.layers,
+            latent_channels=4,
+            norm_num_groups=self.groups,
+            mid_block_add_attention=self.attention,
+            sample_size=self.side,
+        )
 
 
-def reconstruction(pools: list[Pool], *, seed: int = 0, batch: int = 32) -> Loss[AutoencoderKL]:
-    """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance."""
-    leaves = np.stack([dead_leaves(np.random.default_rng([seed, 5, i]), (128, 128)) for i in range(1500)])
+def reconstruction(pools: Sequence[Pool], *, batch: int = 32, crop: int = 64, seed: int = 0) -> Loss[AutoencoderKL]:
+    """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance. crop: px, of either side."""
+
+    @cache
+    def leaves(number: int) -> np.ndarray:
+        return dead_leaves(np.random.default_rng([seed, 5, number]), (2 * crop, 2 * crop))
 
     def loss(network: AutoencoderKL, share: Share) -> Tensor:
-        step = share.undivided()
-        rng = np.random.default_rng([seed, 1, step])
-        wanted = torch.from_numpy(np.stack([_crop(rng, pools, leaves) for _ in range(batch)])).float() / 127.5 - 1
-        known = network.encode(wanted, return_dict=False)[0]
-        noise = torch.randn(known.mean.shape, generator=torch.Generator().manual_seed(step))
-        given = network.decode(known.mean + known.std * noise, return_dict=False)[0].float()  # pyrefly: ignore[bad-argument-type] -- an old alias in diffusers
+        pictures, noise = [], []
+        for row in share.rows(batch):
+            rng = draws.of_row(seed, share.step, row)
+            drawn = leaves(int(rng.integers(NUM_LEAVES))) if (kind := _kind(rng)) == 1 else _world(rng, pools, kind)
+            pictures.append(_crop(rng, drawn, crop))
+            noise.append(draws.noise(rng, (4, crop // 8, crop // 8)))
+        device = device_of(network)
+        wanted = torch.from_numpy(np.stack(pictures)).to(device).float() / 127.5 - 1
+        known: DiagonalGaussianDistribution = network.encode(wanted, return_dict=False)[0]
+        latents = known.mean + known.std * torch.stack(noise).to(device)
+        given = network.decode(latents, return_dict=False)[0].float()  # pyrefly: ignore[bad-argument-type] -- an old alias in diffusers
         return _distance(given, wanted) + KL_WEIGHT * known.kl().mean()
 
     return loss
 
 
-def _crop(rng: np.random.Generator, pools: list[Pool], leaves: np.ndarray) -> np.ndarray:
-    """[3 h w] uint8: worlds half of the time, leaves often, a depth map sometimes."""
-    kind = rng.choice(3, p=(0.5, 0.38, 0.12))
-    if kind == 1:
-        picture = leaves[rng.integers(len(leaves))]
-    else:
-        pool = pools[rng.integers(len(pools))]
-        clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
-        picture = pool.frames[clip, frame]
-        if kind == 2:
-            depth = pool.inverse[clip, frame].astype(np.float32)
-            low, high = np.quantile(depth, (0.01, 0.99))
-            grey = np.clip((depth - low) / max(high - low, 1e-6), 0, 1) * 255
-            picture = np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
-    top, left = rng.integers(picture.shape[0] - CROP + 1), rng.integers(picture.shape[1] - CROP + 1)
-    crop = picture[top : top + CROP, left : left + CROP]
+def _kind(rng: np.random.Generator) -> int:
+    """Worlds (0) half of the time, leaves (1) often, a depth map (2) sometimes."""
+    return int(rng.choice(3, p=(0.5, 0.38, 0.12)))
+
+
+def _world(rng: np.random.Generator, pools: Sequence[Pool], kind: int) -> np.ndarray:
+    pool = pools[int(rng.integers(len(pools)))]
+    clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
+    if kind == 0:
+        return pool.frames[clip, frame]
+    depth = pool.inverse[clip, frame].astype(np.float32)
+    low, high = np.quantile(depth, (0.01, 0.99))
+    grey = np.clip((depth - low) / max(high - low, 1e-6), 0, 1) * 255
+    return np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
+
+
+def _crop(rng: np.random.Generator, picture: np.ndarray, side: int) -> np.ndarray:
+    """[3 h w] uint8: a part of the picture, sometimes mirrored, or with its colours permuted."""
+    top, left = rng.integers(picture.shape[0] - side + 1), rng.integers(picture.shape[1] - side + 1)
+    crop = picture[top : top + side, left : left + side]
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     if rng.random() < 0.3:

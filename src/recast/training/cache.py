@@ -11,6 +11,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.curation.examples import Example, moments
 from recast.structure.depth import normalized
 from recast.structure.detail import softened
 from recast.training import clip
@@ -23,7 +24,7 @@ Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
 
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """One pool's clips as the network meets them, fp16.
+    """One pool's clips as the network meets them, fp16; a source of examples.
 
     latents: [n t 4 h w], unit variance; structure: [n 2 t 4 h w], at t_s = 0 and at the clip's own other level;
     detail: [n], that level, 1..7; embeddings: [n t d], of length 1.
@@ -36,6 +37,15 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def example(self, index: int) -> Example:
+        """One clip; only the mode of its latents is known."""
+        return Example(
+            moments(self.latents[index]),
+            self.structure[index],
+            levels=(0.0, float(self.detail[index])),
+            embeddings=self.embeddings[index],
+        )
 
     @classmethod
     def opened(cls, folder: Path) -> "Cache":

@@ -1,44 +1,69 @@
 """The depth estimator: inverse depth up to a scale and a shift. After MiDaS, arXiv:1907.01341, section 5."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
 from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
-from recast.training.loop import Loss, Share
+from recast.training import draws
+from recast.training.place import device_of
 from recast.training.pool import Pool
+from recast.training.recipe import Loss, Share
 
 Depth = Float[Tensor, "b h w"]
 
 
-def depth_estimator() -> DepthUNet:
-    """`pocket`'s estimator, 1 M weights."""
-    return DepthUNet(DepthUNetConfig())
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """How large an estimator is. channels: at a half, a quarter and so on of the picture's size."""
+
+    channels: tuple[int, ...] = (32, 48, 72, 96, 96)
+    groups: int = 8
+
+    def network(self) -> DepthUNet:
+        """The estimator, with random weights."""
+        return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups))
 
 
-def distance(pools: list[Pool], *, seed: int = 0, batch: int = 16) -> Loss[DepthUNet]:
+def distance(pools: Sequence[Pool], *, batch: int = 16, invariant: bool = False, seed: int = 0) -> Loss[DepthUNet]:
     """Error of each picture's inverse depth, 0..1 over the picture, and of its gradients at two scales (eq. 11).
 
-    Differs: worlds give depth without error, so each picture's own range stands for MiDaS's fitted scale and shift.
+    invariant: the scale and shift that fit each answer best are forgiven, as in MiDaS (equations 4 to 7 and 11). Truth
+    of unknown scale needs that. Worlds give depth without error, so there each picture's own range stands for the
+    fit; forgiving more teaches a small estimator nothing (docs/log.md).
     """
     chances = np.array([len(pool) for pool in pools], dtype=float)
     chances /= chances.sum()
 
     def loss(network: DepthUNet, share: Share) -> Tensor:
-        step = share.undivided()
-        rng = np.random.default_rng([seed, 2, step])
-        pool = pools[rng.choice(len(pools), p=chances)]
-        drawn = [_example(rng, pool) for _ in range(batch)]
-        pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn]))
-        wanted = torch.from_numpy(np.stack([depth for _, depth in drawn]))
-        off = network(pictures).predicted_depth - wanted
-        return off.abs().mean() + 0.2 * _gradients(off)
+        pool = pools[draws.of_step(seed, share.step).choice(len(pools), p=chances)]
+        drawn = [_example(draws.of_row(seed, share.step, row), pool) for row in share.rows(batch)]
+        device = device_of(network)
+        pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn])).to(device)
+        wanted = torch.from_numpy(np.stack([depth for _, depth in drawn])).to(device)
+        given = network(pictures).predicted_depth
+        if not invariant:
+            return (given - wanted).abs().mean() + 0.2 * _gradients(given - wanted, scales=2)
+        off = fitted(given, wanted) - wanted
+        return off.square().mean() / 2 + 0.5 * _gradients(off, scales=4)
 
     return loss
+
+
+def fitted(given: Depth, wanted: Depth) -> Depth:
+    """Each answer with the scale and shift that bring it nearest to the truth, by least squares. MiDaS, equation 4."""
+    given, wanted = given.float(), wanted.float()
+    middle, truth = (reduce(maps, "b h w -> b 1 1", "mean") for maps in (given, wanted))
+    spread = reduce((given - middle).square(), "b h w -> b 1 1", "mean")
+    scale = reduce((given - middle) * (wanted - truth), "b h w -> b 1 1", "mean") / (spread + 1e-6)
+    return scale * (given - middle) + truth
 
 
 def normalized(inverse: np.ndarray) -> np.ndarray:
@@ -79,9 +104,9 @@ def _filmed(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     return np.clip(seen, 0, 1).astype(np.float32)
 
 
-def _gradients(off: Depth) -> Tensor:
-    total = torch.zeros(())
-    for _ in range(2):
+def _gradients(off: Depth, *, scales: int) -> Tensor:
+    total = torch.zeros((), device=off.device)
+    for _ in range(scales):
         total = total + off.diff(dim=-1).abs().mean() + off.diff(dim=-2).abs().mean()
         off = F.avg_pool2d(off, 2)
     return total

@@ -1,103 +1,100 @@
-"""`pocket`: the model that ships with the package, from nothing but rendered worlds."""
+"""`pocket`: the model that ships with the package, from nothing but rendered worlds.
 
+Its stages hand on to each other through one run folder: pool, cache, tokenizer, and a folder for each training.
+"""
+
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.transformers.prior_transformer import PriorTransformer
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from recast.denoise.levels import schedule
 from recast.structure.depth import aligned
-from recast.structure.depth_unet import DepthUNet
-from recast.training import autoencoder, cache, clip, depth, diffusion, pool, prior, words
-from recast.training.export import write
-from recast.training.loop import Recipe, fit
+from recast.training import cache, clip, export, pool, words
+from recast.training.cache import Cache
+from recast.training.course import Course, result
 from recast.training.pool import Pool
+from recast.training.presets import POCKET
+from recast.training.prior import Heard, Held
+from recast.training.stages import Inputs
 
-SEED = 20
 ASSETS = Path(__file__).parents[1] / "assets" / "pocket"
 CAPTIONED = ("square", "wide", "tall")
 EVERY_POOL = ("square", "wide", "tall", "textured", "textured-wide")
 PICKS = {"image": [0, 7], "video": list(range(8))}
 """The frames of a clip that each stage sees."""
-SCHEDULER = {
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "prediction_type": "v_prediction",
-    "timestep_spacing": "trailing",
-    # Without a level of pure noise the brightness of night and of paper could not be reached (arXiv:2305.08891).
-    "rescale_betas_zero_snr": True,
-    "clip_sample": False,
+
+
+def course(name: str, run: Path) -> Course:
+    """A preset of pocket's, with what the stages before it left in the run's folder."""
+    inputs, network = SOURCES[name](run)
+    return Course(POCKET[name], inputs, run / name.removeprefix("pocket-"), network)
+
+
+def network(name: str, run: Path) -> Any:  # noqa: ANN401 -- each preset has its own
+    """What a preset of pocket's comes to, in evaluation mode: read where it is done, else trained to the end."""
+    return result(course(name, run))
+
+
+def _pictures(run: Path) -> tuple[Inputs, None]:
+    return Inputs(pools=list(pool.opened(run / "pool", EVERY_POOL).values())), None
+
+
+def _captioned(run: Path) -> tuple[Inputs, None]:
+    pools = list(pool.opened(run / "pool", CAPTIONED).values())
+    return Inputs(pools=pools, folder=run / "tokenizer"), None
+
+
+def _heard(run: Path) -> tuple[Inputs, None]:
+    reader, ids, seen = tokenizer(run), [], []
+    for p, clips, folder in _parts(run, "image"):
+        ids.append(torch.from_numpy(clip.ids_of(reader, p.captions[clips.start : clips.stop])))
+        seen.append(Cache.opened(folder).embeddings)
+    pairs = Held(torch.cat(ids), torch.cat(seen))
+    text = network("pocket-clip", run).text.requires_grad_(False)
+    return Inputs(heard=Heard(pairs, text, words.token_ids(reader, [""])[0])), None
+
+
+def _images(run: Path) -> tuple[Inputs, None]:
+    return Inputs(sources=caches(run, "image")), None
+
+
+def _video(run: Path) -> tuple[Inputs, nn.Module]:
+    started = POCKET["pocket-video"].stage.prepared(network("pocket-images", run))
+    return Inputs(sources=caches(run, "video")), started
+
+
+def _decoder(run: Path) -> tuple[Inputs, nn.Module]:
+    return _pictures(run)[0], POCKET["pocket-decoder"].stage.prepared(network("pocket-vae", run))
+
+
+SOURCES: dict[str, Callable[[Path], tuple[Inputs, nn.Module | None]]] = {
+    "pocket-vae": _pictures,
+    "pocket-clip": _captioned,
+    "pocket-depth": _pictures,
+    "pocket-prior": _heard,
+    "pocket-images": _images,
+    "pocket-video": _video,
+    "pocket-decoder": _decoder,
 }
+"""What each training draws on, and the network that it goes on from."""
 
 
-def train_vae(run: Path) -> AutoencoderKL:
-    """The autoencoder: 1,000 steps of 32 crops of 64 x 64."""
-    torch.manual_seed(SEED)
-    network = autoencoder.autoencoder()
-    pools = list(pool.opened(run / "pool", EVERY_POOL).values())
-    return fit(
-        network,
-        autoencoder.reconstruction(pools),
-        Recipe(steps=1000, rate=2e-3, ema=0.995, keep_every=200),
-        run / "vae",
-    )
+def tokenizer(run: Path) -> CLIPTokenizer:
+    """The run's tokenizer, which the CLIP pair's training writes first."""
+    return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
-def train_depth(run: Path) -> DepthUNet:
-    """The depth estimator: 1,300 steps of 16 frames."""
-    torch.manual_seed(SEED)
-    network = depth.depth_estimator()
-    pools = list(pool.opened(run / "pool", EVERY_POOL).values())
-    return fit(
-        network,
-        depth.distance(pools),
-        Recipe(steps=1300, rate=2e-3, warmup=50, ema=0.995, keep_every=100),
-        run / "depth",
-    )
-
-
-def train_clip(run: Path) -> clip.Pair:
-    """The CLIP pair and its tokenizer: 2,000 steps of 128 pictures and captions."""
-    torch.manual_seed(SEED)
-    pools = pool.opened(run / "pool", CAPTIONED)
-    network = clip.Pair(tokenizer(run, list(pools.values())))
-    recipe = Recipe(steps=2000, rate=1.2e-3, decay=0.05, ema=0.995, keep_every=100)
-    return fit(network, clip.contrastive(list(pools.values()), tokenizer(run, [])), recipe, run / "clip")
-
-
-def tokenizer(run: Path, pools: list[pool.Pool]) -> CLIPTokenizer:
-    """The tokenizer of a run, learned from the pools' captions where it is not there yet."""
-    folder = run / "tokenizer"
-    if (folder / "tokenizer_config.json").exists():
-        return CLIPTokenizer.from_pretrained(folder)
-    return words.write_tokenizer((caption for p in pools for row in p.captions for caption in row), folder)
-
-
-def train_prior(run: Path) -> PriorTransformer:
-    """The prior: 2,000 steps of 96 captions and embeddings."""
-    torch.manual_seed(SEED)
-    pair, reader = train_clip(run), tokenizer(run, [])
-    pools = pool.opened(run / "pool", CAPTIONED)
-    ids, seen = [], []
-    for name, p in pools.items():
-        said = torch.from_numpy(clip.token_ids(reader, p))
-        for share, clips in enumerate(shares_of("image", len(p))):
-            if (folder := run / "cache" / f"image-{name}-{share}").exists():
-                ids.append(said[clips.start : clips.stop])
-                seen.append(cache.Cache.opened(folder).embeddings)
-    ids, seen = torch.cat(ids), torch.cat(seen)
-    network = prior.prior()
-    prior.standardize(network, seen)
-    empty = torch.tensor(reader("", padding="max_length", max_length=words.PLACES)["input_ids"])
-    loss = prior.unclip(pair.text.requires_grad_(False), ids, empty, seen)
-    return fit(network, loss, Recipe(steps=2000, rate=1.5e-3, decay=0.02, ema=0.997), run / "prior")
+def caches(run: Path, stage: str) -> list[Cache]:
+    """The caches of a stage, "image" or "video", that are whole."""
+    folders = sorted((run / "cache").glob(f"{stage}-*[0-9]"))
+    return [Cache.opened(folder) for folder in folders if (folder / "embeddings.npy").exists()]
 
 
 def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
@@ -114,13 +111,19 @@ def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
 
 def embed_caches(run: Path) -> None:
     """The content embeddings of all caches; apart from the latents, so that the two encoders can be trained at once."""
-    image = train_clip(run).image
+    image = network("pocket-clip", run).image
     for stage, picks in PICKS.items():
-        for name in CAPTIONED:
-            p = Pool.opened(run / "pool" / name)
-            for share, clips in enumerate(shares_of(stage, len(p))):
-                if (folder := run / "cache" / f"{stage}-{name}-{share}").exists():
-                    cache.embed(folder, p, clips, picks, image)
+        for p, clips, folder in _parts(run, stage):
+            cache.embed(folder, p, clips, picks, image)
+
+
+def _parts(run: Path, stage: str) -> Iterator[tuple[Pool, range, Path]]:
+    """The caches of a stage that hold latents: the pool and the clips of it that each was made of, and its folder."""
+    for name in CAPTIONED:
+        p = Pool.opened(run / "pool" / name)
+        for share, clips in enumerate(shares_of(stage, len(p))):
+            if (folder := run / "cache" / f"{stage}-{name}-{share}").exists():
+                yield p, clips, folder
 
 
 def shares_of(stage: str, clips: int) -> list[range]:
@@ -130,71 +133,66 @@ def shares_of(stage: str, clips: int) -> list[range]:
 
 
 def encoders_of(run: Path) -> cache.Encoders:
-    """The trained networks that fill the caches; the depth estimator where it is trained."""
-    vae = train_vae(run)
-    estimate = None
-    if (run / "depth" / "state.pt").exists():
-        network = train_depth(run)
+    """The trained networks that fill the caches; the depth estimator where its training has begun."""
+    vae, estimate = network("pocket-vae", run), None
+    if (run / "depth").exists():
+        estimator = network("pocket-depth", run)
 
         @torch.no_grad()
         def estimate(frames: np.ndarray) -> Tensor:
             pictures = rearrange(torch.from_numpy(frames).float() / 255, "t h w c -> t c h w")
-            return aligned(rearrange(network(pictures).predicted_depth, "t h w -> t 1 h w"))
+            return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
 
     return cache.Encoders(vae, vae_scale(vae, Pool.opened(run / "pool" / "square")), estimate)
 
 
-def train_images(run: Path) -> diffusion.Generator:
-    """The generator on images, from nothing: 2,400 steps of 64."""
-    torch.manual_seed(SEED)
-    loss = diffusion.velocity(caches(run, "image"), schedule(SCHEDULER))
-    return fit(diffusion.Generator(), loss, Recipe(steps=2400, rate=1.2e-3, warmup=300, keep_every=100), run / "images")
-
-
-def train_video(run: Path) -> diffusion.Generator:
-    """The generator on clips of 8 frames, with one step in eight on images: 260 steps of 8 clips."""
-    network = train_images(run)
-    loss = diffusion.velocity(caches(run, "video"), schedule(SCHEDULER), frames=8, seed=1)
-    recipe = Recipe(steps=260, rate=8e-4, warmup=30, ema=0.99, keep_every=100)
-    return fit(network.train(), loss, recipe, run / "video")
-
-
-def caches(run: Path, stage: str) -> list[cache.Cache]:
-    """The caches of a stage that are whole."""
-    folders = sorted((run / "cache").glob(f"{stage}-*[0-9]"))
-    return [cache.Cache.opened(folder) for folder in folders if (folder / "embeddings.npy").exists()]
-
-
-def train_decoder(run: Path) -> AutoencoderKL:
-    """The autoencoder's decoder alone, 2,000 steps more: latents stay what the generator was trained on."""
-    network = train_vae(run)
-    for name, weight in network.named_parameters():
-        weight.requires_grad_(name.startswith(("decoder", "post_quant_conv")))
-    pools = list(pool.opened(run / "pool", EVERY_POOL).values())
-    recipe = Recipe(steps=2000, rate=1e-3, ema=0.997, keep_every=100)
-    return fit(network, autoencoder.reconstruction(pools, seed=7), recipe, run / "decoder")
-
-
-def export(run: Path, folder: Path = ASSETS) -> None:
-    """Writes the model folder that ships in the package."""
-    vae = train_decoder(run) if (run / "decoder" / "state.pt").exists() else train_vae(run)
-    vae.register_to_config(scaling_factor=vae_scale(train_vae(run), Pool.opened(run / "pool" / "square")))
-    generator = train_video(run) if (run / "video" / "state.pt").exists() else train_images(run)
-    write(
+def write_model(run: Path, folder: Path = ASSETS) -> None:
+    """Writes the model folder that ships in the package; stages that were not begun are left out where they can be."""
+    first = network("pocket-vae", run)
+    scale = vae_scale(first, Pool.opened(run / "pool" / "square"))
+    vae = network("pocket-decoder", run) if (run / "decoder").exists() else first
+    vae.register_to_config(scaling_factor=scale)
+    export.write(
         folder,
-        generator=generator,
+        generator=network("pocket-video" if (run / "video").exists() else "pocket-images", run),
         vae=vae,
-        pair=train_clip(run),
-        prior=train_prior(run),
-        depth=train_depth(run),
-        tokenizer=tokenizer(run, []),
-        scheduler=SCHEDULER,
+        pair=network("pocket-clip", run),
+        prior=network("pocket-prior", run),
+        depth=network("pocket-depth", run),
+        tokenizer=tokenizer(run),
     )
 
 
 @torch.no_grad()
 def vae_scale(vae: AutoencoderKL, p: Pool) -> float:
     """What latents are multiplied with to have unit variance, measured on worlds."""
-    pictures = torch.from_numpy(np.stack([p.frames[i, 0] for i in range(0, len(p), len(p) // 200)])).float() / 127.5 - 1
+    every = max(1, len(p) // 200)
+    pictures = torch.from_numpy(np.stack([p.frames[i, 0] for i in range(0, len(p), every)])).float() / 127.5 - 1
     mean = vae.encode(rearrange(pictures, "b h w c -> b c h w"), return_dict=False)[0].mean
     return round(1 / float(mean.std()), 5)
+
+
+CHORES: dict[str, Callable[[Path], object]] = {
+    "pocket-pool": lambda run: pool.render(run / "pool"),
+    "pocket-image-cache": lambda run: fill_caches(run, "image"),
+    "pocket-video-cache": lambda run: fill_caches(run, "video"),
+    "pocket-embeddings": embed_caches,
+    "pocket-export": lambda run: write_model(run, run / "model"),
+}
+"""What is done between the trainings, by name."""
+
+ORDER = (
+    "pocket-pool",
+    "pocket-vae",
+    "pocket-clip",
+    "pocket-depth",
+    "pocket-image-cache",
+    "pocket-video-cache",
+    "pocket-embeddings",
+    "pocket-prior",
+    "pocket-images",
+    "pocket-video",
+    "pocket-decoder",
+    "pocket-export",
+)
+"""Every step of `pocket`, as they need each other; vae, clip and depth may run at once."""

@@ -1,0 +1,112 @@
+"""`recast train`: follows a preset, or says what it would take."""
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recast.cli.costs import tell_cost, tell_presets
+from recast.cli.flags import Json, Quiet
+from recast.errors import RequestError
+
+if TYPE_CHECKING:
+    from recast.training.course import Course
+
+WHOLE_POCKET = "pocket"
+
+
+def train(  # noqa: PLR0913 -- one parameter for each flag
+    preset: Annotated[str | None, typer.Argument(metavar="[PRESET]", help="What to train; none lists them.")] = None,
+    *,
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Shards, caches or pools; may be repeated.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="FOLDER", help="The model to start from, in diffusers' layout.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="RUN", help="For checkpoints, curves, and RUN/model.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another number; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the presets.")] = False,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What to compute on.")] = "auto",
+    engine: Annotated[str, typer.Option(metavar="ddp|fsdp", help="How processes share a network.")] = "ddp",
+    nproc: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine, one a GPU.")] = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a preset: the paper's stages, a component, or the model that ships. The same command goes on."""
+    if preset is None or listed:
+        tell_presets(as_json=as_json)
+        return
+    from recast.training.pocket import CHORES
+    from recast.training.presets import PRESETS
+    from recast.training.settings import changed
+
+    if preset not in (known := [*PRESETS, *CHORES, WHOLE_POCKET]):
+        raise RequestError(f"no preset is called {preset!r}; known: {', '.join(known)}")
+    chosen = changed(PRESETS[preset], settings or ()) if preset in PRESETS else None
+    if dry_run:
+        tell_cost(preset, chosen, as_json=as_json)
+        return
+    if run is None:
+        raise RequestError("nothing says where checkpoints and the model should go; say -o RUN")
+    if nproc > 1 and "RANK" not in os.environ:
+        _launch(nproc)
+    elif chosen is None:
+        _do(preset, run)
+    else:
+        from recast.training.course import course
+
+        made = course(preset, chosen, run, data=data or (), start=start)
+        _follow(preset, made, run, device=device, engine=engine, quiet=quiet)
+
+
+def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str, quiet: bool) -> None:
+    from recast.loading import chosen_device
+    from recast.training import watch
+    from recast.training.course import publish, trained
+    from recast.training.distributed import joined
+
+    with ExitStack() as stack:
+        place = stack.enter_context(joined(engine, chosen_device(device).type))
+        watches = []
+        if place.first:
+            watches.append(stack.enter_context(watch.board(course.folder, device=place.device)))
+            if not quiet:
+                watches.append(stack.enter_context(watch.shown(name, course.preset.recipe.steps)))
+        network = trained(course, engine=place, watch=watch.together(*watches))
+        if place.first:
+            print(publish(course, network, run))
+
+
+def _do(name: str, run: Path) -> None:
+    from recast.training import pocket
+
+    for each in pocket.ORDER if name == WHOLE_POCKET else (name,):
+        print(each, file=sys.stderr)
+        if each in pocket.CHORES:
+            pocket.CHORES[each](run)
+        else:
+            pocket.network(each, run)
+
+
+def _launch(processes: int) -> None:
+    """This very command, once more, on so many processes that torchrun's launcher starts and starts again."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=3,
+    )
+    elastic_launch(config, sys.executable)("-m", "recast", *sys.argv[1:])

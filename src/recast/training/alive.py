@@ -1,0 +1,41 @@
+"""How much memory is alive at once: every storage that operators make, until the last tensor on it has gone."""
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+
+class Alive(TorchDispatchMode):
+    """Counts bytes of storages made inside the block. most: the largest sum so far; what was there before is not in it.
+
+    Storages are followed by weak references, so what autograd keeps for the backward pass counts as long as it does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.most = 0, 0
+        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        given = {id(x.untyped_storage()) for x in tree_iter((args, kwargs)) if isinstance(x, Tensor)}
+        answer = func(*args, **(kwargs or {}))
+        for made in tree_iter(answer):
+            if isinstance(made, Tensor) and id(made.untyped_storage()) not in given:
+                self._follow(made.untyped_storage())
+        return answer
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        size = storage.nbytes()
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._gone, size)
+
+    def _gone(self, size: int) -> None:
+        self.now -= size

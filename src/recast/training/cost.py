@@ -1,0 +1,172 @@
+"""What a training will take: counted by its own loss on PyTorch's meta device, where tensors have shapes and no data.
+
+FLOPs are twice the multiply-adds of products, convolutions and attention, forward and backward, as the literature
+counts them for MFU (arXiv:2204.02311, appendix B). Memory is the most that is alive at once.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from recast.training import draws
+from recast.training.alive import Alive
+from recast.training.preset import Preset
+from recast.training.recipe import Measured, Share
+from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, Stage
+
+TRAINED_BYTES, FROZEN_BYTES = 22, 6
+"""For each weight: fp32 and a bfloat16 copy; for a trained one also gradient, average and AdamW's two moments, fp32."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of a batch takes. flops: forward and backward; alive: bytes beside the weights, by checkpointing."""
+
+    flops: float
+    alive: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a preset will take on its hardware.
+
+    weights, trained: of the network. rows: of each kind, such as images and clips; seen: how many in all.
+    flops: of the whole run. hours: at the hardware's rate and use. memory: bytes of one device at the peak, by
+    checkpointing; an estimate, without what libraries take for themselves.
+    """
+
+    steps: int
+    weights: int
+    trained: int
+    rows: Mapping[str, Row]
+    seen: Mapping[str, int]
+    flops: float
+    hours: float
+    memory: Mapping[str, int]
+
+
+def cost(preset: Preset) -> Cost:
+    """What a preset will take; nothing is computed but shapes."""
+    stage, recipe, hardware = preset.stage, preset.recipe, preset.hardware
+    rows = {
+        kind: Row(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
+        for kind in stage.batch
+    }
+    network = _network(*stage.least())
+    sizes = [(weight.numel(), weight.requires_grad) for weight in network.parameters()]
+    trained, weights = sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
+    seen = rows_seen(stage, recipe.steps)
+    flops = sum(seen[kind] * row.flops for kind, row in rows.items())
+    parts = hardware.devices * recipe.accumulate
+    own = TRAINED_BYTES * trained + FROZEN_BYTES * (weights - trained)
+    return Cost(
+        steps=recipe.steps,
+        weights=weights,
+        trained=trained,
+        rows=rows,
+        seen=seen,
+        flops=flops,
+        hours=flops / (hardware.devices * hardware.tflops * 1e12 * hardware.use) / 3600,
+        memory={
+            way: own + max(-(-stage.batch[kind] // parts) * row.alive[way] for kind, row in rows.items())
+            for way in _ways(stage)
+        },
+    )
+
+
+def rows_seen(stage: Stage, steps: int) -> dict[str, int]:
+    """How many rows of each kind a run sees, on average over its chance."""
+    if not isinstance(stage, GeneratorStage) or not stage.batches.clips:
+        return {kind: rows * steps for kind, rows in stage.batch.items()}
+    share = stage.batches.image_steps
+    shares = {"images": share, "clips": 1 - share}
+    return {kind: round(rows * steps * shares[kind]) for kind, rows in stage.batch.items()}
+
+
+def _ways(stage: Stage) -> tuple[Checkpointing, ...]:
+    return CHECKPOINTING if isinstance(stage, GeneratorStage) else ("none",)
+
+
+def row_flops(stage: Stage, kind: str) -> float:
+    """Of one row of a kind, forward and backward; what checkpointing computes again is not the model's and left out."""
+    least, inputs = stage.least()
+    counter = FlopCounterMode(display=False)
+    _step(_checkpointed(least, "none"), inputs, kind, counter)
+    return counter.get_total_flops() / least.batch[kind]
+
+
+def row_bytes(stage: Stage, kind: str, way: Checkpointing) -> int:
+    """Most that is alive at once beside weights and gradients, for each row of a kind."""
+    least, inputs = stage.least()
+    storages = Alive()
+    _step(_checkpointed(least, way), inputs, kind, storages)
+    return storages.most // least.batch[kind]
+
+
+def _checkpointed(stage: Stage, way: Checkpointing) -> Stage:
+    return replace(stage, checkpointing=way) if isinstance(stage, GeneratorStage) else stage
+
+
+def _step(stage: Stage, inputs: Inputs, kind: str, watched: AbstractContextManager) -> None:
+    network, loss = _network(stage, inputs), stage.loss(inputs)
+    with watched, _fused_attention():
+        answer = loss(network, Share(_step_of(stage, kind)))
+        (answer.mean if isinstance(answer, Measured) else answer).backward()
+
+
+def _step_of(stage: Stage, kind: str) -> int:
+    """The first step that sees such rows."""
+    if not isinstance(stage, GeneratorStage):
+        return 0
+    is_video = stage.batches.is_video
+    return next(step for step in count() if is_video(draws.of_step(stage.seed, step)) == (kind == "clips"))
+
+
+def _network(stage: Stage, inputs: Inputs) -> nn.Module:
+    """The stage's network without data, computing in bfloat16 where autocast would: products, but not norms."""
+    with torch.device("meta"):
+        network: nn.Module = stage.network(inputs)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(torch.bfloat16).register_forward_pre_hook(_given_in(torch.bfloat16))
+        elif isinstance(module, nn.GroupNorm | nn.LayerNorm):
+            module.register_forward_pre_hook(_given_in(torch.float32))
+    for weight in network.parameters():
+        if weight.requires_grad:  # gradients are counted by the weight, and all are kept
+            weight.register_post_accumulate_grad_hook(_forget)
+    return network
+
+
+def _given_in(dtype: torch.dtype) -> Any:  # noqa: ANN401 -- a hook
+    return lambda _module, given: tuple(x.to(dtype) for x in given)
+
+
+def _forget(weight: Tensor) -> None:
+    weight.grad = None
+
+
+@contextmanager
+def _fused_attention() -> Iterator[None]:
+    """Attention as GPUs compute it: on meta tensors PyTorch would write its scores down, which nothing real keeps.
+
+    A patch and no mode of PyTorch's, because those are left while checkpointing computes again.
+    """
+    plain = F.scaled_dot_product_attention
+
+    def fused(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **more: Any) -> Tensor:  # noqa: ANN401
+        if attn_mask is not None:
+            return plain(query, key, value, attn_mask, **more)
+        return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value)[0]
+
+    F.scaled_dot_product_attention = fused  # pyrefly: ignore[bad-assignment] -- the rest of its arguments are in `more`
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = plain

@@ -1,0 +1,115 @@
+"""A preset being followed: what goes into it, its folder, and the weights that it comes to."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from recast.errors import RequestError
+from recast.facts import Facts
+from recast.training import publishing
+from recast.training.data import opened
+from recast.training.distributed import ALONE, Engine
+from recast.training.loop import fit
+from recast.training.preset import Preset
+from recast.training.presets import POCKET
+from recast.training.sources import shape_of
+from recast.training.stages import GeneratorStage, Inputs
+from recast.training.watch import Watch, unwatched
+from recast.weights import ModelFolder
+
+RESULT = "weights.safetensors"
+SEED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A preset with its inputs. folder: of its checkpoints; network: that it goes on from, None for the stage's own."""
+
+    preset: Preset
+    inputs: Inputs
+    folder: Path
+    network: nn.Module | None = None
+
+    def begun(self) -> Any:  # noqa: ANN401 -- each stage has its own
+        """The network at step 0, the same each time."""
+        if self.network is not None:
+            return self.network
+        with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global stream
+            torch.manual_seed(SEED)
+            return self.preset.stage.network(self.inputs)
+
+    def configuration(self) -> dict[str, object]:
+        """What the weights depend on besides the recipe, as JSON; where memory is saved does not count."""
+        stage = {name: value for name, value in asdict(self.preset.stage).items() if name != "checkpointing"}
+        rows = [len(source) for source in self.inputs.sources] + [len(pool) for pool in self.inputs.pools]
+        return json.loads(json.dumps({"stage": stage, "rows": rows}))
+
+
+def course(name: str, preset: Preset, run: Path, *, data: Sequence[Path], start: str | None) -> Course:
+    """A preset of the table, perhaps with other numbers, ready to be followed in a run's folder.
+
+    pocket's own read what they need from the run; the others take data and start. Raises RequestError, WeightsError.
+    """
+    if name in POCKET:
+        from recast.training import pocket  # which reads results of courses itself
+
+        if data or start:
+            raise RequestError(f"{name} reads what it needs from the folder of its run; leave out --data and --from")
+        return replace(pocket.course(name, run), preset=preset)
+    sources, pools = opened(data)
+    model = None if start is None else ModelFolder.found(start)
+    return Course(preset, Inputs(sources, pools, model, run / "tokenizer"), run)
+
+
+def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched) -> Any:  # noqa: ANN401
+    """The network, trained to the end of its recipe, from where the folder's checkpoint stands; in evaluation mode.
+
+    Its averaged weights are left in the folder as safetensors. Raises what `fit` does.
+    """
+    loss, configuration = course.preset.stage.loss(course.inputs), course.configuration()
+    network = fit(
+        course.begun(),
+        loss,
+        course.preset.recipe,
+        course.folder,
+        configuration=configuration,
+        engine=engine,
+        watch=watch,
+    )
+    if engine.first:
+        part = course.folder / f"{RESULT}.part"
+        save_file({name: weight.cpu().contiguous() for name, weight in network.state_dict().items()}, part)
+        part.rename(course.folder / RESULT)
+    return network
+
+
+def result(course: Course) -> Any:  # noqa: ANN401
+    """The network as training left it, read where it is done, else trained to the end; in evaluation mode."""
+    if not (course.folder / RESULT).exists():
+        return trained(course)
+    network = course.begun()
+    network.load_state_dict(load_file(course.folder / RESULT))
+    return network.eval()
+
+
+def publish(course: Course, network: nn.Module, run: Path) -> Path:
+    """Writes run/model, a model folder with the trained network beside what it started from. Returns what was written.
+
+    pocket's stages leave their weights to `pocket-export`, which writes all of them at once.
+    """
+    stage, inputs = course.preset.stage, course.inputs
+    if course.folder != run:
+        return course.folder / RESULT
+    levels, facts = None, None
+    if isinstance(stage, GeneratorStage):
+        levels = stage.levels
+        short_side = 8 * min(min(shape_of(source)[1:]) for source in inputs.sources if len(source))
+        facts = replace(Facts() if inputs.start is None else inputs.start.facts, short_side=short_side)
+    publishing.publish(network, stage.component, run / "model", start=inputs.start, facts=facts, levels=levels)
+    return run / "model"

@@ -1,0 +1,44 @@
+"""What a preset is: a stage of training, its recipe, and the machine that it is meant for."""
+
+from dataclasses import dataclass
+
+from recast.training.recipe import Recipe
+from recast.training.stages import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a preset is meant for.
+
+    devices: how many of `name`. tflops: products a second of one device, in bfloat16, as `benchmarks/` measures it.
+    use: the share of them that goes into the model (MFU): assumed, until a run has measured it. gib: memory of one.
+    """
+
+    name: str
+    devices: int
+    tflops: float
+    use: float
+    gib: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A training, as a recipe is written: what it is for, what goes in, and how long it is on the fire.
+
+    after: what stands ready before: the preset whose result it starts from, or a model folder. measured: what it came
+    to when somebody ran it, and how long that took; empty until then.
+    """
+
+    about: str
+    stage: Stage
+    recipe: Recipe
+    hardware: Hardware
+    after: str = ""
+    measured: str = ""
+
+    def command(self, name: str) -> str:
+        """What to type."""
+        if name.startswith("pocket"):
+            return f"recast train {name} -o runs"
+        processes = f" --nproc {self.hardware.devices}" if self.hardware.devices > 1 else ""
+        return f"recast train {name} --data SHARDS... --from FOLDER -o runs/{name}{processes}"

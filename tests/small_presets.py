@@ -1,0 +1,82 @@
+"""Each preset at a size that a test can train: the same stage, small networks, and a little random data."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import CLIPTextModelWithProjection
+
+from recast.training import words
+from recast.training.autoencoder import Scales
+from recast.training.cache import Cache
+from recast.training.clip import ATTRIBUTES, Towers
+from recast.training.components import AutoencoderStage, DepthStage, PairStage, PriorStage
+from recast.training.depth import Widths
+from recast.training.generator import Layers
+from recast.training.pool import NUM_CAPTIONS, Pool
+from recast.training.presets import PRESETS
+from recast.training.prior import Depths, Heard, Held
+from recast.training.stages import GeneratorStage, Inputs, Stage
+
+WIDTH = 12
+LAYERS = Layers(
+    widths=(16, 32), attention=(True, True), layers=1, heads=2, groups=8, tokens=2, token_width=16, content_width=WIDTH
+)
+TOWERS = Towers(width=WIDTH, side=16, patch=8, image=(16, 1, 2), text=(WIDTH, 1, 2), places=8, vocabulary=0)
+
+
+def small(name: str) -> tuple[Stage, Inputs]:
+    """A preset's stage with small networks and batches, and inputs for it."""
+    stage = PRESETS[name].stage
+    match stage:
+        case GeneratorStage():
+            batches = replace(stage.batches, images=4, clips=min(stage.batches.clips, 2), frames=2)
+            layers = replace(LAYERS, fused=stage.layers.fused)
+            return replace(stage, layers=layers, batches=batches), Inputs(sources=[cached(frames=1), cached(frames=2)])
+        case AutoencoderStage():
+            scales = Scales(widths=(8, 8, 8, 8), layers=1, groups=4, attention=stage.scales.attention)
+            return replace(stage, scales=scales, images=2, crop=16), Inputs(pools=[pool()])
+        case DepthStage():
+            return replace(stage, widths=Widths(channels=(8, 8), groups=4), images=2), Inputs(pools=[pool()])
+        case PairStage():
+            towers = replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused)
+            return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=words.SHIPPED)
+        case PriorStage():
+            depths = Depths(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
+            return replace(stage, depths=depths, captions=4), Inputs(heard=heard())
+    raise AssertionError(name)
+
+
+def cached(frames: int, clips: int = 5, side: int = 8) -> Cache:
+    """A cache of random clips."""
+    rng = torch.Generator().manual_seed(frames)
+    latents = torch.randn(clips, frames, 4, side, side, generator=rng)
+    structure = torch.randn(clips, 2, frames, 4, side, side, generator=rng)
+    embeddings = nn.functional.normalize(torch.randn(clips, frames, WIDTH, generator=rng), dim=-1)
+    return Cache(latents.half(), structure.half(), torch.arange(1, clips + 1).half(), embeddings.half())
+
+
+def pool(clips: int = 6, side: int = 32) -> Pool:
+    """Pictures of noise, with depth and words."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (clips, 1, side, side, 3), dtype=np.uint8)
+    inverse = rng.random((clips, 1, side, side)).astype(np.float16)
+    captions = [[f"{word} {i}" for i in range(NUM_CAPTIONS)] for word in "abcdefgh"[:clips]]
+    scenes = [
+        {name: table[i % len(table)] for name, table in ATTRIBUTES.items()} | {"subjects": [{}]} for i in range(clips)
+    ]
+    return Pool(frames, inverse, np.zeros((clips, 1, side, side), np.uint8), captions, scenes)
+
+
+def heard() -> Heard:
+    """Captions and embeddings, read by a text encoder with random weights."""
+    rng = torch.Generator().manual_seed(2)
+    tokenizer = Inputs(folder=words.SHIPPED).tokenizer(places=8, pieces=0)
+    captions = torch.randint(200, (5, 2, 8), generator=rng)
+    empty = torch.full((8,), tokenizer.eos_token_id)
+    captions[..., -1] = tokenizer.eos_token_id
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        text = CLIPTextModelWithProjection(TOWERS.text_config(tokenizer)).eval().requires_grad_(False)
+    return Heard(Held(captions, torch.randn(5, 3, WIDTH, generator=rng)), text, empty)
