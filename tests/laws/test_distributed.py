@@ -3,26 +3,29 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from training_run import Small, flat, recipe, squares, written
+from safetensors.torch import load_file
+from training_run import Small, flat, frames, recipe, spacetime, squares, written
 
 from recast.errors import RequestError
 from recast.training.distributed import joined
+from recast.training.launching import FRESH_STORE
 from recast.training.loop import fit
 
 pytestmark = pytest.mark.dist
-RESTARTABLE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 PROGRAM = Path(__file__).with_name("training_run.py")
 
 
-def launched(run: Path, *more: str, processes: int = 2, restarts: int = 0) -> subprocess.CompletedProcess:
-    """training_run.py under torchrun."""
-    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
-    command = [sys.executable, "-m", *torchrun, str(PROGRAM), str(run), *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({RESTARTABLE: "1"} if restarts else {})
+def launched(run: Path, *more: str, restarts: int = 0) -> subprocess.CompletedProcess:
+    """training_run.py on two processes."""
+    code = "import sys; from recast.training.launching import launch; "
+    code += f"launch(sys.argv[1:], 2, restarts={restarts})"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, str(PROGRAM), str(run), *more]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=100)
 
 
@@ -39,6 +42,16 @@ def test_two_processes_equal_one(tmp_path: Path, alone: torch.Tensor, way: str):
     torch.testing.assert_close(written(tmp_path), alone, rtol=0, atol=1e-5)
     names = {path.name for path in (tmp_path / "step-000020/averaged").iterdir()}
     assert len(names) == 2 if way == "fsdp" else 1 <= len(names) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_two_processes_equal_one_for_the_network_of_gen1(tmp_path: Path, way: str):
+    expected = fit(spacetime(), frames, recipe(rate=1e-3), tmp_path / "one").state_dict()
+    done = launched(tmp_path / "two", "--engine", way, "--spacetime", "--rate", "1e-3")
+    assert done.returncode == 0, done.stderr
+    trained = load_file(tmp_path / "two/trained.safetensors")
+    torch.testing.assert_close(trained, dict(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -85,10 +98,27 @@ def test_a_process_that_is_killed_once_leaves_no_trace(tmp_path: Path, way: str)
     assert torch.equal(written(tmp_path / "whole"), written(tmp_path / "killed"))
 
 
+def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
+    code = (
+        "import sys; from recast.errors import RecastError; from recast.training.launching import launch\n"
+        "try: launch(sys.argv[1:], 2)\n"
+        "except RecastError as error: print(error); sys.exit(error.exit_code)"
+    )
+    command = [sys.executable, "-c", code, str(PROGRAM), str(tmp_path), "--steps", "100000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while not (tmp_path / "LATEST").exists():
+            time.sleep(0.1)
+        running.terminate()
+        told, _ = running.communicate(timeout=60)
+    assert running.returncode == 75
+    assert "stopped and saved; the same command goes on from there" in told
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_restarts_that_could_not_work_are_refused(monkeypatch: pytest.MonkeyPatch):
     for name, value in {"RANK": "0", "TORCHELASTIC_MAX_RESTARTS": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(RequestError, match=f"needs {RESTARTABLE}=1"), joined("ddp", "cpu"):
+    with pytest.raises(RequestError, match=f"needs {FRESH_STORE}=1"), joined("ddp", "cpu"):
         pass
 
 

@@ -51,8 +51,39 @@ def squares(network: Small, share: Share) -> Measured:
     return Measured(each.mean(), each, torch.stack([torch.rand((), generator=rng) for rng in rows]))
 
 
-def recipe(steps: int = 20, keep_every: int = 5, **other: float | str) -> Recipe:
-    return Recipe(steps=steps, keep_every=keep_every, rate=1e-2, warmup=3, ema=0.9, precision="fp32", **other)
+def spacetime() -> nn.Module:
+    """The network of Gen-1, tiny, computing parts of itself again on the way back."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    from recast.models.spacetime import inflate
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        image = UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            layers_per_block=1,
+            cross_attention_dim=8,
+            attention_head_dim=2,
+            norm_num_groups=4,
+        )
+        return inflate(image, max_frames=8).enable_gradient_checkpointing()
+
+
+def frames(network: nn.Module, share: Share) -> Tensor:
+    """Every third step is of images, which leave the layers over time alone."""
+    video = share.step % 3 > 0
+    rows = [torch.Generator().manual_seed(1000 * share.step + row) for row in share.rows(BATCH)]
+    noisy = torch.stack([torch.randn(3 if video else 1, 4, 8, 8, generator=rng) for rng in rows])
+    level = torch.stack([torch.randint(1000, (), generator=rng) for rng in rows]).float()
+    tokens = torch.stack([torch.randn(2, 8, generator=rng) for rng in rows])
+    return (network(noisy, level, tokens, video).float() - noisy.sin()).square().mean()
+
+
+def recipe(steps: int = 20, keep_every: int = 5, rate: float = 1e-2, **other: float | str) -> Recipe:
+    return Recipe(steps=steps, keep_every=keep_every, rate=rate, warmup=3, ema=0.9, precision="fp32", **other)
 
 
 def flat(network: nn.Module) -> Tensor:
@@ -69,7 +100,9 @@ def written(run: Path) -> Tensor:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
+    parser.add_argument("--spacetime", action="store_true", help="the network of Gen-1 instead of the small one")
     parser.add_argument("--engine", choices=ENGINES, default="ddp")
+    parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--stop-after", type=int, help="steps after which this process asks itself to stop")
@@ -79,7 +112,7 @@ def main() -> int:
     said = parser.parse_args()
     torch.set_num_threads(1)
 
-    def loss(network: Small, share: Share) -> Measured:
+    def loss(network: nn.Module, share: Share) -> Tensor | Measured:
         marker = said.run / "died"
         if share.step == said.die_once and os.environ["RANK"] == "1" and not marker.exists():
             marker.touch()
@@ -87,18 +120,21 @@ def main() -> int:
         if share.step + 1 == said.stop_after and os.environ.get("RANK", "0") == "0":
             for _ in range(1 + said.insist):
                 os.kill(os.getpid(), signal.SIGTERM)
-        return squares(network, share)
+        return (frames if said.spacetime else squares)(network, share)
 
     said.run.mkdir(parents=True, exist_ok=True)
     with joined(said.engine, "cpu") as engine:
         try:
-            asked = recipe(said.steps, accumulate=said.accumulate)
-            network = fit(Small(said.dropout), loss, asked, said.run, engine=engine)
+            asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
+            network = fit(spacetime() if said.spacetime else Small(said.dropout), loss, asked, said.run, engine=engine)
         except RecastError as error:
             print(error, file=sys.stderr)
             return error.exit_code
         if engine.first:
-            save_file(network.state_dict(), said.run / "trained.safetensors")
+            save_file(
+                {name: weight.contiguous() for name, weight in network.state_dict().items()},
+                said.run / "trained.safetensors",
+            )
     return 0
 
 

@@ -98,15 +98,7 @@ def _do(name: str, run: Path) -> None:
 
 
 def _launch(processes: int) -> None:
-    """This very command, once more, on so many processes that torchrun's launcher starts and starts again."""
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    """This very command, once more, on so many processes."""
+    from recast.training.launching import launch
 
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=3,
-    )
-    elastic_launch(config, sys.executable)("-m", "recast", *sys.argv[1:])
+    launch(["-m", "recast", *sys.argv[1:]], processes)

@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from recast.errors import RequestError
+from recast.training.launching import FRESH_STORE
 from recast.training.recipe import Loss, Measured, Network, Share
 from recast.training.watch import Picture, Strip
 
@@ -155,8 +156,7 @@ def joined(way: str = "ddp", device: str | None = None) -> Iterator[Engine]:
         int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
         and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     ):
-        # The agents' store outlives a restart, and with it the addresses of processes that are gone: pytorch #135712.
-        raise RequestError("torchrun --max-restarts needs TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment")
+        raise RequestError(f"torchrun --max-restarts needs {FRESH_STORE}=1 in its environment")
     place = kind
     if kind == "cuda":
         place = f"cuda:{os.environ['LOCAL_RANK']}"
