@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.evaluation import METRICS
-from recast.evaluation.accuracy import overlap
+from recast.evaluation.accuracy import deepest, overlap, pointed
 from recast.evaluation.fidelity import correlation, nearness, psnr, surroundings
+from recast.evaluation.figures import RATIOS
+from recast.evaluation.goals import GOALS, TRENDS, moves
 from recast.evaluation.intervals import mean, ratio, share
+from recast.evaluation.lessons import FIRST_LESSON_SEED
+from recast.evaluation.schooling import COUNT
 from recast.evaluation.steadiness import followed, neighbours, warp_error
 from recast.evaluation.worlds import FIRST_SEED, TRIES, case
 from recast.training.pool import PLANS
@@ -89,9 +93,47 @@ def test_the_true_flow_of_a_world_explains_its_frames():
     assert warp_error(frames, flow, seen) < 0.5 * warp_error(frames, torch.zeros_like(flow), seen)
 
 
+def test_a_clip_that_stands_still_has_no_warp_error():
+    scene = sampled(FIRST_SEED + 1, look="plain")
+    clip = rendered(scene, 3, 48, 48)
+    still = replace(clip, **{name: np.stack([getattr(clip, name)[0]] * 3) for name in ("frames", "depth", "masks")})
+    still = replace(still, flow=np.zeros_like(clip.flow))
+    frames = torch.from_numpy(still.frames).permute(0, 3, 1, 2) / 255
+    assert followed(still)[:-1].all()
+    assert warp_error(frames, torch.from_numpy(still.flow), followed(still)) == pytest.approx(0, abs=1e-9)
+
+
+def test_what_is_mixed_of_two_surfaces_is_not_followed():
+    clip = rendered(sampled(FIRST_SEED), 2, 32, 32)
+    masks = np.zeros((2, 32, 32), np.uint8)
+    masks[:, :, 16:] = 1
+    flat = replace(clip, masks=masks, depth=np.ones_like(clip.depth), flow=np.full_like(clip.flow, (0.5, 0)))
+    seen = followed(flat)[0]
+    # Between columns 15 and 16 half of each is brought back.
+    assert not seen[:, 15].any()
+    assert seen[:, [*range(15), *range(16, 31)]].all()
+
+
 def test_nothing_is_followed_out_of_the_frame():
     clip = rendered(sampled(FIRST_SEED), 3, 32, 32)
     assert not followed(replace(clip, flow=np.full_like(clip.flow, 40))).any()
+
+
+@given(st.integers(1, 7), st.integers(0, 3))
+def test_a_shifted_mask_overlaps_less_and_less(width, shift):
+    mask = torch.zeros(1, 4, 16, dtype=torch.bool)
+    mask[..., :width] = True
+    common = max(0, width - shift)
+    assert overlap(mask, mask.roll(shift, -1)) == pytest.approx(common / (2 * width - common))
+
+
+def test_a_point_lies_as_deep_inside_as_can_be():
+    masks = torch.zeros(2, 20, 40, dtype=torch.bool)
+    masks[0, 5:10, 10:15] = True
+    masks[1, 2:17, 20:35] = True
+    masks[1, 2:4, :20] = True  # an arm does not draw it away
+    assert pointed(masks).tolist() == [pytest.approx([7.5 / 20, 12.5 / 40]), pytest.approx([9.5 / 20, 27.5 / 40])]
+    assert deepest(np.ones((9, 9), bool)) == (4.5, 4.5)  # the frame's edge counts as an outline
 
 
 def test_overlap_of_known_masks():
@@ -128,6 +170,13 @@ def test_nearness_is_the_share_of_pairs():
     assert nearness(depth, subject, ~subject) == pytest.approx(float(counted))
     assert nearness(subject.float(), subject, ~subject) == 1
     assert nearness(torch.ones(9, 9), subject, ~subject) == 0.5
+    assert nearness(-subject.float(), subject, ~subject) == 0
+
+
+def test_nearness_by_chance_is_a_half():
+    rng = torch.Generator().manual_seed(4)
+    depth, subject = torch.rand(128, 128, generator=rng), torch.rand(128, 128, generator=rng) > 0.7
+    assert nearness(depth, subject, ~subject) == pytest.approx(0.5, abs=0.02)
 
 
 def test_surroundings_are_a_band_of_half_the_subjects_width():
@@ -161,6 +210,24 @@ def test_no_seed_is_trained_on():
     assert TRIES * 100_000 < FIRST_SEED
 
 
+def test_the_judge_learns_from_worlds_of_its_own():
+    assert max(plan.first_seed + plan.clips for plan in PLANS) < FIRST_LESSON_SEED
+    assert FIRST_LESSON_SEED + COUNT < FIRST_SEED
+
+
+def test_values_move_one_way_or_not():
+    assert moves([1, 2, 3], "rises")
+    assert moves([3, 2, 1], "falls")
+    assert not moves([1, 1, 2], "rises")
+    assert not moves([1, 2, 1.5], "rises")
+
+
+def test_every_goal_is_of_something_measured():
+    known = METRICS.keys() | RATIOS.keys()
+    assert {goal.name for goal in GOALS} | {trend.name for trend in TRENDS} <= known
+    assert [goal.name for goal in GOALS if goal.falls] == ["surface of source"]
+
+
 def test_metrics_say_where_better_lies():
-    assert {name for name, metric in METRICS.items() if metric.better == "lower"} == {"warp"}
+    assert {name for name, metric in METRICS.items() if metric.better == "lower"} == {"warp", "surface"}
     assert {name for name, metric in METRICS.items() if metric.share} == {"environment", "look", "colour"}

@@ -1,21 +1,22 @@
-"""The judge that comes with the package: what it is worth on worlds that it never saw."""
+"""The judge that comes with the package: what it is worth on worlds that it never saw, and what a point tells it."""
+
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from einops import rearrange
 
 from recast.errors import WeightsError
-from recast.evaluation.accuracy import accuracy
-from recast.evaluation.judge import WEIGHTS, Judge
-from recast.evaluation.schooling import BATCH, SMALLEST_SUBJECT, UNTOLD, begun, graded, lesson, schooled
-from recast.evaluation.worlds import case
-from recast.training.loop import Share
-from recast.training.pool import Plan, Pool, render
-from recast.world import rendered
-from recast.world.words import LOOKS
+from recast.evaluation.accuracy import accuracy, overlap, pointed
+from recast.evaluation.judge import SIDE, WEIGHTS, Judge, spotted
+from recast.evaluation.worlds import FRAMINGS, case
+from recast.world import rendered, sampled
 
-LARGEST = 400_000
+LARGEST = 3_000_000
 """Bytes that the judge may take."""
+WORLDS = range(900, 924)
 
 
 @pytest.fixture(scope="module")
@@ -24,36 +25,106 @@ def judge():
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pool")
-    render(folder, (Plan("few", 6, 32, 32, first_seed=10_500_000, frames=2),), workers=1)
-    return Pool.opened(folder / "few")
+def truths():
+    """Cases with their own renders, as frames of one clip a case."""
+    asked = [case(number, side=SIDE, num_frames=1) for number in WORLDS]
+    return [(each, _frames(rendered(each.truth, 1))) for each in asked]
 
 
-@pytest.fixture(scope="module")
-def clips(pool):
-    return [(pool, clip) for clip in range(len(pool))]
+def _frames(footage):
+    return rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w").contiguous()
+
+
+def _mask(footage):
+    return torch.from_numpy(footage.masks > 0)
 
 
 def test_it_is_small():
     assert WEIGHTS.stat().st_size < LARGEST
 
 
-def test_it_sees_what_true_renders_show(judge):
-    told = [_truth_seen(judge, number) for number in range(900, 912)]
-    for name, least in {"environment": 0.6, "look": 0.7, "colour": 0.6, "outline": 0.6}.items():
+def test_it_sees_what_true_renders_show(judge, truths):
+    told = [accuracy(frames, asked, judge) for asked, frames in truths]
+    for name, least in {"environment": 0.9, "look": 0.8, "colour": 0.8, "outline": 0.65}.items():
         assert np.mean([each[name] for each in told if name in each]) >= least
 
 
-def _truth_seen(judge, number):
-    asked = case(number, side=128, num_frames=1)
-    frames = torch.from_numpy(rendered(asked.truth, 1).frames).permute(0, 3, 1, 2).contiguous()
-    return accuracy(frames, asked, judge)
+def test_shuffled_labels_are_right_by_chance_alone(judge, truths):
+    asked = [each for each, _ in truths]
+    told = [accuracy(frames, other, judge) for (_, frames), other in zip(truths, asked[5:] + asked[:5], strict=True)]
+    for name in ("environment", "look", "colour"):
+        assert np.mean([each[name] for each in told if name in each]) <= 0.45
+
+
+def test_an_outline_is_where_the_edit_has_it(judge, truths):
+    # The whole clip slips to the right; the point stays where the source had its subject.
+    slipped = [
+        np.mean([_slipped(judge, asked, frames, pixels) for asked, frames in truths]) for pixels in (0, 4, 8, 16, 48)
+    ]
+    assert all(after < before for before, after in pairwise(slipped))
+    assert slipped[-1] < 0.25
+
+
+def _slipped(judge, asked, frames, pixels):
+    return accuracy(torch.roll(frames, pixels, -1), asked, judge)["outline"]
+
+
+def test_slipping_costs_as_much_as_it_should(judge, truths):
+    true = [_mask(asked.source) for asked, _ in truths]
+    due = np.mean([overlap(mask, mask.roll(4, -1)) for mask in true])
+    seen = np.mean([_slipped(judge, asked, frames, 4) for asked, frames in truths])
+    assert seen <= due + 0.03
+
+
+def test_another_subject_in_the_same_place_is_not_the_source(judge):
+    due, seen = [], []
+    for seed in range(12_000_000, 12_000_012):
+        framing = float(np.random.default_rng(seed).uniform(*FRAMINGS))
+        wishes = {"look": "plain", "time": "day", "weather": "sun", "num_subjects": 1, "textured": 0.2}
+        person, other = (
+            rendered(sampled(seed, kinds=(kind,), framing=framing, **wishes), 1) for kind in ("person", "cube")
+        )
+        if not (_mask(person) & _mask(other)).any():
+            continue
+        due.append(overlap(_mask(other), _mask(person)))
+        seen.append(overlap(judge(_frames(other), pointed(_mask(person))).subject, _mask(person)))
+    assert len(due) > 8
+    assert np.mean(seen) <= np.mean(due) + 0.1
+
+
+def test_where_there_is_no_subject_it_sees_none(judge, truths):
+    covered = []
+    for asked, _ in truths:
+        (subject,) = asked.truth.subjects
+        gone = replace(subject, position=(0.0, 0.0, -1000.0))  # behind the camera
+        empty = rendered(replace(asked.truth, subjects=(gone,)), 1)
+        assert not empty.masks.any()
+        covered.append(overlap(judge(_frames(empty), pointed(_mask(asked.source))).subject, _mask(asked.source)))
+    assert np.mean(covered) < 0.5
 
 
 def test_it_looks_at_frames_of_any_size(judge):
     frames = torch.randint(0, 256, (3, 3, 40, 52), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    assert judge(frames).subject.shape == (3, 40, 52)
+    assert judge(frames, torch.full((3, 2), 0.5)).subject.shape == (3, 40, 52)
+
+
+def test_a_mirrored_clip_gets_the_mirrored_verdict(judge, truths):
+    for asked, frames in truths[:4]:
+        points = pointed(_mask(asked.source))
+        here = judge(frames, points)
+        there = judge(frames.flip(-1), torch.stack([points[:, 0], 1 - points[:, 1]], dim=1))
+        assert (here.environment, here.look, here.colour) == (there.environment, there.look, there.colour)
+        # Rounding may tip a pixel that is on the edge.
+        assert (here.subject != there.subject.flip(-1)).float().mean() < 1e-3
+
+
+def test_a_spot_is_brightest_where_it_points():
+    spots = spotted(torch.tensor([[3.5, 10.5], [0.5, 15.5]]), 16)
+    assert rearrange(spots, "b two h w -> b two (h w)").argmax(dim=2).tolist() == [[3 * 16 + 10] * 2, [15] * 2]
+    assert (spots.amax(dim=(2, 3)) == 1).all()
+    # It tells no size: it is the same wherever it lies.
+    here, there = (spotted(torch.tensor([[32.5, column]]), 64) for column in (30.5, 34.5))
+    assert torch.allclose(here.roll(4, -1)[..., 4:], there[..., 4:], atol=1e-6)
 
 
 def test_a_damaged_judge_is_refused(tmp_path):
@@ -63,27 +134,3 @@ def test_a_damaged_judge_is_refused(tmp_path):
     broken.write_bytes(WEIGHTS.read_bytes()[:1000])
     with pytest.raises(WeightsError, match="judge"):
         Judge.opened(broken)
-
-
-def test_lessons_ask_only_for_what_shows(clips):
-    drawn = lesson(clips, np.random.default_rng(0), lambda pictures: pictures)
-    assert drawn.pictures.shape == (BATCH, 3, 32, 32)
-    assert drawn.pictures.abs().max() <= 1
-    assert ((drawn.one == 1) <= (drawn.subject == 1)).all()
-    asked = drawn.colour != UNTOLD
-    assert (drawn.one.sum(dim=(1, 2, 3))[asked] >= SMALLEST_SUBJECT).all()
-    assert not (asked & (drawn.look == tuple(LOOKS).index("pencil sketch"))).any()
-
-
-def test_every_weight_learns(clips):
-    network = begun(0)
-    torch.stack(
-        list(graded(network, lesson(clips, np.random.default_rng(1), lambda pictures: pictures)))
-    ).sum().backward()
-    assert not [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
-
-
-def test_a_step_asks_the_same_whenever_it_is_taken(pool):
-    loss = schooled([pool])
-    assert torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(5)))
-    assert not torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(6)))

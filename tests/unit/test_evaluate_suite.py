@@ -11,9 +11,11 @@ from recast.cli.app import run
 from recast.errors import MediaError, RequestError
 from recast.evaluation import METRICS
 from recast.evaluation.fidelity import masked
+from recast.evaluation.figures import gathered
+from recast.evaluation.goals import judged
 from recast.evaluation.report import Report
 from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
-from recast.evaluation.trials import Outcome, Setting, Trial, bench
+from recast.evaluation.trials import SWEPT, Outcome, Setting, Task, Trial, bench
 from recast.pipeline import unwatched
 from tiny_folder import clip_folder
 
@@ -39,8 +41,8 @@ def outcomes(setting):
     return evaluated(Suite(setting, world_tasks(2)), unwatched)
 
 
-def test_each_world_is_edited_by_words_and_picture_at_each_detail(outcomes):
-    edited = [Trial(content, detail, 1.0) for content in ("words", "picture") for detail in (0.0, 2.5)]
+def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_first(outcomes):
+    edited = [Trial("words", 0.0, 1.0), Trial("words", 2.5, 1.0), Trial("picture", 0.0, 1.0)]
     for trial in [*edited, Trial("truth"), Trial("source"), Trial("worlds")]:
         assert sum(outcome.trial == trial for outcome in outcomes) == 2
     assert {name for outcome in outcomes for name in outcome.figures} == METRICS.keys() - {"nearer", "nearest"}
@@ -48,13 +50,20 @@ def test_each_world_is_edited_by_words_and_picture_at_each_detail(outcomes):
 
 def test_temporal_guidance_adds_its_values_once():
     tried = edits([0, 4], temporal=True)
-    assert len(tried) == len(set(tried)) == 2 * 2 + 4
+    assert len(tried) == len(set(tried)) == 2 + 1 + 4
     assert {trial.temporal_guidance for trial in tried if trial.detail == 0} == {0, 0.5, 1, 1.5, 2}
+    assert edits([], temporal=True) == ()
+
+
+def test_temporal_guidance_is_swept_on_one_world_of_some(setting):
+    swept = Setting(setting.model, "cpu", 1, (Trial("words", 0.0, 1.0), Trial("words", 0.0, 2.0)))
+    told = [evaluated(Suite(swept, (Task("edits", str(number)),)), unwatched) for number in (SWEPT, SWEPT + 1)]
+    assert [sum(outcome.trial.content == "words" for outcome in each) for each in told] == [2, 1]
 
 
 def test_true_depth_is_told_instead(setting):
-    told = Setting(setting.model, "cpu", 1, edits([0], contents=["words"]), true_depth=True)
-    seen = Setting(setting.model, "cpu", 1, edits([0], contents=["words"]))
+    told = Setting(setting.model, "cpu", 1, edits([0])[:1], true_depth=True)
+    seen = Setting(setting.model, "cpu", 1, edits([0])[:1])
     first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
     assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, False]
 
@@ -116,19 +125,49 @@ def test_no_footage_is_said_so(tmp_path):
         footage_tasks(tmp_path)
 
 
+WORDS = Trial("words", 0.0, 1.0)
+RIGHT = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0, "surface": 3.0}
+
+
+def _told():
+    for number in range(4):
+        source = {"frames": 0.8, "pixels": 0.8, "warp": 2.0} | ({"surface": 2.0} if number < 3 else {})
+        figures = RIGHT | ({"environment": 0.0} if number == 3 else {})
+        yield Outcome(f"edits {number}", Trial("source"), source)
+        yield Outcome(f"edits {number}", WORDS, figures)
+
+
 def test_a_report_counts_right_answers_and_pairs_with_the_source():
-    words = Trial("words", 0.0, 1.0)
-    told = [Outcome(Trial("source"), {"frames": 0.8, "pixels": 0.8, "warp": 2.0})] * 4
-    right = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0}
-    told += [Outcome(words, right)] * 3 + [Outcome(words, right | {"environment": 0.0})]
-    report = Report.made(told, "recast evaluate", {})
-    assert report.figures[words]["environment"].value == 0.75
-    assert report.figures[words]["environment"].count == 4
-    assert "colour" not in report.figures[words]
-    assert report.relative[words]["warp"].value == pytest.approx(1.5)
+    report = Report.made([*_told()], "recast evaluate", {})
+    figures, relative = report.measured.plain[WORDS], report.measured.relative[WORDS]
+    assert figures["environment"].value == 0.75
+    assert figures["environment"].count == 4
+    assert "colour" not in figures
+    assert relative["surface of source"].value == pytest.approx(1.5)
+    assert relative["surface of source"].count == 3
+    assert "warp of truth" not in relative
     assert (
         "| words | 0 | 75 % (30 % to 95 %) | 100 % (51 % to 100 %) |  | 0.50 (0.50 to 0.50) |" in report.to_markdown()
     )
+
+
+def test_a_report_says_which_goals_are_met():
+    # Temporal guidance was swept on one world alone, which is compared with itself.
+    swept = [Outcome("edits 2", Trial("words", 0.0, 2.0), RIGHT | {"frames": 0.41, "pixels": 0.41, "warp": 2.9})]
+    told = {each.about: each for each in judged(gathered([*_told(), *swept]))}
+    assert told["words: look"].met == "yes"
+    assert told["words: environment"].met == "no"
+    assert told["words: environment"].said == ">= 90 %"
+    assert told["words: warp error on surfaces / source's"].met == "yes"
+    assert told["words: frame consistency by temporal guidance"].reached == "1: 0.400, 2: 0.410"
+    assert told["words: frame consistency by temporal guidance"].met == "yes"
+    assert told["words: warp error by temporal guidance"].met == "yes"
+    assert "words: outline IoU by t_s" not in told
+    assert "a picture: look" not in told
+
+
+def test_what_is_not_measured_is_no_goal():
+    assert judged(gathered([])) == []
 
 
 def test_the_command_tells_json(folder, capsys):
@@ -146,6 +185,14 @@ def test_the_command_tells_tables(folder, tmp_path, capsys):
     assert "| words | 1 |" in capsys.readouterr().out
     assert run(asked) == 0
     assert "outline IoU" in capsys.readouterr().out
+
+
+def test_worlds_can_be_measured_without_edits(folder, capsys):
+    asked = ["evaluate", "--worlds", "1", "--details", "none", "--model", str(folder), "--jobs", "1", "-q", "--json"]
+    assert run(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["command"].startswith("recast evaluate --worlds 1 --details none")
+    assert {each["content"] for each in told["measured"]} == {"source", "truth", "worlds"}
 
 
 @pytest.mark.parametrize(

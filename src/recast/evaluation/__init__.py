@@ -26,9 +26,10 @@ METRICS: dict[str, Metric] = {
     "frames": Metric("frame consistency: cosine of neighbouring frames' CLIP embeddings", "", "higher"),
     "pixels": Metric("cosine of neighbouring frames' pixels, each frame less its mean colour", "", "higher"),
     "warp": Metric("squared error, 0..1, of the next frame brought back along the source's true flow", "1e-3", "lower"),
+    "surface": Metric("the same, of edits to looks whose marks move with the surfaces", "1e-3", "lower"),
     "psnr": Metric("PSNR of frames through the autoencoder and back", "dB", "higher"),
     "depth": Metric("correlation of seen and true inverse depth, over the clip", "", "higher"),
-    "nearer": Metric("AUC: the masked subject is seen nearer than a band around it", "", "higher"),
-    "nearest": Metric("AUC: the masked subject is seen nearer than all the rest of the frame", "", "higher"),
+    "nearer": Metric("AUC: pixels of the masked subject against those of a band around it, seen nearer", "", "higher"),
+    "nearest": Metric("AUC: the same against all the rest of the frame", "", "higher"),
 }
 """Every measure by name."""

@@ -1,5 +1,7 @@
 """How alike neighbouring frames are: in pixels, as CLIP sees them, and along the true flow."""
 
+from itertools import product
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -48,16 +50,18 @@ def warp_error(frames: Float[Tensor, "t 3 h w"], flow: Flow, seen: Bool[Tensor, 
 def followed(source: Footage) -> Bool[Tensor, "t h w"]:
     """Where the next frame shows the same point: inside it, on the same subject, as far away.
 
-    Nothing follows the last frame.
+    All four pixels that are mixed on the way back must do so; else, at every outline, a subject's colour would be
+    compared with its background's. Nothing follows the last frame.
     """
     flow = torch.from_numpy(source.flow)
-    there = _there(flow)[:-1]
     depth, masks = (torch.from_numpy(np.asarray(m, np.float32)) for m in (source.inverse_depth, source.masks))
-    met = torch.stack([depth, masks], dim=1)
-    met = F.grid_sample(met[1:], there, "nearest", "zeros", align_corners=False)
-    near = (met[:, 0] - depth[:-1]).abs() <= SAME_SURFACE * depth[:-1]
-    inside = (there.abs() <= 1).all(dim=-1)
-    known = near & inside & (met[:, 1] == masks[:-1])
+    met = torch.stack([depth, masks], dim=1)[1:]
+    known = (_there(flow)[:-1].abs() <= 1).all(dim=-1)
+    for corner in product((-0.499, 0.499), repeat=2):
+        there = _there(flow + torch.tensor(corner))[:-1]
+        mixed = F.grid_sample(met, there, "nearest", "border", align_corners=False)
+        near = (mixed[:, 0] - depth[:-1]).abs() <= SAME_SURFACE * depth[:-1]
+        known &= near & (mixed[:, 1] == masks[:-1])
     return torch.cat([known, torch.zeros_like(known[:1])])
 
 

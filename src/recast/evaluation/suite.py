@@ -45,12 +45,12 @@ class Suite:
         }
 
 
-def edits(
-    details: Iterable[float], *, temporal: bool = False, contents: Iterable[str] = ("words", "picture")
-) -> tuple[Trial, ...]:
-    """The trials of each world: every content at every t_s, and words at the first t_s by temporal guidance."""
+def edits(details: Iterable[float], *, temporal: bool = False) -> tuple[Trial, ...]:
+    """The trials of each world: words at every t_s, a picture at the first, and words there by temporal guidance."""
     listed = list(details)
-    tried = [Trial(content, detail, 1.0) for content in contents for detail in listed]
+    if not listed:
+        return ()
+    tried = [Trial("words", detail, 1.0) for detail in listed] + [Trial("picture", listed[0], 1.0)]
     if temporal:
         tried += [Trial("words", listed[0], guidance) for guidance in TEMPORAL_GUIDANCE]
     return tuple(dict.fromkeys(tried))
@@ -131,4 +131,4 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    return Outcome(Trial(**row["trial"]), row["figures"])
+    return Outcome(row["task"], Trial(**row["trial"]), row["figures"])

@@ -16,7 +16,7 @@ from recast.evaluation.accuracy import accuracy
 from recast.evaluation.fidelity import autoencoded, clip_at_short_side, depth_seen, masked
 from recast.evaluation.judge import Judge
 from recast.evaluation.steadiness import steadiness
-from recast.evaluation.worlds import Case, case
+from recast.evaluation.worlds import ON_SURFACES, Case, case
 from recast.loading import Model
 from recast.pipeline import Seen, look, remake
 from recast.request import Request
@@ -26,6 +26,8 @@ from recast.world import Footage, rendered, sampled
 
 FPS = Fraction(10)
 """Of the world's clips: a frame each tenth of a second."""
+SWEPT = 4
+"""Temporal guidance is swept over on one world of so many: pairs of the same world differ by nothing else."""
 FIRST_OPEN_SEED = 30_000_000
 """Of worlds as they are drawn, in which nothing is held fixed."""
 
@@ -45,15 +47,22 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one trial gave: numbers by the names of METRICS, those that it tells."""
+    """What one trial of a task gave: numbers by the names of METRICS, those that it tells."""
 
+    task: str
     trial: Trial
     figures: dict[str, float]
 
 
+Told = Iterator[tuple[Trial, dict[str, float]]]
+
+
 @dataclass(frozen=True)
 class Setting:
-    """How the model is run. edits: the trials that are tried on each world. true_depth: told in place of the seen."""
+    """How the model is run. true_depth: told in place of the seen.
+
+    edits: the trials that are tried on each world; those with other temporal guidance than 1 on every fourth.
+    """
 
     model: str
     device: str
@@ -99,21 +108,23 @@ def bench(setting: Setting) -> Bench:
 
 def outcomes(setting: Setting, task: Task) -> list[Outcome]:
     """Everything that one task tells."""
-    return list(KINDS[task.kind](bench(setting), task.of))
+    return [Outcome(task.name, trial, figures) for trial, figures in KINDS[task.kind](bench(setting), task.of)]
 
 
-def _edited(bench: Bench, number: str) -> Iterator[Outcome]:
+def _edited(bench: Bench, number: str) -> Told:
     """The edits of one world; beside them the world's own render of the same, and the source."""
     asked = case(int(number), bench.side)
-    yield Outcome(Trial("source"), steadiness(_frames(asked.source), asked.source, bench.encoder))
+    yield Trial("source"), _steady(_frames(asked.source), asked, bench)
     truth = _frames(rendered(asked.truth, len(asked.source.frames), bench.side, bench.side))
-    yield Outcome(Trial("truth"), _measured(truth, asked, bench))
+    yield Trial("truth"), _measured(truth, asked, bench)
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.example, 1, bench.side, bench.side).frames[0]).save(example)
         told = {"words": {"words": asked.words}, "picture": {"pictures": str(example)}}
         seen: Seen | None = None
         for trial in bench.setting.edits:
+            if trial.temporal_guidance != 1 and asked.number % SWEPT:
+                continue
             request = Request.asked(
                 model=bench.setting.model,
                 steps=bench.setting.steps,
@@ -123,7 +134,7 @@ def _edited(bench: Bench, number: str) -> Iterator[Outcome]:
                 **told[trial.content],
             )
             seen = seen or _looked(request, asked.source, bench)
-            yield Outcome(trial, _measured(remake(request, seen, bench.model).frames, asked, bench))
+            yield trial, _measured(remake(request, seen, bench.model).frames, asked, bench)
 
 
 def _looked(request: Request, source: Footage, bench: Bench) -> Seen:
@@ -134,28 +145,33 @@ def _looked(request: Request, source: Footage, bench: Bench) -> Seen:
 
 
 def _measured(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
-    return accuracy(frames, asked, bench.judge) | steadiness(frames, asked.source, bench.encoder)
+    return accuracy(frames, asked, bench.judge) | _steady(frames, asked, bench)
 
 
-def _drawn(bench: Bench, number: str) -> Iterator[Outcome]:
+def _steady(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
+    figures = steadiness(frames, asked.source, bench.encoder)
+    return figures | ({"surface": figures["warp"]} if asked.truth.look in ON_SURFACES else {})
+
+
+def _drawn(bench: Bench, number: str) -> Told:
     """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
     seed = FIRST_OPEN_SEED + int(number)
     shown = rendered(sampled(seed), 8, bench.side, bench.side)
     filmed = rendered(sampled(seed, look="plain"), 8, bench.side, bench.side)
     figures = autoencoded(Clip(_frames(shown), FPS), bench.model)
     figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), bench.model)
-    yield Outcome(Trial("worlds"), figures)
+    yield Trial("worlds"), figures
 
 
-def _filmed(bench: Bench, path: str) -> Iterator[Outcome]:
-    yield Outcome(Trial("footage"), autoencoded(clip_at_short_side(Path(path), bench.model), bench.model))
+def _filmed(bench: Bench, path: str) -> Told:
+    yield Trial("footage"), autoencoded(clip_at_short_side(Path(path), bench.model), bench.model)
 
 
-def _masked(bench: Bench, path: str) -> Iterator[Outcome]:
-    yield Outcome(Trial("footage"), masked(Path(path), bench.model))
+def _masked(bench: Bench, path: str) -> Told:
+    yield Trial("footage"), masked(Path(path), bench.model)
 
 
-KINDS: dict[str, Callable[[Bench, str], Iterator[Outcome]]] = {
+KINDS: dict[str, Callable[[Bench, str], Told]] = {
     "edits": _edited,
     "worlds": _drawn,
     "clip": _filmed,

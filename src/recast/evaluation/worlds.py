@@ -18,6 +18,12 @@ SEEN_SHARES = (0.02, 0.5)
 """The least and most of a frame that a clearly visible subject covers."""
 TEXTURED = 0.2
 """How textured the wanted worlds are: surfaces keep the colours that words name."""
+ON_SURFACES = ("plain", "claymation", "flat cartoon")
+"""Looks whose marks lie on surfaces and move with them.
+
+Hatching and paper lie still, and tubes glow over what is behind them: there the flow explains not even the world's own
+render.
+"""
 PLACELESS = ("pencil sketch",)
 """Looks that do not tell the environment: on white paper a snowy field and a desert are the same lines."""
 

@@ -1,0 +1,44 @@
+"""Pictures worn as compression, small networks, other sizes and other exposures wear them."""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Worn = Float32[np.ndarray, "h w 3"]
+
+
+def worn(picture: Picture, rng: np.random.Generator) -> Worn:
+    """The picture in -1..1, perhaps soft, small or compressed, with another exposure, another balance and grain."""
+    ways: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (softened, shrunk, compressed)
+    choice = int(rng.integers(3 * len(ways)))
+    shown = (ways[choice](picture, rng) if choice < len(ways) else picture).astype(np.float32) / 127.5 - 1
+    exposure = rng.uniform(0.9, 1.1) * rng.uniform(0.96, 1.04, 3)
+    shown = shown * exposure.astype(np.float32) + np.float32(rng.uniform(-0.1, 0.1))
+    grain = max(0.0, rng.uniform(-0.06, 0.06))
+    if grain:
+        shown += rng.standard_normal(shown.shape, dtype=np.float32) * np.float32(grain)
+    return shown.clip(-1, 1)
+
+
+def softened(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Out of focus."""
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
+
+
+def shrunk(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Made smaller and large again."""
+    scale, size = 1 / rng.uniform(1.2, 2.0), picture.shape[1::-1]
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+
+
+def compressed(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Through JPEG and back."""
+    packed = BytesIO()
+    Image.fromarray(picture).save(packed, "JPEG", quality=int(rng.integers(15, 80)))
+    return np.asarray(Image.open(packed))

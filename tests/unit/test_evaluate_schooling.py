@@ -1,0 +1,98 @@
+"""What the judge learns from, and that it learns from all of it."""
+
+import numpy as np
+import pytest
+import torch
+from einops import rearrange
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recast.evaluation.lessons import DECODED, UNTOLD, scene, taught
+from recast.evaluation.schooling import BATCH, SMALLEST_SUBJECT, begun, graded, schooled, sheet
+from recast.evaluation.wear import compressed, shrunk, softened, worn
+from recast.training.recipe import Share
+from recast.world.words import COLOURS, LOOKS
+
+SKETCH = tuple(LOOKS).index("pencil sketch")
+
+
+@pytest.fixture(scope="module")
+def lessons():
+    return [taught(range(start, start + 12), side=32) for start in (0, 12)]
+
+
+def drawn(lessons, *seed):
+    return sheet(lessons, [np.random.default_rng([*seed, row]) for row in range(BATCH)])
+
+
+def test_a_sheet_asks_only_for_what_shows(lessons):
+    asked = drawn(lessons, 0)
+    assert asked.pictures.shape == (BATCH, 3, 32, 32)
+    assert asked.pictures.abs().max() <= 1
+    told = asked.colour != UNTOLD
+    assert told.any()
+    assert (asked.subject.sum(dim=(1, 2, 3))[told] >= SMALLEST_SUBJECT).all()
+    assert not (told & (asked.look == SKETCH)).any()
+
+
+def test_points_lie_on_their_subject_or_on_none(lessons):
+    asked = drawn(lessons, 1)
+    places = rearrange(asked.spots[:, :1], "b 1 h w -> b (h w)").argmax(dim=1, keepdim=True)
+    under = rearrange(asked.subject, "b 1 h w -> b (h w)").gather(1, places)[:, 0]
+    assert torch.equal(under > 0, asked.subject.amax(dim=(1, 2, 3)) > 0)
+    assert 0 < under.mean() < 1
+
+
+def test_lessons_are_the_same_whenever_they_are_taught(lessons):
+    again = taught([5], side=32)
+    assert np.array_equal(again.pictures[0], lessons[0].pictures[5])
+    assert again.colours.tolist() == lessons[0].colours[5:6].tolist()
+
+
+def test_one_of_some_lessons_is_decoded(lessons):
+    inverted = taught(range(12), lambda pictures, _: 255 - pictures, side=32)
+    for number in range(12):
+        there, here = inverted.pictures[number], lessons[0].pictures[number]
+        assert np.array_equal(there, 255 - here if number % DECODED == 0 else here)
+
+
+def test_colours_are_those_of_the_scene(lessons):
+    for number in range(12):
+        named = [tuple(COLOURS)[place] for place in lessons[0].colours[number] if place != UNTOLD]
+        assert set(named) <= {subject.colour for subject in scene(number).subjects}
+
+
+def test_every_weight_learns(lessons):
+    network = begun(0)
+    torch.stack(list(graded(network, drawn(lessons, 2)))).sum().backward()
+    assert not [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+
+
+def test_a_step_asks_the_same_whenever_it_is_taken(lessons):
+    loss = schooled(lessons)
+    assert torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(5)))
+    assert not torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(6)))
+
+
+def test_a_batch_in_parts_is_the_same_batch(lessons):
+    loss, network = schooled(lessons), begun(0)
+    with torch.no_grad():
+        whole, parts = loss(network, Share(5)), [loss(network, Share(5, part, 4)) for part in range(4)]
+    assert torch.stack(parts).mean().item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+@given(st.integers(0, 10_000))
+def test_wear_keeps_size_and_range(seed):
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    for way in (softened, shrunk, compressed):
+        assert way(picture, rng).shape == picture.shape
+    shown = worn(picture, rng)
+    assert shown.shape == picture.shape
+    assert np.abs(shown).max() <= 1
+
+
+def test_a_plain_picture_stays_about_as_it_is():
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    for way in (softened, shrunk, compressed):
+        assert np.abs(way(grey, np.random.default_rng(3)).astype(int) - 128).max() <= 2
