@@ -87,6 +87,7 @@ class Scan:
             "candidates": tuple(_candidate(each) for each in said["candidates"]),
             "dropped": tuple((reason, _candidate(each)) for reason, each in said["dropped"]),
             "shots": tuple(said["shots"]),
+            "thumbs": {reason: [(key, image) for key, image in pairs] for reason, pairs in said["thumbs"].items()},
         }
         return cls(**{**said, **held})
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Protocol, runtime_checkable
@@ -46,9 +46,14 @@ def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
         for number in _pooled(left, workers):
             del left[number]
             yield
-        # Jobs are handed out in order, so whichever ended its process is among the first that are left.
-        for number in list(left)[: 2 * workers + 1]:
-            _alone(left.pop(number))
+        # Jobs are handed out in order: whichever ended its process is among the first that are left. One process finds
+        # it, as the first of those that it did not do.
+        suspects = list(left)[: 2 * workers + 1]
+        for number in _pooled({number: left[number] for number in suspects}, 1):
+            del left[number]
+            yield
+        if culprits := [number for number in suspects if number in left]:
+            left.pop(culprits[0]).crashed()
             yield
 
 
@@ -62,8 +67,14 @@ def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
     if not ray.is_initialized():
         cores = None if os.environ.get("RAY_ADDRESS") else workers
         ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    rows = ray.data.from_items([{"job": job} for job in jobs], override_num_blocks=len(jobs))
-    for _ in rows.map(_done, num_cpus=1).iter_rows():
+    told = list(jobs)
+
+    def done(row: dict[str, int]) -> dict[str, int]:
+        with one_thread():
+            told[row["id"]]()
+        return row
+
+    for _ in ray.data.range(len(told), override_num_blocks=len(told)).map(done, num_cpus=1).iter_rows():
         yield
 
 
@@ -98,30 +109,23 @@ def one_thread() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def _done(row: dict[str, Job]) -> dict[str, bool]:
-    with one_thread():
-        row["job"]()
-    return {"done": True}
-
-
 def _pooled(jobs: dict[int, Job], workers: int) -> Iterator[int]:
-    """The number of each job that was done; it ends early where one ended its process."""
+    """The number of each job that was done; the others were not, because one of them ended its process."""
+    if not jobs:
+        return
     # Spawned, since a fork of a process whose threads hold locks may hang.
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_prepare) as pool:
+        futures: dict[Future[None], int] = {}
         try:
-            futures: dict[Future[None], int] = {pool.submit(job): number for number, job in jobs.items()}
+            with suppress(BrokenProcessPool):
+                for number, job in jobs.items():
+                    futures[pool.submit(job)] = number
             for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool:
-            return
+                with suppress(BrokenProcessPool):
+                    future.result()
+                    yield futures[future]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _alone(job: Job) -> None:
-    if not list(_pooled({0: job}, 1)):
-        job.crashed()
 
 
 def _prepare() -> None:
