@@ -77,6 +77,20 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
         torch.testing.assert_close(divided, whole, rtol=1e-3, atol=1e-6)
 
 
+def test_what_the_image_model_brought_learns_slowly(tmp_path: Path):
+    stage, inputs = small("gen1-structure")
+    said = {"steps": 1, "warmup": 0, "accumulate": 1, "decay": 0.0, "precision": "fp32", "ema": 0.0}
+    before, after = begun(stage, inputs), begun(stage, inputs)
+    fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].recipe, **said), tmp_path)
+    start = dict(before.named_parameters())
+    # Adam's first step is as long as the rate, wherever there is a gradient at all.
+    lengths = {key: (weight - start[key]).abs().max().item() for key, weight in after.named_parameters()}
+    for key, length in lengths.items():
+        new = ".temporal." in key or key.startswith(("projection", "net.unet.conv_in."))
+        assert length == 0 or length == pytest.approx(1e-4 if new else 1e-5, rel=0.05), key
+    assert {round(length, 5) for length in lengths.values()} == {0, 1e-5, 1e-4}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gen1-joint", "pocket-video"])
 def test_one_clip_is_learned_by_heart(name: str, tmp_path: Path):

@@ -67,6 +67,15 @@ def test_every_row_is_the_same_however_the_batch_is_divided():
     assert not torch.equal(loss(network, Share(0)).levels, loss(network, Share(1)).levels)
 
 
+def test_rows_are_drawn_in_full_precision_under_autocast():
+    network, loss = generator(), velocity([cached(frames=1)], LEVELS, Batches(images=8))
+    with torch.no_grad():
+        plain = loss(network, Share(0))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            halved = loss(network, Share(0))
+    torch.testing.assert_close(halved.rows, plain.rows, rtol=0.05, atol=0.02)
+
+
 def test_streams_of_chance_are_apart():
     keys = [
         draws.of_step(0, 1),

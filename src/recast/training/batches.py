@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -110,5 +111,8 @@ def _structure(rng: np.random.Generator, example: Example, softened: float) -> F
     soft = len(example.levels) > 1 and rng.random() < softened
     which = int(rng.integers(1, len(example.levels))) if soft else 0
     latents = example.structure[which].float()
-    planes = detail_planes(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
+    planes = _planes(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
     return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=len(latents))], dim=1)
+
+
+_planes = lru_cache(maxsize=256)(detail_planes)

@@ -1,5 +1,6 @@
 """What the generator learns: velocity at every noise level, told structure and content. Gen-1's eq. 6."""
 
+import time
 from collections.abc import Sequence
 
 import torch
@@ -35,7 +36,9 @@ def velocity(
     diet = Diet.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
 
-    def loss(network: Generator, share: Share) -> Measured:
+    # Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
+    @torch.autocast("cpu", enabled=False)
+    def drawn(share: Share) -> tuple[bool, list[Row]]:
         rng = draws.of_step(seed, share.step)
         video = batches.is_video(rng)
         bucket = diet.bucket(rng, video=video)
@@ -44,11 +47,19 @@ def velocity(
             rng = draws.of_row(seed, share.step, number)
             example = bucket.example(int(rng.integers(len(bucket))))
             rows.append(Row.drawn(rng, example, batches, len(keep), video=video))
+        return video, rows
+
+    def loss(network: Generator, share: Share) -> Measured:
+        began = time.perf_counter()
+        video, rows = drawn(share)
+        waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         kept = keep.to(batch.level.device)[batch.level]
         errors = _errors(network, batch, kept, video=video, structure=structure)
         weighed = errors if min_snr is None else errors * _min_snr(kept, min_snr)
-        return Measured(mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float())
+        return Measured(
+            mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
+        )
 
     return loss
 

@@ -1,6 +1,7 @@
 """What training changes: weights, their running average and the optimiser's moments. Whole or sharded alike."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Learner:
         """One that has learned nothing yet. Weights that ask for no gradient stay as they are."""
         weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         averaged = {name: weight.detach().clone() for name, weight in weights.items()}
-        return cls(network, weights, averaged, torch.optim.AdamW(_grouped(weights, recipe.decay), betas=(0.9, 0.99)))
+        return cls(network, weights, averaged, torch.optim.AdamW(_grouped(weights, recipe), betas=(0.9, 0.99)))
 
     def norm(self) -> Tensor:
         """The length of the gradient, over all shards."""
@@ -43,7 +44,7 @@ class Learner:
         """One step along the gradient, which is made no longer than the recipe allows."""
         torch.nn.utils.clip_grads_with_norm_(self.weights.values(), recipe.clip, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate_at(step)
+            group["lr"] = recipe.rate_at(step) * group["share"]
         self.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(_local(self.averaged), _local(self.weights), 1 - recipe.ema_at(step))
@@ -110,9 +111,10 @@ def _local(tensors: Mapping[str, Tensor]) -> list[Tensor]:
     return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in whole]
 
 
-def _grouped(weights: Mapping[str, nn.Parameter], decay: float) -> list[dict]:
-    """Matrices and kernels decay; biases and norms do not."""
-    return [
-        {"params": [w for w in weights.values() if w.ndim > 1], "weight_decay": decay},
-        {"params": [w for w in weights.values() if w.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _grouped(weights: Mapping[str, nn.Parameter], recipe: Recipe) -> list[dict]:
+    """Matrices and kernels decay, biases and norms do not; share: of the rate, at which a group learns."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, weight in weights.items():
+        share = recipe.slow_share if recipe.slow and re.search(recipe.slow, name) else 1.0
+        groups.setdefault((recipe.decay if weight.ndim > 1 else 0.0, share), []).append(weight)
+    return [{"params": group, "weight_decay": decay, "share": share} for (decay, share), group in groups.items()]

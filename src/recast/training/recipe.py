@@ -72,6 +72,7 @@ class Recipe:
 
     rate: peak learning rate; warmup: steps to reach it, from which it falls along a cosine to a fiftieth.
     ema: decay of the averaged weights, which are the ones that are kept. clip: largest gradient norm.
+    slow: a pattern; weights with a name that has it learn at `slow_share` of the rate; empty is none.
     precision: a name in PRECISIONS. keep_every: steps from one checkpoint to the next.
     accumulate: parts that a process takes its rows of a batch in, one after the other, where they need too much memory.
     """
@@ -82,6 +83,8 @@ class Recipe:
     decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.999
+    slow: str = ""
+    slow_share: float = 1.0
     precision: str = "bf16"
     keep_every: int = 500
     accumulate: int = 1
