@@ -74,6 +74,7 @@ def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str,
     from recast.training.course import publish, trained
     from recast.training.distributed import joined
 
+    assert course.loss  # before anything is written: it refuses inputs that do not suffice
     with ExitStack() as stack:
         place = stack.enter_context(joined(engine, chosen_device(device).type))
         watches = []

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from recast.training.distributed import ALONE, Engine
 from recast.training.loop import fit
 from recast.training.preset import Preset
 from recast.training.presets import POCKET
+from recast.training.recipe import Loss
 from recast.training.sources import shape_of
 from recast.training.stages import GeneratorStage, Inputs
 from recast.training.watch import Watch, unwatched
@@ -35,6 +37,11 @@ class Course:
     inputs: Inputs
     folder: Path
     network: nn.Module | None = None
+
+    @cached_property
+    def loss(self) -> Loss[Any]:
+        """What the network learns from. Raises RequestError where the inputs do not suffice."""
+        return self.preset.stage.loss(self.inputs)
 
     def begun(self) -> Any:  # noqa: ANN401 -- each stage has its own
         """The network at step 0, the same each time."""
@@ -72,10 +79,10 @@ def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched)
 
     Its averaged weights are left in the folder as safetensors. Raises what `fit` does.
     """
-    loss, configuration = course.preset.stage.loss(course.inputs), course.configuration()
+    configuration = course.configuration()
     network = fit(
         course.begun(),
-        loss,
+        course.loss,
         course.preset.recipe,
         course.folder,
         configuration=configuration,

@@ -1,0 +1,127 @@
+"""`recast train`: a preset from a model folder and caches to a model that edits, its cost, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recast.cli.app import run
+from recast.training.presets import PRESETS
+from tiny_folder import WIDTH, clip_folder, written
+
+FEW = ("--set", "steps=10", "--set", "images=4", "--set", "clips=2", "--set", "frames=2", "--set", "accumulate=2")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of two frames, as a cache of worlds has them."""
+    folder, rng = tmp_path_factory.mktemp("cache"), np.random.default_rng(0)
+    shapes = {"latents": (6, 2, 4, 4, 4), "structure": (6, 2, 2, 4, 4, 4), "embeddings": (6, 2, WIDTH)}
+    for name, shape in shapes.items():
+        np.save(folder / f"{name}.npy", rng.standard_normal(shape).astype(np.float16))
+    np.save(folder / "detail.npy", np.arange(1, 7).astype(np.float16))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(model: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    asked = ("--data", str(cache), "--from", str(model), "-o", str(folder), "--device", "cpu", "-q")
+    assert run(["train", "gen1-detail", *asked, *FEW]) == 0
+    return folder
+
+
+def test_a_trained_model_edits(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    source = tmp_path / "clip"
+    clip_folder(source, frames=3)
+    asked = ("-p", "a red ball", "-m", str(trained / "model"), "--set", "steps=2", "--device", "cpu", "-q")
+    assert run(["edit", str(source), "-o", str(tmp_path / "out"), *asked]) == 0, capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+
+
+def test_only_what_was_trained_has_changed(trained: Path, model: Path):
+    for path in sorted(model.rglob("*.safetensors")):
+        before, after = load_file(path), load_file(trained / "model" / path.relative_to(model))
+        same = all(torch.equal(before[name], after[name]) for name in before)
+        assert same == (path.parent.name not in {"unet", "temporal", "projection"}), path
+    assert {path.suffix for path in (trained / "model").rglob("*.*")} <= {".json", ".safetensors", ".txt"}
+
+
+def test_the_same_command_goes_on(model: Path, cache: Path, tmp_path: Path, trained: Path):
+    asked = [
+        "train",
+        "gen1-detail",
+        "--data",
+        str(cache),
+        "--from",
+        str(model),
+        "-o",
+        str(tmp_path),
+        "--device",
+        "cpu",
+        "-q",
+    ]
+    assert run([*asked, *FEW]) == 0
+    first, other = (load_file(folder / "weights.safetensors") for folder in (tmp_path, trained))
+    assert all(torch.equal(first[name], other[name]) for name in first)
+    assert run([*asked, *FEW]) == 0
+    assert run([*asked, *FEW, "--set", "dropped=0.5"]) == 2
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture):
+    assert run(["train"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told and preset.about in told for name, preset in PRESETS.items())
+    assert run(["train", "--list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out).keys() == PRESETS.keys()
+
+
+def test_a_dry_run_says_what_it_takes(capsys: pytest.CaptureFixture):
+    assert run(["train", "pocket-vae", "--dry-run", "--set", "steps=500", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["steps"] == 500
+    assert told["seen"] == {"images": 16_000}
+    assert told["flops"] == pytest.approx(16_000 * told["rows"]["images"]["flops"])
+    assert run(["train", "pocket-vae", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "computed" in shown
+    assert all(word in shown for word in ("steps", "memory", "FLOPs", "hours", "seen", "weights"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gen2",), "no preset is called 'gen2'; known: gen1-images,"),
+        (("gen1-images",), "nothing says where checkpoints and the model should go; say -o RUN"),
+        (("gen1-images", "-o", "run"), "this stage learns from examples; say --data"),
+        (("gen1-images", "-o", "run", "--data", "."), ". holds no shards (manifest.parquet), caches"),
+        (("gen1-images", "-o", "run", "--set", "speed=9"), "the preset has no setting 'speed'; it has accumulate,"),
+        (("gen1-images", "-o", "run", "--set", "steps"), "--set 'steps' sets nothing; write it as NAME=VALUE"),
+        (("gen1-images", "-o", "run", "--set", "steps=many"), "steps is 'many'; it should be of the kind of 15000"),
+        (("gen1-images", "-o", "run", "--set", "steps=0"), "steps, keep_every and accumulate are at least 1"),
+        (("gen1-images", "-o", "run", "--from", "nowhere"), "'nowhere' is neither a known model nor a folder"),
+        (("pocket-vae", "-o", "run", "--from", "pocket"), "pocket-vae reads what it needs from the folder of its run"),
+        (("pocket-pool", "--dry-run"), "pocket-pool trains no network of its own"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", *arguments]) in {2, 3}
+    told = capsys.readouterr()
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
