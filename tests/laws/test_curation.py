@@ -122,6 +122,8 @@ def test_workers_change_no_byte(sources, shards, tmp_path):
 
 
 @pytest.mark.dist
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_ray_changes_no_byte(sources, shards, tmp_path):
     code = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
@@ -130,12 +132,14 @@ from laws.test_curation import made
 from recast.curation.workers import Crew
 made(Path({str(sources)!r}), Path({str(tmp_path / "ray")!r}), Crew(2, "ray"))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=110)
+    # Ray is polite by default, and on a busy machine would never be served.
+    own = {**os.environ, "RAY_worker_niceness": "0"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=own)
     assert done.returncode == 0, done.stderr[-2000:]
     assert digest(tmp_path / "ray") == digest(shards[0])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_a_run_that_is_killed_goes_on_to_the_same_result(sources, shards, tmp_path, seed):
     code = "import sys; from recast.cli.app import run; sys.exit(run(sys.argv[1:]))"
     said = (
