@@ -38,7 +38,7 @@ SETTINGS: dict[str, Flag] = {
     "min_motion": Flag(
         ("--min-motion",), "PERCENT", LEFT_OUT, about="Least motion a frame, of the short side (default 0.4)."
     ),
-    "max_motion": Flag(("--max-motion",), "PERCENT", LEFT_OUT, about="Most motion of half the picture (default 12)."),
+    "max_motion": Flag(("--max-motion",), "PERCENT", LEFT_OUT, about="Most motion of half the picture (default 16)."),
     "max_text": Flag(("--max-text",), "SHARE", LEFT_OUT, about="Most of the picture under text (default 0.01)."),
     "max_enlargement": Flag(
         ("--max-enlargement",), "FACTOR", LEFT_OUT, about="Most that a source may have to grow (default 1.5)."

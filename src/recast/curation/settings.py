@@ -36,7 +36,7 @@ class Settings:
     """The most that a source may have to grow to fill its bucket."""
     min_motion: Amount = 0.4
     """The least motion, in percent of the short side from one frame of the clip to the next."""
-    max_motion: Amount = 12.0
+    max_motion: Amount = 16.0
     """The most, in the same unit, of half of the picture."""
     max_text: Amount = 0.01
     """The most of the picture that readable text may cover, 0..1."""

@@ -14,10 +14,11 @@ from recast.curation.extras import extra
 from recast.video.read import Frame, Source, Window, frames
 from recast.video.resize import resized
 
-SEEN_PX, BLUR_PX = 128, 2.0
-"""Short side of the frames that cuts are looked for in, and deviation of the blur before: noise and snow change hues
-from frame to frame, which the detectors take for cuts. Blurred, 59 cuts between worlds score 35 and more and no two
-frames of a world or a real clip above 26, where the detectors' threshold is 27; without it they reach 29."""
+SEEN_PX, BLUR_PX, CUT = 128, 2.0, 30.0
+"""Short side of the frames that cuts are looked for in, deviation of the blur before, and PySceneDetect's threshold.
+
+Noise and snow change hues from frame to frame, which the detector takes for cuts; blurred, they hardly do. Measured so:
+59 cuts between worlds score 35 and more, frames of one world up to 17, of one real clip up to 26, but for one (31)."""
 
 
 def _content() -> Any:  # noqa: ANN401 -- a detector of PySceneDetect
@@ -25,7 +26,7 @@ def _content() -> Any:  # noqa: ANN401 -- a detector of PySceneDetect
         from scenedetect.detectors import ContentDetector
     # No least length of a shot: PySceneDetect would leave out a cut that follows another too soon, and a clip would
     # hold it. A cut too many costs a clip, a cut too few spoils one.
-    return ContentDetector(min_scene_len=0)
+    return ContentDetector(threshold=CUT, min_scene_len=0)
 
 
 def _adaptive() -> Any:  # noqa: ANN401
