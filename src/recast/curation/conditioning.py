@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from einops import rearrange, repeat
 from jaxtyping import Float, UInt16
-from torch import Tensor
+from torch import Tensor, nn
 
 from recast.content.image import ImageEncoder
 from recast.curation.examples import Example
@@ -41,6 +41,7 @@ class Conditioner:
         folder, where = ModelFolder.found(model), torch.device(device)
         with quiet():
             vae = folder.network("vae", AutoencoderKL).to(where)
+            nn.utils.convert_conv2d_weight_memory_format(vae, torch.channels_last)  # a third faster on a processor
             return cls(
                 vae,
                 vae.config.scaling_factor,

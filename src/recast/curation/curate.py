@@ -100,7 +100,7 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tupl
     encoded = _encoded(plan, chosen.kept, folder, watch, crew)
     write_manifest(folder / MANIFEST, (each["rows"] for each in encoded))
     summary = _summed(plan, scans, chosen, encoded)
-    thumbs = dict(pair for each in encoded for pair in each["thumbs"])
+    thumbs = {key: (image, caption) for each in encoded for key, image, caption in each["thumbs"]}
     write_text(folder / REPORT, page(summary, scans, chosen, thumbs))
     write_text(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     shutil.rmtree(work)

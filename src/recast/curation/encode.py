@@ -48,7 +48,7 @@ class EncodeJob:
 
     def __call__(self) -> None:
         """Writes the shard and then its rows, which say that it is whole."""
-        thumbs: list[tuple[str, str]] = []
+        thumbs: list[tuple[str, str, str | None]] = []
         rows = write_shard(self.target, self._samples(thumbs))
         write_text(self.rows, json.dumps({"rows": rows, "thumbs": thumbs}))
 
@@ -57,11 +57,11 @@ class EncodeJob:
         sources = ", ".join(dict.fromkeys(each.source for each in self.candidates))
         raise RecastError(f"encoding ended the process, at {self.target.name}; leave out what it is made of: {sources}")
 
-    def _samples(self, thumbs: list[tuple[str, str]]) -> Iterator[Sample]:
+    def _samples(self, thumbs: list[tuple[str, str, str | None]]) -> Iterator[Sample]:
         for (matter, _), group in groupby(self.candidates, key=lambda each: (each.matter, each.source)):
             for cut in (_rendered if matter is Matter.WORLD else _read)(list(group), self.settings):
                 if len(thumbs) < THUMBS_EACH:
-                    thumbs.append((cut.candidate.key, thumbnail(cut.frames[len(cut.frames) // 2])))
+                    thumbs.append((cut.candidate.key, thumbnail(cut.frames[len(cut.frames) // 2]), cut.caption))
                 yield sample(cut, self.settings)
 
 

@@ -43,8 +43,10 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } .kept { fill: 
 """
 
 
-def page(summary: dict[str, Any], scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, str]) -> str:
-    """The page. thumbs: JPEG in base64 of examples, by key, as they were written; dropped ones come from the scans."""
+def page(
+    summary: dict[str, Any], scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, tuple[str, str | None]]
+) -> str:
+    """The page. thumbs: of some examples, JPEG in base64 and the caption, by key; dropped ones come from the scans."""
     sections = [
         _numbers(summary),
         _reasons(summary),
@@ -142,11 +144,13 @@ def _bar(x: float, y: float, height: float, width: int, kind: str) -> str:
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width / BARS - 2:.1f}" height="{height:.1f}" rx="1"/>'
 
 
-def _sheets(scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, str]) -> str:
-    seen = {key: image for scan in scans for pairs in scan.thumbs.values() for key, image in pairs} | thumbs
+def _sheets(scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, tuple[str, str | None]]) -> str:
+    seen = {key: image for scan in scans for pairs in scan.thumbs.values() for key, image in pairs}
+    seen |= {key: image for key, (image, _) in thumbs.items()}
     groups: dict[str, list[tuple[str, str]]] = {"kept": []}
     for each in chosen.kept:
-        groups["kept"].append((each.key, _place(each)))
+        caption = thumbs.get(each.key, ("", None))[1]
+        groups["kept"].append((each.key, f"{_place(each)}: {caption}" if caption else _place(each)))
     for scan in scans:
         for reason, each in scan.dropped:
             groups.setdefault(reason, []).append((each.key, f"{_place(each)}{_score(reason, each)}"))
