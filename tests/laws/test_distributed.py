@@ -37,7 +37,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
 
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
 def test_two_processes_equal_one(tmp_path: Path, alone: torch.Tensor, way: str):
-    done = launched(tmp_path, "--engine", way)
+    done = launched(tmp_path, "--engine", way, "--strip")
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(written(tmp_path), alone, rtol=0, atol=1e-5)
     names = {path.name for path in (tmp_path / "step-000020/averaged").iterdir()}

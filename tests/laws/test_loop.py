@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
-from training_run import BATCH, Small, flat, recipe, squares
+from torch import Tensor
+from training_run import BATCH, Small, flat, recipe, squares, strip
 
 from recast.errors import RecastError, RequestError
 from recast.training import watch
@@ -102,13 +102,6 @@ def test_a_recipe_says_what_it_cannot_be():
         Recipe(steps=1, accumulate=0)
 
 
-def strip(network: nn.Module) -> Tensor:
-    """Draws from chance, as a sampler might, and needs a network that is not training."""
-    assert not network.training
-    shown = network(torch.randn(4, 5), video=True)
-    return (shown.sigmoid() * 255).byte().expand(3, 4, 2)
-
-
 def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture):
     asked = recipe(steps=100, keep_every=20)
     torch.manual_seed(1)  # dropout draws from there
@@ -122,6 +115,13 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     rows = [json.loads(row) for row in (tmp_path / "seen/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [50, 100]
     assert rows[1].keys() == {"step", "loss", "norm", "rate", "skipped", "pace"}
+
+
+def test_a_log_that_cannot_be_written_ends_the_run_with_a_reason(tmp_path: Path):
+    (tmp_path / watch.LOG).mkdir()
+    told = r"log in .* could not be written after step 50 .*directory.* GiB free; checkpoints are whole"
+    with pytest.raises(RecastError, match=told):
+        fit(Small(), squares, recipe(steps=60, keep_every=20), tmp_path)
 
 
 def test_tensorboard_shows_the_loss_by_noise_level(tmp_path: Path):

@@ -31,7 +31,7 @@ def trained(run: Path, loss=squares, keep_every: int = 50) -> Small:
 def program(name: str, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=110)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=580)
 
 
 def killed(run: Path, at: int) -> None:
@@ -53,14 +53,16 @@ def test_two_halves_with_a_kill_between_equal_the_whole(tmp_path: Path, whole: T
     assert torch.equal(flat(trained(tmp_path)), whole)
 
 
-def test_fifty_kills_lose_no_checkpoint_and_change_no_weight(tmp_path: Path):
-    done = program("killed_run.py", str(tmp_path), "--kills", "50")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [12, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_at_random_lose_no_checkpoint_and_change_no_weight(tmp_path: Path, kills: int):
+    done = program("killed_run.py", str(tmp_path), "--kills", str(kills))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["kills"] == 50
+    assert told["kills"] == kills
     assert told["lost"] == 0
     assert told["equal"] == told["runs"] >= 1
-    assert told["inside a save"] >= 10
+    assert told["inside a save"] >= kills / 5
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), [(signal.SIGTERM, Preempted, 75), (signal.SIGINT, Cancelled, 130)])

@@ -51,6 +51,13 @@ def squares(network: Small, share: Share) -> Measured:
     return Measured(each.mean(), each, torch.stack([torch.rand((), generator=rng) for rng in rows]))
 
 
+def strip(network: nn.Module) -> Tensor:
+    """Draws from chance, as a sampler might, and needs a network that is not training."""
+    assert not network.training
+    shown = network(torch.randn(4, 5), video=True)
+    return (shown.sigmoid() * 255).byte().expand(3, 4, 2)
+
+
 def spacetime() -> nn.Module:
     """The network of Gen-1, tiny, computing parts of itself again on the way back."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -101,6 +108,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--spacetime", action="store_true", help="the network of Gen-1 instead of the small one")
+    parser.add_argument("--strip", action="store_true", help="draws a picture at each checkpoint")
     parser.add_argument("--engine", choices=ENGINES, default="ddp")
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=20)
@@ -126,7 +134,15 @@ def main() -> int:
     with joined(said.engine, "cpu") as engine:
         try:
             asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
-            network = fit(spacetime() if said.spacetime else Small(said.dropout), loss, asked, said.run, engine=engine)
+            drawn = strip if said.strip else None
+            network = fit(
+                spacetime() if said.spacetime else Small(said.dropout),
+                loss,
+                asked,
+                said.run,
+                engine=engine,
+                strip=drawn,
+            )
         except RecastError as error:
             print(error, file=sys.stderr)
             return error.exit_code

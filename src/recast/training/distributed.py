@@ -77,6 +77,11 @@ class Engine:
             return module.no_sync()
         return nullcontext()
 
+    def let_go(self, module: nn.Module) -> None:
+        """Forgets weights that were gathered for a call without a backward pass, which would else serve the next."""
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
     def mean(self, values: Tensor) -> Tensor:
         """Numbers, averaged over the processes. A NaN of one is a NaN of all."""
         if self.world > 1:
@@ -112,7 +117,8 @@ def _replicated(scored: Scored, _engine: Engine) -> tuple[Scored, nn.Module]:
 
 def _sharded(scored: Scored, engine: Engine) -> tuple[Scored, nn.Module]:
     """Every block of the network is a group of its own: gathered when it is called, and let go after."""
-    scored = Scored(deepcopy(scored.network), scored.loss)
+    whole, scored = scored.network, Scored(deepcopy(scored.network), scored.loss)
+    whole.to("cpu")  # so that the device holds no more than its shard
     mesh = init_device_mesh(torch.device(engine.device).type, (engine.world,))
     for block in _blocks(scored.network):
         fully_shard(block, mesh=mesh)

@@ -1,6 +1,7 @@
 """One readable training loop for every network: AdamW, warm-up and cosine, averaged weights, exact resume."""
 
 import math
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -61,7 +62,7 @@ def fit(
             if position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped:
                 checkpoint.save(folder, run.learner, position, known, engine)
                 seen = replace(seen, strip=_drawn(run, strip))
-            watch(seen)
+            _told(watch, seen, folder)
             if stopped and position.step < recipe.steps:
                 kind = STOPS.get(stop.number, Preempted)
                 raise kind(f"stopped after step {position.step} of {recipe.steps}; the same command goes on from there")
@@ -152,7 +153,20 @@ def _drawn(run: _Run, strip: Strip | None) -> Picture | None:
     if strip is None:
         return None
     with run.learner.settled(), chance.untouched(), torch.no_grad():
-        return run.scored.shown(strip).cpu()
+        picture = run.scored.shown(strip).cpu()
+    run.engine.let_go(run.module)
+    return picture
+
+
+def _told(watch: Watch, seen: Seen, folder: Path) -> None:
+    try:
+        watch(seen)
+    except OSError as error:
+        free = shutil.disk_usage(folder).free / 2**30
+        raise RecastError(
+            f"the log in {folder} could not be written after step {seen.step} ({error}), with {free:.2f} GiB free; "
+            "checkpoints are whole: make room and start again, the run goes on from the last of them"
+        ) from error
 
 
 def _joined(told: list[Tensor]) -> Float[Tensor, " b"]:
