@@ -4,7 +4,8 @@
 class RecastError(Exception):
     """Something that the user can mend; the message says what was wrong and what to do.
 
-    exit_code: what the command line returns; 1 failed, 2 wrong request, 3 missing model or extra, 4 out of memory.
+    exit_code: what the command line returns; 1 failed, 2 wrong request, 3 missing model or extra, 4 out of memory,
+        75 stopped and saved, to be started again.
     """
 
     exit_code = 1

@@ -104,7 +104,7 @@ def written(run: Path) -> Tensor:
     return torch.cat([kept[name].double().flatten() for name in Small().state_dict()])
 
 
-def main() -> int:
+def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--spacetime", action="store_true", help="the network of Gen-1 instead of the small one")
@@ -116,8 +116,11 @@ def main() -> int:
     parser.add_argument("--stop-after", type=int, help="steps after which this process asks itself to stop")
     parser.add_argument("--insist", action="store_true", help="asks twice")
     parser.add_argument("--die-once", type=int, help="the step at which rank 1 is killed, the first time")
-    parser.add_argument("--dropout", type=float, default=0.0)
-    said = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    said = asked_for()
     torch.set_num_threads(1)
 
     def loss(network: nn.Module, share: Share) -> Tensor | Measured:
@@ -131,26 +134,17 @@ def main() -> int:
         return (frames if said.spacetime else squares)(network, share)
 
     said.run.mkdir(parents=True, exist_ok=True)
+    network = spacetime() if said.spacetime else Small(dropout=0)
+    asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
     with joined(said.engine, "cpu") as engine:
         try:
-            asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
-            drawn = strip if said.strip else None
-            network = fit(
-                spacetime() if said.spacetime else Small(said.dropout),
-                loss,
-                asked,
-                said.run,
-                engine=engine,
-                strip=drawn,
-            )
+            network = fit(network, loss, asked, said.run, engine=engine, strip=strip if said.strip else None)
         except RecastError as error:
             print(error, file=sys.stderr)
             return error.exit_code
         if engine.first:
-            save_file(
-                {name: weight.contiguous() for name, weight in network.state_dict().items()},
-                said.run / "trained.safetensors",
-            )
+            kept = {name: weight.contiguous() for name, weight in network.state_dict().items()}
+            save_file(kept, said.run / "trained.safetensors")
     return 0
 
 
