@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,26 +15,26 @@ from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.training.course import Course
+    from recast.training.preset import Preset
 
 WHOLE_POCKET = "pocket"
+
+
+Data = Annotated[list[Path] | None, typer.Option(metavar="DIR", help="Shards, caches or pools; may be repeated.")]
+Start = Annotated[str | None, typer.Option("--from", metavar="FOLDER", help="The model to start from.")]
+Run = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="For checkpoints and RUN/model.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another number; repeated.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")]
 
 
 def train(  # noqa: PLR0913 -- one parameter for each flag
     preset: Annotated[str | None, typer.Argument(metavar="[PRESET]", help="What to train; none lists them.")] = None,
     *,
-    data: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Shards, caches or pools; may be repeated.")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="FOLDER", help="The model to start from, in diffusers' layout.")
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="RUN", help="For checkpoints, curves, and RUN/model.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another number; may be repeated.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")] = False,
+    data: Data = None,
+    start: Start = None,
+    run: Run = None,
+    settings: Settings = None,
+    dry_run: DryRun = False,
     listed: Annotated[bool, typer.Option("--list", help="List the presets.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What to compute on.")] = "auto",
     engine: Annotated[str, typer.Option(metavar="ddp|fsdp", help="How processes share a network.")] = "ddp",
@@ -45,19 +46,12 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
     if preset is None or listed:
         tell_presets(as_json=as_json)
         return
-    from recast.training.pocket import CHORES
-    from recast.training.presets import PRESETS
-    from recast.training.settings import changed
-
-    if preset not in (known := [*PRESETS, *CHORES, WHOLE_POCKET]):
-        raise RequestError(f"no preset is called {preset!r}; known: {', '.join(known)}")
-    chosen = changed(PRESETS[preset], settings or ()) if preset in PRESETS else None
+    chosen = _chosen(preset, settings or ())
     if dry_run:
         tell_cost(preset, chosen, as_json=as_json)
-        return
-    if run is None:
+    elif run is None:
         raise RequestError("nothing says where checkpoints and the model should go; say -o RUN")
-    if nproc > 1 and "RANK" not in os.environ:
+    elif nproc > 1 and "RANK" not in os.environ:
         _launch(nproc)
     elif chosen is None:
         _do(preset, run)
@@ -66,6 +60,19 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
 
         made = course(preset, chosen, run, data=data or (), start=start)
         _follow(preset, made, run, device=device, engine=engine, quiet=quiet)
+
+
+def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
+    """The preset with other numbers; None for what only `pocket` has: steps without a network, and all of them."""
+    from recast.training.pocket import CHORES
+    from recast.training.presets import PRESETS
+    from recast.training.settings import changed
+
+    if name in PRESETS:
+        return changed(PRESETS[name], settings)
+    if name in CHORES or name == WHOLE_POCKET:
+        return None
+    raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, WHOLE_POCKET])}")
 
 
 def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str, quiet: bool) -> None:

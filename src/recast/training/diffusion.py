@@ -36,22 +36,9 @@ def velocity(
     diet = Diet.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
 
-    # Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
-    @torch.autocast("cpu", enabled=False)
-    def drawn(share: Share) -> tuple[bool, list[Row]]:
-        rng = draws.of_step(seed, share.step)
-        video = batches.is_video(rng)
-        bucket = diet.bucket(rng, video=video)
-        rows = []
-        for number in share.rows(batches.clips if video else batches.images):
-            rng = draws.of_row(seed, share.step, number)
-            example = bucket.example(int(rng.integers(len(bucket))))
-            rows.append(Row.drawn(rng, example, batches, len(keep), video=video))
-        return video, rows
-
     def loss(network: Generator, share: Share) -> Measured:
         began = time.perf_counter()
-        video, rows = drawn(share)
+        video, rows = _drawn(diet, batches, share, seed=seed, levels=len(keep))
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         kept = keep.to(batch.level.device)[batch.level]
@@ -62,6 +49,21 @@ def velocity(
         )
 
     return loss
+
+
+# Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
+@torch.autocast("cpu", enabled=False)
+def _drawn(diet: Diet, batches: Batches, share: Share, *, seed: int, levels: int) -> tuple[bool, list[Row]]:
+    """Whether a step sees clips, and its rows of this share."""
+    rng = draws.of_step(seed, share.step)
+    video = batches.is_video(rng)
+    bucket = diet.bucket(rng, video=video)
+    rows = []
+    for number in share.rows(batches.clips if video else batches.images):
+        rng = draws.of_row(seed, share.step, number)
+        example = bucket.example(int(rng.integers(len(bucket))))
+        rows.append(Row.drawn(rng, example, batches, levels, video=video))
+    return video, rows
 
 
 def _errors(

@@ -26,7 +26,7 @@ from recast.training.stages import Inputs
 
 ASSETS = Path(__file__).parents[1] / "assets" / "pocket"
 CAPTIONED = ("square", "wide", "tall")
-EVERY_POOL = ("square", "wide", "tall", "textured", "textured-wide")
+EVERY_POOL = ("square", "wide", "tall", "textured", "textured-wide", "solid", "solid-wide", "close")
 PICKS = {"image": [0, 7], "video": list(range(8))}
 """The frames of a clip that each stage sees."""
 
@@ -129,7 +129,7 @@ def _parts(run: Path, stage: str) -> Iterator[tuple[Pool, range, Path]]:
 def shares_of(stage: str, clips: int) -> list[range]:
     """The clips of a pool that a stage is trained on, in eight parts: all of them as images, a quarter as video."""
     edges = np.linspace(0, clips if stage == "image" else clips // 4, 9).astype(int).tolist()
-    return [range(start, stop) for start, stop in pairwise(edges)]
+    return [range(start, stop) for start, stop in pairwise(edges) if start < stop]
 
 
 def encoders_of(run: Path) -> cache.Encoders:
