@@ -75,12 +75,13 @@ def reconstruction(pools: Sequence[Pool], *, batch: int = 32, crop: int = 64, se
 
 
 def _kind(rng: np.random.Generator) -> int:
-    """Worlds (0) half of the time, leaves (1) often, a depth map (2) sometimes."""
-    return int(rng.choice(3, p=(0.5, 0.38, 0.12)))
+    """Worlds (0) most of the time, leaves (1) often, a depth map (2) sometimes."""
+    return int(rng.choice(3, p=(0.6, 0.28, 0.12)))
 
 
 def _world(rng: np.random.Generator, pools: Sequence[Pool], kind: int) -> np.ndarray:
-    pool = pools[int(rng.integers(len(pools)))]
+    clips = np.array([len(pool) for pool in pools])
+    pool = pools[int(rng.choice(len(pools), p=clips / clips.sum()))]
     clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
     if kind == 0:
         return pool.frames[clip, frame]
@@ -111,4 +112,4 @@ def _distance(given: Float[Tensor, "b 3 h w"], wanted: Float[Tensor, "b 3 h w"])
     colour = off - light
     edges = sum(light.diff(dim=axis).abs().mean() for axis in (-1, -2))
     broad = F.avg_pool2d(off, 8).abs().mean()
-    return 6 * off.square().mean() + light.abs().mean() + 2 * colour.abs().mean() + 0.4 * edges + broad
+    return 10 * off.square().mean() + light.abs().mean() + 2 * colour.abs().mean() + 0.4 * edges + broad

@@ -1,7 +1,8 @@
 """The depth estimator: inverse depth up to a scale and a shift. After MiDaS, arXiv:1907.01341, section 5."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -16,8 +17,14 @@ from recast.training import draws
 from recast.training.place import device_of
 from recast.training.pool import Pool
 from recast.training.recipe import Loss, Share
+from recast.world import dead_leaves
 
 Depth = Float[Tensor, "b h w"]
+NUM_LEAVES = 400
+STREWN = 0.25
+"""Share of the pictures that are painted over with textures of the wrong kind."""
+SUBJECT_WEIGHT = 4.0
+"""How much more a pixel on a subject, or near one, counts: a subject is small, and what is kept of a clip is it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +49,18 @@ def distance(pools: Sequence[Pool], *, batch: int = 16, invariant: bool = False,
     chances = np.array([len(pool) for pool in pools], dtype=float)
     chances /= chances.sum()
 
+    @cache
+    def leaves(number: int) -> np.ndarray:
+        return dead_leaves(np.random.default_rng([seed, 6, number]), (256, 256))
+
     def loss(network: DepthUNet, share: Share) -> Tensor:
         pool = pools[draws.of_step(seed, share.step).choice(len(pools), p=chances)]
-        drawn = [_example(draws.of_row(seed, share.step, row), pool) for row in share.rows(batch)]
+        drawn = [_example(draws.of_row(seed, share.step, row), pool, leaves) for row in share.rows(batch)]
         device = device_of(network)
-        pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn])).to(device)
-        wanted = torch.from_numpy(np.stack([depth for _, depth in drawn])).to(device)
+        pictures, wanted, weight = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*drawn, strict=True))
         given = network(pictures).predicted_depth
         if not invariant:
-            return (given - wanted).abs().mean() + 0.2 * _gradients(given - wanted, scales=2)
+            return (weight * (given - wanted).abs()).mean() + 0.2 * _gradients(given - wanted, scales=2)
         off = fitted(given, wanted) - wanted
         return off.square().mean() / 2 + 0.5 * _gradients(off, scales=4)
 
@@ -72,20 +82,45 @@ def normalized(inverse: np.ndarray) -> np.ndarray:
     return np.clip((inverse - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
 
 
-def _example(rng: np.random.Generator, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+def _example(
+    rng: np.random.Generator, pool: Pool, leaves: Callable[[int], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A picture [3 h w], its inverse depth [h w], and how much each of its pixels counts, 1 on average."""
     clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
     picture, depth = pool.frames[clip, frame], pool.inverse[clip, frame].astype(np.float32)
+    things = pool.masks[clip, frame]
+    if rng.random() < STREWN:
+        picture = _strewn(rng, picture, things, leaves)
     if rng.random() < 0.5:
-        picture, depth = picture[:, ::-1], depth[:, ::-1]
+        picture, depth, things = picture[:, ::-1], depth[:, ::-1], things[:, ::-1]
     if rng.random() < 0.5:
         height, width = depth.shape
         share = rng.uniform(0.55, 1)
         h, w = int(height * share), int(width * share)
         top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
-        box = np.s_[top : top + h, left : left + w]
-        picture = cv2.resize(np.ascontiguousarray(picture[box]), (width, height), interpolation=cv2.INTER_LINEAR)
-        depth = cv2.resize(np.ascontiguousarray(depth[box]), (width, height), interpolation=cv2.INTER_NEAREST)
-    return rearrange(_filmed(rng, picture), "h w c -> c h w"), normalized(depth)
+        parts = (np.ascontiguousarray(x[top : top + h, left : left + w]) for x in (picture, depth, things))
+        ways = (cv2.INTER_LINEAR, cv2.INTER_NEAREST, cv2.INTER_NEAREST)
+        picture, depth, things = (
+            cv2.resize(part, (width, height), interpolation=way) for part, way in zip(parts, ways, strict=True)
+        )
+    near = cv2.dilate((things > 0).astype(np.uint8), np.ones((13, 13), np.uint8))
+    weight = 1 + SUBJECT_WEIGHT * near.astype(np.float32)
+    return rearrange(_filmed(rng, picture), "h w c -> c h w"), normalized(depth), weight / weight.mean()
+
+
+def _strewn(
+    rng: np.random.Generator, picture: np.ndarray, things: np.ndarray, leaves: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """Each thing, and the ground, painted over with a texture of its own: what is busy is not near for that."""
+    height, width = things.shape
+    painted = picture.astype(np.float32)
+    for thing in np.unique(things):
+        texture, zoom = leaves(int(rng.integers(NUM_LEAVES))), rng.uniform(1, 1.5)
+        texture = cv2.resize(texture, (round(zoom * max(width, height)),) * 2, interpolation=cv2.INTER_LINEAR)
+        top, left = rng.integers(texture.shape[0] - height + 1), rng.integers(texture.shape[1] - width + 1)
+        where = (things == thing)[..., None] * np.float32(rng.uniform(0, 0.7))
+        painted += where * (texture[top : top + height, left : left + width] - painted)
+    return painted.astype(np.uint8)
 
 
 def _filmed(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,10 @@ NUM_CAPTIONS = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What to render: `clips` scenes of `frames` frames; textured: range to draw from, None for the world's own mix."""
+    """What to render: `clips` scenes of `frames` frames.
+
+    textured, framing: ranges to draw from, None for the world's own mix; look: one for all of them, None alike.
+    """
 
     name: str
     clips: int
@@ -25,6 +29,14 @@ class Plan:
     first_seed: int
     frames: int = 8
     textured: tuple[float, float] | None = None
+    framing: tuple[float, float] | None = None
+    look: str | None = None
+
+    def wishes(self, rng: np.random.Generator) -> dict[str, Any]:
+        """What a scene is asked to be."""
+        ranges = {"textured": self.textured, "framing": self.framing}
+        drawn = {name: float(rng.uniform(*span)) for name, span in ranges.items() if span is not None}
+        return drawn if self.look is None else drawn | {"look": self.look}
 
 
 PLANS = (
@@ -33,6 +45,12 @@ PLANS = (
     Plan("tall", 700, 224, 128, first_seed=2_000_000),
     Plan("textured", 2000, 128, 128, first_seed=3_000_000, frames=3, textured=(0.3, 1.0)),
     Plan("textured-wide", 800, 128, 224, first_seed=4_000_000, frames=3, textured=(0.3, 1.0)),
+    # For the depth estimator, as cameras see: of every texture, and close.
+    Plan("solid", 6000, 128, 128, first_seed=5_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
+    Plan("solid-wide", 2500, 128, 224, first_seed=6_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
+    Plan(
+        "close", 3000, 128, 128, first_seed=7_000_000, frames=2, textured=(0.0, 0.8), framing=(0.7, 2.2), look="plain"
+    ),
 )
 """The pool that `pocket` is trained on. Seeds from 10 million on are never trained on."""
 
@@ -93,8 +111,7 @@ def _span(part: Path, plan: Plan, start: int, stop: int) -> list[dict]:
     rows = []
     for i in range(start, stop):
         rng = np.random.default_rng([plan.first_seed + i, 11])
-        wanted = {} if plan.textured is None else {"textured": float(rng.uniform(*plan.textured))}
-        scene = sampled(plan.first_seed + i, **wanted)
+        scene = sampled(plan.first_seed + i, **plan.wishes(rng))
         clip = rendered(scene, plan.frames, plan.height, plan.width)
         frames[i], inverse[i], masks[i] = clip.frames, clip.inverse_depth, clip.masks
         captions = [clip.caption, *(captioned(scene, rng) for _ in range(NUM_CAPTIONS - 1))]
