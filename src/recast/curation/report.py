@@ -130,8 +130,9 @@ def histogram(title: str, values: Sequence[float], others: Sequence[float] = ())
         + _bar(i * width / BARS, height * (1 - (below + above) / most), above / most * height, width, "dropped")
         for i, (below, above) in enumerate(zip(low[0], high[0], strict=True))
     )
+    places = 0 if top >= 100 else 1
     ticks = "".join(
-        f'<text x="{share * width:.0f}" y="{height + 14}" text-anchor="{anchor}">{share * top:.3g}{more}</text>'
+        f'<text x="{share * width:.0f}" y="{height + 14}" text-anchor="{anchor}">{share * top:.{places}f}{more}</text>'
         for share, anchor, more in ((0, "start", ""), (0.5, "middle", ""), (1, "end", "+"))
     )
     drawn = f'<svg viewBox="0 0 {width} {height + 18}" width="{width}" role="img">{bars}{ticks}</svg>'

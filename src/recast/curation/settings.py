@@ -26,7 +26,7 @@ class Settings:
     """Frames a second of a clip, in place of `stride`: the nearest whole number of frames apart."""
     buckets: Sizes = BUCKETS["paper"]
     """Sizes that clips and pictures are brought to; each goes to the one of the nearest shape."""
-    shots: str = "content"
+    shots: str = "either"
     """How cuts are found; a name of `DETECTORS`."""
     folders: Literal["auto", "clip", "images"] = "auto"
     """What a folder of pictures is; auto takes it for a clip where names differ by contiguous numbers alone."""
