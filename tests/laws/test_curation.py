@@ -86,10 +86,10 @@ def test_every_source_is_kept_or_counted_with_its_reason(shards):
     assert summary["found"] == {"video": 10, "sequence": 1, "image": 1, "world": 3}
     assert summary["dropped"].keys() == {"black", "frozen", "text", "copies", "small", "short"}
     assert summary["dropped"]["copies"] == 4
-    assert [(Path(each["source"]).name, each["reason"].split(",")[0]) for each in summary["failed"]] == [
-        ("cut_off.mp4", "the file is not a video"),
-        ("words.mp4", "the file is not a video"),
-    ]
+    failed = {Path(each["source"]).name: each["reason"] for each in summary["failed"]}
+    assert failed.keys() == {"cut_off.mp4", "words.mp4"}
+    assert "no frame that can be decoded" in failed["cut_off.mp4"]
+    assert "not a video" in failed["words.mp4"]
     assert [Path(each["source"]).name for each in summary["passed_over"]] == ["masks"]
     rows = [bucket.row(i) for bucket in opened(folder) for i in range(len(bucket))]
     assert len(rows) == summary["kept"] == len({row["key"] for row in rows})
