@@ -67,7 +67,7 @@ def _images(run: Path) -> tuple[Inputs, None]:
 
 def _video(run: Path) -> tuple[Inputs, nn.Module]:
     started = POCKET["pocket-video"].stage.prepared(network("pocket-images", run))
-    return Inputs(sources=caches(run, "video")), started
+    return Inputs(sources=caches(run, "video") + caches(run, "image")), started
 
 
 def _decoder(run: Path) -> tuple[Inputs, nn.Module]:
@@ -127,8 +127,8 @@ def _parts(run: Path, stage: str) -> Iterator[tuple[Pool, range, Path]]:
 
 
 def shares_of(stage: str, clips: int) -> list[range]:
-    """The clips of a pool that a stage is trained on, in eight parts: all of them as images, a quarter as video."""
-    edges = np.linspace(0, clips if stage == "image" else clips // 4, 9).astype(int).tolist()
+    """The clips of a pool that a stage is trained on, in eight parts: all of them as images, half as video."""
+    edges = np.linspace(0, clips if stage == "image" else clips // 2, 9).astype(int).tolist()
     return [range(start, stop) for start, stop in pairwise(edges) if start < stop]
 
 
