@@ -37,7 +37,7 @@ def test_a_world_that_moves_is_kept(seed):
         (lambda clip: torch.full_like(clip, 200), "plain"),
         (lambda clip: still(clip[0], 4), "frozen"),
         (lambda clip: noisy(still(clip[0], 4), 3), "static"),
-        (lambda clip: shift(clip[0], 30, 4), "fast"),
+        (lambda clip: shift(clip[0], 36, 4), "fast"),
         (lambda clip: noisy(torch.full_like(clip, 128), 60), "torn"),
         (lettered, "text"),
     ],
