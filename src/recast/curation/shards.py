@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
+from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 
 from recast.curation.conditioning import maps_of
 from recast.curation.examples import Example
@@ -54,12 +56,16 @@ class Bucket:
 
     def shown(self, index: int) -> Frames:
         """The frames themselves. Raises RequestError for a sample that is damaged, or was kept without them."""
+        return torch.stack([self.picture(index, frame) for frame in range(self.frames)])
+
+    def picture(self, index: int, frame: int) -> UInt8[Tensor, "3 h w"]:
+        """One of the frames. Raises as `shown` does."""
         row = self.row(index)
         names = [member["name"] for member in row["members"] if member["name"].endswith((".jpg", ".png"))]
         if not names:
             raise RequestError(f"{row['folder']} was curated without pictures; curate it with --pictures jpg")
-        images = (np.asarray(Image.open(io.BytesIO(_bytes(row, name))).convert("RGB")) for name in names)
-        return rearrange(torch.from_numpy(np.stack(list(images))), "t h w c -> t c h w")
+        image = np.array(Image.open(io.BytesIO(_bytes(row, names[frame]))).convert("RGB"))
+        return rearrange(torch.from_numpy(image), "h w c -> c h w")
 
     def depth(self, index: int) -> Maps:
         """Inverse depth, 0..1 over the clip, 1 near. Raises RequestError for a sample that has none, or is damaged."""

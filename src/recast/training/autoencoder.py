@@ -13,9 +13,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.errors import RequestError
 from recast.training import draws
 from recast.training.place import device_of
-from recast.training.pool import Pool
+from recast.training.pool import Pictures
 from recast.training.recipe import Loss, Share
 from recast.world import dead_leaves
 
@@ -50,8 +51,14 @@ class Scales:
         )
 
 
-def reconstruction(pools: Sequence[Pool], *, batch: int = 32, crop: int = 64, seed: int = 0) -> Loss[AutoencoderKL]:
-    """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance. crop: px, of either side."""
+def reconstruction(pools: Sequence[Pictures], *, batch: int = 32, crop: int = 64, seed: int = 0) -> Loss[AutoencoderKL]:
+    """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance. crop: px, of either side.
+
+    Raises RequestError where pictures are smaller than the crop.
+    """
+    least = min(min(pool.shape[1:]) for pool in pools)
+    if least < crop:
+        raise RequestError(f"pictures have a side of {least} px, and crops of {crop} are asked for; --set crop={least}")
 
     @cache
     def leaves(number: int) -> np.ndarray:
@@ -79,13 +86,13 @@ def _kind(rng: np.random.Generator) -> int:
     return int(rng.choice(3, p=(0.6, 0.28, 0.12)))
 
 
-def _world(rng: np.random.Generator, pools: Sequence[Pool], kind: int) -> np.ndarray:
+def _world(rng: np.random.Generator, pools: Sequence[Pictures], kind: int) -> np.ndarray:
     clips = np.array([len(pool) for pool in pools])
     pool = pools[int(rng.choice(len(pools), p=clips / clips.sum()))]
-    clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
+    clip, frame = int(rng.integers(len(pool))), int(rng.integers(pool.shape[0]))
     if kind == 0:
-        return pool.frames[clip, frame]
-    depth = pool.inverse[clip, frame].astype(np.float32)
+        return pool.picture(clip, frame)
+    depth = pool.depth(clip, frame)
     low, high = np.quantile(depth, (0.01, 0.99))
     grey = np.clip((depth - low) / max(high - low, 1e-6), 0, 1) * 255
     return np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)

@@ -118,7 +118,7 @@ class PairStage:
     def loss(self, inputs: Inputs) -> Loss[Pair]:
         """Which caption belongs to which picture."""
         tokenizer = self._tokenizer(inputs)
-        return contrastive(inputs.pictures(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
+        return contrastive(inputs.worlds(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
 
     def least(self) -> tuple["PairStage", Inputs]:
         """Two pictures, since one has nothing to be told from; the costs of a row do not depend on their number."""

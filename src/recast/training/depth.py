@@ -15,7 +15,7 @@ from torch import Tensor
 from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
 from recast.training import draws
 from recast.training.place import device_of
-from recast.training.pool import Pool
+from recast.training.pool import Pictures
 from recast.training.recipe import Loss, Share
 from recast.world import dead_leaves
 
@@ -39,7 +39,7 @@ class Widths:
         return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups))
 
 
-def distance(pools: Sequence[Pool], *, batch: int = 16, invariant: bool = False, seed: int = 0) -> Loss[DepthUNet]:
+def distance(pools: Sequence[Pictures], *, batch: int = 16, invariant: bool = False, seed: int = 0) -> Loss[DepthUNet]:
     """Error of each picture's inverse depth, 0..1 over the picture, and of its gradients at two scales (eq. 11).
 
     invariant: the scale and shift that fit each answer best are forgiven, as in MiDaS (equations 4 to 7 and 11). Truth
@@ -83,12 +83,11 @@ def normalized(inverse: np.ndarray) -> np.ndarray:
 
 
 def _example(
-    rng: np.random.Generator, pool: Pool, leaves: Callable[[int], np.ndarray]
+    rng: np.random.Generator, pool: Pictures, leaves: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A picture [3 h w], its inverse depth [h w], and how much each of its pixels counts, 1 on average."""
-    clip, frame = rng.integers(len(pool)), rng.integers(pool.frames.shape[1])
-    picture, depth = pool.frames[clip, frame], pool.inverse[clip, frame].astype(np.float32)
-    things = pool.masks[clip, frame]
+    clip, frame = int(rng.integers(len(pool))), int(rng.integers(pool.shape[0]))
+    picture, depth, things = pool.picture(clip, frame), pool.depth(clip, frame), pool.things(clip, frame)
     if rng.random() < STREWN:
         picture = _strewn(rng, picture, things, leaves)
     if rng.random() < 0.5:

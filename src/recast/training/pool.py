@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -55,6 +55,32 @@ PLANS = (
 """The pool that `pocket` is trained on. Seeds from 10 million on are never trained on."""
 
 
+@runtime_checkable
+class Pictures(Protocol):
+    """Frames of clips of one size, with their depth: a pool of worlds, or a bucket of shards."""
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames of each clip, and their rows and columns in pixels."""
+        ...
+
+    def picture(self, clip: int, frame: int) -> np.ndarray:
+        """A frame: uint8 [h w 3]."""
+        ...
+
+    def depth(self, clip: int, frame: int) -> np.ndarray:
+        """Its inverse depth, of any scale: float32 [h w]."""
+        ...
+
+    def things(self, clip: int, frame: int) -> np.ndarray:
+        """The number of the subject at each pixel, 0 for none or where it is not known: uint8 [h w]."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Rendered clips of one size.
@@ -71,6 +97,24 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames of each clip, and their rows and columns in pixels."""
+        _, frames, rows, columns, _ = self.frames.shape
+        return frames, rows, columns
+
+    def picture(self, clip: int, frame: int) -> np.ndarray:
+        """A frame: uint8 [h w 3]."""
+        return self.frames[clip, frame]
+
+    def depth(self, clip: int, frame: int) -> np.ndarray:
+        """Its inverse depth in 1/m: float32 [h w]."""
+        return self.inverse[clip, frame].astype(np.float32)
+
+    def things(self, clip: int, frame: int) -> np.ndarray:
+        """The number of the subject at each pixel, 0 for none: uint8 [h w]."""
+        return self.masks[clip, frame]
 
     @classmethod
     def opened(cls, folder: Path) -> "Pool":

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from recast.curation.examples import Example, Source
-from recast.denoise.levels import schedule
+from recast.curation.shards import Bucket
+from recast.denoise.levels import Schedule, schedule
 from recast.errors import RequestError
 from recast.training import words
 from recast.training.batches import Batches
 from recast.training.diffusion import velocity
 from recast.training.generator import Generator, Layers
-from recast.training.pool import Pool
+from recast.training.pool import Pictures, Pool
 from recast.training.prior import Heard
 from recast.training.recipe import Loss
+from recast.training.shown import Shown
 from recast.weights import ModelFolder
 
 Size = tuple[int, int]
@@ -43,6 +46,7 @@ class Inputs:
     """What a stage may draw on. sources: of examples; pools: of pictures; start: the model that it starts from.
 
     folder: where a tokenizer is kept that had to be learned. heard: what a prior learns from, where it is at hand.
+    vae: the autoencoder that examples were made by, where it is at hand apart from the start.
     """
 
     sources: Sequence[Source] = ()
@@ -50,6 +54,13 @@ class Inputs:
     start: ModelFolder | None = None
     folder: Path = Path()
     heard: Heard | None = None
+    vae: AutoencoderKL | None = None
+
+    def autoencoder(self) -> AutoencoderKL | None:
+        """The one that examples were made by, where it is at hand: its own or the start's."""
+        if self.vae is None and self.start is not None and self.start.has("vae"):
+            return self.start.network("vae", AutoencoderKL)
+        return self.vae
 
     def examples(self) -> Sequence[Source]:
         """The sources. Raises RequestError where there is none."""
@@ -57,10 +68,17 @@ class Inputs:
             raise RequestError("this stage learns from examples; say --data with folders of shards or caches")
         return self.sources
 
-    def pictures(self) -> Sequence[Pool]:
+    def pictures(self) -> Sequence[Pictures]:
+        """The pools, and shards as such. Raises RequestError where there is neither."""
+        found = [*self.pools, *(Shown(source) for source in self.sources if isinstance(source, Bucket))]
+        if not found:
+            raise RequestError("this stage learns from pictures; say --data with folders of shards or pools")
+        return found
+
+    def worlds(self) -> Sequence[Pool]:
         """The pools. Raises RequestError where there is none."""
         if not self.pools:
-            raise RequestError("this stage learns from pictures; say --data with folders of pools")
+            raise RequestError("this stage learns from rendered worlds; say --data with folders of pools")
         return self.pools
 
     def tokenizer(self, *, places: int, pieces: int) -> CLIPTokenizer:
@@ -68,7 +86,7 @@ class Inputs:
         if self.start is not None and self.start.has("tokenizer"):
             return self.start.part("tokenizer", CLIPTokenizer)
         if not (self.folder / "tokenizer_config.json").exists():
-            said = (caption for pool in self.pictures() for row in pool.captions for caption in row)
+            said = (caption for pool in self.worlds() for row in pool.captions for caption in row)
             return words.write_tokenizer(said, self.folder, places=places, pieces=pieces)
         return CLIPTokenizer.from_pretrained(self.folder)
 
@@ -183,12 +201,15 @@ class GeneratorStage:
             network.net.enable_gradient_checkpointing(selective=self.checkpointing == "selective")
         return network.train()
 
+    def schedule(self) -> Schedule:
+        """The levels of noise."""
+        return schedule(self.levels)
+
     def loss(self, inputs: Inputs) -> Loss[Generator]:
         """Velocity, at the stage's levels."""
-        levels = schedule(self.levels)
         return velocity(
             inputs.examples(),
-            levels,
+            self.schedule(),
             self.batches,
             structure=self.structure,
             min_snr=self.min_snr,
