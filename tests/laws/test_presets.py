@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recast.backbones.tiny import tiny
 from recast.models.storage import save
 from recast.training import publishing
-from recast.training.cost import cost, row_bytes, row_flops, rows_seen
+from recast.training.cost import cost, row_bytes, row_flops, rows_seen, step_flops
 from recast.training.generator import Generator
 from recast.training.loop import Measured, Recipe, Share, fit
 from recast.training.presets import GEN1, POCKET, PRESETS
@@ -140,6 +140,24 @@ def test_products_are_counted_in_closed_form():
     forward = sum(2 * c * d * k * n for c, d, k, n in convolutions)
     first = 2 * 12 * 8 * 9 * 256  # the picture itself needs no gradient
     assert row_flops(replace(stage, size=(32, 32)), "images") == 3 * forward - first
+
+
+@pytest.mark.parametrize("name", ["pocket-vae", "pocket-depth", "gen1-detail"])
+def test_a_step_takes_what_its_rows_take(name: str):
+    """Of the network at hand, on data of the sizes at hand, which are the stage's here; half of it on two processes."""
+    stage, inputs = small(name)
+    if isinstance(stage, GeneratorStage):
+        stage = replace(stage, picture_sizes=((64, 64),), clip_sizes=((64, 64),))
+    network = begun(stage, inputs)
+    before = [weight.clone() for weight in network.parameters()]
+    rows = rows_seen(stage, 800)
+    expected = sum(
+        count / 800 * row_flops(replace(stage, size=(32, 32)) if name == "pocket-depth" else stage, kind)
+        for kind, count in rows.items()
+    )
+    assert step_flops(stage, network, inputs) == pytest.approx(expected)
+    assert step_flops(stage, network, inputs, 2) == pytest.approx(expected / 2)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
 def test_checkpointing_saves_memory_in_its_order():

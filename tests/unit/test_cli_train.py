@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recast.cli.app import run
 from recast.training.presets import PRESETS
@@ -74,6 +75,13 @@ def test_the_same_command_goes_on(model: Path, cache: Path, tmp_path: Path, trai
     assert all(torch.equal(first[name], other[name]) for name in first)
     assert run([*asked, *FEW]) == 0
     assert run([*asked, *FEW, "--set", "dropped=0.5"]) == 2
+
+
+def test_the_board_shows_how_well_the_device_is_used(trained: Path):
+    events = EventAccumulator(str(trained / "board"))
+    events.Reload()
+    (point,) = events.Scalars("speed/mfu")
+    assert 0 < point.value < 1
 
 
 def test_presets_are_listed(capsys: pytest.CaptureFixture):

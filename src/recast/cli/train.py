@@ -86,9 +86,11 @@ def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str,
         place = stack.enter_context(joined(engine, chosen_device(device).type))
         watches = []
         if place.first:
-            watches.append(stack.enter_context(watch.board(course.folder, device=place.device)))
+            recipe, flops = course.preset.recipe, course.flops(place.world)
+            board = watch.board(course.folder, device=place.device, precision=recipe.precision, flops=flops)
+            watches.append(stack.enter_context(board))
             if not quiet:
-                watches.append(stack.enter_context(watch.shown(name, course.preset.recipe.steps)))
+                watches.append(stack.enter_context(watch.shown(name, recipe.steps)))
         network = trained(course, engine=place, watch=watch.together(*watches))
         if place.first:
             print(publish(course, network, run))

@@ -6,8 +6,10 @@ counts them for MFU (arXiv:2204.02311, appendix B). Memory is the most that is a
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import count
+from math import prod
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from recast.training import draws
 from recast.training.alive import Alive
 from recast.training.preset import Preset
 from recast.training.recipe import Measured, Share
+from recast.training.sources import Diet, shape_of
 from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, Stage
 
 TRAINED_BYTES, FROZEN_BYTES = 22, 6
@@ -57,7 +60,8 @@ def cost(preset: Preset) -> Cost:
     stage, recipe, hardware = preset.stage, preset.recipe, preset.hardware
     rows = {
         kind: Row(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
-        for kind in stage.batch
+        for kind, seldom in rows_a_step(stage).items()
+        if seldom
     }
     network = _network(*stage.least())
     sizes = [(weight.numel(), weight.requires_grad) for weight in network.parameters()]
@@ -83,11 +87,16 @@ def cost(preset: Preset) -> Cost:
 
 def rows_seen(stage: Stage, steps: int) -> dict[str, int]:
     """How many rows of each kind a run sees, on average over its chance."""
+    return {kind: round(steps * rows) for kind, rows in rows_a_step(stage).items()}
+
+
+def rows_a_step(stage: Stage) -> dict[str, float]:
+    """How many rows of each kind a step sees, on average over its chance."""
     if not isinstance(stage, GeneratorStage) or not stage.batches.clips:
-        return {kind: rows * steps for kind, rows in stage.batch.items()}
+        return dict(stage.batch)
     share = stage.batches.image_steps
     shares = {"images": share, "clips": 1 - share}
-    return {kind: round(rows * steps * shares[kind]) for kind, rows in stage.batch.items()}
+    return {kind: rows * shares[kind] for kind, rows in stage.batch.items()}
 
 
 def _ways(stage: Stage) -> tuple[Checkpointing, ...]:
@@ -97,16 +106,28 @@ def _ways(stage: Stage) -> tuple[Checkpointing, ...]:
 def row_flops(stage: Stage, kind: str) -> float:
     """Of one row of a kind, forward and backward; what checkpointing computes again is not the model's and left out."""
     least, inputs = stage.least()
-    counter = FlopCounterMode(display=False)
-    _step(_checkpointed(least, "none"), inputs, kind, counter)
-    return counter.get_total_flops() / least.batch[kind]
+    least = _checkpointed(least, "none")
+    return _flops(_network(least, inputs), least, inputs, kind)
+
+
+def step_flops(stage: Stage, network: nn.Module, inputs: Inputs, processes: int = 1) -> float:
+    """Of a mean step, on one of so many processes: of this very network, and of data as large as this.
+
+    Of each kind of row the largest size is counted, so it is too much by what a mean row is smaller.
+    Raises RequestError where the inputs do not suffice.
+    """
+    least, blank = stage.least()
+    least, large = _checkpointed(least, "none"), _largest(stage, inputs, blank)
+    rows = {kind: count for kind, count in rows_a_step(stage).items() if count}
+    networks = {kind: _computing(least.prepared(_bare(network))) for kind in rows}
+    return sum(rows[kind] * _flops(networks[kind], least, large, kind) for kind in rows) / processes
 
 
 def row_bytes(stage: Stage, kind: str, way: Checkpointing) -> int:
     """Most that is alive at once beside weights and gradients, for each row of a kind."""
     least, inputs = stage.least()
-    storages = Alive()
-    _step(_checkpointed(least, way), inputs, kind, storages)
+    least, storages = _checkpointed(least, way), Alive()
+    _step(_network(least, inputs), least, inputs, kind, storages)
     return storages.most // least.batch[kind]
 
 
@@ -114,8 +135,25 @@ def _checkpointed(stage: Stage, way: Checkpointing) -> Stage:
     return replace(stage, checkpointing=way) if isinstance(stage, GeneratorStage) else stage
 
 
-def _step(stage: Stage, inputs: Inputs, kind: str, watched: AbstractContextManager) -> None:
-    network, loss = _network(stage, inputs), stage.loss(inputs)
+def _largest(stage: Stage, inputs: Inputs, blank: Inputs) -> Inputs:
+    """The largest that a stage is fed with of each kind; as it is meant to be, where nothing is told of it."""
+    if isinstance(stage, GeneratorStage):
+        diet = Diet.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
+        kinds = [kind for kind in (diet.pictures, diet.clips) if kind]
+        return replace(blank, sources=[max(kind, key=lambda source: prod(shape_of(source)[1:])) for kind in kinds])
+    if inputs.pools:
+        return replace(blank, pools=[max(inputs.pools, key=lambda pool: prod(pool.shape[1:]))])
+    return blank
+
+
+def _flops(network: nn.Module, stage: Stage, inputs: Inputs, kind: str) -> float:
+    counter = FlopCounterMode(display=False)
+    _step(network, stage, inputs, kind, counter)
+    return counter.get_total_flops() / stage.batch[kind]
+
+
+def _step(network: nn.Module, stage: Stage, inputs: Inputs, kind: str, watched: AbstractContextManager[object]) -> None:
+    loss = stage.loss(inputs)
     with watched, _fused_attention():
         answer = loss(network, Share(_step_of(stage, kind)))
         (answer.mean if isinstance(answer, Measured) else answer).backward()
@@ -130,9 +168,22 @@ def _step_of(stage: Stage, kind: str) -> int:
 
 
 def _network(stage: Stage, inputs: Inputs) -> nn.Module:
-    """The stage's network without data, computing in bfloat16 where autocast would: products, but not norms."""
+    """The stage's network without data."""
     with torch.device("meta"):
-        network: nn.Module = stage.network(inputs)
+        return _computing(stage.network(inputs))
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """A copy without data, which takes no memory."""
+    weights = {
+        id(weight): nn.Parameter(torch.empty_like(weight, device="meta"), weight.requires_grad)
+        for weight in network.parameters()
+    }
+    return deepcopy(network, weights).to("meta")
+
+
+def _computing(network: nn.Module) -> nn.Module:
+    """The network, computing in bfloat16 where autocast would: products, but not norms."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(torch.bfloat16).register_forward_pre_hook(_given_in(torch.bfloat16))

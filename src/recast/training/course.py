@@ -14,6 +14,7 @@ from torch import nn
 from recast.errors import RequestError
 from recast.facts import Facts
 from recast.training import publishing
+from recast.training.cost import step_flops
 from recast.training.data import opened
 from recast.training.distributed import ALONE, Engine
 from recast.training.loop import fit
@@ -50,6 +51,10 @@ class Course:
         with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global stream
             torch.manual_seed(SEED)
             return self.preset.stage.network(self.inputs)
+
+    def flops(self, processes: int = 1) -> float:
+        """Of a mean step on one of so many processes, as `step_flops` counts them."""
+        return step_flops(self.preset.stage, self.begun(), self.inputs, processes)
 
     def configuration(self) -> dict[str, object]:
         """What the weights depend on besides the recipe, as JSON; where memory is saved does not count."""

@@ -111,20 +111,24 @@ def board(folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: 
     span = _Span()
     with SummaryWriter(str(folder / "board")) as writer:
 
-        def watch(seen: Seen) -> None:
-            span.add(seen)
-            if seen.strip is not None:
-                writer.add_image("strip", seen.strip.numpy(), seen.step)
-            if seen.step % EVERY_STEPS and seen.strip is None:
-                return
+        def draw(step: int) -> None:
             curves = span.curves()
             if rate and flops:
                 curves["speed/mfu"] = flops * span.pace() / rate
             for name, value in curves.items():
-                writer.add_scalar(name, value, seen.step)
+                writer.add_scalar(name, value, step)
             span.clear()
 
+        def watch(seen: Seen) -> None:
+            span.add(seen)
+            if seen.strip is not None:
+                writer.add_image("strip", seen.strip.numpy(), seen.step)
+            if seen.step % EVERY_STEPS == 0 or seen.strip is not None:
+                draw(seen.step)
+
         yield watch
+        if span.steps:  # of a run that ends between two points
+            draw(span.steps[-1].step)
 
 
 def matrix_rate(device: str = "cpu", dtype: torch.dtype = torch.bfloat16, seconds: float = 0.5) -> float:
