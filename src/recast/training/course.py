@@ -13,7 +13,7 @@ from torch import nn
 
 from recast.errors import RequestError
 from recast.facts import Facts
-from recast.training import publishing
+from recast.training import publishing, strip
 from recast.training.cost import step_flops
 from recast.training.data import opened
 from recast.training.distributed import ALONE, Engine
@@ -23,7 +23,7 @@ from recast.training.presets import POCKET
 from recast.training.recipe import Loss
 from recast.training.sources import shape_of
 from recast.training.stages import GeneratorStage, Inputs
-from recast.training.watch import Watch, unwatched
+from recast.training.watch import Strip, Watch, unwatched
 from recast.weights import ModelFolder
 
 RESULT = "weights.safetensors"
@@ -55,6 +55,13 @@ class Course:
     def flops(self, processes: int = 1) -> float:
         """Of a mean step on one of so many processes, as `step_flops` counts them."""
         return step_flops(self.preset.stage, self.begun(), self.inputs, processes)
+
+    def strip(self) -> Strip | None:
+        """What a generator makes of a few examples, where an autoencoder is at hand to show it."""
+        vae = self.inputs.autoencoder()
+        if vae is None or not isinstance(self.preset.stage, GeneratorStage):
+            return None
+        return strip.drawn(self.inputs.examples(), self.preset.stage, vae)
 
     def configuration(self) -> dict[str, object]:
         """What the weights depend on besides the recipe, as JSON; where memory is saved does not count."""
@@ -93,6 +100,7 @@ def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched)
         configuration=configuration,
         engine=engine,
         watch=watch,
+        strip=None if watch is unwatched else course.strip(),
     )
     if engine.first:
         part = course.folder / f"{RESULT}.part"

@@ -18,7 +18,7 @@ from transformers import CLIPTokenizer
 from recast.structure.depth import aligned
 from recast.training import cache, clip, export, pool, words
 from recast.training.cache import Cache
-from recast.training.course import Course, result
+from recast.training.course import RESULT, Course, result
 from recast.training.pool import Pool
 from recast.training.presets import POCKET
 from recast.training.prior import Heard, Held
@@ -62,12 +62,21 @@ def _heard(run: Path) -> tuple[Inputs, None]:
 
 
 def _images(run: Path) -> tuple[Inputs, None]:
-    return Inputs(sources=caches(run, "image")), None
+    return Inputs(sources=caches(run, "image"), vae=_autoencoder(run)), None
 
 
 def _video(run: Path) -> tuple[Inputs, nn.Module]:
     started = POCKET["pocket-video"].stage.prepared(network("pocket-images", run))
-    return Inputs(sources=caches(run, "video") + caches(run, "image")), started
+    return Inputs(sources=caches(run, "video") + caches(run, "image"), vae=_autoencoder(run)), started
+
+
+def _autoencoder(run: Path) -> AutoencoderKL | None:
+    """The run's, for a look at samples, where it and worlds to measure its scale on are still there."""
+    if not ((run / "vae" / RESULT).exists() and (run / "pool" / "square").exists()):
+        return None
+    vae = network("pocket-vae", run)
+    vae.register_to_config(scaling_factor=vae_scale(vae, Pool.opened(run / "pool" / "square")))
+    return vae
 
 
 def _decoder(run: Path) -> tuple[Inputs, nn.Module]:

@@ -1,0 +1,42 @@
+"""A generator's strip: what it shows, the same at each look, and that looking changes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from training_run import flat, recipe
+
+from recast.backbones.tiny import tiny_vae
+from recast.training.course import Course, trained
+from recast.training.presets import PRESETS
+from recast.training.watch import Seen
+from small_presets import small
+
+
+def course(name: str, folder: Path) -> Course:
+    stage, inputs = small(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = tiny_vae()
+    preset = replace(PRESETS[name], stage=stage, recipe=recipe(steps=4, keep_every=2))
+    return Course(preset, replace(inputs, vae=vae), folder)
+
+
+@pytest.mark.parametrize(("name", "shown"), [("gen1-images", 3), ("gen1-detail", 6)])
+def test_looking_at_samples_changes_nothing(name: str, shown: int, tmp_path: Path):
+    seen: list[Seen] = []
+    alone = trained(course(name, tmp_path / "alone"))
+    watched = trained(course(name, tmp_path / "watched"), watch=seen.append)
+    assert torch.equal(flat(alone), flat(watched))
+    first, last = (each.strip for each in seen if each.strip is not None)
+    assert first is not None
+    assert last is not None
+    assert first.shape == (3, 2 * 64, shown * 64)
+    sources, made = zip(first.split(64, dim=1), last.split(64, dim=1), strict=True)
+    assert torch.equal(*sources)
+    assert not torch.equal(*made)
+    strip = course(name, tmp_path).strip()
+    assert strip is not None
+    with torch.no_grad():
+        assert torch.equal(strip(watched), last)
