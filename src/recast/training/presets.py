@@ -18,7 +18,7 @@ from recast.training.stages import SD_LEVELS, GeneratorStage, Size
 
 NODE = Hardware(name="H200", devices=8, tflops=790, use=0.40, gib=139)
 ONE = Hardware(name="H200", devices=1, tflops=790, use=0.40, gib=139)
-CORES = Hardware(name="two processor cores", devices=1, tflops=1.65, use=0.14, gib=8)
+CORES = Hardware(name="two processor cores", devices=1, tflops=1.6, use=0.40, gib=8)
 
 PICTURE_SIZES: tuple[Size, ...] = ((320, 320), (384, 320), (448, 256))
 CLIP_SIZES: tuple[Size, ...] = ((448, 256),)
