@@ -70,6 +70,18 @@ def _gen1(steps: int) -> Recipe:
     )
 
 
+def _clips(*, seed: int, structure: bool = True, softened: float = Batches.softened) -> GeneratorStage:
+    return GeneratorStage(
+        structure=structure,
+        checkpointing="selective",
+        batches=Batches(images=9216, clips=1152, frames=8, image_steps=0.125, softened=softened),
+        picture_sizes=PICTURE_SIZES,
+        clip_sizes=CLIP_SIZES,
+        stride=4,
+        seed=seed,
+    )
+
+
 GEN1: dict[str, Preset] = {
     "gen1-images": Preset(
         about="an image model learns to be told content by a picture's embedding instead of words",
@@ -86,43 +98,21 @@ GEN1: dict[str, Preset] = {
     ),
     "gen1-joint": Preset(
         about="layers over time learn motion from clips; one step in eight still sees images",
-        stage=GeneratorStage(
-            structure=False,
-            checkpointing="selective",
-            batches=Batches(images=9216, clips=1152, frames=8, image_steps=0.125),
-            picture_sizes=PICTURE_SIZES,
-            clip_sizes=CLIP_SIZES,
-            stride=4,
-            seed=1,
-        ),
+        stage=_clips(structure=False, seed=1),
         recipe=_gen1(75_000),
         hardware=NODE,
         after="gen1-images",
     ),
     "gen1-structure": Preset(
         about="the network is told depth, in full detail (t_s = 0), through eight new input channels",
-        stage=GeneratorStage(
-            checkpointing="selective",
-            batches=Batches(images=9216, clips=1152, frames=8, image_steps=0.125, softened=0.0),
-            picture_sizes=PICTURE_SIZES,
-            clip_sizes=CLIP_SIZES,
-            stride=4,
-            seed=2,
-        ),
+        stage=_clips(softened=0.0, seed=2),
         recipe=_gen1(25_000),
         hardware=NODE,
         after="gen1-joint",
     ),
     "gen1-detail": Preset(
         about="depth of every softness, t_s of 0..7: the user may say how much of the structure to keep",
-        stage=GeneratorStage(
-            checkpointing="selective",
-            batches=Batches(images=9216, clips=1152, frames=8, image_steps=0.125, softened=7 / 8),
-            picture_sizes=PICTURE_SIZES,
-            clip_sizes=CLIP_SIZES,
-            stride=4,
-            seed=3,
-        ),
+        stage=_clips(softened=7 / 8, seed=3),
         recipe=_gen1(10_000),
         hardware=NODE,
         after="gen1-structure",
