@@ -82,7 +82,8 @@ def test_one_process_goes_on_where_two_shards_were_stopped_and_two_where_one_was
 
     with pytest.raises(Stopped):
         fit(Small(dropout=0), stopping, recipe(), tmp_path / "b")
-    assert launched(tmp_path / "b", "--engine", "fsdp").returncode == 0
+    done = launched(tmp_path / "b", "--engine", "fsdp")
+    assert done.returncode == 0, done.stderr
     torch.testing.assert_close(written(tmp_path / "b"), alone, rtol=0, atol=1e-5)
 
 
@@ -113,6 +114,20 @@ def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
     assert running.returncode == 75
     assert "stopped and saved; the same command goes on from there" in told
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("code", [0, 75])
+def test_a_process_leaves_with_its_code_while_gloo_still_holds_tensors(code: int):
+    """Where the interpreter is taken down instead, this aborts nearly every time."""
+    busy = (
+        "import torch, torch.distributed as dist; from recast.training.launching import leave\n"
+        "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
+        "for _ in range(400): dist.all_gather([torch.empty(300_000)], torch.ones(300_000), async_op=True)\n"
+        "dist.destroy_process_group()\n"
+        f"print('done'); leave({code})"
+    )
+    done = subprocess.run([sys.executable, "-c", busy], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout) == (code, "done\n"), done.stderr
 
 
 def test_restarts_that_could_not_work_are_refused(monkeypatch: pytest.MonkeyPatch):

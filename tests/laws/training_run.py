@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from recast.errors import RecastError
 from recast.training.distributed import ENGINES, joined
+from recast.training.launching import leave
 from recast.training.loop import Measured, Recipe, Share, fit
 
 BATCH = 8
@@ -149,4 +150,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if "RANK" in os.environ:
+        leave(code)
+    sys.exit(code)

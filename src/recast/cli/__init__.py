@@ -1,5 +1,6 @@
 """The command line. Nothing here imports torch before a command needs it."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -8,4 +9,9 @@ def main() -> NoReturn:
     """Runs the command that the process was started with, and ends the process with its exit code."""
     from recast.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if "RANK" in os.environ:  # torchrun's, as `recast train --nproc` starts it too
+        from recast.training.launching import leave
+
+        leave(code)
+    sys.exit(code)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recast.errors import RequestError
 from recast.training import draws
+from recast.training.depth import normalized
 from recast.training.place import device_of
 from recast.training.pool import Pictures
 from recast.training.recipe import Loss, Share
@@ -92,9 +93,7 @@ def _world(rng: np.random.Generator, pools: Sequence[Pictures], kind: int) -> np
     clip, frame = int(rng.integers(len(pool))), int(rng.integers(pool.shape[0]))
     if kind == 0:
         return pool.picture(clip, frame)
-    depth = pool.depth(clip, frame)
-    low, high = np.quantile(depth, (0.01, 0.99))
-    grey = np.clip((depth - low) / max(high - low, 1e-6), 0, 1) * 255
+    grey = normalized(pool.depth(clip, frame)) * 255
     return np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
 
 
