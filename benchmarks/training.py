@@ -3,8 +3,8 @@
     python benchmarks/training.py pocket-images pocket-video            # two processor cores
     python benchmarks/training.py gen1-detail --rows 16 --steps 20      # one GPU, the paper's size
 
-Whole steps as `recast train` makes them: rows drawn from cached conditioning (random numbers of its shapes), forward,
-backward, clipping, AdamW, average. Weights are random, which costs the same. A JSON line for each preset and kind of
+Whole steps as `recast train` makes them: rows drawn from cached conditioning (zeros of its shapes), forward, backward,
+clipping, AdamW, average. Weights are random, which costs the same. A JSON line for each preset and kind of
 row; MFU is the model's FLOPs over those of large matrix products, measured in the same run, in the same precision.
 """
 
@@ -13,43 +13,19 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from torch import nn
 
-from recast.curation.examples import Example
 from recast.training.cost import row_flops
 from recast.training.learner import Learner
 from recast.training.presets import PRESETS
 from recast.training.recipe import Share
-from recast.training.stages import GeneratorStage, Inputs, Size
+from recast.training.stages import Blank, GeneratorStage, Inputs
 from recast.training.watch import matrix_rate
 
 WARM = 3
 """Steps that are not counted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Random:
-    """A source of one example of random numbers, of one size in pixels."""
-
-    frames: int
-    size: Size
-    content_width: int
-
-    def __len__(self) -> int:
-        return 1
-
-    def example(self, index: int) -> Example:
-        """The same each time."""
-        assert index == 0
-        rng, (x, y) = torch.Generator().manual_seed(0), (side // 8 for side in self.size)
-        moments, structure, embeddings = (
-            torch.randn(shape, generator=rng).half()
-            for shape in ((self.frames, 8, y, x), (2, self.frames, 4, y, x), (self.frames, self.content_width))
-        )
-        return Example(moments, structure, (0.0, 3.0), nn.functional.normalize(embeddings.float(), dim=-1).half())
 
 
 def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
@@ -65,7 +41,7 @@ def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
         batches = replace(stage.batches, images=count, clips=clips, image_steps=0.0)
         alone = replace(stage, batches=batches, picture_sizes=(size,), checkpointing=said.checkpointing)
         frames = stage.batches.frames if clips else 1
-        inputs = Inputs(sources=[Random(frames, size, stage.layers.content_width)])
+        inputs = Inputs(sources=[Blank(frames, size, stage.layers.content_width)])
         seconds, busy = _seconds(alone, inputs, said)
         flops = count * row_flops(alone, kind)
         yield {

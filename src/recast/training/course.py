@@ -91,13 +91,12 @@ def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched)
 
     Its averaged weights are left in the folder as safetensors. Raises what `fit` does.
     """
-    configuration = course.configuration()
     network = fit(
         course.begun(),
         course.loss,
         course.preset.recipe,
         course.folder,
-        configuration=configuration,
+        configuration=course.configuration(),
         engine=engine,
         watch=watch,
         strip=None if watch is unwatched else course.strip(),
