@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from training_run import BATCH, Small, flat, recipe, squares, strip
 
+from recast.claim import claimed
 from recast.errors import RecastError, RequestError
 from recast.training import watch
 from recast.training.loop import Measured, Recipe, Share, fit
@@ -115,6 +116,12 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     rows = [json.loads(row) for row in (tmp_path / "seen/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [50, 100]
     assert rows[1].keys() == {"step", "loss", "norm", "rate", "skipped", "pace"}
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(tmp_path: Path):
+    with claimed(tmp_path), pytest.raises(RequestError, match="another run is at work there"):
+        fit(Small(), squares, recipe(2), tmp_path)
+    fit(Small(), squares, recipe(2), tmp_path)
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_with_a_reason(tmp_path: Path):

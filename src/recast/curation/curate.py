@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from recast.claim import claimed
 from recast.curation.filters import FILTERS
 from recast.curation.manifest import schema, write_manifest
 from recast.curation.materials import Found, Material, Matter, found
@@ -87,15 +88,25 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tupl
     """Makes the shards of a plan in a folder; returns their summary, and whether there was anything to do.
 
     Goes on where an earlier run of the same plan stopped, and leaves what one without a stop would have. Raises
-    RequestError where the folder holds something else, ExtraError where a package is missing.
+    RequestError where the folder holds something else or another run is at work in it, ExtraError where a package is
+    missing.
     """
     known("runner", crew.runner, RUNNERS)
     schema()
     done = _summary(plan, folder)
     if done is not None:
         return done, False
-    work = _begun(plan, folder)
-    scans = list(_scanned(plan, work, watch, crew))
+    work = _work(folder)
+    with claimed(work):
+        _begin(plan, folder)
+        summary = _through(plan, folder, watch, crew)
+    shutil.rmtree(work)
+    return summary, True
+
+
+def _through(plan: Plan, folder: Path, watch: Watch, crew: Crew) -> dict[str, Any]:
+    """All stages, those done before left out; returns the summary, which is written last."""
+    scans = list(_scanned(plan, folder / WORK, watch, crew))
     chosen = selected(scans, plan.settings)
     encoded = _encoded(plan, chosen.kept, folder, watch, crew)
     write_manifest(folder / MANIFEST, (each["rows"] for each in encoded))
@@ -103,8 +114,7 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tupl
     thumbs = {key: (image, caption) for each in encoded for key, image, caption in each["thumbs"]}
     write_text(folder / REPORT, page(summary, scans, chosen, thumbs))
     write_text(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    shutil.rmtree(work)
-    return summary, True
+    return summary
 
 
 def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
@@ -122,7 +132,7 @@ def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _begun(plan: Plan, folder: Path) -> Path:
+def _work(folder: Path) -> Path:
     """The folder to work in, with what an earlier run has done in it."""
     work = folder / WORK
     for part in ("scans", "rows"):
@@ -130,15 +140,20 @@ def _begun(plan: Plan, folder: Path) -> Path:
             (work / part).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RequestError(f"nothing can be written there ({error.strerror}): {folder}") from error
+    return work
+
+
+def _begin(plan: Plan, folder: Path) -> None:
+    """Makes sure that what was done is of this plan, and clears away what a killed run was writing."""
+    work = folder / WORK
     identity = work / "identity.json"
     if identity.exists():
         _check_same(json.loads(identity.read_text("utf-8")), plan, folder)
     else:
         write_text(identity, json.dumps(plan.identity))
     for part in (folder, work, work / "scans", work / "rows"):
-        for left in part.glob(".recast-*"):  # what a killed run was writing
+        for left in part.glob(".recast-*"):
             left.unlink(missing_ok=True)
-    return work
 
 
 def _check_same(identity: dict[str, Any] | None, plan: Plan, folder: Path) -> None:

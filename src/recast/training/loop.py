@@ -3,7 +3,8 @@
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.claim import claimed
 from recast.errors import Preempted, RecastError
 from recast.training import chance, checkpoint
 from recast.training.checkpoint import Position
@@ -47,28 +49,25 @@ def fit(
     process. strip: draws a picture at each checkpoint, on all of them.
 
     Steps whose loss or gradient is not finite are skipped and counted. Raises RecastError after 20 of them in a row,
-    or more than 1 % of all steps. SIGTERM and Ctrl-C finish the step, save, and raise Preempted or Cancelled.
+    or more than 1 % of all steps; RequestError where another run is at work in `folder`. SIGTERM and Ctrl-C finish the
+    step, save, and raise Preempted or Cancelled.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    scored, module = engine.spread(network, loss)
-    run = _Run(scored, module, Learner.of(scored.network, recipe), recipe, engine)
-    known = dict(configuration or {}) | recipe.decisive() | {"weights": run.learner.fingerprint()}
-    position = checkpoint.restored(folder, run.learner, known, engine)
-    watch = together(logged(folder), watch) if engine.first else unwatched
-    module.train()
-    with asked() as stop:
-        while position.step < recipe.steps:
-            seen, position, stopped = _stepped(run, position, stop)
-            if position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped:
+    with claimed(folder) if engine.first else nullcontext(), asked() as stop:
+        scored, module = engine.spread(network, loss)
+        run = _Run(scored, module, Learner.of(scored.network, recipe), recipe, engine)
+        known = dict(configuration or {}) | recipe.decisive() | {"weights": run.learner.fingerprint()}
+        start = checkpoint.restored(folder, run.learner, known, engine)
+        watch = together(logged(folder), watch) if engine.first else unwatched
+        module.train()
+        for seen, position, stopped in _steps(run, start, stop):
+            kept = position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped
+            if kept:
                 checkpoint.save(folder, run.learner, position, known, engine)
-                seen = replace(seen, strip=_drawn(run, strip))
-            _told(watch, seen, folder)
-            if stopped and position.step < recipe.steps:
-                kind = STOPS.get(stop.number, Preempted)
-                raise kind(f"stopped after step {position.step} of {recipe.steps}; the same command goes on from there")
-    run.learner.settle()
-    engine.gather(scored, network)
-    return network.eval()
+            _told(watch, replace(seen, strip=_drawn(run, strip)) if kept else seen, folder)
+        run.learner.settle()
+        engine.gather(scored, network)
+        return network.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +79,20 @@ class _Run(Generic[Network]):
     learner: Learner
     recipe: Recipe
     engine: Engine
+
+
+def _steps(run: _Run, position: Position, stop: Asked) -> Iterator[tuple[Seen, Position, bool]]:
+    """All steps that are left, each with what was seen, how far the run is then, and whether it was asked to stop.
+
+    Raises Preempted or Cancelled once such a step has been dealt with.
+    """
+    steps = run.recipe.steps
+    while position.step < steps:
+        seen, position, stopped = _stepped(run, position, stop)
+        yield seen, position, stopped
+        if stopped and position.step < steps:
+            kind = STOPS.get(stop.number, Preempted)
+            raise kind(f"stopped after step {position.step} of {steps}; the same command goes on from there")
 
 
 def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position, bool]:
