@@ -186,6 +186,16 @@ def test_surroundings_are_a_band_of_half_the_subjects_width():
     assert not (band & subject).any()
     assert band[32, 16:24].all()
     assert not band[32, :16].any()
+    assert band[39, 16:24].all()
+    assert not band[40:].any()
+
+
+def test_what_stands_on_the_ground_is_nearer_than_all_of_its_surroundings():
+    subject = torch.zeros(64, 64, dtype=torch.bool)
+    subject[10:41, 20:30] = True
+    ground = torch.arange(64.0)[:, None].expand(64, 64)
+    assert nearness(torch.where(subject, 40.5, ground), subject, surroundings(subject)) == 1
+    assert nearness(torch.where(subject, 40.5, ground), subject, ~subject) < 0.75
 
 
 def test_a_perfect_edit_keeps_the_subject_where_it_was():

@@ -29,7 +29,11 @@ METRICS: dict[str, Metric] = {
     "surface": Metric("the same, of edits to looks whose marks move with the surfaces", "1e-3", "lower"),
     "psnr": Metric("PSNR of frames through the autoencoder and back", "dB", "higher"),
     "depth": Metric("correlation of seen and true inverse depth, over the clip", "", "higher"),
-    "nearer": Metric("AUC: pixels of the masked subject against those of a band around it, seen nearer", "", "higher"),
+    "nearer": Metric(
+        "AUC: pixels of the masked subject against those of a band around it, down to its feet, seen nearer",
+        "",
+        "higher",
+    ),
     "nearest": Metric("AUC: the same against all the rest of the frame", "", "higher"),
 }
 """Every measure by name."""

@@ -47,10 +47,15 @@ def nearness(depth: Float[Tensor, "h w"], subject: Bool[Tensor, "h w"], rest: Bo
 
 
 def surroundings(subject: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
-    """A band around the subject, half as wide as a square of its area."""
+    """A band around the subject, half as wide as a square of its area, down to its lowest pixel.
+
+    What lies before the feet of a standing thing is nearer than it, by rights.
+    """
     reach = max(1, round(BAND * float(subject.sum()) ** 0.5))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return torch.from_numpy(cv2.dilate(subject.numpy().astype(np.uint8), kernel) > 0) & ~subject
+    band = torch.from_numpy(cv2.dilate(subject.numpy().astype(np.uint8), kernel) > 0) & ~subject
+    band[int(subject.any(dim=1).nonzero().max()) + 1 :] = False
+    return band
 
 
 def autoencoded(clip: Clip, model: Model) -> dict[str, float]:

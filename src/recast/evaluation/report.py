@@ -43,7 +43,8 @@ NOTE = (
     '"On surfaces" are edits to a photograph, clay or a cartoon, whose marks move with surfaces; paper and hatching '
     "lie still, and not even the world's own render of other looks is as steady as the source. The AUC is the chance "
     "that a pixel of the masked subject is seen nearer than one of a band around it, half as wide as a square of its "
-    "area: the mean over sequences of the mean over up to eight frames."
+    "area, down to its lowest pixel, since the ground before its feet is nearer by rights: the mean over sequences of "
+    "the mean over up to eight frames."
 )
 
 
