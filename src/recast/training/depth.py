@@ -1,6 +1,6 @@
 """The depth estimator: inverse depth up to a scale and a shift. After MiDaS, arXiv:1907.01341, section 5."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
 from recast.training import draws
+from recast.training.pasted import Leaves, Shown, peopled
 from recast.training.place import device_of
 from recast.training.pool import Pictures
 from recast.training.recipe import Loss, Share
@@ -23,7 +24,11 @@ Depth = Float[Tensor, "b h w"]
 NUM_LEAVES = 400
 STREWN = 0.25
 """Share of the pictures that are painted over with textures of the wrong kind."""
-SUBJECT_WEIGHT = 4.0
+PEOPLED = 0.7
+"""Share of the pictures that figures of others are pasted into."""
+SHADED = 0.5
+"""Share of the pictures that shadows fall on: what is dark is not far for that."""
+SUBJECT_WEIGHT = 6.0
 """How much more a pixel on a subject, or near one, counts: a subject is small, and what is kept of a clip is it."""
 
 
@@ -50,8 +55,11 @@ def distance(pools: Sequence[Pictures], *, batch: int = 16, invariant: bool = Fa
     chances /= chances.sum()
 
     @cache
-    def leaves(number: int) -> np.ndarray:
+    def texture(number: int) -> np.ndarray:
         return dead_leaves(np.random.default_rng([seed, 6, number]), (256, 256))
+
+    def leaves(rng: np.random.Generator) -> np.ndarray:
+        return texture(int(rng.integers(NUM_LEAVES)))
 
     def loss(network: DepthUNet, share: Share) -> Tensor:
         pool = pools[draws.of_step(seed, share.step).choice(len(pools), p=chances)]
@@ -82,14 +90,17 @@ def normalized(inverse: np.ndarray) -> np.ndarray:
     return np.clip((inverse - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
 
 
-def _example(
-    rng: np.random.Generator, pool: Pictures, leaves: Callable[[int], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _example(rng: np.random.Generator, pool: Pictures, leaves: Leaves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A picture [3 h w], its inverse depth [h w], and how much each of its pixels counts, 1 on average."""
     clip, frame = int(rng.integers(len(pool))), int(rng.integers(pool.shape[0]))
     picture, depth, things = pool.picture(clip, frame), pool.depth(clip, frame), pool.things(clip, frame)
     if rng.random() < STREWN:
         picture = _strewn(rng, picture, things, leaves)
+    if rng.random() < PEOPLED:
+        shown = peopled(rng, Shown(picture, depth, things), pool, leaves)
+        picture, depth, things = shown.picture, shown.depth, shown.things
+    if rng.random() < SHADED:
+        picture = _shaded(rng, picture)
     if rng.random() < 0.5:
         picture, depth, things = picture[:, ::-1], depth[:, ::-1], things[:, ::-1]
     if rng.random() < 0.5:
@@ -107,19 +118,29 @@ def _example(
     return rearrange(_filmed(rng, picture), "h w c -> c h w"), normalized(depth), weight / weight.mean()
 
 
-def _strewn(
-    rng: np.random.Generator, picture: np.ndarray, things: np.ndarray, leaves: Callable[[int], np.ndarray]
-) -> np.ndarray:
+def _strewn(rng: np.random.Generator, picture: np.ndarray, things: np.ndarray, leaves: Leaves) -> np.ndarray:
     """Each thing, and the ground, painted over with a texture of its own: what is busy is not near for that."""
     height, width = things.shape
     painted = picture.astype(np.float32)
     for thing in np.unique(things):
-        texture, zoom = leaves(int(rng.integers(NUM_LEAVES))), rng.uniform(1, 1.5)
+        texture, zoom = leaves(rng), rng.uniform(1, 1.5)
         texture = cv2.resize(texture, (round(zoom * max(width, height)),) * 2, interpolation=cv2.INTER_LINEAR)
         top, left = rng.integers(texture.shape[0] - height + 1), rng.integers(texture.shape[1] - width + 1)
         where = (things == thing)[..., None] * np.float32(rng.uniform(0, 0.7))
         painted += where * (texture[top : top + height, left : left + width] - painted)
     return painted.astype(np.uint8)
+
+
+def _shaded(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """One to three shadows, long or round, with soft or sharp edges."""
+    height, width = picture.shape[:2]
+    light = np.ones((height, width), np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        at = (int(rng.integers(width)), int(rng.integers(height)))
+        reach = (int(width * rng.uniform(0.1, 0.6)), max(2, int(height * rng.uniform(0.02, 0.3))))
+        cv2.ellipse(light, at, reach, float(rng.normal(0, 25)), 0, 360, float(rng.uniform(0.25, 0.8)), -1)
+    light = cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.4, 3)))
+    return (picture * light[..., None]).astype(np.uint8)
 
 
 def _filmed(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
