@@ -23,8 +23,8 @@ UNTOLD = -100
 """The label of what a picture does not show; cross-entropy passes over it."""
 EXAM_SHARE = 0.7
 """Of lessons that are as exams are: one subject in the sun, whose surfaces have the colours that words name."""
-DECODED = 4
-"""One picture of so many goes through an autoencoder, as every generated picture does."""
+DECODED = 2
+"""one picture of so many goes through an autoencoder, as every generated picture does."""
 CHUNK = 1000
 
 Pictures = UInt8[np.ndarray, "b h w 3"]
@@ -66,7 +66,7 @@ def scene(number: int) -> Scene:
 
 
 def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SIDE) -> Lessons:
-    """The lessons of these numbers; one of four is as `decode` gives it back."""
+    """The lessons of these numbers; every second one is as `decode` gives it back."""
     scenes = [scene(number) for number in numbers]
     clips = [rendered(each, 1, side, side) for each in scenes]
     pictures = np.concatenate([clip.frames for clip in clips])

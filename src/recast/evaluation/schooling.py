@@ -31,7 +31,7 @@ DEEP = 0.5
 SLIP = 2.5
 """Standard deviation, in pixels, by which a deep point misses its place."""
 BATCH = 32
-RECIPE = Recipe(steps=4000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
+RECIPE = Recipe(steps=6000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
 COUNT = 20_000
 """Lessons that there are."""
 
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="where lessons, checkpoints and log go")
     parser.add_argument("--lessons", type=int, default=COUNT, help="pictures to render")
     parser.add_argument("--steps", type=int, default=RECIPE.steps, help=f"batches of {BATCH} pictures")
-    parser.add_argument("--model", default="pocket", help="whose autoencoder a quarter of the pictures goes through")
+    parser.add_argument("--model", default="pocket", help="whose autoencoder half of the pictures go through")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
