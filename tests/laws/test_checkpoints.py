@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
+from recast.claim import LOCK
 from recast.errors import RecastError, RequestError
 from recast.request import RecastWarning
 from recast.training import manifest
@@ -43,7 +44,7 @@ def files(folder: Path) -> list[str]:
 def test_the_last_three_are_kept_and_nothing_half_written(finished: tuple[Path, Tensor]):
     run, _ = finished
     kept = ["step-000010", "step-000015", "step-000020"]
-    assert sorted(path.name for path in run.iterdir()) == ["LATEST", *kept]
+    assert sorted(path.name for path in run.iterdir()) == [LOCK, "LATEST", *kept]
     assert (run / "LATEST").read_text() == "step-000020\n"
 
 
