@@ -22,6 +22,7 @@ from recast.training.stages import Inputs
 from small_presets import WIDTH, cached, small
 
 LEVELS = schedule(POCKET_LEVELS)
+SIGMAS = LEVELS.sigmas.numpy()
 
 
 def generator() -> Generator:
@@ -90,7 +91,7 @@ def test_streams_of_chance_are_apart():
 def test_shares_are_as_often_as_they_are_said():
     example = cached(frames=4).example(2)
     batches = Batches(softened=0.6, dropped=0.1, image_steps=0.125, clips=1, frames=2)
-    rows = [Row.drawn(draws.of_row(0, 0, i), example, batches, 1000, video=True) for i in range(2000)]
+    rows = [Row.drawn(draws.of_row(0, 0, i), example, batches, SIGMAS, video=True) for i in range(2000)]
     level_zero = [bool(row.structure[0, 6, 0, 0] == 1) for row in rows]  # cos(0)
     assert np.mean(level_zero) == pytest.approx(0.4, abs=0.04)
     assert np.mean([row.told for row in rows]) == pytest.approx(0.9, abs=0.03)
@@ -98,11 +99,29 @@ def test_shares_are_as_often_as_they_are_said():
     assert np.mean([batches.is_video(draws.of_step(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
 
 
+def test_centred_levels_lie_log_normally_about_the_middle_of_the_details():
+    example = cached(frames=4).example(2)
+    rows = [
+        Row.drawn(draws.of_row(0, 0, i), example, Batches(frames=1, centred=1.0), SIGMAS, video=True)
+        for i in range(2000)
+    ]
+    logs = np.log(SIGMAS[[row.level for row in rows]])
+    assert np.median(logs) == pytest.approx(np.log(0.6), abs=0.1)
+    low, high = np.quantile(logs, (0.1587, 0.8413))
+    assert (high - low) / 2 == pytest.approx(1.2, abs=0.08)
+    mixed = [
+        Row.drawn(draws.of_row(0, 0, i), example, Batches(frames=1, centred=0.5), SIGMAS, video=True).level
+        for i in range(2000)
+    ]
+    below = np.mean([SIGMAS[level] < 0.6 for level in mixed])
+    assert below == pytest.approx((0.5 + np.mean(SIGMAS < 0.6)) / 2, abs=0.03)
+
+
 def test_a_row_is_part_of_its_example():
     example = cached(frames=4).example(1)
     clean = example.latents()
     for number in range(20):
-        row = Row.drawn(draws.of_row(0, 0, number), example, Batches(frames=3), 10, video=True)
+        row = Row.drawn(draws.of_row(0, 0, number), example, Batches(frames=3), SIGMAS[:10], video=True)
         assert any(torch.allclose(row.clean, clean[first : first + 3], atol=1e-4) for first in range(2))
         assert any(torch.equal(row.content, each.float()) for each in example.embeddings)
 

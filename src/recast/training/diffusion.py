@@ -11,7 +11,7 @@ from torch import Tensor
 from recast.curation.examples import Source
 from recast.denoise.levels import Schedule
 from recast.training import draws
-from recast.training.batches import Batch, Batches, Row
+from recast.training.batches import Batch, Batches, Row, Sigmas
 from recast.training.generator import Generator
 from recast.training.place import device_of
 from recast.training.recipe import Loss, Measured, Share
@@ -35,10 +35,11 @@ def velocity(
     """
     diet = Diet.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
+    sigmas = schedule.sigmas.numpy()
 
     def loss(network: Generator, share: Share) -> Measured:
         began = time.perf_counter()
-        video, rows = _drawn(diet, batches, share, seed=seed, levels=len(keep))
+        video, rows = _drawn(diet, batches, share, sigmas, seed=seed)
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         kept = keep.to(batch.level.device)[batch.level]
@@ -53,7 +54,7 @@ def velocity(
 
 # Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
 @torch.autocast("cpu", enabled=False)
-def _drawn(diet: Diet, batches: Batches, share: Share, *, seed: int, levels: int) -> tuple[bool, list[Row]]:
+def _drawn(diet: Diet, batches: Batches, share: Share, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
     """Whether a step sees clips, and its rows of this share."""
     rng = draws.of_step(seed, share.step)
     video = batches.is_video(rng)
@@ -62,7 +63,7 @@ def _drawn(diet: Diet, batches: Batches, share: Share, *, seed: int, levels: int
     for number in share.rows(batches.clips if video else batches.images):
         rng = draws.of_row(seed, share.step, number)
         example = bucket.example(int(rng.integers(len(bucket))))
-        rows.append(Row.drawn(rng, example, batches, levels, video=video))
+        rows.append(Row.drawn(rng, example, batches, sigmas, video=video))
     return video, rows
 
 
