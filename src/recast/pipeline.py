@@ -139,7 +139,7 @@ def remake(request: Request, seen: Seen, model: Model, watch: Watch = unwatched)
     with stage(Stage.DENOISE, watch) as report:
         planes = model.backbone.planes(replace(seen.structure, detail=request.structure_detail))
         shot = shot_of(request, seen.clip, Condition(wanted, unwanted, planes), model)
-        after = _reporting(report, model.backbone.levels(request.steps), _masking(request, seen, shot, model))
+        after = _reporting(report, model.backbone.levels(shot.steps), _masking(request, seen, shot, model))
         latents = method_of(request)(replace(shot, after=after), model.backbone)
     with stage(Stage.DECODE, watch) as report:
         decoded = []

@@ -105,13 +105,14 @@ def contents(request: Request, model: Model) -> tuple[Tokens, Tokens]:
 
 def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> Shot:
     """The edit, ready to denoise."""
+    facts = model.folder.facts
     return Shot(
         clip=clip,
         condition=condition,
         sampler=SAMPLERS[request.scheduler],
-        steps=request.steps,
-        scale=model.folder.facts.scale if request.cfg is None else request.cfg,
-        window=model.folder.facts.window,
+        steps=facts.steps if request.steps is None else request.steps,
+        scale=facts.scale if request.cfg is None else request.cfg,
+        window=facts.window,
         seed=request.seed,
     )
 

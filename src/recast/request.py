@@ -93,8 +93,8 @@ class Request:
     """How coarsely structure is kept, 0 (all of it) to 7 (the least); fractions are allowed."""
     cfg: FiniteFloat | None = None
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not said."""
-    steps: int = Field(default=25, ge=1, le=1000)
-    """Denoising steps; more is slower and finer."""
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    """Denoising steps; more is slower, and the model's own number if not said."""
     scheduler: str = "ddim"
     """The sampler that walks from noise to picture."""
     seed: int = Field(default=0, ge=0, lt=2**63)

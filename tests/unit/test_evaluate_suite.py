@@ -22,6 +22,8 @@ from tiny_folder import clip_folder
 # The tiny model knows few words, and worlds are described by others.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.request.RecastWarning")
 
+FEW = (("steps", 1),)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -33,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def setting(folder):
-    return Setting(str(folder), "cpu", 1, edits([0, 2.5]))
+    return Setting(str(folder), "cpu", edits([0, 2.5]), FEW)
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +58,31 @@ def test_temporal_guidance_adds_its_values_once():
 
 
 def test_temporal_guidance_is_swept_on_one_world_of_some(setting):
-    swept = Setting(setting.model, "cpu", 1, (Trial("words", 0.0, 1.0), Trial("words", 0.0, 2.0)))
+    swept = Setting(setting.model, "cpu", (Trial("words", 0.0, 1.0), Trial("words", 0.0, 2.0)), FEW)
     told = [evaluated(Suite(swept, (Task("edits", str(number)),)), unwatched) for number in (SWEPT, SWEPT + 1)]
     assert [sum(outcome.trial.content == "words" for outcome in each) for each in told] == [2, 1]
 
 
 def test_true_depth_is_told_instead(setting):
-    told = Setting(setting.model, "cpu", 1, edits([0])[:1], true_depth=True)
-    seen = Setting(setting.model, "cpu", 1, edits([0])[:1])
+    told = Setting(setting.model, "cpu", edits([0])[:1], FEW, true_depth=True)
+    seen = Setting(setting.model, "cpu", edits([0])[:1], FEW)
     first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
     assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, False]
+
+
+@pytest.mark.parametrize("said", [("steps", 2), ("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
+def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, said):
+    other = Setting(setting.model, "cpu", edits([0])[:1], tuple((dict(FEW) | dict([said])).items()))
+    (told,) = (one for one in evaluated(Suite(other, world_tasks(1)[1:]), unwatched) if one.trial == WORDS)
+    assert told.figures != next(one.figures for one in outcomes if (one.task, one.trial) == ("edits 0", WORDS))
+
+
+def test_what_trials_say_themselves_cannot_be_set(setting):
+    for name in ("seed", "prompt", "temporal_guidance", "structure_detail"):
+        with pytest.raises(RequestError, match=f"no setting of an evaluation '{name}'"):
+            Setting(setting.model, "cpu", (), ((name, 1),))
+    with pytest.raises(RequestError, match="steps is 0"):
+        Setting(setting.model, "cpu", (), (("steps", 0),))
 
 
 def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, tmp_path):
@@ -171,15 +188,42 @@ def test_what_is_not_measured_is_no_goal():
 
 
 def test_the_command_tells_json(folder, capsys):
-    asked = ["evaluate", "--worlds", "1", "--model", str(folder), "--details", "1", "--steps", "1", "--jobs", "1", "-q"]
+    asked = [
+        "evaluate",
+        "--worlds",
+        "1",
+        "--model",
+        str(folder),
+        "--details",
+        "1",
+        "--set",
+        "steps=1",
+        "--jobs",
+        "1",
+        "-q",
+    ]
     assert run([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["command"].startswith("recast evaluate --worlds 1 --details 1 --model ")
+    assert told["command"].endswith(" --set steps=1")
     assert {each["content"] for each in told["measured"]} == {"source", "truth", "words", "picture", "worlds"}
 
 
 def test_the_command_tells_tables(folder, tmp_path, capsys):
-    asked = ["evaluate", "--worlds", "1", "--model", str(folder), "--details", "1", "--steps", "1", "--jobs", "1", "-q"]
+    asked = [
+        "evaluate",
+        "--worlds",
+        "1",
+        "--model",
+        str(folder),
+        "--details",
+        "1",
+        "--set",
+        "steps=1",
+        "--jobs",
+        "1",
+        "-q",
+    ]
     asked += ["--results", str(tmp_path / "results.jsonl")]
     assert run([*asked, "--markdown"]) == 0
     assert "| words | 1 |" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
 from recast.errors import RequestError
+from recast.facts import Facts
 from recast.methods import METHODS
 from recast.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, known, weighted
 from recast.types import Shot
@@ -141,7 +142,7 @@ def test_flags_set_what_can_be_set():
 
 def test_defaults_agree_with_the_shot():
     shot = {field.name: field.default for field in dataclasses.fields(Shot)}
-    assert (Request().steps, Request().seed) == (shot["steps"], shot["seed"])
+    assert (Facts().steps, Request().seed) == (shot["steps"], shot["seed"])
 
 
 def test_the_module_needs_no_torch():

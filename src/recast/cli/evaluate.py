@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import Json, Quiet
+from recast.cli.flags import Json, Quiet, Settings, parsed
 from recast.cli.progress import shown
 from recast.errors import RequestError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from recast.evaluation.report import Report
     from recast.evaluation.suite import Suite
 
-MOST_JOBS, STEPS = 8, 25
+MOST_JOBS = 8
 
 
 def evaluate(  # noqa: PLR0913 -- one parameter for each flag
@@ -28,7 +28,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     ] = None,
     model: Annotated[str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="What to evaluate.")] = "pocket",
     details: Annotated[str, typer.Option(metavar="A,B,C|none", help="The t_s of edits; none: no edits.")] = "0,2,4,6",
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Denoising steps.")] = STEPS,
+    settings: Settings = None,
     true_depth: Annotated[bool, typer.Option("--true-depth", help="Tell the true depth, not the seen one.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to compute on.")] = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).")] = None,
@@ -50,7 +50,8 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     from recast.loading import chosen_device
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
-    setting = Setting(model, where, steps, edits(levels, temporal=temporal), true_depth=true_depth)
+    said = tuple(dict(parsed(each) for each in settings or ()).items())
+    setting = Setting(model, where, edits(levels, temporal=temporal), said, true_depth=true_depth)
     tasks = (world_tasks(asked) if asked else ()) + (footage_tasks(footage) if footage else ())
     suite = Suite(setting, tasks, jobs or _workers(where), results)
     with shown(quiet=quiet) as watch:
@@ -84,7 +85,7 @@ def _command(suite: "Suite", *, count: int | None, temporal: bool, footage: Path
         "--temporal": temporal,
         f"--footage {footage}": footage is not None,
         f"--model {setting.model}": setting.model != "pocket",
-        f"--steps {setting.steps}": setting.steps != STEPS,
+        **{f"--set {name}={value}": True for name, value in setting.said},
         "--true-depth": setting.true_depth,
     }
     return " ".join(["recast evaluate", *(flags for flags, needed in said.items() if needed)])

@@ -39,7 +39,7 @@ class Suite:
         return {
             "model": model,
             "judge": digest(WEIGHTS),
-            "steps": self.setting.steps,
+            "said": dict(self.setting.said),
             "true_depth": self.setting.true_depth,
             "edits": edits,
         }

@@ -18,8 +18,9 @@ from recast.evaluation.judge import Judge
 from recast.evaluation.steadiness import steadiness
 from recast.evaluation.worlds import ON_SURFACES, Case, case
 from recast.loading import Model
+from recast.methods import METHODS
 from recast.pipeline import Seen, look, remake
-from recast.request import Request
+from recast.request import Request, knobs_of, known
 from recast.structure.depth import normalized
 from recast.types import Clip, Frames, Kind, Maps, Structure
 from recast.world import Footage, rendered, sampled
@@ -28,6 +29,8 @@ FPS = Fraction(10)
 """Of the world's clips: a frame each tenth of a second."""
 SWEPT = 4
 """Temporal guidance is swept over on one world of so many: pairs of the same world differ by nothing else."""
+HOW = ("method", "structure", "cfg", "steps", "scheduler", "dtype")
+"""Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 FIRST_OPEN_SEED = 30_000_000
 """Of worlds as they are drawn, in which nothing is held fixed."""
 
@@ -62,13 +65,21 @@ class Setting:
     """How the model is run. true_depth: told in place of the seen.
 
     edits: the trials that are tried on each world; those with other temporal guidance than 1 on every fourth.
+    said: a request's settings by name, the same for all edits. Raises RequestError for what a trial says itself.
     """
 
     model: str
     device: str
-    steps: int
     edits: tuple[Trial, ...]
+    said: tuple[tuple[str, object], ...] = ()
     true_depth: bool = False
+
+    def __post_init__(self) -> None:
+        free = [*HOW, *dict.fromkeys(knob for method in METHODS for knob in knobs_of(method))]
+        free.remove("temporal_guidance")
+        for name, _ in self.said:
+            known("setting of an evaluation", name, free)
+        Request.asked(**dict(self.said))
 
 
 @dataclass(frozen=True)
@@ -125,14 +136,9 @@ def _edited(bench: Bench, number: str) -> Told:
         for trial in bench.setting.edits:
             if trial.temporal_guidance != 1 and asked.number % SWEPT:
                 continue
-            request = Request.asked(
-                model=bench.setting.model,
-                steps=bench.setting.steps,
-                seed=asked.number,
-                structure_detail=trial.detail,
-                temporal_guidance=trial.temporal_guidance,
-                **told[trial.content],
-            )
+            swept = {} if trial.temporal_guidance == 1 else {"temporal_guidance": trial.temporal_guidance}
+            said = dict(bench.setting.said) | swept | told[trial.content]
+            request = Request.asked(model=bench.setting.model, seed=asked.number, structure_detail=trial.detail, **said)
             seen = seen or _looked(request, asked.source, bench)
             yield trial, _measured(remake(request, seen, bench.model).frames, asked, bench)
 
