@@ -18,13 +18,23 @@ from transformers.modeling_outputs import DepthEstimatorOutput
 
 
 class DepthUNetConfig(PretrainedConfig):
-    """widths: channels at a half, a quarter and so on of the picture's size; both sides must halve as often."""
+    """widths: channels at a half, a quarter and so on of the picture's size.
+
+    enlarged: how many times larger than it is a picture is looked at, but for training.
+    """
 
     model_type = "depth_unet"
 
-    def __init__(self, widths: Sequence[int] = (32, 48, 72, 96, 96), groups: int = 8, **others: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 48, 72, 96, 96),
+        groups: int = 8,
+        enlarged: float = 1.0,
+        **others: Any,  # noqa: ANN401
+    ) -> None:
         self.widths = list(widths)
         self.groups = groups
+        self.enlarged = enlarged
         super().__init__(**others)
 
 
@@ -46,8 +56,19 @@ class DepthUNet(PreTrainedModel):
         self.post_init()
 
     def forward(self, pixel_values: Float[Tensor, "b 3 h w"], **_: object) -> DepthEstimatorOutput:
-        """predicted_depth: [b h w], 1 nearest. The sides must be multiples of 2 to the number of widths."""
-        x = self.stem(rearrange(pixel_values * 2 - 1, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2))
+        """predicted_depth: [b h w], 1 nearest.
+
+        In training mode pictures are taken as they are, with sides that are multiples of 2 to the number of widths.
+        """
+        if self.training:
+            return DepthEstimatorOutput(predicted_depth=self._seen(pixel_values))
+        size, step = pixel_values.shape[-2:], 2 ** len(self.config.widths)
+        looked_at = [max(step, step * round(self.config.enlarged * side / step)) for side in size]
+        maps = self._seen(_resized(pixel_values, looked_at))[:, None]
+        return DepthEstimatorOutput(predicted_depth=_resized(maps, size)[:, 0])
+
+    def _seen(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        x = self.stem(rearrange(pictures * 2 - 1, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2))
         kept = []
         for i, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if i else x)
@@ -55,7 +76,7 @@ class DepthUNet(PreTrainedModel):
         for block, beside in zip(reversed(self.up), reversed(kept[:-1]), strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), beside], dim=1))
         maps = rearrange(self.head(x).float(), "b (y x) h w -> b (h y) (w x)", y=2, x=2)
-        return DepthEstimatorOutput(predicted_depth=torch.sigmoid(maps))
+        return torch.sigmoid(maps)
 
 
 class Residual(nn.Module):
@@ -72,6 +93,12 @@ class Residual(nn.Module):
     def forward(self, x: Float[Tensor, "b given h w"]) -> Float[Tensor, "b width h w"]:
         """The same size, `width` channels."""
         return F.silu(self.out(self.beside(x) + self.second(F.silu(self.norm(self.first(x))))))
+
+
+def _resized(x: Float[Tensor, "b c h w"], size: Sequence[int]) -> Float[Tensor, "b c y x"]:
+    if x.shape[-2:] == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 AutoConfig.register(DepthUNetConfig.model_type, DepthUNetConfig, exist_ok=True)

@@ -34,14 +34,18 @@ SUBJECT_WEIGHT = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """How large an estimator is. channels: at a half, a quarter and so on of the picture's size."""
+    """How large an estimator is. channels: at a half, a quarter and so on of the picture's size.
+
+    enlarged: how many times larger pictures are looked at in use than in training.
+    """
 
     channels: tuple[int, ...] = (32, 48, 72, 96, 96)
     groups: int = 8
+    enlarged: float = 1.0
 
     def network(self) -> DepthUNet:
         """The estimator, with random weights."""
-        return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups))
+        return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups, enlarged=self.enlarged))
 
 
 def distance(pools: Sequence[Pictures], *, batch: int = 16, invariant: bool = False, seed: int = 0) -> Loss[DepthUNet]:
