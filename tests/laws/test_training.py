@@ -135,6 +135,31 @@ def test_min_snr_weighs_as_in_closed_form():
     assert torch.equal(weighed.rows, plain.rows)
 
 
+class Erring(Knowing):
+    """Knows, but for an error of a half that stays, or of a half and minus a half by turns."""
+
+    turns = False
+
+    def forward(self, noisy: Tensor, *others: Tensor, video: bool) -> Tensor:
+        signs = torch.tensor([1.0, -1.0 if self.turns else 1.0]).repeat(noisy.shape[1] // 2)
+        return super().forward(noisy, *others, video=video) + 0.5 * signs[:, None, None, None]
+
+
+def test_an_error_that_flickers_costs_more_than_one_that_stays():
+    cache, batches = cached(frames=4), Batches(images=8, clips=8, frames=4, image_steps=0.0)
+    source = [replace(cache, latents=torch.zeros_like(cache.latents))]
+    network = Erring(generator().net, generator().projection)
+    losses = []
+    for network.turns in (False, True):
+        told = velocity(source, LEVELS, batches, steadied=0.7)(network, Share(0))
+        torch.testing.assert_close(told.rows, torch.full((8,), 0.25), atol=1e-3, rtol=0)
+        losses.append(told.mean.item())
+    assert losses == pytest.approx([0.25, 0.25 + 0.7 * 1.0], abs=1e-3)
+    images = Batches(images=8)
+    plain, weighed = (velocity([cached(frames=1)], LEVELS, images, steadied=s)(knowing(), Share(0)) for s in (0.0, 0.7))
+    assert torch.equal(plain.mean, weighed.mean)
+
+
 def test_pictures_and_clips_are_told_apart():
     pictures, clips, wide = cached(frames=1), cached(frames=4), cached(frames=4, side=16)
     diet = Diet.of([clips, pictures, clips, wide], frames=4)

@@ -25,12 +25,14 @@ def velocity(
     *,
     structure: bool = True,
     min_snr: float | None = None,
+    steadied: float = 0.0,
     seed: int = 0,
 ) -> Loss[Generator]:
     """Squared error of v = alpha noise - sigma clean, at uniform levels. arXiv:2302.03011, eq. 6; arXiv:2202.00512.
 
     structure: whether the network is told any. min_snr: weighs each row's error in v by min(SNR, it) / (SNR + 1), at
-    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6.
+    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6. steadied: weight of the squared change
+    of the error from frame to frame, so that what flickers costs more than what stays; the best answer is the same.
     Raises RequestError where the data has no clips as long as the stage wants.
     """
     diet = Diet.of(sources, batches.frames if batches.clips else 1)
@@ -43,8 +45,10 @@ def velocity(
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         kept = keep.to(batch.level.device)[batch.level]
-        errors = _errors(network, batch, kept, video=video, structure=structure)
-        weighed = errors if min_snr is None else errors * _min_snr(kept, min_snr)
+        off = _off(network, batch, kept, video=video, structure=structure)
+        errors = reduce(off.square(), "b t c y x -> b", "mean")
+        weighed = errors + steadied * _changes(off) if video else errors
+        weighed = weighed if min_snr is None else weighed * _min_snr(kept, min_snr)
         return Measured(
             mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
         )
@@ -67,15 +71,19 @@ def _drawn(diet: Diet, batches: Batches, share: Share, sigmas: Sigmas, *, seed: 
     return video, rows
 
 
-def _errors(
+def _off(
     network: Generator, batch: Batch, kept: Float[Tensor, " b"], *, video: bool, structure: bool
-) -> Float[Tensor, " b"]:
+) -> Float[Tensor, "b t 4 y x"]:
     alpha, sigma = (rearrange(x.sqrt(), "b -> b 1 1 1 1") for x in (kept, 1 - kept))
     noisy = alpha * batch.clean + sigma * batch.noise
     given = torch.cat([noisy, batch.structure], dim=2) if structure else noisy
     answer = network(given, batch.level.float(), batch.content, batch.told, video=video)
     wanted = alpha * batch.noise - sigma * batch.clean
-    return reduce((answer.float() - wanted).square(), "b t c y x -> b", "mean")
+    return answer.float() - wanted
+
+
+def _changes(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
+    return reduce(off.diff(dim=1).square(), "b t c y x -> b", "mean")
 
 
 def _min_snr(kept: Float[Tensor, " b"], most: float) -> Float[Tensor, " b"]:

@@ -42,7 +42,7 @@ POCKET_LAYERS = Layers(
 )
 POCKET_TOWERS = Towers(
     width=128,
-    side=96,
+    side=128,
     patch=16,
     image=(128, 4, 4),
     text=(128, 3, 4),

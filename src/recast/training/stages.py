@@ -161,7 +161,8 @@ class GeneratorStage:
     structure: whether it is told any. motion: whether its layers over time are trained. levels: of noise, as a
     diffusers scheduler has them. checkpointing: what is computed again in the backward pass, to save memory:
     "selective" norms and activations, "full" whole blocks. picture_sizes, clip_sizes: what the data should have; each
-    is meant flipped too. stride: frames of the source from one frame of a clip to the next.
+    is meant flipped too. stride: frames of the source from one frame of a clip to the next. min_snr, steadied: of the
+    loss, see `diffusion.velocity`.
     """
 
     layers: Layers = field(default_factory=Layers)
@@ -170,6 +171,7 @@ class GeneratorStage:
     motion: bool = True
     levels: Mapping[str, Any] = field(default_factory=lambda: SD_LEVELS)
     min_snr: float | None = None
+    steadied: float = 0.0
     checkpointing: Checkpointing = "none"
     picture_sizes: tuple[Size, ...]
     clip_sizes: tuple[Size, ...] = ()
@@ -213,6 +215,7 @@ class GeneratorStage:
             self.batches,
             structure=self.structure,
             min_snr=self.min_snr,
+            steadied=self.steadied,
             seed=self.seed,
         )
 
