@@ -45,7 +45,7 @@ def outcomes(setting):
 
 def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_first(outcomes):
     edited = [Trial("words", 0.0, 1.0), Trial("words", 2.5, 1.0), Trial("picture", 0.0, 1.0)]
-    for trial in [*edited, Trial("truth"), Trial("source"), Trial("worlds")]:
+    for trial in [*edited, Trial("truth"), Trial("decoded"), Trial("source"), Trial("worlds")]:
         assert sum(outcome.trial == trial for outcome in outcomes) == 2
     assert {name for outcome in outcomes for name in outcome.figures} == METRICS.keys() - {"nearer", "nearest"}
 
@@ -67,7 +67,7 @@ def test_true_depth_is_told_instead(setting):
     told = Setting(setting.model, "cpu", edits([0])[:1], FEW, true_depth=True)
     seen = Setting(setting.model, "cpu", edits([0])[:1], FEW)
     first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
-    assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, False]
+    assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("said", [("steps", 2), ("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
@@ -206,7 +206,14 @@ def test_the_command_tells_json(folder, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["command"].startswith("recast evaluate --worlds 1 --details 1 --model ")
     assert told["command"].endswith(" --set steps=1")
-    assert {each["content"] for each in told["measured"]} == {"source", "truth", "words", "picture", "worlds"}
+    assert {each["content"] for each in told["measured"]} == {
+        "source",
+        "truth",
+        "decoded",
+        "words",
+        "picture",
+        "worlds",
+    }
 
 
 def test_the_command_tells_tables(folder, tmp_path, capsys):
@@ -236,7 +243,7 @@ def test_worlds_can_be_measured_without_edits(folder, capsys):
     assert run(asked) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["command"].startswith("recast evaluate --worlds 1 --details none")
-    assert {each["content"] for each in told["measured"]} == {"source", "truth", "worlds"}
+    assert {each["content"] for each in told["measured"]} == {"source", "truth", "decoded", "worlds"}
 
 
 @pytest.mark.parametrize(

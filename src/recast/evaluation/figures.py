@@ -10,7 +10,7 @@ from recast.evaluation import METRICS
 from recast.evaluation.intervals import Figure, mean, ratio, share
 from recast.evaluation.trials import Outcome, Trial
 
-SOURCE, TRUTH = Trial("source"), Trial("truth")
+SOURCE, TRUTH, DECODED = Trial("source"), Trial("truth"), Trial("decoded")
 RATIOS = {
     "frames of source": ("frames", SOURCE),
     "surface of source": ("surface", SOURCE),

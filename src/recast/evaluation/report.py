@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from recast.evaluation import METRICS
-from recast.evaluation.figures import SOURCE, TRUTH, Figures, gathered
+from recast.evaluation.figures import DECODED, SOURCE, TRUTH, Figures, gathered
 from recast.evaluation.goals import judged
 from recast.evaluation.intervals import Figure
 from recast.evaluation.trials import Outcome, Trial
@@ -34,7 +34,13 @@ RELATIVE = {
     "surface of source": "on surfaces / source's",
     "warp of truth": "warp / own render's",
 }
-CONTENTS = {"truth": "the world's own render", "source": "the source", "words": "words", "picture": "a picture"}
+CONTENTS = {
+    "truth": "the world's own render",
+    "decoded": "the same through the autoencoder",
+    "source": "the source",
+    "words": "words",
+    "picture": "a picture",
+}
 NOTE = (
     "In brackets, 95 % intervals. Sources are renders of one subject by day. The judge is a network that never saw the "
     "model; what it says of the world's own render of the same edits is the most that can be expected. Not counted, as "
@@ -119,7 +125,7 @@ class Report:
             for trial in self.measured.plain
             if trial.content in ("words", "picture") and trial.temporal_guidance == 1
         ]
-        shown = [TRUTH, *sorted(asked, key=lambda trial: (trial.content != "words", trial.detail))]
+        shown = [TRUTH, DECODED, *sorted(asked, key=lambda trial: (trial.content != "words", trial.detail))]
         return Grid(
             f"What the judge sees in edits of {self._count(TRUTH)} worlds with unseen seeds",
             ("told by", "t_s", *(HEADINGS[name] for name in ACCURACY)),
@@ -130,7 +136,7 @@ class Report:
         plain = self.measured.plain
         swept = min((trial.detail or 0 for trial in plain if trial.content == "words"), default=0)
         words = [trial for trial in plain if trial.content == "words" and trial.detail == swept]
-        shown = [SOURCE, TRUTH, *sorted(words, key=lambda trial: trial.temporal_guidance or 0)]
+        shown = [SOURCE, TRUTH, DECODED, *sorted(words, key=lambda trial: trial.temporal_guidance or 0)]
         headings = (*(HEADINGS[name] for name in STEADINESS), *RELATIVE.values())
         return Grid(
             f"How steady edits from words are at t_s = {swept:g}, by temporal guidance",

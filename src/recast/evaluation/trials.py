@@ -39,8 +39,8 @@ FIRST_OPEN_SEED = 30_000_000
 class Trial:
     """What was measured: of which content, told how much structure, by how much temporal guidance.
 
-    content: words, picture, truth (the world's own render of the edit), source (the clip itself), worlds (as drawn, for
-    the parts of the model) or footage.
+    content: words, picture, truth (the world's own render of the edit), decoded (that through the model's autoencoder,
+    which no edit can better), source (the clip itself), worlds (as drawn, for the parts of the model) or footage.
     """
 
     content: str
@@ -123,11 +123,13 @@ def outcomes(setting: Setting, task: Task) -> list[Outcome]:
 
 
 def _edited(bench: Bench, number: str) -> Told:
-    """The edits of one world; beside them the world's own render of the same, and the source."""
+    """The edits of one world; beside them the world's own render of the same, and that decoded, and the source."""
     asked = case(int(number), bench.side)
     yield Trial("source"), _steady(_frames(asked.source), asked, bench)
     truth = _frames(rendered(asked.truth, len(asked.source.frames), bench.side, bench.side))
     yield Trial("truth"), _measured(truth, asked, bench)
+    decoded = bench.model.backbone.decode(bench.model.backbone.encode(truth))
+    yield Trial("decoded"), _measured(decoded, asked, bench)
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.example, 1, bench.side, bench.side).frames[0]).save(example)
