@@ -24,18 +24,28 @@ def test_maps_have_the_size_of_the_pictures(size: tuple[int, int]):
     assert 0 <= depth.min() <= depth.max() <= 1
 
 
-def test_any_size_will_do_in_use_and_enlarging_goes_there_and_back():
-    network = small()
+def test_any_size_will_do_in_use():
     with torch.no_grad():
-        assert network(torch.rand(1, 3, 21, 50)).predicted_depth.shape == (1, 21, 50)
-        pictures = torch.rand(1, 3, 16, 24)
+        assert small()(torch.rand(1, 3, 21, 50)).predicted_depth.shape == (1, 21, 50)
+
+
+def test_the_answer_is_the_mean_over_scales_and_mirrors():
+    network, pictures = small(), torch.rand(1, 3, 16, 24)
+
+    def seen(shown: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        larger = F.interpolate(shown, size=size, mode="bilinear", antialias=True)
+        maps = network(larger).predicted_depth[:, None]
+        return F.interpolate(maps, size=(16, 24), mode="bilinear", antialias=True)[:, 0]
+
+    with torch.no_grad():
         plain = network(pictures).predicted_depth
+        sizes = [(16, 24), (32, 48)]
+        each = [seen(pictures, s) for s in sizes] + [seen(pictures.flip(-1), s).flip(-1) for s in sizes]
+        network.config.scales = [1.0, 2.0]
+        assert_close(network(pictures).predicted_depth, torch.stack(each).mean(0))
+        mirrored = network(pictures.flip(-1)).predicted_depth.flip(-1)
+        assert_close(mirrored, network(pictures).predicted_depth)
         assert torch.equal(network.train()(pictures).predicted_depth, plain)
-        network.config.enlarged = 2.0
-        assert torch.equal(network(pictures).predicted_depth, plain)  # still training
-        larger = F.interpolate(pictures, size=(32, 48), mode="bilinear", antialias=True)
-        wanted = F.interpolate(network(larger).predicted_depth[:, None], size=(16, 24), mode="bilinear", antialias=True)
-        assert_close(network.eval()(pictures).predicted_depth, wanted[:, 0])
 
 
 def test_it_comes_back_from_its_folder(tmp_path: Path):

@@ -31,8 +31,8 @@ DEEP = 0.5
 SLIP = 2.5
 """Standard deviation, in pixels, by which a deep point misses its place."""
 BATCH = 32
-RECIPE = Recipe(steps=6000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
-COUNT = 20_000
+RECIPE = Recipe(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
+COUNT = 26_000
 """Lessons that there are."""
 
 

@@ -20,7 +20,8 @@ from transformers.modeling_outputs import DepthEstimatorOutput
 class DepthUNetConfig(PretrainedConfig):
     """widths: channels at a half, a quarter and so on of the picture's size.
 
-    enlarged: how many times larger than it is a picture is looked at, but for training.
+    scales: how many times its own size a picture is looked at, each time in a mirror too; the answer is the
+    mean. Where there are none it is looked at once, as it is, as in training.
     """
 
     model_type = "depth_unet"
@@ -29,12 +30,12 @@ class DepthUNetConfig(PretrainedConfig):
         self,
         widths: Sequence[int] = (32, 48, 72, 96, 96),
         groups: int = 8,
-        enlarged: float = 1.0,
+        scales: Sequence[float] = (),
         **others: Any,  # noqa: ANN401
     ) -> None:
         self.widths = list(widths)
         self.groups = groups
-        self.enlarged = enlarged
+        self.scales = list(scales)
         super().__init__(**others)
 
 
@@ -62,10 +63,18 @@ class DepthUNet(PreTrainedModel):
         """
         if self.training:
             return DepthEstimatorOutput(predicted_depth=self._seen(pixel_values))
-        size, step = pixel_values.shape[-2:], 2 ** len(self.config.widths)
-        looked_at = [max(step, step * round(self.config.enlarged * side / step)) for side in size]
-        maps = self._seen(_resized(pixel_values, looked_at))[:, None]
-        return DepthEstimatorOutput(predicted_depth=_resized(maps, size)[:, 0])
+        if not self.config.scales:
+            return DepthEstimatorOutput(predicted_depth=self._seen_at(1.0, pixel_values))
+        both = [
+            self._seen_at(scale, pixel_values) + self._seen_at(scale, pixel_values.flip(-1)).flip(-1)
+            for scale in self.config.scales
+        ]
+        return DepthEstimatorOutput(predicted_depth=torch.stack(both).mean(0) / 2)
+
+    def _seen_at(self, scale: float, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        size, step = pictures.shape[-2:], 2 ** len(self.config.widths)
+        looked_at = [max(step, step * round(scale * side / step)) for side in size]
+        return _resized(self._seen(_resized(pictures, looked_at))[:, None], size)[:, 0]
 
     def _seen(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         x = self.stem(rearrange(pictures * 2 - 1, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2))

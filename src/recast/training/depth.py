@@ -36,16 +36,16 @@ SUBJECT_WEIGHT = 6.0
 class Widths:
     """How large an estimator is. channels: at a half, a quarter and so on of the picture's size.
 
-    enlarged: how many times larger pictures are looked at in use than in training.
+    scales: how many times their size pictures are looked at in use (see `DepthUNetConfig`).
     """
 
     channels: tuple[int, ...] = (32, 48, 72, 96, 96)
     groups: int = 8
-    enlarged: float = 1.0
+    scales: tuple[float, ...] = ()
 
     def network(self) -> DepthUNet:
         """The estimator, with random weights."""
-        return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups, enlarged=self.enlarged))
+        return DepthUNet(DepthUNetConfig(widths=self.channels, groups=self.groups, scales=self.scales))
 
 
 def distance(pools: Sequence[Pictures], *, batch: int = 16, invariant: bool = False, seed: int = 0) -> Loss[DepthUNet]:
