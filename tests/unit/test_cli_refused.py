@@ -197,7 +197,7 @@ def test_help_is_quick_and_needs_no_torch():
     took = time.monotonic() - began
     assert done.returncode == 0
     assert "--temporal-guidance" in done.stdout
-    assert "(default 25)" in " ".join(done.stdout.split())
+    assert "(default ddim)" in " ".join(done.stdout.split())
     assert took < 5, "half a second alone; a busy machine gets ten times that"
 
 

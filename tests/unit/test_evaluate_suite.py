@@ -187,21 +187,12 @@ def test_what_is_not_measured_is_no_goal():
     assert judged(gathered([])) == []
 
 
+def _evaluate(folder):
+    return f"evaluate --worlds 1 --model {folder} --details 1 --set steps=1 --jobs 1 -q".split()
+
+
 def test_the_command_tells_json(folder, capsys):
-    asked = [
-        "evaluate",
-        "--worlds",
-        "1",
-        "--model",
-        str(folder),
-        "--details",
-        "1",
-        "--set",
-        "steps=1",
-        "--jobs",
-        "1",
-        "-q",
-    ]
+    asked = _evaluate(folder)
     assert run([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["command"].startswith("recast evaluate --worlds 1 --details 1 --model ")
@@ -217,20 +208,7 @@ def test_the_command_tells_json(folder, capsys):
 
 
 def test_the_command_tells_tables(folder, tmp_path, capsys):
-    asked = [
-        "evaluate",
-        "--worlds",
-        "1",
-        "--model",
-        str(folder),
-        "--details",
-        "1",
-        "--set",
-        "steps=1",
-        "--jobs",
-        "1",
-        "-q",
-    ]
+    asked = _evaluate(folder)
     asked += ["--results", str(tmp_path / "results.jsonl")]
     assert run([*asked, "--markdown"]) == 0
     assert "| words | 1 |" in capsys.readouterr().out
