@@ -111,8 +111,13 @@ def request_from(
     """The request behind a command line; what was not said keeps its default."""
     given = {name: value for name, value in said.items() if value not in (None, [])}
     knobs = dict(parsed(f"{name}={given.pop(name)}") for name in list(given) if name not in FIELDS)
-    set_by_name = dict(parsed(each) for each in settings or ())
-    return Request.asked(**{"source": source, "target": target, "overwrite": overwrite} | given | knobs | set_by_name)
+    held = {"source": source, "target": target, "overwrite": overwrite}
+    return Request.asked(**held | given | knobs | named(settings))
+
+
+def named(settings: list[str] | None) -> dict[str, object]:
+    """What `--set` said, by name; of two that say the same name the last one counts."""
+    return dict(parsed(each) for each in settings or ())
 
 
 def parsed(assignment: str) -> tuple[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import Json, Overwrite, Quiet, Settings, parsed
+from recast.cli.flags import Json, Overwrite, Quiet, Settings, named
 from recast.cli.table import tell
 from recast.errors import MediaError, RequestError
 
@@ -56,7 +56,7 @@ def rerun(
     text = embedded(path)
     if text is None:
         raise MediaError(f"{path} carries no record: recast did not make it, or its metadata was removed since")
-    record, changes = Record.from_json(text), dict(parsed(each) for each in settings or ())
+    record, changes = Record.from_json(text), named(settings)
     request = Request.from_dict(record.request).updated(**changes)
     _check_inputs(record, request, changes)
     target = output or path.with_name(f"{path.stem}-again{path.suffix}")

@@ -24,7 +24,7 @@ UNTOLD = -100
 EXAM_SHARE = 0.7
 """Of lessons that are as exams are: one subject in the sun, whose surfaces have the colours that words name."""
 DECODED = 2
-"""one picture of so many goes through an autoencoder, as every generated picture does."""
+"""One picture of so many goes through an autoencoder, as every generated picture does."""
 CHUNK = 1000
 
 Pictures = UInt8[np.ndarray, "b h w 3"]

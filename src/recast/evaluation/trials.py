@@ -18,9 +18,8 @@ from recast.evaluation.judge import Judge
 from recast.evaluation.steadiness import steadiness
 from recast.evaluation.worlds import ON_SURFACES, Case, case
 from recast.loading import Model
-from recast.methods import METHODS
 from recast.pipeline import Seen, look, remake
-from recast.request import Request, knobs_of, known
+from recast.request import FIELDS, Request, all_settings, known
 from recast.structure.depth import normalized
 from recast.types import Clip, Frames, Kind, Maps, Structure
 from recast.world import Footage, rendered, sampled
@@ -40,7 +39,8 @@ class Trial:
     """What was measured: of which content, told how much structure, by how much temporal guidance.
 
     content: words, picture, truth (the world's own render of the edit), decoded (that through the model's autoencoder,
-    which no edit can better), source (the clip itself), worlds (as drawn, for the parts of the model) or footage.
+    about the most that an edit can be), source (the clip itself), worlds (as drawn, for the parts of the model) or
+    footage.
     """
 
     content: str
@@ -75,8 +75,8 @@ class Setting:
     true_depth: bool = False
 
     def __post_init__(self) -> None:
-        free = [*HOW, *dict.fromkeys(knob for method in METHODS for knob in knobs_of(method))]
-        free.remove("temporal_guidance")
+        theirs = (*FIELDS, "temporal_guidance")
+        free = [name for name in all_settings() if name in HOW or name not in theirs]
         for name, _ in self.said:
             known("setting of an evaluation", name, free)
         Request.asked(**dict(self.said))
@@ -138,6 +138,7 @@ def _edited(bench: Bench, number: str) -> Told:
         for trial in bench.setting.edits:
             if trial.temporal_guidance != 1 and asked.number % SWEPT:
                 continue
+            # Methods other than gen1 know no temporal guidance; 1 is none.
             swept = {} if trial.temporal_guidance == 1 else {"temporal_guidance": trial.temporal_guidance}
             said = dict(bench.setting.said) | swept | told[trial.content]
             request = Request.asked(model=bench.setting.model, seed=asked.number, structure_detail=trial.detail, **said)

@@ -46,8 +46,9 @@ def velocity(
         batch = Batch.of(rows, device_of(network))
         kept = keep.to(batch.level.device)[batch.level]
         off = _off(network, batch, kept, video=video, structure=structure)
-        errors = reduce(off.square(), "b t c y x -> b", "mean")
-        weighed = errors + steadied * _changes(off) if video else errors
+        errors = _mean_square(off)
+        # One picture has no next one, and a weight of nothing should cost nothing.
+        weighed = errors + steadied * _mean_square(off.diff(dim=1)) if steadied and video else errors
         weighed = weighed if min_snr is None else weighed * _min_snr(kept, min_snr)
         return Measured(
             mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
@@ -82,8 +83,8 @@ def _off(
     return answer.float() - wanted
 
 
-def _changes(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
-    return reduce(off.diff(dim=1).square(), "b t c y x -> b", "mean")
+def _mean_square(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
+    return reduce(off.square(), "b t c y x -> b", "mean")
 
 
 def _min_snr(kept: Float[Tensor, " b"], most: float) -> Float[Tensor, " b"]:
