@@ -24,6 +24,8 @@ class Facts:
     """Guidance where the user says none, omega in Gen-1's eq. 8; 1 is none."""
     steps: Annotated[int, Field(ge=1, le=1000)] = 25
     """Denoising steps where the user says none."""
+    ensemble: Annotated[int, Field(ge=1, le=64)] = 1
+    """Answers averaged at each step where the user says nothing of it."""
     prior_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
     """Guidance of the prior, from words to an image embedding; 1 is none."""
     embedding_norm: Literal["raw", "unit"] = "raw"

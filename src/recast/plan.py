@@ -112,6 +112,7 @@ def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) ->
         sampler=SAMPLERS[request.scheduler],
         steps=facts.steps if request.steps is None else request.steps,
         scale=facts.scale if request.cfg is None else request.cfg,
+        ensemble=facts.ensemble if request.ensemble is None else request.ensemble,
         window=facts.window,
         seed=request.seed,
     )

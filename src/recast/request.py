@@ -95,6 +95,8 @@ class Request:
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not said."""
     steps: int | None = Field(default=None, ge=1, le=1000)
     """Denoising steps; more is slower, and the model's own number if not said."""
+    ensemble: int | None = Field(default=None, ge=1, le=64)
+    """Answers averaged at each step; more is slower and steadier, and the model's own number if not said."""
     scheduler: str = "ddim"
     """The sampler that walks from noise to picture."""
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -169,6 +169,7 @@ class Shot:
     """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
 
     steps: network levels of a full walk, 1..1000. scale: guidance, omega in Gen-1's eq. 8; 1 is none.
+    ensemble: answers that are averaged at each step, see `recast.denoise.ensemble`.
     window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
     after: called after each step.
     """
@@ -178,21 +179,26 @@ class Shot:
     sampler: Sampler
     steps: int = 25
     scale: float = 4.0
+    ensemble: int = 1
     window: int = 16
     seed: int = 0
     after: Edit = field(default=unchanged)
 
-    def noise(self, like: Latents) -> Latents:
-        """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch."""
+    def noise(self, like: Latents, number: int = 0) -> Latents:
+        """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.
+
+        number: which of a frame's noises; 0 is the one that a walk starts from.
+        """
         drawn = [
-            torch.randn(like.shape[1:], generator=_generator(self.seed, self.clip.first + i)) for i in range(len(like))
+            torch.randn(like.shape[1:], generator=_generator(self.seed, self.clip.first + i, number))
+            for i in range(len(like))
         ]
         return torch.stack(drawn).to(like)
 
 
-def _generator(seed: int, frame: int) -> torch.Generator:
-    # One stream a frame. The multiplier is odd and large, so that neighbouring seeds and frames never share a stream.
-    return torch.Generator().manual_seed((seed * 1_000_003 + frame) % 2**63)
+def _generator(seed: int, frame: int, number: int) -> torch.Generator:
+    # A stream for each. The multipliers are odd and large, so that neighbouring seeds and frames never share one.
+    return torch.Generator().manual_seed((seed * 1_000_003 + frame + number * 998_244_353_003) % 2**63)
 
 
 Watch = Callable[[str, int, int], None]

@@ -211,9 +211,10 @@ def test_a_pool_is_what_the_world_renders(small_pool: Path):
     assert made.scenes[2]["seed"] == 79
 
 
-def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path):
-    loss = depth.distance([pool.Pool.opened(small_pool)], batch=2)
-    network = depth.DepthUNet(depth.DepthUNetConfig(widths=(8, 16, 16)))
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path, frames: int):
+    loss = depth.distance([pool.Pool.opened(small_pool)], batch=2, frames=frames)
+    network = depth.Widths(channels=(8, 16, 16), over_time=frames > 1).network()
     before = loss(network, Share(0)).item()
     trained = fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=5e-3, warmup=5), tmp_path)
     after = loss(trained, Share(0)).item()

@@ -13,6 +13,7 @@ from transformers import (
     Dinov2Config,
     DPTConfig,
     DPTForDepthEstimation,
+    DPTImageProcessor,
     GLPNConfig,
     GLPNForDepthEstimation,
     PreTrainedModel,
@@ -21,6 +22,7 @@ from transformers import (
 from recast.errors import WeightsError
 from recast.structure import EXTRACTORS, Extractor
 from recast.structure.depth import DepthExtractor, aligned, inverse, normalized
+from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
 from recast.types import Clip, Kind
 from recast.weights import ModelFolder
 
@@ -119,6 +121,24 @@ def test_chunks_change_nothing(folder: ModelFolder, clip: Clip) -> None:
         DepthExtractor(opened.network, opened.processor, opened.metric, CPU, chunk)(clip).maps for chunk in (1, 8)
     )
     assert_close(single, all_at_once, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4])
+def test_chunks_change_nothing_for_a_network_that_sees_motion(chunk: int) -> None:
+    """Frames around a pass are shown with it, as far as answers reach."""
+    torch.manual_seed(0)
+    network = DepthUNet(DepthUNetConfig(widths=(8, 8), over_time=True)).eval()
+    for block in [*network.down, *network.up]:
+        block.mixing.data += torch.randn_like(block.mixing)
+    processor = DPTImageProcessor(do_resize=False, do_normalize=False)
+    frames = torch.randint(0, 256, (11, 3, 16, 24), dtype=torch.uint8)
+    reach = network.config.reach
+    assert reach == 3
+    in_parts = DepthExtractor(network, processor, metric=False, device=CPU, chunk=chunk, reach=reach)
+    whole = DepthExtractor(network, processor, metric=False, device=CPU, chunk=11)
+    assert_close(in_parts(Clip(frames, Fraction(8))).maps, whole(Clip(frames, Fraction(8))).maps)
+    blind = DepthExtractor(network, processor, metric=False, device=CPU, chunk=chunk)
+    assert (blind(Clip(frames, Fraction(8))).maps - whole(Clip(frames, Fraction(8))).maps).abs().max() > 0.01
 
 
 def test_a_single_frame_works(folder: ModelFolder, clip: Clip) -> None:

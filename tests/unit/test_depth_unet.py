@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForDepthEstimation
 
 from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
+from recast.training.depth import Widths
 
 
 def small() -> DepthUNet:
@@ -48,15 +49,60 @@ def test_the_answer_is_the_mean_over_scales_and_mirrors():
         assert torch.equal(network.train()(pictures).predicted_depth, plain)
 
 
-def test_it_comes_back_from_its_folder(tmp_path: Path):
-    network, pictures = small(), torch.rand(1, 3, 16, 16)
+@pytest.mark.parametrize("seeing", ["pictures", "clips"])
+def test_it_comes_back_from_its_folder(tmp_path: Path, seeing: str):
+    network, pictures = {"pictures": small, "clips": seeing_motion}[seeing](), torch.rand(3, 3, 16, 16)
     network.save_pretrained(tmp_path)
     again = AutoModelForDepthEstimation.from_pretrained(tmp_path, local_files_only=True)
     with torch.no_grad():
         assert torch.equal(network(pictures).predicted_depth, again(pictures).predicted_depth)
 
 
-def test_every_weight_gets_a_gradient():
-    network = small().train()
-    network(torch.rand(2, 3, 16, 16)).predicted_depth.square().mean().backward()
+def seeing_motion(mixing: float = 0.3) -> DepthUNet:
+    """One that mixes frames, each channel in its own way."""
+    torch.manual_seed(1)
+    network = DepthUNet(DepthUNetConfig(widths=(8, 8, 16), over_time=True)).eval()
+    for block in [*network.down, *network.up]:
+        block.mixing.data += mixing * torch.randn_like(block.mixing)
+    return network
+
+
+def test_weights_learned_from_pictures_are_a_start_for_clips():
+    network, pictures = small(), torch.rand(4, 3, 16, 24)
+    grown = Widths(over_time=True).grown(small())
+    with torch.no_grad():
+        assert grown.config.over_time
+        assert_close(grown.eval()(pictures).predicted_depth, network(pictures).predicted_depth)
+
+
+def test_a_picture_is_a_clip_that_stands_still():
+    network, picture = seeing_motion(), torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        still = network(picture.repeat(4, 1, 1, 1)).predicted_depth
+        assert_close(still, network(picture).predicted_depth.repeat(4, 1, 1))
+
+
+def test_an_answer_depends_on_frames_within_its_reach_alone():
+    network, frames = seeing_motion(mixing=1.0), torch.rand(9, 3, 16, 16)
+    other = torch.cat([torch.rand(1, 3, 16, 16), frames[1:]])
+    with torch.no_grad():
+        off = (network(frames).predicted_depth - network(other).predicted_depth).abs().amax(dim=(1, 2))
+    assert network.config.reach == 5
+    assert (off[:6] > 0).all()
+    assert (off[6:] == 0).all()
+
+
+def test_clips_side_by_side_do_not_mix():
+    network, clips = seeing_motion(), torch.rand(2, 3, 3, 16, 16)
+    with torch.no_grad():
+        both = network(clips).predicted_depth
+        assert both.shape == (2, 3, 16, 16)
+        assert_close(both, torch.stack([network(clip).predicted_depth for clip in clips]))
+        backwards = network(clips.flip(1)).predicted_depth.flip(1)
+    assert (both - backwards).abs().max() > 1e-3  # it tells before from after
+
+
+@pytest.mark.parametrize("network", [small(), seeing_motion()])
+def test_every_weight_gets_a_gradient(network: DepthUNet):
+    network.train()(torch.rand(2, 3, 16, 16)).predicted_depth.square().mean().backward()
     assert all(weight.grad is not None and weight.grad.any() for weight in network.parameters())

@@ -46,6 +46,7 @@ FLAGS: dict[str, Flag] = {
     ),
     "strength": Flag(("--strength",), "0..1", "How", about="How far from the source to start, 1 is from pure noise."),
     "steps": Flag(("--steps",), "N", "How"),
+    "ensemble": Flag(("--ensemble",), "N", "How"),
     "scheduler": Flag(("--scheduler",), "NAME", "How"),
     "seed": Flag(("--seed",), "N", "How"),
     "start": Flag(("-ss", "--start"), "TIME", "Which part"),

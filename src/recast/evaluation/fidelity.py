@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -79,25 +78,25 @@ def clip_at_short_side(path: Path, model: Model) -> Clip:
 def masked(folder: Path, model: Model) -> dict[str, float]:
     """How surely the depth estimator sees the subject nearer, over frames spread through images/ with masks/.
 
-    A frame whose mask is empty, or all of it, is passed over; none left gives no figure.
+    The sequence is looked at as an edit would, whole. A frame whose mask is empty, or all of it, is passed over; none
+    left gives no figure.
     """
     masks = {path.stem: path for path in (folder / "masks").iterdir()}
     images = [path for path in sorted((folder / "images").iterdir()) if path.stem in masks]
-    spread = [images[i] for i in np.linspace(0, len(images) - 1, min(FRAMES, len(images))).round().astype(int)]
-    seen = [_subject_seen(picture(str(path)), picture(str(masks[path.stem])), model) for path in spread]
+    multiple, short = model.backbone.pixel_multiple, model.folder.facts.short_side
+    rows, columns = picture(str(images[0])).shape[-2:]
+    size = working_size((rows, columns), short, multiple)
+    frames = torch.cat([resized(picture(str(path))[None], size) for path in images])
+    maps = EXTRACTORS["depth"](model.folder, model.device)(Clip(frames, fps=Fraction(25))).maps
+    spread = np.linspace(0, len(images) - 1, min(FRAMES, len(images))).round().astype(int)
+    seen = [_subject_seen(maps[i, 0], picture(str(masks[images[i].stem]))) for i in spread]
     told = [each for each in seen if each]
     return {name: float(np.mean([each[name] for each in told])) for name in ("nearer", "nearest") if told}
 
 
-def _subject_seen(frame: Frames | Tensor, mask: Tensor, model: Model) -> dict[str, float]:
-    multiple, short = model.backbone.pixel_multiple, model.folder.facts.short_side
-    size = working_size((frame.shape[-2], frame.shape[-1]), short, multiple)
-    subject = (
-        resized((mask.amax(dim=0, keepdim=True) > 0).to(torch.uint8).mul(255).expand(3, -1, -1)[None], size)[0, 0] > 127
-    )
+def _subject_seen(depth: Float[Tensor, "h w"], mask: Tensor) -> dict[str, float]:
+    white = (mask.amax(dim=0, keepdim=True) > 0).to(torch.uint8).mul(255).expand(3, -1, -1)
+    subject = resized(white[None], (len(depth), depth.shape[1]))[0, 0] > 127
     if not 0 < int(subject.sum()) < subject.numel():
         return {}
-    # Frame by frame: these lie far apart, and depth is aligned between neighbours.
-    maps = EXTRACTORS["depth"](model.folder, model.device)(Clip(resized(frame[None], size), fps=Fraction(25))).maps
-    depth = rearrange(maps, "1 1 h w -> h w")
     return {"nearer": nearness(depth, subject, surroundings(subject)), "nearest": nearness(depth, subject, ~subject)}

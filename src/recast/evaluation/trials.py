@@ -28,7 +28,7 @@ FPS = Fraction(10)
 """Of the world's clips: a frame each tenth of a second."""
 SWEPT = 4
 """Temporal guidance is swept over on one world of so many: pairs of the same world differ by nothing else."""
-HOW = ("method", "structure", "cfg", "steps", "scheduler", "dtype")
+HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "dtype")
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 FIRST_OPEN_SEED = 30_000_000
 """Of worlds as they are drawn, in which nothing is held fixed."""

@@ -8,6 +8,7 @@ from einops import repeat
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoise.ensemble import ensembled
 from recast.denoise.guidance import guided
 from recast.denoise.levels import shortened
 from recast.denoise.windows import windowed
@@ -20,8 +21,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Gen1:
     """Makes the clip anew from noise, told its structure and the wanted content. arXiv:2302.03011.
 
-    Differs: clips longer than the network sees go through in overlapping windows, and `strength` can start the walk
-    from the source; the paper has neither.
+    Differs: clips longer than the network sees go through in overlapping windows, `strength` can start the walk from
+    the source, and answers may be averaged over noise; the paper has none of these.
     """
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
@@ -44,7 +45,7 @@ class Gen1:
         size = min(shot.window, backbone.max_frames)
         within = (walk[round(self.guided_until * shot.steps)], walk[round(self.guided_from * shot.steps)])
         steady = guided(backbone.answers, shot.scale, self.temporal_guidance, within)
-        denoise = windowed(steady, size, int(self.overlap * size))
+        denoise = ensembled(windowed(steady, size, int(self.overlap * size)), shot.ensemble, shot.noise)
         start = self._start(shot, backbone, sigmas[0])
         return shot.sampler(denoise, start, sigmas, shot.condition, after=shot.after)
 

@@ -33,6 +33,7 @@ class DepthExtractor:
     network: gives `predicted_depth` [b h w]. processor: its own resizing and normalising, from PIL.
     metric: whether the network gives metres; else inverse depth, up to a scale and shift of each frame.
     chunk: frames a pass, which bounds the memory and changes nothing else.
+    reach: frames to either side that the network's answer depends on; those around a pass are shown with it.
     """
 
     network: nn.Module
@@ -40,6 +41,7 @@ class DepthExtractor:
     metric: bool
     device: torch.device
     chunk: int = 8
+    reach: int = 0
 
     @classmethod
     def opened(cls, folder: ModelFolder, device: torch.device) -> "DepthExtractor":
@@ -52,12 +54,19 @@ class DepthExtractor:
         # torchvision's processors round differently; PIL's are the ones that the published weights were tried with.
         processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")
         unit = folder.facts.depth_unit
-        return cls(network, processor, _gives_metres(network) if unit is None else unit == "metres", device)
+        metric = _gives_metres(network) if unit is None else unit == "metres"
+        reach = getattr(network.config, "reach", 0)  # which only networks that see clips have
+        return cls(network, processor, metric, device, chunk=max(8, 2 * reach), reach=reach)
 
     def __call__(self, clip: Clip) -> Structure:
         """Inverse depth, 0..1 over the clip, 1 nearest."""
-        seen = torch.cat([self.predicted(frames) for frames in clip.frames.split(self.chunk)])
+        seen = torch.cat([self._around(clip.frames, start) for start in range(0, len(clip), self.chunk)])
         return Structure(Kind.DEPTH, normalized(aligned(inverse(seen) if self.metric else seen)))
+
+    def _around(self, frames: Frames, start: int) -> Float[Tensor, "chunk 1 h w"]:
+        first = max(0, start - self.reach)
+        shown = frames[first : start + self.chunk + self.reach]
+        return self.predicted(shown)[start - first :][: self.chunk]
 
     @torch.no_grad()
     def predicted(self, frames: Frames) -> Float[Tensor, "t 1 h w"]:

@@ -5,6 +5,7 @@ one learns from scratch in minutes on a processor.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,8 @@ class DepthUNetConfig(PretrainedConfig):
 
     scales: how many times its own size a picture is looked at, each time in a mirror too; the answer is the
     mean. Where there are none it is looked at once, as it is, as in training.
+    over_time: whether each block first mixes every channel over three neighbouring frames, since what stands before
+    something else moves against it. A batch of pictures is then one clip, in order.
     """
 
     model_type = "depth_unet"
@@ -31,12 +34,19 @@ class DepthUNetConfig(PretrainedConfig):
         widths: Sequence[int] = (32, 48, 72, 96, 96),
         groups: int = 8,
         scales: Sequence[float] = (),
+        over_time: bool = False,
         **others: Any,  # noqa: ANN401
     ) -> None:
         self.widths = list(widths)
         self.groups = groups
         self.scales = list(scales)
+        self.over_time = over_time
         super().__init__(**others)
+
+    @property
+    def reach(self) -> int:
+        """How many frames before and after its own an answer depends on."""
+        return 2 * len(self.widths) - 1 if self.over_time else 0
 
 
 class DepthUNet(PreTrainedModel):
@@ -49,65 +59,88 @@ class DepthUNet(PreTrainedModel):
         super().__init__(config)
         widths = config.widths
         self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            Residual(above, width, config.groups) for above, width in pairwise([widths[0], *widths])
-        )
-        self.up = nn.ModuleList(Residual(below + width, width, config.groups) for width, below in pairwise(widths))
+        block = partial(Residual, groups=config.groups, over_time=config.over_time)
+        self.down = nn.ModuleList(block(above, width) for above, width in pairwise([widths[0], *widths]))
+        self.up = nn.ModuleList(block(below + width, width) for width, below in pairwise(widths))
         self.head = nn.Conv2d(widths[0], 4, 3, padding=1)
         self.post_init()
 
-    def forward(self, pixel_values: Float[Tensor, "b 3 h w"], **_: object) -> DepthEstimatorOutput:
-        """predicted_depth: [b h w], 1 nearest.
+    def forward(self, pixel_values: Float[Tensor, "*b 3 h w"], **_: object) -> DepthEstimatorOutput:
+        """predicted_depth: [b h w], 1 nearest; or [b t h w] of pictures [b t 3 h w], which are clips.
 
         In training mode pictures are taken as they are, with sides that are multiples of 2 to the number of widths.
         """
-        if self.training:
-            return DepthEstimatorOutput(predicted_depth=self._seen(pixel_values))
+        clips = pixel_values
+        if clips.ndim == 4:
+            clips = rearrange(clips, "t c h w -> 1 t c h w" if self.config.over_time else "b c h w -> b 1 c h w")
+        depth = self._seen(clips) if self.training else self._looked_at(clips)
+        return DepthEstimatorOutput(predicted_depth=depth.reshape(*pixel_values.shape[:-3], *depth.shape[-2:]))
+
+    def _looked_at(self, clips: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t h w"]:
         if not self.config.scales:
-            return DepthEstimatorOutput(predicted_depth=self._seen_at(1.0, pixel_values))
+            return self._seen_at(1.0, clips)
         both = [
-            self._seen_at(scale, pixel_values) + self._seen_at(scale, pixel_values.flip(-1)).flip(-1)
-            for scale in self.config.scales
+            self._seen_at(scale, clips) + self._seen_at(scale, clips.flip(-1)).flip(-1) for scale in self.config.scales
         ]
-        return DepthEstimatorOutput(predicted_depth=torch.stack(both).mean(0) / 2)
+        return torch.stack(both).mean(0) / 2
 
-    def _seen_at(self, scale: float, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        size, step = pictures.shape[-2:], 2 ** len(self.config.widths)
+    def _seen_at(self, scale: float, clips: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t h w"]:
+        size, step = clips.shape[-2:], 2 ** len(self.config.widths)
         looked_at = [max(step, step * round(scale * side / step)) for side in size]
-        return _resized(self._seen(_resized(pictures, looked_at))[:, None], size)[:, 0]
+        seen = self._seen(_resized(clips, looked_at))
+        return _resized(seen[:, :, None], size)[:, :, 0]
 
-    def _seen(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        x = self.stem(rearrange(pictures * 2 - 1, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2))
+    def _seen(self, clips: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t h w"]:
+        frames = clips.shape[1]
+        x = self.stem(rearrange(clips * 2 - 1, "b t c (h y) (w x) -> (b t) (c y x) h w", y=2, x=2))
         kept = []
         for i, block in enumerate(self.down):
-            x = block(F.avg_pool2d(x, 2) if i else x)
+            x = block(F.avg_pool2d(x, 2) if i else x, frames)
             kept.append(x)
         for block, beside in zip(reversed(self.up), reversed(kept[:-1]), strict=True):
-            x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), beside], dim=1))
-        maps = rearrange(self.head(x).float(), "b (y x) h w -> b (h y) (w x)", y=2, x=2)
+            x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), beside], dim=1), frames)
+        maps = rearrange(self.head(x).float(), "(b t) (y x) h w -> b t (h y) (w x)", t=frames, y=2, x=2)
         return torch.sigmoid(maps)
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside a 1 x 1 one."""
+    """Two 3 x 3 convolutions beside a 1 x 1 one; over time, each channel is mixed over three frames before.
 
-    def __init__(self, given: int, width: int, groups: int) -> None:
+    At first the mixing takes each frame as it is, so that weights learned from pictures alone are a start.
+    """
+
+    def __init__(self, given: int, width: int, *, groups: int, over_time: bool = False) -> None:
         super().__init__()
+        self.mixing = nn.Parameter(torch.tensor([0.0, 1.0, 0.0]).repeat(given, 1)) if over_time else None
         self.first = nn.Conv2d(given, width, 3, padding=1)
         self.norm = nn.GroupNorm(groups, width)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.beside = nn.Conv2d(given, width, 1)
         self.out = nn.GroupNorm(groups, width)
 
-    def forward(self, x: Float[Tensor, "b given h w"]) -> Float[Tensor, "b width h w"]:
-        """The same size, `width` channels."""
+    def forward(self, x: Float[Tensor, "bt given h w"], frames: int) -> Float[Tensor, "bt width h w"]:
+        """The same size, `width` channels; bt: clips of `frames` frames, one after the other."""
+        if self.mixing is not None:
+            x = _mixed(x, self.mixing, frames)
         return F.silu(self.out(self.beside(x) + self.second(F.silu(self.norm(self.first(x))))))
 
 
-def _resized(x: Float[Tensor, "b c h w"], size: Sequence[int]) -> Float[Tensor, "b c y x"]:
-    if x.shape[-2:] == tuple(size):
-        return x
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
+def _mixed(x: Float[Tensor, "bt c h w"], weights: Float[Tensor, "c 3"], frames: int) -> Float[Tensor, "bt c h w"]:
+    """Each channel with the frame before and the one after; the clip's first and last are their own neighbours."""
+    own = torch.eye(frames, device=x.device)
+    before, after = (torch.cat(rows) for rows in ((own[:1], own[:-1]), (own[1:], own[-1:])))
+    # One small matrix product for each channel is several times faster than shifting and adding.
+    over_time = torch.einsum("c n, n t s -> c t s", weights, torch.stack([before, own, after])).to(x.dtype)
+    clips = rearrange(x, "(b t) c h w -> b c t (h w)", t=frames)
+    return rearrange(over_time @ clips, "b c t (h w) -> (b t) c h w", h=x.shape[2])
+
+
+def _resized(clips: Float[Tensor, "b t c h w"], size: Sequence[int]) -> Float[Tensor, "b t c y x"]:
+    if clips.shape[-2:] == tuple(size):
+        return clips
+    frames = rearrange(clips, "b t c h w -> (b t) c h w")
+    resized = F.interpolate(frames, size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
+    return rearrange(resized, "(b t) c h w -> b t c h w", b=len(clips))
 
 
 AutoConfig.register(DepthUNetConfig.model_type, DepthUNetConfig, exist_ok=True)

@@ -60,10 +60,14 @@ class AutoencoderStage:
 
 @dataclass(frozen=True, kw_only=True)
 class DepthStage:
-    """The depth estimator; invariant: to scale and shift, as truth of unknown scale needs."""
+    """The depth estimator; invariant: to scale and shift, as truth of unknown scale needs.
+
+    images: rows of a batch. frames: of each; where they are more than one, rows are clips.
+    """
 
     widths: Widths = field(default_factory=Widths)
     images: int = 16
+    frames: int = 1
     invariant: bool = False
     size: Size = (128, 128)
     seed: int = 0
@@ -71,14 +75,14 @@ class DepthStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Pictures with their depth."""
-        return {"images": self.images}
+        """Pictures, or clips, with their depth."""
+        return {"images" if self.frames == 1 else "clips": self.images}
 
     def network(self, inputs: Inputs) -> DepthUNet:
-        """With random weights, or the start's."""
-        if inputs.start is not None and inputs.start.has("depth_estimator"):
-            return inputs.start.network("depth_estimator", DepthUNet).train()
-        return self.widths.network()
+        """With random weights, or the start's, which may have to learn to see motion."""
+        if inputs.start is None or not inputs.start.has("depth_estimator"):
+            return self.widths.network()
+        return self.widths.grown(inputs.start.network("depth_estimator", DepthUNet))
 
     def prepared(self, network: DepthUNet) -> DepthUNet:
         """As it is: all of it is trained."""
@@ -86,10 +90,11 @@ class DepthStage:
 
     def loss(self, inputs: Inputs) -> Loss[DepthUNet]:
         """Error of inverse depth."""
-        return distance(inputs.pictures(), batch=self.images, invariant=self.invariant, seed=self.seed)
+        pictures = inputs.pictures()
+        return distance(pictures, batch=self.images, frames=self.frames, invariant=self.invariant, seed=self.seed)
 
     def least(self) -> tuple["DepthStage", Inputs]:
-        """One picture."""
+        """One picture, or one clip."""
         return replace(self, images=1), Inputs(pools=[blank(self.size)])
 
 

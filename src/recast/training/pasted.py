@@ -22,6 +22,8 @@ LEAST_AREA, LEAST_SIDE = 100, 8
 """Pixels that a thing must cover to be cut out."""
 CLOTHED = 0.7
 """Share of figures that get other colours."""
+PACE = 0.012
+"""How far figures go from frame to frame, as a share of the picture's sides: the deviation of a normal distribution."""
 RODS = 0.35
 """Share of figures that hold or ride on something thin."""
 
@@ -39,15 +41,15 @@ class Cutout:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A picture, its inverse depth, and which thing each pixel shows, 0 for none."""
+    """Frames, their inverse depth, and which thing each pixel shows, 0 for none."""
 
-    picture: UInt8[np.ndarray, "h w 3"]
-    depth: Float32[np.ndarray, "h w"]
-    things: UInt8[np.ndarray, "h w"]
+    frames: UInt8[np.ndarray, "t h w 3"]
+    depth: Float32[np.ndarray, "t h w"]
+    things: UInt8[np.ndarray, "t h w"]
 
 
 def peopled(rng: np.random.Generator, shown: Shown, pool: Pictures, leaves: Leaves) -> Shown:
-    """The picture with one to three figures more."""
+    """The clip with one to three figures more, each going its own way."""
     for number in range(int(rng.integers(1, MOST + 1))):
         if figure := _found(rng, pool):
             shown = _placed(rng, shown, _clothed(rng, figure, leaves), 200 + number)
@@ -99,25 +101,32 @@ def _clothed(rng: np.random.Generator, figure: Cutout, leaves: Leaves) -> Cutout
 
 
 def _placed(rng: np.random.Generator, shown: Shown, figure: Cutout, number: int) -> Shown:
-    """The figure, with its feet on a place of the ground, behind whatever is nearer than that."""
-    height, width = shown.depth.shape
+    """The figure, with its feet on a place of the ground in every frame, behind whatever is nearer than that."""
+    frames, height, width = shown.depth.shape
     rows = int(np.clip(height * np.exp(rng.uniform(*np.log(HEIGHTS))), LEAST_SIDE, height))
     columns = int(np.clip(rows * figure.cover.shape[1] / figure.cover.shape[0] * rng.uniform(0.8, 1.25), 3, 2 * width))
-    foot, middle = int(rng.uniform(0.35, 1) * height), int(rng.integers(width))
-    near = float(shown.depth[min(foot, height - 1), middle])
-    if shown.things[min(foot, height - 1), middle] or near <= float(shown.depth.min()) * 1.05 + 1e-6:
+    first = np.array([rng.uniform(0.35, 1) * height, rng.integers(width)])
+    way = first + np.arange(frames)[:, None] * rng.normal(0, PACE, 2) * (height, width)
+    feet, middles = np.clip(way.astype(int), 0, (height - 1, width - 1)).T
+    at = (np.arange(frames), feet, middles)
+    near = shown.depth[at]
+    if shown.things[at].any() or (near <= shown.depth.min(axis=(1, 2)) * 1.05 + 1e-6).any():
         return shown  # no ground there
     colours = cv2.resize(figure.colours, (columns, rows), interpolation=cv2.INTER_AREA)
     cover = cv2.resize(figure.cover, (columns, rows), interpolation=cv2.INTER_AREA)
     if rng.random() < RODS:
         colours, cover = _with_rods(rng, colours, cover)
-    canvas, over = _at((height, width), colours, cover, foot - rows + 1, middle - columns // 2)
+    painted = [
+        _at((height, width), colours, cover, int(foot) - rows + 1, int(middle) - columns // 2) for foot, middle in way
+    ]
+    canvas, over = (np.stack(part) for part in zip(*painted, strict=True))
+    near = near[:, None, None].astype(np.float32)
     over = over * (shown.depth <= near * 1.02)
-    where: Bool[np.ndarray, "h w"] = over > 0.5
+    where: Bool[np.ndarray, "t h w"] = over > 0.5
     blend = over[..., None]
     return Shown(
-        (shown.picture * (1 - blend) + canvas * blend).clip(0, 255).astype(np.uint8),
-        np.where(where, np.float32(near), shown.depth).astype(np.float32),
+        (shown.frames * (1 - blend) + canvas * blend).clip(0, 255).astype(np.uint8),
+        np.where(where, near, shown.depth),
         np.where(where, np.uint8(number), shown.things),
     )
 
@@ -150,11 +159,11 @@ def _with_rods(
 def _at(
     size: tuple[int, int], colours: Float32[np.ndarray, "h w 3"], cover: Float32[np.ndarray, "h w"], top: int, left: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A figure on an empty canvas, cut off where it leaves it."""
+    """A figure on an empty canvas, cut off where it leaves it, be it all of it."""
     height, width = size
     canvas, over = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    rows = slice(max(0, top), min(height, top + cover.shape[0]))
-    columns = slice(max(0, left), min(width, left + cover.shape[1]))
+    rows = slice(*np.clip((top, top + cover.shape[0]), 0, height))
+    columns = slice(*np.clip((left, left + cover.shape[1]), 0, width))
     own = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
     canvas[rows, columns], over[rows, columns] = colours[own], cover[own]
     return canvas, over

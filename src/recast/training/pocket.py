@@ -26,7 +26,7 @@ from recast.training.stages import Inputs
 
 ASSETS = Path(__file__).parents[1] / "assets" / "pocket"
 CAPTIONED = ("square", "wide", "tall")
-EVERY_POOL = ("square", "wide", "tall", "textured", "textured-wide", "solid", "solid-wide", "close")
+EVERY_POOL = tuple(plan.name for plan in pool.PLANS)
 PICKS = {"image": [0, 7], "video": list(range(8))}
 """The frames of a clip that each stage sees."""
 
