@@ -38,7 +38,9 @@ def small(name: str) -> tuple[Stage, Inputs]:
             scales = Scales(widths=(8, 8, 8, 8), layers=1, groups=4, attention=stage.scales.attention)
             return replace(stage, scales=scales, images=2, crop=16), Inputs(pools=[pool()])
         case DepthStage():
-            return replace(stage, widths=Widths(channels=(8, 8), groups=4), images=2), Inputs(pools=[pool()])
+            return replace(
+                stage, widths=Widths(channels=(8, 8), groups=4, over_time=stage.frames > 1), images=2
+            ), Inputs(pools=[pool()])
         case PairStage():
             towers = replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused)
             return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=words.SHIPPED)

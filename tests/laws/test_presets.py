@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recast.backbones.tiny import tiny
 from recast.models.storage import save
 from recast.training import publishing
+from recast.training.components import PriorStage
 from recast.training.cost import cost, row_bytes, row_flops, rows_seen, step_flops
 from recast.training.generator import Generator
 from recast.training.loop import Measured, Recipe, Share, fit
@@ -63,7 +64,7 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
     if isinstance(stage, GeneratorStage):
         stage = replace(stage, batches=replace(stage.batches, clips=4 * (stage.batches.clips > 0)))
     else:
-        stage = replace(stage, **dict.fromkeys(stage.batch, 4))
+        stage = replace(stage, **{"captions" if isinstance(stage, PriorStage) else "images": 4})
     network, loss = begun(stage, inputs), stage.loss(inputs)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
 
@@ -124,8 +125,8 @@ def test_the_paper_has_so_many_weights_and_products():
 def test_a_run_is_its_rows():
     preset = POCKET["pocket-depth"]
     told, hardware = cost(preset), preset.hardware
-    assert told.seen == {"images": preset.stage.batch["images"] * preset.recipe.steps}
-    assert told.flops == told.seen["images"] * told.rows["images"].flops
+    assert told.seen == {"clips": preset.stage.batch["clips"] * preset.recipe.steps}
+    assert told.flops == told.seen["clips"] * told.rows["clips"].flops
     assert told.hours * 3600 * hardware.tflops * 1e12 * hardware.use == pytest.approx(told.flops)
     joint = GEN1["gen1-joint"].stage
     assert rows_seen(joint, 75_000) == {"images": 9216 * 75_000 // 8, "clips": 1152 * 75_000 * 7 // 8}
@@ -133,13 +134,19 @@ def test_a_run_is_its_rows():
 
 def test_products_are_counted_in_closed_form():
     """A convolution of c to d channels, k taps, over n places takes 2 c d k n, and backward twice that."""
-    stage, _ = small("pocket-depth")
+    stage, _ = small("depth")
     convolutions = [(12, 8, 9, 256), (8, 8, 9, 256), (8, 8, 9, 256), (8, 8, 1, 256)]
     convolutions += [(8, 8, 9, 64), (8, 8, 9, 64), (8, 8, 1, 64), (16, 8, 9, 256), (8, 8, 9, 256), (16, 8, 1, 256)]
     convolutions += [(8, 4, 9, 256)]
     forward = sum(2 * c * d * k * n for c, d, k, n in convolutions)
     first = 2 * 12 * 8 * 9 * 256  # the picture itself needs no gradient
     assert row_flops(replace(stage, size=(32, 32)), "images") == 3 * forward - first
+    frames, mixed = 4, 8 * 256 + 8 * 64 + 16 * 256  # of each block's input: channels times places
+    over_time = 3 * (2 * frames**2 * mixed) + 2 * (
+        2 * 3 * frames**2 * (8 + 8 + 16)
+    )  # what is a neighbour is not learned
+    clips = replace(small("pocket-depth")[0], size=(32, 32), frames=frames)
+    assert row_flops(clips, "clips") == frames * (3 * forward - first) + over_time
 
 
 @pytest.mark.parametrize("name", ["pocket-vae", "pocket-depth", "gen1-detail"])

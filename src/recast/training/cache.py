@@ -86,9 +86,10 @@ def fill(folder: Path, pool: Pool, clips: range, picks: list[int], encoders: Enc
 
 
 def _row(pool: Pool, index: int, picks: list[int], encoders: Encoders, detail: int) -> tuple[Tensor, ...]:
-    frames = np.asarray(pool.frames[index][picks])
+    whole = np.asarray(pool.frames[index])
+    frames = whole[picks]
     if encoders.estimate is not None and index % 2:
-        inverse = encoders.estimate(frames)
+        inverse = encoders.estimate(whole)[picks]  # an estimator may look at the frames around
     else:
         inverse = torch.from_numpy(pool.inverse[index][picks].astype(np.float32))[:, None]
     maps = normalized(inverse)

@@ -23,16 +23,16 @@ STRUCTURE_CHANNELS = 8
 class Layers:
     """How large a generator is; as written, Stable Diffusion 1.5 with four tokens of content.
 
-    widths: channels at each resolution; attention: where its layers are; layers: residual blocks each; heads: of each
-    attention; groups: of each norm. tokens: that a content embedding of `content_width` becomes, each `token_width`
-    wide; the paper takes the embedding as the only token, but then attention has nothing to choose from, and its
-    queries and keys get no gradient. max_frames: the longest clip.
+    widths: channels at each resolution; attention: where its layers are; layers: residual blocks at all, or at each;
+    heads: of each attention; groups: of each norm. tokens: that a content embedding of `content_width` becomes, each
+    `token_width` wide; the paper takes the embedding as the only token, but then attention has nothing to choose from,
+    and its queries and keys get no gradient. max_frames: the longest clip.
     fused: attention by PyTorch's kernel, which is faster on GPUs and, backwards, several times slower on processors.
     """
 
     widths: tuple[int, ...] = (320, 640, 1280, 1280)
     attention: tuple[bool, ...] = (True, True, True, False)
-    layers: int = 2
+    layers: int | tuple[int, ...] = 2
     heads: int = 8
     groups: int = 32
     tokens: int = 4

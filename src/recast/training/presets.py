@@ -168,9 +168,9 @@ POCKET: dict[str, Preset] = {
         after="pocket-pool",
     ),
     "pocket-depth": Preset(
-        about="pocket's depth estimator; worlds give true depth, so plain distance won over MiDaS's loss",
-        stage=DepthStage(widths=Widths(scales=(1.0, 1.5)), images=16, size=(128, 128)),
-        recipe=Recipe(steps=6000, rate=2e-3, warmup=50, ema=0.997, keep_every=100),
+        about="pocket's depth estimator, on clips; worlds give true depth, so plain distance won over MiDaS's loss",
+        stage=DepthStage(widths=Widths(scales=(1.0, 1.5), over_time=True), images=5, frames=4, size=(128, 128)),
+        recipe=Recipe(steps=11_000, rate=2e-3, warmup=50, ema=0.998, keep_every=100),
         hardware=CORES,
         after="pocket-pool",
     ),
