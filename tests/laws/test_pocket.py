@@ -31,12 +31,12 @@ def source(path: Path) -> Clip:
 
 @cache
 def edited(path: Path, prompt: str, detail: float) -> Frames:
-    return editor()(source(path), prompt=prompt, structure_detail=detail, steps=12, seed=3).frames
+    return editor()(source(path), prompt=prompt, structure_detail=detail, seed=3).frames
 
 
 @cache
 def depth(path: Path) -> Frames:
-    maps = editor()(source(path), prompt=PROMPTS[0], steps=1, seed=3).remade.seen.structure.maps
+    maps = editor()(source(path), prompt=PROMPTS[0], steps=1, ensemble=1, seed=3).remade.seen.structure.maps
     return (repeat(maps, "t 1 h w -> t c h w", c=3) * 255).to(torch.uint8)
 
 

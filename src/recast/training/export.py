@@ -24,6 +24,7 @@ FACTS = Facts(
     window=16,
     scale=1.5,
     steps=4,
+    ensemble=4,
     prior_scale=2.0,
     embedding_norm="unit",
     depth_unit="inverse",
