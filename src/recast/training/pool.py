@@ -51,8 +51,8 @@ PLANS = (
     Plan(
         "close", 3000, 128, 128, first_seed=7_000_000, frames=2, textured=(0.0, 0.8), framing=(0.7, 2.2), look="plain"
     ),
-    Plan("moving", 4000, 128, 128, first_seed=8_000_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
-    Plan("moving-wide", 1200, 128, 224, first_seed=9_000_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
+    Plan("moving", 4000, 128, 128, first_seed=7_100_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
+    Plan("moving-wide", 1200, 128, 224, first_seed=7_200_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
 )
 """The pool that `pocket` is trained on. Seeds from 10 million on are never trained on."""
 
