@@ -142,9 +142,8 @@ def test_products_are_counted_in_closed_form():
     first = 2 * 12 * 8 * 9 * 256  # the picture itself needs no gradient
     assert row_flops(replace(stage, size=(32, 32)), "images") == 3 * forward - first
     frames, mixed = 4, 8 * 256 + 8 * 64 + 16 * 256  # of each block's input: channels times places
-    over_time = 3 * (2 * frames**2 * mixed) + 2 * (
-        2 * 3 * frames**2 * (8 + 8 + 16)
-    )  # what is a neighbour is not learned
+    weighed = 2 * 3 * frames**2 * (8 + 8 + 16)  # forward and once backward: which frames are neighbours is not learned
+    over_time = 3 * (2 * frames**2 * mixed) + 2 * weighed
     clips = replace(small("pocket-depth")[0], size=(32, 32), frames=frames)
     assert row_flops(clips, "clips") == frames * (3 * forward - first) + over_time
 
