@@ -129,6 +129,14 @@ def test_empty_masks_tell_nothing(setting, tmp_path):
     assert masked(tmp_path, bench(setting).model) == {}
 
 
+def test_masks_of_other_pictures_tell_nothing(setting, tmp_path):
+    clip_folder(tmp_path / "images", frames=1)
+    _masks(tmp_path / "masks", frames=1)
+    (mask,) = (tmp_path / "masks").iterdir()
+    mask.rename(mask.with_stem("other"))
+    assert masked(tmp_path, bench(setting).model) == {}
+
+
 def _masks(path, *, frames, side=16):
     path.mkdir(parents=True)
     for index in range(frames):

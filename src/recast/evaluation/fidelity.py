@@ -83,6 +83,8 @@ def masked(folder: Path, model: Model) -> dict[str, float]:
     """
     masks = {path.stem: path for path in (folder / "masks").iterdir()}
     images = [path for path in sorted((folder / "images").iterdir()) if path.stem in masks]
+    if not images:
+        return {}
     multiple, short = model.backbone.pixel_multiple, model.folder.facts.short_side
     rows, columns = picture(str(images[0])).shape[-2:]
     size = working_size((rows, columns), short, multiple)
