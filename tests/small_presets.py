@@ -46,7 +46,7 @@ def small(name: str) -> tuple[Stage, Inputs]:
             return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=words.SHIPPED)
         case PriorStage():
             depths = Depths(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
-            return replace(stage, depths=depths, captions=4), Inputs(heard=heard())
+            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(heard=heard())
     raise AssertionError(name)
 
 

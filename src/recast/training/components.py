@@ -126,9 +126,12 @@ class PairStage:
         return contrastive(inputs.worlds(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
 
     def least(self) -> tuple["PairStage", Inputs]:
-        """Two pictures, since one has nothing to be told from; the costs of a row do not depend on their number."""
-        side = (self.towers.side, self.towers.side)
-        return replace(self, images=2), Inputs(pools=[blank(side)], folder=words.SHIPPED)
+        """Two pictures, since one has nothing to be told from, with captions as long as a text encoder reads.
+
+        What a row costs depends on their number as little as telling pairs apart does.
+        """
+        side, caption = (self.towers.side, self.towers.side), "a " * self.towers.places
+        return replace(self, images=2), Inputs(pools=[blank(side, caption)], folder=words.SHIPPED)
 
     def _tokenizer(self, inputs: Inputs) -> CLIPTokenizer:
         pieces = self.towers.vocabulary or words.NUM_PIECES
@@ -183,10 +186,10 @@ class PriorStage:
         return Heard(pairs, inputs.text, words.token_ids(tokenizer, [""])[0])
 
 
-def blank(size: Size) -> Pool:
+def blank(size: Size, caption: str = "") -> Pool:
     """A pool of one black picture, of one size in pixels."""
     columns, rows = size
     shape = (1, 1, rows, columns)
-    captions, depth = [[""] * NUM_CAPTIONS], np.linspace(0, 1, rows * columns, dtype=np.float16).reshape(shape)
+    captions, depth = [[caption] * NUM_CAPTIONS], np.linspace(0, 1, rows * columns, dtype=np.float16).reshape(shape)
     scene = {"subjects": [{}], **{name: table[0] for name, table in ATTRIBUTES.items()}}
     return Pool(np.zeros((*shape, 3), np.uint8), depth, np.zeros(shape, np.uint8), captions, [scene])

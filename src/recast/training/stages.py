@@ -88,7 +88,7 @@ class Inputs:
         if not (self.folder / "tokenizer_config.json").exists():
             said = (caption for pool in self.worlds() for row in pool.captions for caption in row)
             return words.write_tokenizer(said, self.folder, places=places, pieces=pieces)
-        return CLIPTokenizer.from_pretrained(self.folder)
+        return CLIPTokenizer.from_pretrained(self.folder, model_max_length=places)
 
     @cached_property
     def text(self) -> nn.Module:
