@@ -1,6 +1,7 @@
 """Many processes: what two gloo processes train is what one trains, and either reads what the other wrote."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -95,6 +96,32 @@ def test_a_process_that_is_killed_once_leaves_no_trace(tmp_path: Path, way: str)
     assert whole.returncode == 0, whole.stderr
     done = launched(tmp_path / "killed", "--engine", way, "--die-once", "13", restarts=1)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed/died").exists()
+    assert torch.equal(written(tmp_path / "whole"), written(tmp_path / "killed"))
+
+
+def on_two_machines(run: Path, *more: str) -> None:
+    """training_run.py by two launchers of one process each, which meet at a port."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    command += ["--max-restarts", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", place, "--local-addr", "localhost"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", FRESH_STORE: "1"}
+    both = [
+        subprocess.Popen([*command, str(PROGRAM), str(run), *more], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [machine.communicate(timeout=100)[1] for machine in both]
+    assert [machine.returncode for machine in both] == [0, 0], said
+
+
+@pytest.mark.slow
+def test_two_machines_equal_one_also_where_a_process_of_one_is_killed(tmp_path: Path):
+    """As torchrun is started by hand on each; both start again, and the weights are the same, bit for bit."""
+    whole = launched(tmp_path / "whole", "--engine", "fsdp")
+    assert whole.returncode == 0, whole.stderr
+    on_two_machines(tmp_path / "killed", "--engine", "fsdp", "--die-once", "13")
     assert (tmp_path / "killed/died").exists()
     assert torch.equal(written(tmp_path / "whole"), written(tmp_path / "killed"))
 
