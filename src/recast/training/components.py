@@ -126,12 +126,13 @@ class PairStage:
         return contrastive(inputs.worlds(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
 
     def least(self) -> tuple["PairStage", Inputs]:
-        """Two pictures, since one has nothing to be told from, with captions as long as a text encoder reads.
+        """Eight pictures, with captions as long as a text encoder reads.
 
-        What a row costs depends on their number as little as telling pairs apart does.
+        One alone has nothing to be told from, and beside two the gradient of the words' table, which does not grow with
+        a batch, would look large. Telling more pairs apart costs next to nothing.
         """
         side, caption = (self.towers.side, self.towers.side), "a " * self.towers.places
-        return replace(self, images=2), Inputs(pools=[blank(side, caption)], folder=words.SHIPPED)
+        return replace(self, images=8), Inputs(pools=[blank(side, caption)], folder=words.SHIPPED)
 
     def _tokenizer(self, inputs: Inputs) -> CLIPTokenizer:
         pieces = self.towers.vocabulary or words.NUM_PIECES
