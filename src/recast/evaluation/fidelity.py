@@ -20,6 +20,8 @@ from recast.video.resize import resized, working_size
 
 FRAMES = 8
 """Frames that are looked at of a clip, and of a sequence with masks."""
+PSNR_SIDE = 128
+"""Short side of the pictures that go through an autoencoder, in px, whatever a model works at: larger are easier."""
 BAND = 0.5
 """How wide a subject's surroundings are, as a share of the side of a square as large as the subject."""
 
@@ -68,10 +70,10 @@ def depth_seen(clip: Clip, inverse_depth: Maps, model: Model) -> dict[str, float
     return {"depth": correlation(seen.maps, normalized(inverse_depth))}
 
 
-def clip_at_short_side(path: Path, model: Model) -> Clip:
-    """The first frames of a file, at the size that the model works at."""
+def small_clip(path: Path, multiple: int) -> Clip:
+    """The first frames of a file, at the size for PSNR, with sides that are multiples of so many px."""
     source = opened(path)
-    size = working_size(source.size, model.folder.facts.short_side, model.backbone.pixel_multiple)
+    size = working_size(source.size, PSNR_SIDE, multiple)
     return read(source, Window(max_frames=FRAMES, size=size))
 
 

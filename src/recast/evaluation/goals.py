@@ -63,8 +63,8 @@ GOALS = (
     Goal("depth: subject nearer than around it, real frames, AUC", FOOTAGE, "nearer", 0.7),
     Goal("words: frame consistency / source's", WORDS, "frames of source", 0.98),
     Goal("words: warp error on surfaces / source's", WORDS, "surface of source", 1.5),
-    Goal("autoencoder: PSNR on worlds, dB", WORLDS, "psnr", 27),
-    Goal("autoencoder: PSNR on real footage, dB", FOOTAGE, "psnr", 22),
+    Goal("autoencoder: PSNR on worlds at 128 px, dB", WORLDS, "psnr", 27),
+    Goal("autoencoder: PSNR on real footage at 128 px, dB", FOOTAGE, "psnr", 22),
 )
 """At t_s = 0."""
 TRENDS = (

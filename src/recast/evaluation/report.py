@@ -24,7 +24,7 @@ HEADINGS = {
     "pixels": "pixel consistency",
     "warp": "warp error, 1e-3",
     "surface": "on surfaces, 1e-3",
-    "psnr": "autoencoder PSNR, dB",
+    "psnr": "autoencoder PSNR at 128 px, dB",
     "depth": "depth correlation",
     "nearer": "subject nearer than around it, AUC",
     "nearest": "subject nearer than the rest, AUC",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from recast.content.image import ImageEncoder
 from recast.evaluation.accuracy import accuracy
-from recast.evaluation.fidelity import autoencoded, clip_at_short_side, depth_seen, masked
+from recast.evaluation.fidelity import PSNR_SIDE, autoencoded, depth_seen, masked, small_clip
 from recast.evaluation.judge import Judge
 from recast.evaluation.steadiness import steadiness
 from recast.evaluation.worlds import ON_SURFACES, Case, case
@@ -165,7 +165,7 @@ def _steady(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
 def _drawn(bench: Bench, number: str) -> Told:
     """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
     seed = FIRST_OPEN_SEED + int(number)
-    shown = rendered(sampled(seed), 8, bench.side, bench.side)
+    shown = rendered(sampled(seed), 8, PSNR_SIDE, PSNR_SIDE)
     filmed = rendered(sampled(seed, look="plain"), 8, bench.side, bench.side)
     figures = autoencoded(Clip(_frames(shown), FPS), bench.model)
     figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), bench.model)
@@ -173,7 +173,7 @@ def _drawn(bench: Bench, number: str) -> Told:
 
 
 def _filmed(bench: Bench, path: str) -> Told:
-    yield Trial("footage"), autoencoded(clip_at_short_side(Path(path), bench.model), bench.model)
+    yield Trial("footage"), autoencoded(small_clip(Path(path), bench.model.backbone.pixel_multiple), bench.model)
 
 
 def _masked(bench: Bench, path: str) -> Told:

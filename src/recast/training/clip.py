@@ -25,7 +25,7 @@ from recast.training.recipe import Loss, Share
 from recast.training.words import token_ids
 from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATHERS
 
-HEADS_WEIGHT = 0.3
+HEADS_WEIGHT = 1.0
 
 
 ATTRIBUTES = {

@@ -20,7 +20,7 @@ from recast.world import vocabulary
 
 CARD = Path(__file__).with_name("pocket.md")
 FACTS = Facts(
-    short_side=128,
+    short_side=192,
     window=16,
     scale=1.5,
     steps=4,

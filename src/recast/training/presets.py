@@ -42,7 +42,7 @@ POCKET_LAYERS = Layers(
 )
 POCKET_TOWERS = Towers(
     width=128,
-    side=96,
+    side=128,
     patch=16,
     image=(128, 4, 4),
     text=(128, 3, 4),
@@ -169,7 +169,7 @@ POCKET: dict[str, Preset] = {
     ),
     "pocket-depth": Preset(
         about="pocket's depth estimator, on clips; worlds give true depth, so plain distance won over MiDaS's loss",
-        stage=DepthStage(widths=Widths(scales=(1.0, 1.5), over_time=True), images=5, frames=4, size=(128, 128)),
+        stage=DepthStage(widths=Widths(scales=(1.0,), over_time=True), images=5, frames=4, size=(128, 128)),
         recipe=Recipe(steps=11_000, rate=2e-3, warmup=50, ema=0.998, keep_every=100),
         hardware=CORES,
         after="pocket-pool",
