@@ -50,6 +50,13 @@ def small(name: str) -> tuple[Stage, Inputs]:
     raise AssertionError(name)
 
 
+def begun(stage: Stage, inputs: Inputs) -> nn.Module:
+    """The stage's network as it begins, the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return stage.network(inputs)
+
+
 def cached(frames: int, clips: int = 5, side: int = 8) -> Cache:
     """A cache of random clips."""
     rng = torch.Generator().manual_seed(frames)
