@@ -17,12 +17,12 @@ from dataclasses import replace
 
 import torch
 
+from recast.engine.config import Share
+from recast.engine.monitor import matrix_rate
+from recast.engine.state import Learner
+from recast.recipes import PRESETS
 from recast.training.cost import row_flops
-from recast.training.learner import Learner
-from recast.training.presets import PRESETS
-from recast.training.recipe import Share
 from recast.training.stages import Blank, GeneratorStage, Inputs
-from recast.training.watch import matrix_rate
 
 WARM = 3
 """Steps that are not counted."""

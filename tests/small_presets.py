@@ -7,17 +7,17 @@ import torch
 from torch import nn
 from transformers import CLIPTextModelWithProjection
 
-from recast.training import words
-from recast.training.autoencoder import Scales
-from recast.training.cache import Cache
-from recast.training.clip import ATTRIBUTES, Towers
-from recast.training.components import AutoencoderStage, DepthStage, PairStage, PriorStage
-from recast.training.depth import Widths
-from recast.training.generator import Layers
-from recast.training.pool import NUM_CAPTIONS, Pool
-from recast.training.presets import PRESETS
-from recast.training.prior import Depths, Heard, Held
+from recast.data.latent_cache import Cache
+from recast.data.renders import NUM_CAPTIONS, Pool
+from recast.networks.generator import Layers
+from recast.recipes import PRESETS
+from recast.training.component_stages import AutoencoderStage, DepthStage, PairStage, PriorStage
+from recast.training.objectives.autoencoder import Scales
+from recast.training.objectives.clip import ATTRIBUTES, Towers
+from recast.training.objectives.depth import Widths
+from recast.training.objectives.prior import Depths, Heard, Held
 from recast.training.stages import GeneratorStage, Inputs, Stage
+from recast.training.tokenizer import SHIPPED
 
 WIDTH = 12
 LAYERS = Layers(
@@ -43,7 +43,7 @@ def small(name: str) -> tuple[Stage, Inputs]:
             ), Inputs(pools=[pool()])
         case PairStage():
             towers = replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused)
-            return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=words.SHIPPED)
+            return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=SHIPPED)
         case PriorStage():
             depths = Depths(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
             return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(heard=heard())
@@ -81,7 +81,7 @@ def pool(clips: int = 6, side: int = 32) -> Pool:
 def heard() -> Heard:
     """Captions and embeddings, read by a text encoder with random weights."""
     rng = torch.Generator().manual_seed(2)
-    tokenizer = Inputs(folder=words.SHIPPED).tokenizer(places=8, pieces=0)
+    tokenizer = Inputs(folder=SHIPPED).tokenizer(places=8, pieces=0)
     captions = torch.randint(200, (5, 2, 8), generator=rng)
     empty = torch.full((8,), tokenizer.eos_token_id)
     captions[..., -1] = tokenizer.eos_token_id

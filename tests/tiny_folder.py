@@ -20,7 +20,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from recast.backbones.tiny import SCHEDULER, tiny
-from recast.models.storage import save
+from recast.networks.storage import save
 
 WIDTH, PLACES, SHORT_SIDE, WINDOW = 12, 24, 32, 4
 KNOWN_WORDS = ("a", "ball", "beach", "blue", "red", "snow", "snowy")

@@ -8,14 +8,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from recast.editor import Editor, Result, load
+    from recast.editing.api import Editor, Result, load
+    from recast.editing.record import Record
+    from recast.editing.request import Request
+    from recast.editing.stages import edit
     from recast.errors import RecastError
     from recast.methods import METHODS
-    from recast.pipeline import edit
-    from recast.record import Record
-    from recast.request import Request
+    from recast.model.folder import MODELS
     from recast.types import Clip
-    from recast.weights import MODELS
 
 __all__ = ["METHODS", "MODELS", "Clip", "Editor", "RecastError", "Record", "Request", "Result", "edit", "load"]
 
@@ -23,15 +23,15 @@ __version__ = version("recast-video")
 
 _HOMES = {
     "Clip": "types",
-    "Editor": "editor",
+    "Editor": "editing.api",
     "METHODS": "methods",
-    "MODELS": "weights",
+    "MODELS": "model.folder",
     "RecastError": "errors",
-    "Record": "record",
-    "Request": "request",
-    "Result": "editor",
-    "edit": "pipeline",
-    "load": "editor",
+    "Record": "editing.record",
+    "Request": "editing.request",
+    "Result": "editing.api",
+    "edit": "editing.stages",
+    "load": "editing.api",
 }
 
 

@@ -1,5 +1,9 @@
 """Every error that recast raises on purpose: one class for each kind of remedy, all under `RecastError`."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
 
 class RecastError(Exception):
     """Something that the user can mend; the message says what was wrong and what to do.
@@ -75,3 +79,26 @@ class Preempted(RecastError):  # noqa: N818 -- not a fault: the machine is wante
     """A training run was told to end (SIGTERM) and has saved where it was; start it again and it goes on."""
 
     exit_code = 75
+
+
+class RecastWarning(UserWarning):
+    """Worth knowing, and no reason to stop."""
+
+
+def known(kind: str, name: str, table: Iterable[str]) -> str:
+    """The name, if the table has it. Raises RequestError with the near ones and all the known ones."""
+    names = list(table)
+    if name in names:
+        return name
+    near = get_close_matches(name, names, n=1)
+    meant = f", did you mean {near[0]}?" if near else ";"
+    raise RequestError(f"there is no {kind} {name!r}{meant} known: {', '.join(names)}")
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around imports of an extra's packages. Raises ExtraError, which says what to install, for one that is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ExtraError(f"this needs {error.name}: pip install 'recast-video[{name}]'") from error

@@ -169,7 +169,7 @@ class Shot:
     """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
 
     steps: network levels of a full walk, 1..1000. scale: guidance, omega in Gen-1's eq. 8; 1 is none.
-    ensemble: answers that are averaged at each step, see `recast.denoise.ensemble`.
+    ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
     window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
     after: called after each step.
     """

@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from recast.backbones import BACKBONES, Backbone
 from recast.backbones.tiny import SCHEDULER, tiny
-from recast.denoise.levels import check_falling
+from recast.diffusion.schedule import check_falling
 from recast.errors import BackboneError, WeightsError
-from recast.models import save
+from recast.model.folder import ModelFolder
+from recast.networks import save
 from recast.types import Branch, Condition, Kind, Structure
-from recast.weights import ModelFolder
 
 
 def written(backbone, folder):

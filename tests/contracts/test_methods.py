@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
-from recast.denoise.masking import keeping
-from recast.denoise.samplers import SAMPLERS
+from recast.diffusion.blend import keeping
+from recast.diffusion.samplers import SAMPLERS
 from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
 from recast.types import Branch, Clip, Condition, Kind, Shot, Structure

@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from training_run import Small, recipe, squares, written
 
-from recast.training import manifest
-from recast.training.loop import Share, fit
+from recast.engine import manifest
+from recast.engine.loop import Share, fit
 
 STEPS, KEEP_EVERY = 100, 4
 DURABLE = ("fsync", "rename", "mkdir", "open")

@@ -18,11 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
-from recast.claim import LOCK
-from recast.errors import RecastError, RequestError
-from recast.request import RecastWarning
-from recast.training import manifest
-from recast.training.loop import Measured, Share, fit
+from recast.engine import manifest
+from recast.engine.loop import Measured, Share, fit
+from recast.errors import RecastError, RecastWarning, RequestError
+from recast.files import LOCK
 
 
 def trained(run: Path, **other: int) -> Small:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from recast.training.components import PairStage
+from recast.recipes import PRESETS
+from recast.recipes.gen1 import GEN1
+from recast.recipes.pocket.presets import POCKET
+from recast.training.component_stages import PairStage
 from recast.training.cost import cost, row_bytes, row_flops, rows_seen, step_flops
-from recast.training.presets import GEN1, POCKET, PRESETS
 from recast.training.stages import CHECKPOINTING, GeneratorStage, Inputs
 from small_presets import begun, small
 

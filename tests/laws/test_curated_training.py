@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from recast.cli.app import run
-from recast.curation import shards
+from recast.data import shards
+from recast.data.shard_pictures import Shown
 from recast.errors import RequestError
-from recast.training.autoencoder import reconstruction
-from recast.training.shown import Shown
+from recast.training.objectives.autoencoder import reconstruction
 from tiny_folder import clip_folder, written
 
 SIDE, FRAMES = 64, 4

@@ -18,17 +18,17 @@ from torch.testing import assert_close
 
 from curation_files import SQUARE, film, lettered, settings, still, world
 from recast.backbones import BACKBONES
-from recast.content.image import ImageEncoder
+from recast.conditions.depth import DepthExtractor, normalized
+from recast.conditions.image import ImageEncoder
 from recast.curation.buckets import fitted
 from recast.curation.curate import WORK, Crew, Plan, curated
-from recast.curation.shards import opened
-from recast.curation.storage import SUMMARY
-from recast.curation.workers import local
+from recast.data.shards import opened
+from recast.data.storage import SUMMARY
+from recast.editing.record import digest
 from recast.errors import RecastError, RequestError
-from recast.record import digest
-from recast.structure.depth import DepthExtractor, normalized
+from recast.jobs.runners import local
+from recast.model.folder import ModelFolder
 from recast.types import Clip, Kind, Structure
-from recast.weights import ModelFolder
 from recast.world import rendered, sampled
 from tiny_folder import written
 
@@ -129,7 +129,7 @@ def test_ray_changes_no_byte(sources, shards, tmp_path):
 import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
 from laws.test_curation import made
-from recast.curation.workers import Crew
+from recast.jobs.runners import Crew
 made(Path({str(sources)!r}), Path({str(tmp_path / "ray")!r}), Crew(2, "ray"))
 """
     # Ray is polite by default, and on a busy machine would never be served.

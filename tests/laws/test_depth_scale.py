@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from recast.structure.depth import aligned, inverse, normalized
+from recast.conditions.depth import aligned, inverse, normalized
 
 SCALES = st.floats(0.05, 20)
 SHIFTS = st.floats(-5, 5)

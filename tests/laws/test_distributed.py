@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file
 from training_run import Small, flat, frames, recipe, spacetime, squares, written
 
+from recast.engine.distributed import joined
+from recast.engine.launch import FRESH_STORE
+from recast.engine.loop import fit
 from recast.errors import RequestError
-from recast.training.distributed import joined
-from recast.training.launching import FRESH_STORE
-from recast.training.loop import fit
 
 pytestmark = pytest.mark.dist
 PROGRAM = Path(__file__).with_name("training_run.py")
@@ -23,7 +23,7 @@ PROGRAM = Path(__file__).with_name("training_run.py")
 
 def launched(run: Path, *more: str, restarts: int = 0) -> subprocess.CompletedProcess:
     """training_run.py on two processes."""
-    code = "import sys; from recast.training.launching import launch; "
+    code = "import sys; from recast.engine.launch import launch; "
     code += f"launch(sys.argv[1:], 2, restarts={restarts})"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, str(PROGRAM), str(run), *more]
@@ -128,7 +128,7 @@ def test_two_machines_equal_one_also_where_a_process_of_one_is_killed(tmp_path: 
 
 def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
     code = (
-        "import sys; from recast.errors import RecastError; from recast.training.launching import launch\n"
+        "import sys; from recast.errors import RecastError; from recast.engine.launch import launch\n"
         "try: launch(sys.argv[1:], 2)\n"
         "except RecastError as error: print(error); sys.exit(error.exit_code)"
     )
@@ -147,7 +147,7 @@ def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
 def test_a_process_leaves_with_its_code_while_gloo_still_holds_tensors(code: int):
     """Where the interpreter is taken down instead, this aborts nearly every time."""
     busy = (
-        "import torch, torch.distributed as dist; from recast.training.launching import leave\n"
+        "import torch, torch.distributed as dist; from recast.engine.launch import leave\n"
         "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
         "for _ in range(400): dist.all_gather([torch.empty(300_000)], torch.ones(300_000), async_op=True)\n"
         "dist.destroy_process_group()\n"

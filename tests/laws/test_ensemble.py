@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from recast.denoise.ensemble import ensembled
-from recast.denoise.samplers import ddim
+from recast.diffusion.ensemble import ensembled
+from recast.diffusion.samplers import ddim
 from recast.types import Clip, Condition, Shot
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))

@@ -9,17 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recast.data.renders import PLANS
 from recast.evaluation import METRICS
-from recast.evaluation.accuracy import deepest, overlap, pointed
-from recast.evaluation.fidelity import correlation, nearness, psnr, surroundings
+from recast.evaluation.cases.worlds import FIRST_SEED, TRIES, case
 from recast.evaluation.figures import RATIOS
 from recast.evaluation.goals import GOALS, TRENDS, moves
 from recast.evaluation.intervals import mean, ratio, share
-from recast.evaluation.lessons import FIRST_LESSON_SEED
-from recast.evaluation.schooling import COUNT
-from recast.evaluation.steadiness import followed, neighbours, warp_error
-from recast.evaluation.worlds import FIRST_SEED, TRIES, case
-from recast.training.pool import PLANS
+from recast.evaluation.judge.dataset import FIRST_LESSON_SEED
+from recast.evaluation.judge.train import COUNT
+from recast.evaluation.metrics.accuracy import deepest, overlap, pointed
+from recast.evaluation.metrics.consistency import followed, neighbours, warp_error
+from recast.evaluation.metrics.fidelity import correlation, nearness, psnr, surroundings
 from recast.world import rendered, sampled
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from recast.curation.examples import Example, moments
+from recast.data.examples import Example, moments
 
 
 def example(given):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
-from recast.denoise.guidance import guided
+from recast.diffusion.guidance import guided
 from recast.types import Condition
 
 X = torch.zeros(3, 4, 2, 2, dtype=torch.float64)

@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from recast.backbones.tiny import roughen, tiny_unet
 from recast.errors import ShapeError
-from recast.models import inflate
-from recast.models.temporal import TemporalConv
+from recast.networks import inflate
+from recast.networks.temporal import TemporalConv
 
 CLIPS, FRAMES = 3, 5
 

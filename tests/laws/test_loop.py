@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from training_run import BATCH, Small, flat, recipe, squares, strip
 
-from recast.claim import claimed
+from recast.engine import monitor
+from recast.engine.loop import Measured, Recipe, Share, fit
 from recast.errors import RecastError, RequestError
-from recast.training import watch
-from recast.training.loop import Measured, Recipe, Share, fit
+from recast.files import claimed
 
 
 def test_one_step_is_adamw_along_the_clipped_gradient(tmp_path: Path):
@@ -68,7 +68,7 @@ def test_a_step_that_is_not_finite_leaves_weights_average_and_optimiser_alone(tm
     # The last four steps of ten are bad: what is kept is what six steps made.
     short, long = (
         fit(Small(dropout=0), broken(range(6, 10), where), recipe(10, 6), tmp_path / name, watch=watch_)
-        for name, watch_ in (("short", seen.append), ("long", watch.unwatched))
+        for name, watch_ in (("short", seen.append), ("long", monitor.unwatched))
     )
     assert [row.skipped for row in seen][5:] == [0, 1, 2, 3, 4]
     assert torch.equal(flat(short), flat(long))
@@ -108,8 +108,8 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     torch.manual_seed(1)  # dropout draws from there
     alone = fit(Small(), squares, asked, tmp_path / "alone")
     torch.manual_seed(1)
-    with watch.shown("small", 100) as line, watch.board(tmp_path / "seen", flops=1e6) as board:
-        watched = fit(Small(), squares, asked, tmp_path / "seen", watch=watch.together(line, board), strip=strip)
+    with monitor.shown("small", 100) as line, monitor.board(tmp_path / "seen", flops=1e6) as board:
+        watched = fit(Small(), squares, asked, tmp_path / "seen", watch=monitor.together(line, board), strip=strip)
     assert torch.equal(flat(alone), flat(watched))
     told = capsys.readouterr().err
     assert "100/100, 0 s left, loss" in told
@@ -125,7 +125,7 @@ def test_two_runs_at_once_in_one_folder_are_refused(tmp_path: Path):
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_with_a_reason(tmp_path: Path):
-    (tmp_path / watch.LOG).mkdir()
+    (tmp_path / monitor.LOG).mkdir()
     told = r"log in .* could not be written after step 50 .*directory.* GiB free; checkpoints are whole"
     with pytest.raises(RecastError, match=told):
         fit(Small(), squares, recipe(steps=60, keep_every=20), tmp_path)
@@ -140,7 +140,7 @@ def test_tensorboard_shows_the_loss_by_noise_level(tmp_path: Path):
         levels = (torch.tensor(list(share.rows(BATCH))) + 0.5) / BATCH
         return Measured(measured.mean, levels.clone(), levels, waited=1e-6)
 
-    with watch.board(tmp_path, flops=1e6) as board:
+    with monitor.board(tmp_path, flops=1e6) as board:
         fit(Small(), known, recipe(steps=50), tmp_path, watch=board, strip=strip)
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
@@ -165,4 +165,4 @@ def test_the_matrix_rate_is_that_of_a_product():
     for _ in range(5):
         a @ a
     rate = 5 * 2 * 1024**3 / (time.perf_counter() - began)
-    assert 0.3 * rate < watch.matrix_rate(dtype=torch.float32, seconds=0.2) < 10 * rate
+    assert 0.3 * rate < monitor.matrix_rate(dtype=torch.float32, seconds=0.2) < 10 * rate

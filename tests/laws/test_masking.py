@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from recast.denoise.masking import keeping
-from recast.denoise.samplers import SAMPLERS
+from recast.diffusion.blend import keeping
+from recast.diffusion.samplers import SAMPLERS
 from recast.types import Condition
 
 SOURCE, NOISE, X = torch.randn(3, 2, 4, 6, 6, generator=torch.Generator().manual_seed(0))

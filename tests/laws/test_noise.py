@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recast.denoise.samplers import ddim
+from recast.diffusion.samplers import ddim
 from recast.types import Clip, Condition, Shot
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from recast.denoise.parameterization import Prediction, alpha, clean_from, mixed, noise_from, target
+from recast.diffusion.parameterization import Prediction, alpha, clean_from, mixed, noise_from, target
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLEAN, NOISE = torch.randn(2, 3, 4, 4, 4, dtype=torch.float64, generator=GENERATOR)

@@ -12,8 +12,8 @@ from einops import repeat
 from safetensors import safe_open
 
 import recast
+from recast.model.folder import ModelFolder
 from recast.types import Clip, Frames
-from recast.weights import ModelFolder
 
 CLIPS = {"skiing": "tav_man-skiing.mp4", "jogger": "tokenflow_woman-running.mp4", "boxer": "fresco_boxer.mp4"}
 PROMPTS = ("a snowy field in winter", "a dark street at night", "a pencil sketch")

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from recast.backbones.tiny import tiny
-from recast.models.storage import save
-from recast.training import publishing
-from recast.training.components import PriorStage
-from recast.training.generator import Generator
-from recast.training.loop import Measured, Recipe, Share, fit
-from recast.training.presets import GEN1, PRESETS
+from recast.engine.loop import Measured, Recipe, Share, fit
+from recast.model.folder import ModelFolder
+from recast.networks.generator import Generator
+from recast.networks.storage import save
+from recast.recipes import PRESETS
+from recast.recipes.gen1 import GEN1
+from recast.training import export
+from recast.training.component_stages import PriorStage
 from recast.training.stages import CHECKPOINTING, GeneratorStage, Inputs
-from recast.weights import ModelFolder
 from small_presets import LAYERS, begun, cached, small
 
 STEPS = 12
@@ -132,7 +133,7 @@ def test_a_frozen_beginning_hides_no_gradient(way: str):
 
 
 def folder(path: Path, network: Generator) -> ModelFolder:
-    publishing.publish(network, "unet", path)
+    export.publish(network, "unet", path)
     return ModelFolder.found(path)
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
+from recast.engine.loop import Measured, Share, fit
 from recast.errors import Cancelled, Preempted, RecastError
-from recast.training.loop import Measured, Share, fit
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
 from torch.testing import assert_close
 
-from recast.denoise.levels import LEAST_ALPHA_BAR, check_falling, schedule, shortened
-from recast.denoise.parameterization import Prediction, alpha, clean_from, mixed
-from recast.denoise.samplers import SAMPLERS, ddim, dpm_solver_2m, heun
+from recast.diffusion.parameterization import Prediction, alpha, clean_from, mixed
+from recast.diffusion.samplers import SAMPLERS, ddim, dpm_solver_2m, heun
+from recast.diffusion.schedule import LEAST_ALPHA_BAR, check_falling, schedule, shortened
 from recast.errors import LevelsError, RequestError, WeightsError
 from recast.types import Condition
 

@@ -12,10 +12,11 @@ import torch
 import webdataset
 
 from recast.curation.conditioning import maps_of, steps_of
-from recast.curation.examples import Example, Source
-from recast.curation.manifest import write_manifest
-from recast.curation.shards import opened
-from recast.curation.storage import MANIFEST, Sample, conditioning_of, members_of, write_shard
+from recast.curation.filters import FILTERS
+from recast.data.examples import Example, Source
+from recast.data.manifest import write_manifest
+from recast.data.shards import opened
+from recast.data.storage import MANIFEST, Sample, conditioning_of, members_of, write_shard
 from recast.errors import RequestError
 
 KEYS = ("a-0000000", "a-0000032", "b-0000000")
@@ -42,7 +43,7 @@ def sample(key, frames=2):
 def written(folder, keys=KEYS, frames=2, samples=None):
     folder.mkdir()
     rows = write_shard(folder / "clips-24x16-00000.tar", samples or [sample(key, frames) for key in keys])
-    write_manifest(folder / MANIFEST, [rows[:1], rows[1:]])
+    write_manifest(folder / MANIFEST, [rows[:1], rows[1:]], FILTERS)
     return folder
 
 
@@ -131,7 +132,7 @@ def spoil(folder, row):
 
 def outside(folder):
     rows = pq.read_table(folder / MANIFEST).to_pylist()
-    write_manifest(folder / MANIFEST, [[row | {"shard": "../secret.tar"} for row in rows]])
+    write_manifest(folder / MANIFEST, [[row | {"shard": "../secret.tar"} for row in rows]], FILTERS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from recast.backbones.tiny import roughen, tiny_unet
 from recast.errors import WeightsError
-from recast.models import inflate, loaded, save
+from recast.networks import inflate, loaded, save
 
 
 @pytest.fixture

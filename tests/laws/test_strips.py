@@ -8,9 +8,9 @@ import torch
 from training_run import flat, recipe
 
 from recast.backbones.tiny import tiny_vae
-from recast.training.course import Course, trained
-from recast.training.presets import PRESETS
-from recast.training.watch import Seen
+from recast.engine.monitor import Seen
+from recast.recipes import PRESETS
+from recast.training.run import Course, trained
 from small_presets import small
 
 

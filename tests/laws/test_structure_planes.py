@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
+from recast.conditions.detail import detail_planes, softened
 from recast.errors import BackboneError
-from recast.structure.detail import detail_planes, softened
 from recast.types import Kind, Structure
 
 

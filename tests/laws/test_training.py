@@ -9,16 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from recast.denoise.levels import schedule
+from recast.data import renders
+from recast.data.datasets import Diet, Joined
+from recast.diffusion.schedule import schedule
+from recast.engine.loop import Recipe, Share, fit
+from recast.engine.rng import row_rng, step_rng
 from recast.errors import RequestError
-from recast.training import clip, depth, draws, pool, words
-from recast.training.batches import Batches, Row
-from recast.training.diffusion import velocity
-from recast.training.generator import Generator
-from recast.training.loop import Recipe, Share, fit
-from recast.training.presets import POCKET_LEVELS, POCKET_TOWERS
-from recast.training.sources import Diet, Joined
+from recast.networks.generator import Generator
+from recast.recipes.pocket.presets import POCKET_LEVELS, POCKET_TOWERS
+from recast.training.objectives import clip, depth
+from recast.training.objectives.batches import Batches, Row
+from recast.training.objectives.diffusion import velocity
 from recast.training.stages import Inputs
+from recast.training.tokenizer import write_tokenizer
 from small_presets import WIDTH, cached, small
 
 LEVELS = schedule(POCKET_LEVELS)
@@ -79,11 +82,11 @@ def test_rows_are_drawn_in_full_precision_under_autocast():
 
 def test_streams_of_chance_are_apart():
     keys = [
-        draws.of_step(0, 1),
-        draws.of_row(0, 1, 0),
-        draws.of_row(0, 1, 1),
-        draws.of_row(0, 0, 1),
-        draws.of_row(1, 0, 0),
+        step_rng(0, 1),
+        row_rng(0, 1, 0),
+        row_rng(0, 1, 1),
+        row_rng(0, 0, 1),
+        row_rng(1, 0, 0),
     ]
     assert len({rng.integers(2**62) for rng in keys}) == len(keys)
 
@@ -91,26 +94,25 @@ def test_streams_of_chance_are_apart():
 def test_shares_are_as_often_as_they_are_said():
     example = cached(frames=4).example(2)
     batches = Batches(softened=0.6, dropped=0.1, image_steps=0.125, clips=1, frames=2)
-    rows = [Row.drawn(draws.of_row(0, 0, i), example, batches, SIGMAS, video=True) for i in range(2000)]
+    rows = [Row.drawn(row_rng(0, 0, i), example, batches, SIGMAS, video=True) for i in range(2000)]
     level_zero = [bool(row.structure[0, 6, 0, 0] == 1) for row in rows]  # cos(0)
     assert np.mean(level_zero) == pytest.approx(0.4, abs=0.04)
     assert np.mean([row.told for row in rows]) == pytest.approx(0.9, abs=0.03)
     assert np.mean([row.level for row in rows]) == pytest.approx(500, abs=25)
-    assert np.mean([batches.is_video(draws.of_step(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
+    assert np.mean([batches.is_video(step_rng(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
 
 
 def test_centred_levels_lie_log_normally_about_the_middle_of_the_details():
     example = cached(frames=4).example(2)
     rows = [
-        Row.drawn(draws.of_row(0, 0, i), example, Batches(frames=1, centred=1.0), SIGMAS, video=True)
-        for i in range(2000)
+        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, centred=1.0), SIGMAS, video=True) for i in range(2000)
     ]
     logs = np.log(SIGMAS[[row.level for row in rows]])
     assert np.median(logs) == pytest.approx(np.log(0.6), abs=0.1)
     low, high = np.quantile(logs, (0.1587, 0.8413))
     assert (high - low) / 2 == pytest.approx(1.2, abs=0.08)
     mixed = [
-        Row.drawn(draws.of_row(0, 0, i), example, Batches(frames=1, centred=0.5), SIGMAS, video=True).level
+        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, centred=0.5), SIGMAS, video=True).level
         for i in range(2000)
     ]
     below = np.mean([SIGMAS[level] < 0.6 for level in mixed])
@@ -121,7 +123,7 @@ def test_a_row_is_part_of_its_example():
     example = cached(frames=4).example(1)
     clean = example.latents()
     for number in range(20):
-        row = Row.drawn(draws.of_row(0, 0, number), example, Batches(frames=3), SIGMAS[:10], video=True)
+        row = Row.drawn(row_rng(0, 0, number), example, Batches(frames=3), SIGMAS[:10], video=True)
         assert any(torch.allclose(row.clean, clean[first : first + 3], atol=1e-4) for first in range(2))
         assert any(torch.equal(row.content, each.float()) for each in example.embeddings)
 
@@ -195,14 +197,14 @@ def test_contrast_needs_its_whole_batch():
 @pytest.fixture(scope="module")
 def small_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pool")
-    pool.render(folder, (pool.Plan("small", 4, 64, 96, first_seed=77, frames=2),), workers=1)
+    renders.render(folder, (renders.Plan("small", 4, 64, 96, first_seed=77, frames=2),), workers=1)
     return folder / "small"
 
 
 def test_a_pool_is_what_the_world_renders(small_pool: Path):
     from recast.world import rendered, sampled
 
-    made = pool.Pool.opened(small_pool)
+    made = renders.Pool.opened(small_pool)
     clip_ = rendered(sampled(79), 2, 64, 96)
     assert len(made) == 4
     np.testing.assert_array_equal(made.frames[2], clip_.frames)
@@ -213,7 +215,7 @@ def test_a_pool_is_what_the_world_renders(small_pool: Path):
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path, frames: int):
-    loss = depth.distance([pool.Pool.opened(small_pool)], batch=2, frames=frames)
+    loss = depth.distance([renders.Pool.opened(small_pool)], batch=2, frames=frames)
     network = depth.Widths(channels=(8, 16, 16), over_time=frames > 1).network()
     before = loss(network, Share(0)).item()
     trained = fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=5e-3, warmup=5), tmp_path)
@@ -223,7 +225,7 @@ def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path, fra
 
 
 def test_a_pair_finds_its_captions_in_time(small_pool: Path, tmp_path: Path):
-    made = pool.Pool.opened(small_pool)
+    made = renders.Pool.opened(small_pool)
     reader = Inputs(pools=[made], folder=tmp_path / "words").tokenizer(places=32, pieces=900)
     towers = replace(POCKET_TOWERS, width=WIDTH, image=(16, 1, 2), text=(16, 1, 2), side=32)
     loss, network = clip.contrastive([made], reader, side=32, batch=4), towers.network(reader)
@@ -233,7 +235,7 @@ def test_a_pair_finds_its_captions_in_time(small_pool: Path, tmp_path: Path):
 
 
 def test_the_tokenizer_reads_any_words(tmp_path: Path):
-    reader = words.write_tokenizer(["a red dog in the snow", "a blue cat at night"] * 5, tmp_path)
+    reader = write_tokenizer(["a red dog in the snow", "a blue cat at night"] * 5, tmp_path)
     assert set(json.loads((tmp_path / "vocab.json").read_text())) >= {"a</w>", "z", "9</w>"}
     for text in ("a red dog", "zebra 42, fjord!"):
         assert reader.decode(reader(text)["input_ids"], skip_special_tokens=True).replace(" ", "") == text.replace(

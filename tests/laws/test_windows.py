@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from recast.denoise.windows import shares, starts, windowed
+from recast.diffusion.windows import shares, starts, windowed
 from recast.errors import RequestError
 from recast.types import Condition
 

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from recast.engine.distributed import ENGINES, joined
+from recast.engine.launch import leave
+from recast.engine.loop import Measured, Recipe, Share, fit
 from recast.errors import RecastError
-from recast.training.distributed import ENGINES, joined
-from recast.training.launching import leave
-from recast.training.loop import Measured, Recipe, Share, fit
 
 BATCH = 8
 
@@ -63,7 +63,7 @@ def spacetime() -> nn.Module:
     """The network of Gen-1, tiny, computing parts of itself again on the way back."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    from recast.models.spacetime import inflate
+    from recast.networks.spacetime import inflate
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from recast.weights import ModelFolder
+from recast.model.folder import ModelFolder
 
 CPU = torch.device("cpu")
 WIDTH, PLACES = 16, 12

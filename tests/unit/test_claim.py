@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from curation_files import settings
-from recast.claim import claimed
 from recast.curation.curate import WORK, Plan, curated
 from recast.errors import RequestError
+from recast.files import claimed
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from recast.claim import claimed
+from recast.files import claimed
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recast.cli.app import run
-from recast.training.presets import PRESETS
+from recast.recipes import PRESETS
 from tiny_folder import WIDTH, clip_folder, written
 
 FEW = ("--set", "steps=10", "--set", "images=4", "--set", "clips=2", "--set", "frames=2", "--set", "accumulate=2")

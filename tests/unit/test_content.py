@@ -10,13 +10,13 @@ from PIL import Image
 from torch.testing import assert_close
 from transformers import CLIPTokenizer
 
-from recast.content import ENCODERS, Encoder, Medium, Said, encoded
-from recast.content.blend import blended
-from recast.content.image import ImageEncoder, picture
-from recast.content.prior import Prior
-from recast.content.text import TextEncoder
+from recast.conditions.blend import blended
+from recast.conditions.content import ENCODERS, Encoder, Medium, Said, encoded
+from recast.conditions.image import ImageEncoder, picture
+from recast.conditions.prior import Prior
+from recast.conditions.text import TextEncoder
 from recast.errors import MediaError, RequestError, WeightsError
-from recast.weights import ModelFolder
+from recast.model.folder import ModelFolder
 
 
 @pytest.fixture(scope="module")

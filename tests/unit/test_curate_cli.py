@@ -21,7 +21,7 @@ from recast.curation.captions import Captioner, beside
 from recast.curation.conditioning import levels_of
 from recast.curation.curate import Plan, curated
 from recast.curation.materials import Matter, found
-from recast.curation.shards import opened
+from recast.data.shards import opened
 from recast.errors import RecastError, RequestError, WeightsError
 
 QUICK = ("--frames", "4", "--stride", "2", "--buckets", "64x64,96x64", "--no-conditioning", "-j", "1", "-q")

@@ -19,12 +19,12 @@ from transformers import (
     PreTrainedModel,
 )
 
+from recast.conditions import EXTRACTORS, Extractor
+from recast.conditions.depth import DepthExtractor, aligned, inverse, normalized
 from recast.errors import WeightsError
-from recast.structure import EXTRACTORS, Extractor
-from recast.structure.depth import DepthExtractor, aligned, inverse, normalized
-from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
+from recast.model.folder import ModelFolder
+from recast.networks.depth_unet import DepthUNet, DepthUNetConfig
 from recast.types import Clip, Kind
-from recast.weights import ModelFolder
 
 CPU = torch.device("cpu")
 MEAN_STD = {"do_normalize": True, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}

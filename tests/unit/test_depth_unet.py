@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 from transformers import AutoModelForDepthEstimation
 
-from recast.structure.depth_unet import DepthUNet, DepthUNetConfig
-from recast.training.depth import Widths
+from recast.networks.depth_unet import DepthUNet, DepthUNetConfig
+from recast.training.objectives.depth import Widths
 
 
 def small() -> DepthUNet:

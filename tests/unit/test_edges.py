@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from recast.conditions.edges import EdgeExtractor
 from recast.errors import RequestError
-from recast.structure.edges import EdgeExtractor
 from recast.types import Clip, Kind
 
 

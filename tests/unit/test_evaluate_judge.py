@@ -9,9 +9,9 @@ import torch
 from einops import rearrange
 
 from recast.errors import WeightsError
-from recast.evaluation.accuracy import accuracy, overlap, pointed
-from recast.evaluation.judge import SIDE, WEIGHTS, Judge, spotted
-from recast.evaluation.worlds import FRAMINGS, case
+from recast.evaluation.cases.worlds import FRAMINGS, case
+from recast.evaluation.judge.judge import SIDE, WEIGHTS, Judge, spotted
+from recast.evaluation.metrics.accuracy import accuracy, overlap, pointed
 from recast.world import rendered, sampled
 
 LARGEST = 3_000_000

@@ -7,10 +7,10 @@ from einops import rearrange
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recast.evaluation.lessons import DECODED, UNTOLD, scene, taught
-from recast.evaluation.schooling import BATCH, SMALLEST_SUBJECT, begun, graded, schooled, sheet
-from recast.evaluation.wear import compressed, shrunk, softened, worn
-from recast.training.recipe import Share
+from recast.engine.config import Share
+from recast.evaluation.judge.augment import compressed, shrunk, softened, worn
+from recast.evaluation.judge.dataset import DECODED, UNTOLD, scene, taught
+from recast.evaluation.judge.train import BATCH, SMALLEST_SUBJECT, begun, graded, schooled, sheet
 from recast.world.words import COLOURS, LOOKS
 
 SKETCH = tuple(LOOKS).index("pencil sketch")

@@ -8,19 +8,19 @@ from PIL import Image
 
 import tiny_folder
 from recast.cli.app import run
+from recast.editing.stages import unwatched
 from recast.errors import MediaError, RequestError
 from recast.evaluation import METRICS
-from recast.evaluation.fidelity import masked
 from recast.evaluation.figures import gathered
 from recast.evaluation.goals import judged
+from recast.evaluation.items import SWEPT, Outcome, Setting, Task, Trial, bench
+from recast.evaluation.metrics.fidelity import masked
 from recast.evaluation.report import Report
 from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
-from recast.evaluation.trials import SWEPT, Outcome, Setting, Task, Trial, bench
-from recast.pipeline import unwatched
 from tiny_folder import clip_folder
 
 # The tiny model knows few words, and worlds are described by others.
-pytestmark = pytest.mark.filterwarnings("ignore::recast.request.RecastWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::recast.editing.request.RecastWarning")
 
 FEW = (("steps", 1),)
 

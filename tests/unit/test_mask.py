@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.testing import assert_close
 
+from recast.editing.mask import Mask, composited, feathered
 from recast.errors import MediaError, RequestError, ShapeError
-from recast.mask import Mask, composited, feathered
 
 SIZE = (24, 36)
 

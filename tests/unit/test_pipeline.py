@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RequestError
-from recast.loading import Model, chosen_device, chosen_dtype
-from recast.pipeline import Stage, edit, export, look, remake, stage, unwatched
-from recast.plan import check_target, chosen_size, enlargement
-from recast.record import Record, digest
-from recast.request import RecastWarning, Request
+from recast.editing.loaded import Model, chosen_device, chosen_dtype
+from recast.editing.record import Record, digest
+from recast.editing.request import Request
+from recast.editing.resolve import check_target, chosen_size, enlargement
+from recast.editing.stages import Stage, edit, export, look, remake, stage, unwatched
+from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import Window, opened, read
 from recast.video.record import embedded

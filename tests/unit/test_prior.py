@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
-from recast.content.prior import Prior, PriorLevels, ddim
+from recast.conditions.prior import Prior, PriorLevels, ddim
 from recast.errors import WeightsError
-from recast.weights import ModelFolder
+from recast.model.folder import ModelFolder
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
-from recast.errors import RequestError
-from recast.facts import Facts
+from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, weighted
+from recast.errors import RequestError, known
 from recast.methods import METHODS
-from recast.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, known, weighted
+from recast.model.metadata import Facts
 from recast.types import Shot
 
 
@@ -146,7 +146,7 @@ def test_defaults_agree_with_the_shot():
 
 
 def test_the_module_needs_no_torch():
-    code = "import sys, recast, recast.request, recast.cli.app; sys.exit('torch' in sys.modules)"
+    code = "import sys, recast, recast.editing.request, recast.cli.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

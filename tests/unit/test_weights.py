@@ -14,9 +14,9 @@ from transformers.utils import logging as transformers_logging
 from weights_model import WEIGHTS, kind_of, small_vae, write_model
 
 from recast.errors import WeightsError
-from recast.facts import Facts
+from recast.model.folder import COMPONENTS, MODELS, ModelFolder
+from recast.model.metadata import Facts
 from recast.types import Kind
-from recast.weights import COMPONENTS, MODELS, ModelFolder
 
 
 @pytest.fixture

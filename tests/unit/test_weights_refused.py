@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from weights_model import WEIGHTS, kind_of, write_model
 
 from recast.errors import WeightsError
-from recast.weights import MODELS, ModelFolder
+from recast.model.folder import MODELS, ModelFolder
 
 
 @pytest.fixture

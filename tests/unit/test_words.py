@@ -2,7 +2,7 @@
 
 import pytest
 
-from recast.content.words import unknown
+from recast.conditions.vocabulary import unknown
 
 CAPTION = "a person walking a dog or a horse in the snowy field, a bird, a boat, a house, a dark street at night"
 KNOWN = frozenset(CAPTION.replace(",", "").split()) | {"pencil", "sketch"}

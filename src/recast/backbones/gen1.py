@@ -12,15 +12,15 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.denoise.levels import Schedule, schedule
-from recast.denoise.parameterization import clean_from, mixed
+from recast.conditions.detail import detail_planes, softened
+from recast.diffusion.parameterization import clean_from, mixed
+from recast.diffusion.schedule import Schedule, schedule
 from recast.errors import BackboneError
-from recast.facts import Facts
-from recast.models.spacetime import SpaceTimeUNet
-from recast.models.storage import loaded
-from recast.structure.detail import detail_planes, softened
+from recast.model.folder import ModelFolder
+from recast.model.metadata import Facts
+from recast.networks.spacetime import SpaceTimeUNet
+from recast.networks.storage import loaded
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
-from recast.weights import ModelFolder
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,9 +6,9 @@ from diffusers.models.embeddings import ImageProjection
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from recast.backbones.gen1 import Gen1Backbone
-from recast.denoise.levels import schedule
-from recast.facts import Facts
-from recast.models import SpaceTimeUNet, inflate
+from recast.diffusion.schedule import schedule
+from recast.model.metadata import Facts
+from recast.networks import SpaceTimeUNet, inflate
 
 SCHEDULER = {
     "beta_start": 0.00085,

@@ -11,7 +11,7 @@ def main() -> NoReturn:
 
     code = run(sys.argv[1:])
     if "RANK" in os.environ:  # torchrun's, as `recast train --nproc` starts it too
-        from recast.training.launching import leave
+        from recast.engine.launch import leave
 
         leave(code)
     sys.exit(code)

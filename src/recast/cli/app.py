@@ -20,8 +20,7 @@ from recast.cli.preview import preview
 from recast.cli.structure import structure
 from recast.cli.train import train
 from recast.cli.world import world
-from recast.errors import RecastError
-from recast.request import RecastWarning
+from recast.errors import RecastError, RecastWarning
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which newer versions of typer carry inside
 _FAILED, _WRONG_USAGE, _INTERRUPTED = 1, 2, 130

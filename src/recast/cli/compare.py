@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Json, Overwrite, Quiet, as_png
+from recast.editing.request import Request
 from recast.errors import RequestError
-from recast.request import Request
 
 if TYPE_CHECKING:
     from recast.types import Frames
@@ -37,7 +37,7 @@ def compare(
     names = labels or [clip.resolve().name for clip in clips]
     request = Request.asked(target=as_png(output), overwrite=overwrite)
 
-    from recast.plan import free_target
+    from recast.editing.resolve import free_target
     from recast.video.sheet import saved, sheet
 
     free_target(request)

@@ -16,7 +16,7 @@ GIB = 2**30
 
 def tell_presets(*, as_json: bool) -> None:
     """Prints every preset, what it is for and where it is run."""
-    from recast.training.presets import PRESETS
+    from recast.recipes import PRESETS
 
     listed = {
         name: {

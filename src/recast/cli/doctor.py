@@ -14,8 +14,8 @@ import typer
 
 from recast.cli.flags import FLAGS, Json
 from recast.cli.table import tell
+from recast.editing.request import Request
 from recast.errors import RecastError
-from recast.request import Request
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "av", "opencv-python-headless", "numpy", "pydantic")
 ENCODERS = ("libx264", "libx265", "libvpx-vp9", "libsvtav1", "mpeg4", "prores_ks", "gif", "aac", "libopus")
@@ -67,7 +67,7 @@ def _packages() -> dict[str, str | None]:
 def _device() -> dict[str, object]:
     import torch
 
-    from recast.loading import chosen_device
+    from recast.editing.loaded import chosen_device
 
     chosen = chosen_device("auto")
     name = torch.cuda.get_device_name() if chosen.type == "cuda" else platform.processor() or platform.machine()
@@ -81,16 +81,16 @@ def _encoders() -> list[str]:
 
 
 def _model(name: str) -> str:
-    from recast.record import digest
-    from recast.weights import ModelFolder
+    from recast.editing.record import digest
+    from recast.model.folder import ModelFolder
 
     folder = ModelFolder.found(name)
     return f"{name} is whole, sha256 {digest(folder.path)[:16]}"
 
 
 def _self_test(name: str) -> str:
-    from recast.loading import Model
-    from recast.pipeline import edit
+    from recast.editing.loaded import Model
+    from recast.editing.stages import edit
     from recast.video.read import opened
 
     began = time.monotonic()

@@ -11,7 +11,7 @@ import typer
 
 from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
 from recast.cli.progress import peak_gib, shown
-from recast.request import Request
+from recast.editing.request import Request
 
 
 @flagged(*FLAGS)
@@ -35,7 +35,7 @@ def edit(
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Carries a request out, shows how it goes, and says at the end where the result is."""
-    from recast.plan import check_inputs, check_target, source_of
+    from recast.editing.resolve import check_inputs, check_target, source_of
     from recast.video.read import opened
 
     opened(source_of(request))
@@ -43,8 +43,8 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     check_target(request)
     began = time.monotonic()
     with shown(quiet=quiet) as watch:
-        from recast.loading import Model
-        from recast.pipeline import edit as edited
+        from recast.editing.loaded import Model
+        from recast.editing.stages import edit as edited
 
         watch("load", 0, 1)
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype)

@@ -44,10 +44,10 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
         raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
     levels = _levels(details)
 
+    from recast.editing.loaded import chosen_device
+    from recast.evaluation.items import Setting
     from recast.evaluation.report import Report
     from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
-    from recast.evaluation.trials import Setting
-    from recast.loading import chosen_device
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
     said = tuple(named(settings).items())

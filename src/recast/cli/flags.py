@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from recast.editing.request import FIELDS, Request
 from recast.errors import RequestError
-from recast.request import FIELDS, Request
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from recast.cli.table import tell
 from recast.errors import MediaError, RequestError
 
 if TYPE_CHECKING:
-    from recast.record import Record
-    from recast.request import Request
+    from recast.editing.record import Record
+    from recast.editing.request import Request
     from recast.video.source import Source
 
 Made = Annotated[Path, typer.Argument(metavar="FILE", help="A video or a folder of pictures.")]
@@ -49,8 +49,8 @@ def rerun(
 ) -> None:
     """Make a file again from its own record: the same bytes on the same machine, or with other settings."""
     from recast.cli.edit import run
-    from recast.record import Record
-    from recast.request import Request
+    from recast.editing.record import Record
+    from recast.editing.request import Request
     from recast.video.record import embedded
 
     text = embedded(path)
@@ -65,9 +65,9 @@ def rerun(
 
 def _check_inputs(record: "Record", request: "Request", changes: dict[str, object]) -> None:
     from recast import __version__
-    from recast.record import digest, input_files
-    from recast.request import RecastWarning
-    from recast.weights import ModelFolder
+    from recast.editing.record import digest, input_files
+    from recast.errors import RecastWarning
+    from recast.model.folder import ModelFolder
 
     chosen = {str(value) for value in changes.values()}
     for path in input_files(request):

@@ -10,7 +10,7 @@ from recast.cli.table import tell
 def models(*, as_json: Json = False) -> None:
     """List the models that come with recast."""
     from recast.errors import WeightsError
-    from recast.weights import MODELS, ModelFolder
+    from recast.model.folder import MODELS, ModelFolder
 
     listed: dict[str, object] = {}
     for name in MODELS:
@@ -26,8 +26,8 @@ def models(*, as_json: Json = False) -> None:
 
 def methods(*, as_json: Json = False) -> None:
     """List the methods and their own settings, which --set KEY=VALUE sets."""
+    from recast.editing.request import knobs_of
     from recast.methods import METHODS
-    from recast.request import knobs_of
 
     listed = {
         name: {

@@ -9,11 +9,11 @@ import typer
 
 from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, as_png, flagged, parsed, request_from
 from recast.cli.progress import Watch, shown
+from recast.editing.request import Request
 from recast.errors import RequestError
-from recast.request import Request
 
 if TYPE_CHECKING:
-    from recast.loading import Model
+    from recast.editing.loaded import Model
     from recast.types import Frames
 
 MOST_FRAMES, MOST_COLUMNS = 8, 4
@@ -43,13 +43,13 @@ def preview(
     asked = asked if asked.max_frames else asked.updated(max_frames=MOST_FRAMES)
     requests = variants(asked, sweep, seeds)
 
-    from recast.plan import check_inputs, free_target
+    from recast.editing.resolve import check_inputs, free_target
     from recast.video.sheet import saved, sheet
 
     check_inputs(asked)
     free_target(asked)
     with shown(quiet=quiet) as watch:
-        from recast.loading import Model
+        from recast.editing.loaded import Model
 
         model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype)
         rows = made(requests, model, watch)
@@ -75,7 +75,7 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
 
 def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str, "Frames"]:
     """The sheet's rows by label, the source first; what several requests see the same is looked at once."""
-    from recast.pipeline import Seen, look, remake
+    from recast.editing.stages import Seen, look, remake
 
     seen: dict[tuple[object, ...], Seen] = {}
     rows: dict[str, Frames] = {}

@@ -26,12 +26,12 @@ def structure(
     """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
     request = request_from(source, output, said, None, overwrite=overwrite)
 
-    from recast.plan import check_target
+    from recast.editing.resolve import check_target
 
     check_target(request)
     with shown(quiet=quiet) as watch:
-        from recast.loading import Model
-        from recast.pipeline import export, look
+        from recast.editing.loaded import Model
+        from recast.editing.stages import export, look
 
         model = Model.loaded(request.model, device=request.device)
         seen = look(request, model, watch)

@@ -14,8 +14,8 @@ from recast.cli.flags import Json, Quiet
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
-    from recast.training.course import Course
     from recast.training.preset import Preset
+    from recast.training.run import Course
 
 WHOLE_POCKET = "pocket"
 
@@ -56,16 +56,16 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
     elif chosen is None:
         _do(preset, run)
     else:
-        from recast.training.course import course
+        from recast.recipes import open_run
 
-        made = course(preset, chosen, run, data=data or (), start=start)
+        made = open_run(preset, chosen, run, data=data or (), start=start)
         _follow(preset, made, run, device=device, engine=engine, quiet=quiet)
 
 
 def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
     """The preset with other numbers; None for what only `pocket` has: steps without a network, and all of them."""
-    from recast.training.pocket import CHORES
-    from recast.training.presets import PRESETS
+    from recast.recipes import PRESETS
+    from recast.recipes.pocket.steps import CHORES
     from recast.training.settings import changed
 
     if name in PRESETS:
@@ -76,10 +76,10 @@ def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
 
 
 def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str, quiet: bool) -> None:
-    from recast.loading import chosen_device
-    from recast.training import watch
-    from recast.training.course import publish, trained
-    from recast.training.distributed import joined
+    from recast.editing.loaded import chosen_device
+    from recast.engine import monitor
+    from recast.engine.distributed import joined
+    from recast.training.run import publish, trained
 
     assert course.loss  # before anything is written: it refuses inputs that do not suffice
     with ExitStack() as stack:
@@ -87,28 +87,28 @@ def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str,
         watches = []
         if place.first:
             recipe, flops = course.preset.recipe, course.flops(place.world)
-            board = watch.board(course.folder, device=place.device, precision=recipe.precision, flops=flops)
+            board = monitor.board(course.folder, device=place.device, precision=recipe.precision, flops=flops)
             watches.append(stack.enter_context(board))
             if not quiet:
-                watches.append(stack.enter_context(watch.shown(name, recipe.steps)))
-        network = trained(course, engine=place, watch=watch.together(*watches))
+                watches.append(stack.enter_context(monitor.shown(name, recipe.steps)))
+        network = trained(course, engine=place, watch=monitor.together(*watches))
         if place.first:
             print(publish(course, network, run))
 
 
 def _do(name: str, run: Path) -> None:
-    from recast.training import pocket
+    from recast.recipes.pocket import steps
 
-    for each in pocket.ORDER if name == WHOLE_POCKET else (name,):
+    for each in steps.ORDER if name == WHOLE_POCKET else (name,):
         print(each, file=sys.stderr)
-        if each in pocket.CHORES:
-            pocket.CHORES[each](run)
+        if each in steps.CHORES:
+            steps.CHORES[each](run)
         else:
-            pocket.network(each, run)
+            steps.network(each, run)
 
 
 def _launch(processes: int) -> None:
     """This very command, once more, on so many processes."""
-    from recast.training.launching import launch
+    from recast.engine.launch import launch
 
     launch(["-m", "recast", *sys.argv[1:]], processes)

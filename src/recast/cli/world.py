@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Flag, Json, Overwrite, Quiet, flagged
+from recast.editing.request import Request
 from recast.errors import RequestError
-from recast.request import Request
 
 if TYPE_CHECKING:
     from recast.types import Clip
@@ -59,7 +59,7 @@ def world(  # noqa: PLR0913 -- each is a flag
         raise RequestError(f"size is {size!r}; it should be WIDTHxHEIGHT, such as 512x288")
     targets = {name: path for name, path in (("frames", output), ("depth", depth), ("masks", masks)) if path}
 
-    from recast.plan import check_target
+    from recast.editing.resolve import check_target
     from recast.video.write import save_clip
     from recast.world import rendered, sampled
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.errors import WeightsError
-from recast.weights import quiet
+from recast.model.folder import quiet
 
 MOST_TOKENS = 40
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from einops import rearrange, repeat
-from jaxtyping import Float, UInt16
+from einops import repeat
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.content.image import ImageEncoder
-from recast.curation.examples import Example
-from recast.structure.depth import DepthExtractor, normalized
-from recast.structure.detail import softened
+from recast.conditions.depth import DepthExtractor, normalized
+from recast.conditions.detail import softened
+from recast.conditions.image import ImageEncoder
+from recast.data.examples import Example
+from recast.data.storage import maps_of, steps_of
+from recast.model.folder import ModelFolder, quiet
 from recast.types import Clip, Frames, Latents, Maps
-from recast.weights import ModelFolder, quiet
 
 DEEPEST_LEVEL = 7
-DEPTH_STEPS = 65535
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +89,6 @@ def levels_of(key: str, count: int) -> tuple[float, ...]:
 def true_maps(inverse: Float[np.ndarray, "t h w"]) -> Maps:
     """A world's own inverse depth as `Conditioner.maps` gives it."""
     return maps_of(steps_of(normalized(torch.from_numpy(inverse)[:, None].float())))
-
-
-def steps_of(maps: Maps) -> UInt16[np.ndarray, "t h w"]:
-    """Maps of 0..1 as whole numbers."""
-    return np.round(rearrange(maps, "t 1 h w -> t h w").numpy().astype(np.float64) * DEPTH_STEPS).astype(np.uint16)
-
-
-def maps_of(steps: UInt16[np.ndarray, "t h w"]) -> Maps:
-    """Maps of 0..1 from whole numbers."""
-    return torch.from_numpy(steps.astype(np.float32) / DEPTH_STEPS)[:, None]
 
 
 def _greys(maps: Maps) -> Float[Tensor, "t 3 h w"]:

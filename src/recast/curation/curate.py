@@ -11,22 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from recast.claim import claimed
 from recast.curation.filters import FILTERS
-from recast.curation.manifest import schema, write_manifest
 from recast.curation.materials import Found, Material, Matter, found
 from recast.curation.report import page
 from recast.curation.scan import Candidate, Scan, ScanJob
 from recast.curation.selection import COPIES, Selection, selected, shard_jobs
 from recast.curation.settings import Settings
 from recast.curation.shots import DETECTORS
-from recast.curation.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
-from recast.curation.workers import RUNNERS, Crew
-from recast.errors import RequestError
-from recast.record import digest
-from recast.request import known
+from recast.data.manifest import schema, write_manifest
+from recast.data.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
+from recast.editing.record import digest
+from recast.errors import RequestError, known
+from recast.files import claimed
+from recast.jobs.runners import RUNNERS, Crew
+from recast.model.folder import ModelFolder
 from recast.types import Watch
-from recast.weights import ModelFolder
 
 WORK = ".work"
 """The folder, inside that of the shards, that holds what is done until all is done."""
@@ -109,7 +108,7 @@ def _through(plan: Plan, folder: Path, watch: Watch, crew: Crew) -> dict[str, An
     scans = list(_scanned(plan, folder / WORK, watch, crew))
     chosen = selected(scans, plan.settings)
     encoded = _encoded(plan, chosen.kept, folder, watch, crew)
-    write_manifest(folder / MANIFEST, (each["rows"] for each in encoded))
+    write_manifest(folder / MANIFEST, (each["rows"] for each in encoded), FILTERS)
     summary = _summed(plan, scans, chosen, encoded)
     thumbs = {key: (image, caption) for each in encoded for key, image, caption in each["thumbs"]}
     write_text(folder / REPORT, page(summary, scans, chosen, thumbs))

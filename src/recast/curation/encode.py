@@ -11,12 +11,12 @@ from einops import rearrange
 
 from recast.curation import captions
 from recast.curation.buckets import Size, fitted
-from recast.curation.conditioning import conditioner, levels_of, steps_of, true_maps
+from recast.curation.conditioning import conditioner, levels_of, true_maps
 from recast.curation.materials import Matter
 from recast.curation.scan import THUMBS_EACH, Candidate, thumbnail
 from recast.curation.settings import Settings
 from recast.curation.shots import clips
-from recast.curation.storage import Sample, conditioning_of, members_of, write_shard, write_text
+from recast.data.storage import Sample, conditioning_of, members_of, steps_of, write_shard, write_text
 from recast.errors import RecastError
 from recast.types import Frames, Maps
 from recast.video.read import opened

@@ -22,7 +22,7 @@ from recast.curation.filters import LOOKED_PX, judged
 from recast.curation.materials import Material, Matter
 from recast.curation.settings import Settings
 from recast.curation.shots import Span, clips, shots, spans
-from recast.curation.storage import picture, write_text
+from recast.data.storage import picture, write_text
 from recast.errors import ExtraError, MediaError
 from recast.video.read import Frame, Source, Window, frames, opened
 from recast.video.resize import resized

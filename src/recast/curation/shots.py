@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from einops import rearrange
 
-from recast.curation.extras import extra
+from recast.errors import extra
 from recast.video.read import Frame, Source, Window, frames
 from recast.video.resize import resized
 

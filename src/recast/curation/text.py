@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from recast.curation.extras import extra
+from recast.errors import extra
 
 LONG_SIDE_PX = 480
 SUREST = 0.8

@@ -8,7 +8,7 @@ import numpy as np
 
 from recast.evaluation import METRICS
 from recast.evaluation.intervals import Figure, mean, ratio, share
-from recast.evaluation.trials import Outcome, Trial
+from recast.evaluation.items import Outcome, Trial
 
 SOURCE, TRUTH, DECODED = Trial("source"), Trial("truth"), Trial("decoded")
 RATIOS = {

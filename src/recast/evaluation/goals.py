@@ -8,7 +8,7 @@ from typing import Literal
 from recast.evaluation import METRICS
 from recast.evaluation.figures import RATIOS, TRUTH, Figures
 from recast.evaluation.intervals import Figure
-from recast.evaluation.trials import Trial
+from recast.evaluation.items import Trial
 
 WORDS, PICTURE = Trial("words", 0.0, 1.0), Trial("picture", 0.0, 1.0)
 WORLDS, FOOTAGE = Trial("worlds"), Trial("footage")

@@ -10,7 +10,7 @@ from recast.evaluation import METRICS
 from recast.evaluation.figures import DECODED, SOURCE, TRUTH, Figures, gathered
 from recast.evaluation.goals import judged
 from recast.evaluation.intervals import Figure
-from recast.evaluation.trials import Outcome, Trial
+from recast.evaluation.items import Outcome, Trial
 
 ACCURACY = ("environment", "look", "colour", "outline")
 STEADINESS = ("frames", "pixels", "warp", "surface")

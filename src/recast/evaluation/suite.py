@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
+from recast.editing.record import digest
 from recast.errors import MediaError, RequestError
-from recast.evaluation.judge import WEIGHTS
-from recast.evaluation.trials import Outcome, Setting, Task, Trial, bench, outcomes
-from recast.record import digest
+from recast.evaluation.items import Outcome, Setting, Task, Trial, bench, outcomes
+from recast.evaluation.judge.judge import WEIGHTS
+from recast.model.folder import ModelFolder
 from recast.types import Watch
-from recast.weights import ModelFolder
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""

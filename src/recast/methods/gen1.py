@@ -8,10 +8,10 @@ from einops import repeat
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.denoise.ensemble import ensembled
-from recast.denoise.guidance import guided
-from recast.denoise.levels import shortened
-from recast.denoise.windows import windowed
+from recast.diffusion.ensemble import ensembled
+from recast.diffusion.guidance import guided
+from recast.diffusion.schedule import shortened
+from recast.diffusion.windows import windowed
 from recast.types import Kind, Latents, Shot
 
 Share = Annotated[float, Field(ge=0, le=1)]

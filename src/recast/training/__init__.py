@@ -1,1 +1,1 @@
-"""training."""
+"""Training stages, presets, their costs, and the model folders that they write."""

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from recast.training import draws
-from recast.training.alive import Alive
+from recast.data.datasets import Diet, shape_of
+from recast.engine.config import Measured, Share
+from recast.engine.rng import step_rng
+from recast.training.live_memory import Alive
 from recast.training.preset import Preset
-from recast.training.recipe import Measured, Share
-from recast.training.sources import Diet, shape_of
 from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, Stage
 
 TRAINED_BYTES, FROZEN_BYTES = 22, 6
@@ -164,7 +164,7 @@ def _step_of(stage: Stage, kind: str) -> int:
     if not isinstance(stage, GeneratorStage):
         return 0
     is_video = stage.batches.is_video
-    return next(step for step in count() if is_video(draws.of_step(stage.seed, step)) == (kind == "clips"))
+    return next(step for step in count() if is_video(step_rng(stage.seed, step)) == (kind == "clips"))
 
 
 def _network(stage: Stage, inputs: Inputs) -> nn.Module:

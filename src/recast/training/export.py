@@ -1,62 +1,170 @@
-"""`pocket` as it ships: a model folder in fp16, with its facts, words and card."""
+"""Trained networks as a model folder: diffusers' layout, weights only as safetensors, ready for `recast edit -m`."""
 
+import json
 import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.transformers.prior_transformer import PriorTransformer
+from diffusers.models.embeddings import ImageProjection
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPTokenizer
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.glpn.image_processing_pil_glpn import GLPNImageProcessorPil
 
-from recast.facts import Facts
-from recast.structure.depth_unet import DepthUNet
-from recast.training import publishing
-from recast.training.clip import Pair
-from recast.training.generator import Generator
-from recast.training.presets import POCKET_LEVELS
-from recast.world import vocabulary
+from recast.model.folder import COMPONENTS, ModelFolder
+from recast.model.metadata import Facts
+from recast.networks.generator import Generator
+from recast.networks.storage import save
+from recast.training.objectives.clip import Pair
 
-CARD = Path(__file__).with_name("pocket.md")
-FACTS = Facts(
-    short_side=192,
-    window=16,
-    scale=1.5,
-    steps=4,
-    ensemble=4,
-    prior_scale=2.0,
-    embedding_norm="unit",
-    depth_unit="inverse",
-    known_words="words.txt",
-)
+CLASSES = {
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "temporal": ["recast", "SpaceTimeUNet"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+    "feature_extractor": ["transformers", "CLIPImageProcessor"],
+    "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "prior": ["diffusers", "PriorTransformer"],
+    "projection": ["diffusers", "ImageProjection"],
+    "depth_estimator": ["recast", "DepthUNet"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+}
+"""What the parts of a folder are, for its model_index.json."""
+
+GREY = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
 
-def write(
+def write_generator(network: Generator, folder: Path, *, dtype: torch.dtype) -> None:
+    """Writes unet, temporal and projection."""
+    save(network.net, folder, dtype)
+    _write_projection(network.projection, folder / "projection", dtype)
+
+
+@runtime_checkable
+class Saved(Protocol):
+    """A network of diffusers or transformers, which writes itself."""
+
+    config: Any
+
+    def to(self, dtype: torch.dtype) -> "Saved":
+        """The same network in another precision."""
+        ...
+
+    def save_pretrained(self, folder: Path, *, safe_serialization: bool) -> object:
+        """Writes its configuration and weights."""
+        ...
+
+
+def write_autoencoder(network: Saved, folder: Path, *, dtype: torch.dtype) -> None:
+    """Writes vae."""
+    network.to(dtype).save_pretrained(folder / "vae", safe_serialization=True)
+
+
+def write_depth(network: Saved, folder: Path, *, dtype: torch.dtype) -> None:
+    """Writes depth_estimator."""
+    network.to(dtype).save_pretrained(folder / "depth_estimator", safe_serialization=True)
+    divisor = 2 ** len(network.config.widths)
+    GLPNImageProcessorPil(size_divisor=divisor).save_pretrained(folder / "depth_estimator")
+
+
+def write_pair(network: Pair, folder: Path, *, dtype: torch.dtype) -> None:
+    """Writes image_encoder, feature_extractor and text_encoder."""
+    parts: dict[str, Any] = {"image_encoder": network.image, "text_encoder": network.text}
+    for name, part in parts.items():
+        part.to(dtype).save_pretrained(folder / name, safe_serialization=True)
+    side = parts["image_encoder"].config.image_size
+    CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=side, **GREY).save_pretrained(
+        folder / "feature_extractor"
+    )
+
+
+def write_prior(network: Saved, folder: Path, *, dtype: torch.dtype) -> None:
+    """Writes prior."""
+    network.to(dtype).save_pretrained(folder / "prior", safe_serialization=True)
+
+
+WRITERS: dict[str, Callable[..., None]] = {
+    "unet": write_generator,
+    "vae": write_autoencoder,
+    "depth_estimator": write_depth,
+    "image_encoder": write_pair,
+    "prior": write_prior,
+}
+"""How the network of a stage is written, by the stage's component."""
+
+
+BESIDE: dict[str, tuple[str, ...]] = {
+    "unet": ("temporal", "projection", "scheduler"),
+    "image_encoder": ("text_encoder", "feature_extractor"),
+}
+"""What else is written with a component."""
+
+
+def publish(
+    network: nn.Module,
+    component: str,
     folder: Path,
     *,
-    generator: Generator,
-    vae: AutoencoderKL,
-    pair: Pair,
-    prior: PriorTransformer,
-    depth: DepthUNet,
-    tokenizer: CLIPTokenizer,
+    start: ModelFolder | None = None,
+    facts: Facts | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes every component; what stood in `folder` before is gone."""
+    """Writes a trained network into a new folder, beside all that the model it started from has.
+
+    facts: of the new model; None leaves the start's. levels: of noise, for a generator: a diffusers scheduler's config.
+    The folder appears whole or not at all.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    if start is not None:
+        _copy(start, part, but={component, *BESIDE.get(component, ())})
+    WRITERS[component](network, part, dtype=torch.float32)
+    if levels is not None:
+        DDIMScheduler(**levels).save_pretrained(part / "scheduler")
+    if facts is not None:
+        write_facts(part, facts)
+    write_index(part)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    parts: dict[str, nn.Module] = {
-        "unet": generator,
-        "vae": vae,
-        "image_encoder": pair,
-        "prior": prior,
-        "depth_estimator": depth,
+    part.rename(folder)
+
+
+def write_index(folder: Path) -> None:
+    """Writes model_index.json, which lists what the folder has."""
+    known = {name: kind for name, kind in CLASSES.items() if (folder / name).is_dir()}
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Gen1", **known}, indent=1) + "\n")
+
+
+def write_facts(folder: Path, facts: Facts) -> None:
+    """Writes recast.json, leaving out what is as it is by default."""
+    usual = asdict(Facts())
+    said = {name: value for name, value in asdict(facts).items() if value != usual[name]}
+    (folder / "recast.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def _copy(start: ModelFolder, folder: Path, *, but: Collection[str]) -> None:
+    for name in COMPONENTS:
+        if start.has(name) and name not in but:
+            shutil.copytree(start.path / name, folder / name)
+    for name in ("recast.json", start.facts.known_words):
+        if name and (start.path / name).is_file():
+            shutil.copy(start.path / name, folder / name)
+
+
+def _write_projection(projection: ImageProjection, folder: Path, dtype: torch.dtype) -> None:
+    folder.mkdir()
+    weights = {name: weight.to("cpu", dtype).contiguous() for name, weight in projection.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    tokens = projection.num_image_text_embeds
+    wide = projection.image_embeds
+    config = {
+        "image_embed_dim": wide.in_features,
+        "cross_attention_dim": wide.out_features // tokens,
+        "num_image_text_embeds": tokens,
     }
-    for component, network in parts.items():
-        publishing.WRITERS[component](network, folder, dtype=torch.float16)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    DDIMScheduler(**POCKET_LEVELS).save_pretrained(folder / "scheduler")
-    publishing.write_facts(folder, FACTS)
-    publishing.write_index(folder)
-    (folder / "words.txt").write_text("\n".join(sorted(vocabulary())) + "\n")
-    shutil.copy(CARD, folder / "README.md")
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recast.training.recipe import Recipe
+from recast.engine.config import Recipe
 from recast.training.stages import Stage
 
 

@@ -11,19 +11,19 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from recast.curation.examples import Example, Source
-from recast.curation.shards import Bucket
-from recast.denoise.levels import Schedule, schedule
+from recast.data.examples import Example, Source
+from recast.data.renders import Pictures, Pool
+from recast.data.shard_pictures import Shown
+from recast.data.shards import Bucket
+from recast.diffusion.schedule import Schedule, schedule
+from recast.engine.config import Loss
 from recast.errors import RequestError
-from recast.training import words
-from recast.training.batches import Batches
-from recast.training.diffusion import velocity
-from recast.training.generator import Generator, Layers
-from recast.training.pool import Pictures, Pool
-from recast.training.prior import Heard
-from recast.training.recipe import Loss
-from recast.training.shown import Shown
-from recast.weights import ModelFolder
+from recast.model.folder import ModelFolder
+from recast.networks.generator import Generator, Layers
+from recast.training.objectives.batches import Batches
+from recast.training.objectives.diffusion import velocity
+from recast.training.objectives.prior import Heard
+from recast.training.tokenizer import write_tokenizer
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -87,7 +87,7 @@ class Inputs:
             return self.start.part("tokenizer", CLIPTokenizer)
         if not (self.folder / "tokenizer_config.json").exists():
             said = (caption for pool in self.worlds() for row in pool.captions for caption in row)
-            return words.write_tokenizer(said, self.folder, places=places, pieces=pieces)
+            return write_tokenizer(said, self.folder, places=places, pieces=pieces)
         return CLIPTokenizer.from_pretrained(self.folder, model_max_length=places)
 
     @cached_property

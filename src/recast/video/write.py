@@ -15,8 +15,8 @@ from recast.errors import RequestError, ShapeError
 from recast.types import Clip
 from recast.video.encode import Moment, kind_of
 from recast.video.mux import Movie
+from recast.video.output import is_folder, new_file, new_folder
 from recast.video.pictures import NUMBER
-from recast.video.place import is_folder, new_file, new_folder
 from recast.video.source import Frame, Source, Window
 from recast.video.stills import Stills
 

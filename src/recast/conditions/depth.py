@@ -1,0 +1,146 @@
+"""Inverse depth by a monocular network, with one scale for the whole clip."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recast.model.folder import ModelFolder
+from recast.types import Clip, Frames, Kind, Maps, Structure
+
+CONSTANT = 1e-6
+"""Maps whose values differ by less than this share of their size are constant: fp32 resolves no finer."""
+NEAREST_METRES = 1e-2
+ROBUST_RANGE = (0.01, 0.99)
+ROUNDS = 8
+TOLERANCE = 2.0
+"""How many median deviations off a pixel may be before it counts for little."""
+SMALLEST_TOLERANCE = 1e-3
+"""The least of that, as a share of the map's deviation: where most pixels fit exactly, the others still count."""
+
+_METRIC = frozenset({"glpn", "zoedepth"})
+
+
+@dataclass(frozen=True, eq=False)
+class DepthExtractor:
+    """Depth structure from DPT (the estimator of Gen-1, arXiv:2302.03011), Depth Anything, GLPN, or one like them.
+
+    network: gives `predicted_depth` [b h w]. processor: its own resizing and normalising, from PIL.
+    metric: whether the network gives metres; else inverse depth, up to a scale and shift of each frame.
+    chunk: frames a pass, which bounds the memory and changes nothing else.
+    reach: frames to either side that the network's answer depends on; those around a pass are shown with it.
+    """
+
+    network: nn.Module
+    processor: Any
+    metric: bool
+    device: torch.device
+    chunk: int = 8
+    reach: int = 0
+
+    @classmethod
+    def opened(cls, folder: ModelFolder, device: torch.device) -> "DepthExtractor":
+        """The depth estimator of a model. Raises WeightsError where the folder has none, or a damaged one."""
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        import recast.networks.depth_unet  # noqa: F401 -- makes it known to AutoModelForDepthEstimation
+
+        network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
+        # torchvision's processors round differently; PIL's are the ones that the published weights were tried with.
+        processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")
+        unit = folder.facts.depth_unit
+        metric = _gives_metres(network) if unit is None else unit == "metres"
+        reach = getattr(network.config, "reach", 0)  # which only networks that see clips have
+        return cls(network, processor, metric, device, chunk=max(8, 2 * reach), reach=reach)
+
+    def __call__(self, clip: Clip) -> Structure:
+        """Inverse depth, 0..1 over the clip, 1 nearest."""
+        seen = torch.cat([self._around(clip.frames, start) for start in range(0, len(clip), self.chunk)])
+        return Structure(Kind.DEPTH, normalized(aligned(inverse(seen) if self.metric else seen)))
+
+    def _around(self, frames: Frames, start: int) -> Float[Tensor, "chunk 1 h w"]:
+        first = max(0, start - self.reach)
+        shown = frames[first : start + self.chunk + self.reach]
+        return self.predicted(shown)[start - first :][: self.chunk]
+
+    @torch.no_grad()
+    def predicted(self, frames: Frames) -> Float[Tensor, "t 1 h w"]:
+        """What the network says of each frame, in its own unit, at the frames' size."""
+        # Padding would put the map out of register with the frame.
+        pixels = self.processor(list(frames.cpu().numpy()), do_pad=False, input_data_format="channels_first")
+        given = torch.from_numpy(np.stack(pixels["pixel_values"])).float().to(self.device)
+        depth = rearrange(self.network(given).predicted_depth, "t h w -> t 1 h w").float().cpu()
+        return F.interpolate(depth, size=frames.shape[-2:], mode="bilinear", align_corners=False, antialias=True)
+
+
+def inverse(metres: Maps) -> Maps:
+    """Inverse depth, 1/m; nearer than a centimetre counts as a centimetre."""
+    return 1 / metres.clamp(min=NEAREST_METRES)
+
+
+def aligned(maps: Maps) -> Maps:
+    """Each map with the scale and shift that fit it to the one before, so that they no longer jump.
+
+    Networks such as MiDaS know inverse depth up to a scale and a shift, which differ from frame to frame.
+    """
+    fitted = [maps[0]]
+    for following in maps[1:]:
+        fitted.append(_fitted(following, to=fitted[-1]))
+    return torch.stack(fitted)
+
+
+def normalized(maps: Maps) -> Maps:
+    """Maps as 0..1, by one range for the whole clip that leaves out 1 % at either end; 0 where all is constant."""
+    values = maps.numpy(force=True)
+    low, high = (float(edge) for edge in np.quantile(values, ROBUST_RANGE))
+    if _constant(low, high):
+        # Something may still stand out that covers less than 1 % of the clip.
+        low, high = float(values.min()), float(values.max())
+    if _constant(low, high):
+        return torch.zeros_like(maps)
+    return ((maps - low) / (high - low)).clamp(0, 1)
+
+
+def _gives_metres(network: nn.Module) -> bool:
+    config = network.config
+    return config.model_type in _METRIC or getattr(config, "depth_estimation_type", "relative") == "metric"
+
+
+def _constant(low: float, high: float) -> bool:
+    return high - low <= CONSTANT * max(abs(low), abs(high))
+
+
+def _fitted(following: Float[Tensor, "c h w"], *, to: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
+    """`following`, scaled and shifted to fit, by reweighted least squares that what moved hardly sways.
+
+    The line is the reduced major axis (scale = ratio of deviations). Plain least squares shrinks the scale by the
+    correlation of the two frames, and over a clip the depth would fade to a plane; this line has no such pull.
+    """
+    x, y = following.double(), to.double()
+    if any(_constant(float(depth.min()), float(depth.max())) for depth in (x, y)):
+        return (x + y.median() - x.median()).to(following)
+    (middle_x, spread_x), (middle_y, spread_y) = _median_and_deviation(x), _median_and_deviation(y)
+    for _ in range(ROUNDS):
+        scale = spread_y / spread_x
+        off = (y - middle_y - scale * (x - middle_x)).abs()
+        tolerated = torch.maximum(TOLERANCE * off.median(), SMALLEST_TOLERANCE * y.std())
+        weight = 1 / (1 + (off / tolerated).square())
+        (middle_x, spread_x), (middle_y, spread_y) = _mean_and_deviation(x, weight), _mean_and_deviation(y, weight)
+    return (middle_y + spread_y / spread_x * (x - middle_x)).to(following)
+
+
+def _median_and_deviation(x: Float[Tensor, "c h w"]) -> tuple[Tensor, Tensor]:
+    # Robust where to begin: half of the pixels may have moved. A map that is mostly flat has no median deviation.
+    middle = x.median()
+    spread = (x - middle).abs().median()
+    return middle, spread if spread > CONSTANT * x.std() else x.std()
+
+
+def _mean_and_deviation(x: Float[Tensor, "c h w"], weight: Float[Tensor, "c h w"]) -> tuple[Tensor, Tensor]:
+    middle = (weight * x).sum() / weight.sum()
+    return middle, ((weight * (x - middle).square()).sum() / weight.sum()).sqrt()

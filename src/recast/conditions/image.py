@@ -1,0 +1,105 @@
+"""A picture as the CLIP image embedding that Gen-1 takes its content from (arXiv:2302.03011, section 3.2)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recast.errors import MediaError
+from recast.model.folder import ModelFolder
+from recast.types import Embedding, Frames
+
+Picture = UInt8[Tensor, "3 h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEncoder:
+    """Pictures to projected CLIP embeddings, not normalised.
+
+    network: gives `image_embeds` [b d]. processor: its own resizing and normalising, from PIL.
+    keep_all: whether a picture that is not square is padded, with the colour that the network sees as zero, so that
+    all of it counts; else the middle square is taken, as CLIP was trained.
+    """
+
+    network: nn.Module
+    processor: Any
+    device: torch.device
+    keep_all: bool = True
+
+    @classmethod
+    def opened(cls, folder: ModelFolder, device: torch.device) -> "ImageEncoder":
+        """The image encoder of a model. Raises WeightsError where the folder has none, or a damaged one."""
+        from transformers import CLIPVisionModelWithProjection
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        network = folder.network("image_encoder", CLIPVisionModelWithProjection).to(device)
+        return cls(network, folder.part("feature_extractor", CLIPImageProcessorPil), device)
+
+    def __call__(self, text: str, _seed: int = 0, /) -> Embedding:
+        """The embedding of the picture file at path `text`. Raises MediaError for what is no picture."""
+        return self.embeddings(picture(text)[None])[0]
+
+    @torch.no_grad()
+    def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
+        """One embedding a frame, on the CPU."""
+        shown = self._padded(frames.cpu()) if self.keep_all else frames.cpu()
+        pixels = self.processor(list(shown.numpy()), input_data_format="channels_first")["pixel_values"]
+        return self.network(torch.from_numpy(np.stack(pixels)).float().to(self.device)).image_embeds.float().cpu()
+
+    def _padded(self, frames: Frames) -> UInt8[Tensor, "t 3 side side"]:
+        height, width = frames.shape[-2:]
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        colour = (255 * torch.tensor(self.processor.image_mean)).round().to(torch.uint8)
+        square = rearrange(colour, "c -> c 1 1").repeat(len(frames), 1, side, side)
+        square[..., top : top + height, left : left + width] = frames
+        return square
+
+
+def picture(path: str) -> Picture:
+    """The picture in a file as RGB, turned as its tags say, what is transparent in white.
+
+    Raises MediaError where there is no such file, or where it is no whole picture.
+    """
+    from PIL import Image, ImageOps
+
+    if not Path(path).is_file():
+        raise MediaError(f"no picture at {path!r}; check the name")
+    try:
+        with Image.open(path) as opened:
+            upright = ImageOps.exif_transpose(opened).convert("RGBA")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
+        raise MediaError(f"no picture can be read from {path!r} ({fault}); save it again as PNG or JPEG") from fault
+    ground = Image.new("RGBA", upright.size, "white")
+    flat = np.asarray(Image.alpha_composite(ground, upright).convert("RGB"))
+    return rearrange(torch.from_numpy(flat.copy()), "h w c -> c h w")
+
+
+def normalized(pictures: Tensor) -> Tensor:
+    """uint8 [b 3 h w] as the encoder reads them: -1..1."""
+    return pictures.float() / 127.5 - 1
+
+
+def squared(picture: np.ndarray, side: int) -> np.ndarray:
+    """[h w 3] padded with grey to a square of `side`: all of a picture of any aspect counts."""
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    square = np.full((longer, longer, 3), 128, np.uint8)
+    top, left = (longer - height) // 2, (longer - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+
+
+@torch.no_grad()
+def embedded(image: nn.Module, frames: np.ndarray) -> Float[Tensor, "t d"]:
+    """Frames [t h w 3] as content embeddings of length 1."""
+    side = int(image.config.image_size)  # pyrefly: ignore[bad-argument-type, missing-attribute] -- a CLIP image encoder
+    squares = rearrange(np.stack([squared(frame, side) for frame in frames]), "t h w c -> t c h w")
+    return F.normalize(image(normalized(torch.from_numpy(squares))).image_embeds.float(), dim=-1)

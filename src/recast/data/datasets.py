@@ -1,0 +1,80 @@
+"""Where examples come from: sources of one size each, put together into buckets that a batch is drawn from."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from recast.data.examples import Example, Source
+from recast.errors import RequestError
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Sources as one."""
+
+    sources: Sequence[Source]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(map(len, self.sources)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def example(self, index: int) -> Example:
+        """The example at `index` of them all, in order."""
+        which = bisect_right(self._ends, index)
+        return self.sources[which].example(index - (self._ends[which - 1] if which else 0))
+
+
+Shape = tuple[int, int, int]
+"""Frames, and rows and columns of their latents."""
+
+
+def shape_of(source: Source) -> Shape:
+    """The shape of a source's examples, which all have the same."""
+    frames, _, rows, columns = source.example(0).moments.shape
+    return frames, rows, columns
+
+
+def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
+    """Sources whose examples may share a batch, in the order of their first appearance; empty ones are left out."""
+    groups: dict[Shape, list[Source]] = defaultdict(list)
+    for source in sources:
+        if len(source):
+            groups[shape_of(source)].append(source)
+    return {shape: Joined(group) for shape, group in groups.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Diet:
+    """What image steps and video steps are fed with, each a choice of buckets."""
+
+    pictures: Sequence[Source]
+    clips: Sequence[Source]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], frames: int) -> "Diet":
+        """Sources of at least `frames` frames are clips, shorter ones pictures; without pictures, clips' frames serve.
+
+        Raises RequestError where there is no source at all, or none long enough.
+        """
+        found = buckets(sources)
+        if not found:
+            raise RequestError("there is nothing to train on: every source is empty; say --data FOLDER of shards")
+        clips = [bucket for shape, bucket in found.items() if 1 < frames <= shape[0]]
+        if frames > 1 and not clips:
+            longest = max(shape[0] for shape in found)
+            raise RequestError(f"the stage wants clips of {frames} frames and the longest in the data has {longest}")
+        return cls([bucket for bucket in found.values() if bucket not in clips] or clips, clips)
+
+    def bucket(self, rng: np.random.Generator, *, video: bool) -> Source:
+        """One bucket for a step, as often as it has examples."""
+        among = self.clips if video else self.pictures
+        sizes = np.array([len(bucket) for bucket in among], dtype=float)
+        return among[rng.choice(len(among), p=sizes / sizes.sum())]

@@ -1,0 +1,109 @@
+"""What the generator is trained on, computed once: latents, structure latents and content embeddings of the pool."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.conditions.depth import normalized
+from recast.conditions.detail import softened
+from recast.conditions.image import embedded
+from recast.data.examples import Example, moments
+from recast.data.renders import Pool
+
+ARRAYS = ("latents", "structure", "detail", "embeddings")
+Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
+"""Frames [t h w 3] to inverse depth, up to a scale and shift of the clip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cache:
+    """One pool's clips as the network meets them, fp16; a source of examples.
+
+    latents: [n t 4 h w], unit variance; structure: [n 2 t 4 h w], at t_s = 0 and at the clip's own other level;
+    detail: [n], that level, 1..7; embeddings: [n t d], of length 1.
+    """
+
+    latents: Tensor
+    structure: Tensor
+    detail: Tensor
+    embeddings: Tensor
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def example(self, index: int) -> Example:
+        """One clip; only the mode of its latents is known."""
+        return Example(
+            moments(self.latents[index]),
+            self.structure[index],
+            levels=(0.0, float(self.detail[index])),
+            embeddings=self.embeddings[index],
+        )
+
+    @classmethod
+    def opened(cls, folder: Path) -> "Cache":
+        """The cache in `folder`."""
+        return cls(*(torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ARRAYS))
+
+
+@dataclass(frozen=True, eq=False)
+class Encoders:
+    """The trained networks that fill a cache with latents."""
+
+    vae: AutoencoderKL
+    scale: float
+    estimate: Estimate | None = None
+
+    @torch.no_grad()
+    def latents(self, pictures: Float[Tensor, "t 3 h w"]) -> Float[Tensor, "t 4 y x"]:
+        """Pictures of -1..1 as latents of unit variance."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mean = self.vae.encode(pictures, return_dict=False)[0].mean
+        return mean.float() * self.scale
+
+
+def fill(folder: Path, pool: Pool, clips: range, picks: list[int], encoders: Encoders, *, seed: int = 0) -> None:
+    """Writes the latents of some clips of a pool, of the frames `picks` of each, where they are not there yet.
+
+    Every second clip takes its depth from the estimator where there is one, so that the network knows its faults.
+    """
+    if folder.exists():
+        return
+    rng = np.random.default_rng([seed, 4, clips.start])
+    rows = [_row(pool, i, picks, encoders, int(rng.integers(1, 8))) for i in clips]
+    part = folder.with_suffix(".part")
+    part.mkdir(parents=True, exist_ok=True)
+    for name, column in zip(ARRAYS[:-1], zip(*rows, strict=True), strict=True):
+        np.save(part / f"{name}.npy", torch.stack(column).half().numpy())
+    part.rename(folder)
+
+
+def _row(pool: Pool, index: int, picks: list[int], encoders: Encoders, detail: int) -> tuple[Tensor, ...]:
+    whole = np.asarray(pool.frames[index])
+    frames = whole[picks]
+    if encoders.estimate is not None and index % 2:
+        inverse = encoders.estimate(whole)[picks]  # an estimator may look at the frames around
+    else:
+        inverse = torch.from_numpy(pool.inverse[index][picks].astype(np.float32))[:, None]
+    maps = normalized(inverse)
+    pictures = rearrange(torch.from_numpy(frames).float() / 127.5 - 1, "t h w c -> t c h w")
+    greys = [repeat(softened(maps, level), "t 1 h w -> t c h w", c=3) * 2 - 1 for level in (0, detail)]
+    latents = encoders.latents(torch.cat([pictures, *greys]))
+    own, *structure = latents.split(len(picks))
+    return own, torch.stack(structure), torch.tensor(float(detail))
+
+
+def embed(folder: Path, pool: Pool, clips: range, picks: list[int], image: nn.Module) -> None:
+    """Writes the content embeddings of the same frames: of length 1, by the image encoder."""
+    path = folder / "embeddings.npy"
+    if path.exists():
+        return
+    rows = [embedded(image, np.asarray(pool.frames[i][picks])).half().numpy() for i in clips]
+    np.save(path, np.stack(rows))

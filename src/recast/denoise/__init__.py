@@ -1,5 +1,0 @@
-"""The primitives of sampling, each a function: guidance, windows, noise levels, samplers, masks."""
-
-from recast.denoise.samplers import SAMPLERS
-
-__all__ = ["SAMPLERS"]

@@ -1,0 +1,93 @@
+"""recast from Python: a loaded model that edits clips."""
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from recast.editing.loaded import Model
+from recast.editing.record import Record
+from recast.editing.request import ALSO_CALLED, Request
+from recast.editing.resolve import check_inputs, check_target
+from recast.editing.stages import Remade, look, remake, unwatched, write
+from recast.errors import RequestError
+from recast.types import Clip, Frames, Watch
+from recast.video.read import opened
+from recast.video.write import save_clip
+
+
+def load(model: str | PathLike[str] = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Editor":
+    """An editor with the model of a known name, or in a folder.
+
+    device: auto, cpu, cuda or mps. dtype: auto, float32, bfloat16 or float16.
+    Raises WeightsError where the model is missing or damaged, RequestError for a device that is not there.
+    """
+    asked = Request.asked(model=str(model), device=device, dtype=dtype)
+    return Editor(Model.loaded(asked.model, device=asked.device, dtype=asked.dtype), asked)
+
+
+@dataclass(frozen=True, eq=False)
+class Editor:
+    """A loaded model. defaults: the request that each call starts from."""
+
+    model: Model
+    defaults: Request
+
+    def __call__(self, clip: Clip | str | PathLike[str], *, watch: Watch = unwatched, **settings: object) -> "Result":
+        """Edits a clip, or the stretch of a file that start, end and max_frames say.
+
+        settings: as the command line's flags and the fields of `Request`, such as prompt="a snowy field",
+        image="ref.png", structure_detail=2, temporal_guidance=1.2, seed=7, mask="mask.png".
+        Raises RecastError for what cannot be done; its message says what to do.
+        """
+        fixed = {"model", "device", "dtype", "source", "target", "overwrite"} & {
+            ALSO_CALLED.get(s, s) for s in settings
+        }
+        if fixed:
+            raise RequestError(f"{min(fixed)} is not set by the edit; load() sets model and device, save() the target")
+        if isinstance(clip, Clip):
+            request, held = self.defaults.updated(**settings), clip
+        else:
+            request, held = self.defaults.updated(source=Path(clip), **settings), None
+        check_inputs(request)
+        return Result(remake(request, look(request, self.model, watch, held), self.model, watch), held)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An edited clip. held: the clip that it was made of, where that came from memory."""
+
+    remade: Remade
+    held: Clip | None = None
+
+    @property
+    def frames(self) -> Frames:
+        """The edited frames at the size that was worked at; `save` brings them to the source's size."""
+        return self.remade.frames
+
+    @property
+    def clip(self) -> Clip:
+        """The same as a clip, to look at or to edit again."""
+        return replace(self.remade.seen.clip, frames=self.frames)
+
+    @property
+    def record(self) -> Record:
+        """How it was made, as each output carries it."""
+        return self.remade.record
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False, watch: Watch = unwatched) -> Path:
+        """Writes the clip at its source's own size, with the source's sound where it came from a file.
+
+        Raises RequestError for a file that is already there or of an unknown kind.
+        """
+        target = Path(path)
+        check_target(replace(self.remade.request, target=target, overwrite=overwrite))
+        if self.held is None:
+            write(self.remade, target, watch, overwrite=overwrite)
+            return target
+        with TemporaryDirectory() as folder:
+            # Written as pictures first, so that there is one way to write an edit: beside a source that is read again.
+            save_clip(self.held, Path(folder))
+            filed = replace(self.remade, seen=replace(self.remade.seen, source=opened(folder)))
+            write(filed, target, watch, overwrite=overwrite)
+        return target

@@ -1,0 +1,56 @@
+"""A model, ready to edit: its folder, its networks on a device, and what it is known by."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from recast.backbones import BACKBONES, Backbone
+from recast.editing.record import digest
+from recast.errors import RequestError
+from recast.model.folder import ModelFolder, quiet
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Number formats of the network, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded model. digest: the SHA-256 over its files. device, dtype: what the network computes on and in."""
+
+    name: str
+    folder: ModelFolder
+    backbone: Backbone
+    device: torch.device
+    dtype: torch.dtype
+    digest: str = field(repr=False)
+
+    @classmethod
+    def loaded(cls, name: str = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Model":
+        """The model of a known name, or in a folder.
+
+        Raises WeightsError where it is missing or damaged, RequestError for a device that is not there.
+        """
+        folder = ModelFolder.found(name)
+        where = chosen_device(device)
+        number = chosen_dtype(dtype, where)
+        with quiet():
+            backbone = BACKBONES["gen1"](folder, device=str(where), dtype=number)
+        return cls(name, folder, backbone, where, number, digest(folder.path))
+
+
+def chosen_device(said: str) -> torch.device:
+    """What to compute on; `auto` takes the fastest there is. Raises RequestError for one that is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if said == "auto":
+        return torch.device(next(name for name, found in there.items() if found))
+    if not there.get(said, False):
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise RequestError(f"this machine has no {said} that torch can use; it has {found}: leave --device out")
+    return torch.device(said)
+
+
+def chosen_dtype(said: str, device: torch.device) -> torch.dtype:
+    """The network's number format; `auto` is float32 but on CUDA, where bfloat16 is as good and faster."""
+    if said == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return DTYPES[said]

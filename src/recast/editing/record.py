@@ -1,0 +1,67 @@
+"""What each output says of its making: the request, and what it was made with, by digest."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from recast.editing.request import Request
+from recast.errors import MediaError
+
+
+@dataclass(frozen=True)
+class Record:
+    """The run's record. Nothing in it changes from run to run on one machine, so that a rerun gives the same bytes.
+
+    recast: the version. request: as `Request.to_dict`. model: name and digest. inputs: the SHA-256 of each file that
+    was read, by its path as said. worked: size, frames, device, number format, guidance and enlargement that were
+    used. notes: what had to be given up or assumed.
+    """
+
+    recast: str
+    request: dict[str, Any]
+    model: dict[str, str]
+    inputs: dict[str, str]
+    worked: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def made(
+        cls, request: Request, *, model_digest: str, worked: dict[str, Any], notes: tuple[str, ...] = ()
+    ) -> "Record":
+        """The record of a run of this request with this version."""
+        model = {"name": request.model, "digest": model_digest}
+        inputs = {str(path): digest(path) for path in input_files(request)}
+        return cls(version("recast-video"), request.to_dict(), model, inputs, worked, notes)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """The record that `to_json` wrote. Raises MediaError where it is none."""
+        try:
+            said = json.loads(text)
+            return cls(**said | {"notes": tuple(said.get("notes", ()))})
+        except (TypeError, ValueError) as fault:
+            raise MediaError(f"the file's record is damaged, or not recast's: {fault}") from None
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def input_files(request: Request) -> tuple[Path, ...]:
+    """The files and folders that a request reads, without the model."""
+    pictures = [Path(path) for path, _ in request.pictures]
+    return tuple(path for path in (request.source, request.mask, *pictures) if path is not None)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file; of a folder or a pattern such as shot_%04d.png, that of its files' names and digests."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    folder, among = (path, "**/*") if path.is_dir() else (path.parent, f"*{path.suffix}")
+    held = sorted(file for file in folder.glob(among) if file.is_file())
+    lines = [f"{file.relative_to(folder).as_posix()} {digest(file)}\n" for file in held]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,220 @@
+"""One edit as one document: everything that a command can do, checked when it is made and stored in each output."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from recast.errors import RequestError, known
+
+_WEIGHT_AT_END = re.compile(r"(?P<said>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+_SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
+
+
+def weighted(said: str) -> tuple[str, float]:
+    """Words or a path with the weight behind the last colon, 1 where there is none.
+
+    A colon right behind a digit starts no weight, so that "a street at 10:30" stays whole.
+    """
+    found = _WEIGHT_AT_END.fullmatch(said.strip())
+    return (found["said"].strip(), float(found["weight"])) if found else (said.strip(), 1.0)
+
+
+def _each_weighted(said: object) -> object:
+    listed = [said] if isinstance(said, str | Path) else said
+    if not isinstance(listed, list | tuple):
+        return said
+    return tuple(weighted(str(each)) if isinstance(each, str | Path) else each for each in listed)
+
+
+def _columns_and_rows(said: object) -> object:
+    if not isinstance(said, str):
+        return said
+    found = _SIZE.fullmatch(said)
+    if found is None:
+        raise ValueError("a short side such as 256, or WIDTHxHEIGHT such as 448x256")
+    return (int(found[1]), int(found[2])) if found[2] else int(found[1])
+
+
+def _seconds(said: object) -> object:
+    if not isinstance(said, str):
+        return said
+    found = _CLOCK.fullmatch(said)
+    if found is None:
+        raise ValueError("seconds such as 2.5, or a time such as 1:02.5")
+    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
+
+
+Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
+Pixels = Annotated[int, Field(gt=0)]
+Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
+Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class Request:
+    """What is to be done to which clip. The command line's flags, the records and `recast rerun` all read it.
+
+    Names of parts and knobs are checked when it is made. Raises RequestError from `asked` and `updated`, and
+    pydantic's ValidationError when made by hand.
+    """
+
+    schema_version: Literal[1] = 1
+    """Version of this document's form."""
+    source: Path | None = None
+    """The clip: a video file, a GIF or a folder of PNG files."""
+    target: Path | None = None
+    """Where the result goes; the ending says the format (mp4, mov, mkv, webm, avi, gif; a folder/ takes PNG files)."""
+    words: Weighted = ()
+    """What it should look like, in words; may be repeated, with a weight as TEXT:W."""
+    pictures: Weighted = ()
+    """A picture of what it should look like, with a weight as FILE:W; may be repeated and joined with words."""
+    negative: Weighted = ()
+    """What it should not look like, in words; may be repeated."""
+    method: str = "gen1"
+    """How to edit."""
+    knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """The method's own settings, by name."""
+    model: str = "pocket"
+    """The name of a model, or the path of a model folder."""
+    structure: str = "depth"
+    """What of the clip is kept."""
+    structure_detail: float = Field(default=0.0, ge=0, le=7)
+    """How coarsely structure is kept, 0 (all of it) to 7 (the least); fractions are allowed."""
+    cfg: FiniteFloat | None = None
+    """Guidance: how hard to follow the content; 1 is none, and the model's own if not said."""
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    """Denoising steps; more is slower, and the model's own number if not said."""
+    ensemble: int | None = Field(default=None, ge=1, le=64)
+    """Answers averaged at each step; more is slower and steadier, and the model's own number if not said."""
+    scheduler: str = "ddim"
+    """The sampler that walks from noise to picture."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Chooses the noise; the same seed gives the same clip."""
+    mask: Path | None = None
+    """A picture, a video or a folder of PNG files that says where to edit."""
+    edit: Literal["inside", "outside"] = "inside"
+    """Which part to change: inside is what is white in the mask."""
+    feather: int = Field(default=4, ge=0, le=512)
+    """How far the edit fades out on both sides of the mask's edge, in pixels of the source."""
+    start: Seconds = 0.0
+    """Where to start in the source, in seconds."""
+    end: Seconds | None = None
+    """Where to stop in the source, in seconds."""
+    duration: Seconds | None = None
+    """How much of the source to take, in seconds."""
+    max_frames: int | None = Field(default=None, ge=1)
+    """The most frames to take."""
+    size: Size = None
+    """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not said."""
+    enlarge: Literal["guided", "plain"] = "guided"
+    """How the result gets back to the source's size: along the source's edges, or plainly."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """What to compute on."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the network."""
+    overwrite: bool = False
+    """Replace the result if it is already there."""
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.duration is not None:
+            raise RequestError("end and duration were both said; keep one of them")
+        if self.stop is not None and self.stop <= self.start:
+            raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
+        _check_parts(self)
+
+    @property
+    def stop(self) -> float | None:
+        """Where to stop in the source, in seconds; None for its end."""
+        return self.end if self.duration is None else self.start + self.duration
+
+    @classmethod
+    def asked(cls, **said: object) -> "Request":
+        """A request from what a user said: fields and the method's knobs by their names, or as in ALSO_CALLED.
+
+        Raises RequestError, in one line, for what is wrong with it.
+        """
+        named = {ALSO_CALLED.get(name, name): value for name, value in said.items()}
+        knobs = {_checked(name): named.pop(name) for name in list(named) if name not in FIELDS}
+        held = named.get("knobs", {})
+        try:
+            return TypeAdapter(cls).validate_python(named | {"knobs": held | knobs if isinstance(held, dict) else held})
+        except ValidationError as error:
+            _refuse(error)
+
+    @classmethod
+    def from_dict(cls, said: dict[str, object]) -> "Request":
+        """The request that `to_dict` gave. Raises RequestError where it is damaged or of another version."""
+        version = said.get("schema_version")
+        if version != 1:
+            raise RequestError(f"the request is of version {version!r} and this recast reads version 1; update recast")
+        return cls.asked(**said)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole request in JSON's types, without what says only where this one copy of the result goes."""
+        return TypeAdapter(Request).dump_python(self, mode="json", exclude={"target", "overwrite"})
+
+    def updated(self, **said: object) -> "Request":
+        """The same with other settings, as in `asked`; another method starts with its own knobs."""
+        kept = {} if said.get("method", self.method) != self.method else self.knobs
+        return self.asked(**{name: getattr(self, name) for name in FIELDS} | {"knobs": kept} | said)
+
+
+FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-attribute]
+"""Every field of a request by name, with its default and description."""
+
+ALSO_CALLED = {"prompt": "words", "image": "pictures"}
+"""Settings by the names that users know them by."""
+
+
+def all_settings() -> list[str]:
+    """Every name that can be set: the request's fields and the knobs of all methods."""
+    from recast.methods import METHODS
+
+    said = [name for name in FIELDS if name not in {"schema_version", "knobs"}]
+    return list(dict.fromkeys([*said, *(name for method in METHODS for name in knobs_of(method))]))
+
+
+def _checked(knob: str) -> str:
+    if knob in all_settings():
+        return knob
+    called = {name: other for other, name in ALSO_CALLED.items()}
+    return known("setting", knob, [called.get(name, name) for name in all_settings()])
+
+
+def knobs_of(method: str) -> dict[str, Any]:
+    """A method's own settings, by name, with their defaults."""
+    from recast.methods import METHODS
+
+    return {knob.name: knob.default for knob in fields(METHODS[method])}  # pyrefly: ignore[bad-argument-type]
+
+
+def _check_parts(request: Request) -> None:
+    from recast.conditions import EXTRACTORS
+    from recast.diffusion import SAMPLERS
+    from recast.methods import METHODS
+
+    known("structure", request.structure, EXTRACTORS)
+    known("scheduler", request.scheduler, SAMPLERS)
+    known("method", request.method, METHODS)
+    for name in request.knobs:
+        if name not in knobs_of(request.method):
+            others = [method for method in METHODS if name in knobs_of(method)]
+            hint = f"; {' and '.join(others)} has it" if others else ""
+            mine = ", ".join(knobs_of(request.method)) or "none"
+            raise RequestError(f"method {request.method} has no knob {name!r}{hint}; its own: {mine}")
+    try:
+        TypeAdapter(METHODS[request.method]).validate_python(request.knobs)
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "request"
+    wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
+    raise RequestError(f"{name.replace('_', ' ')} is {first['input']!r}; it should be {wrong}") from None

@@ -1,0 +1,186 @@
+"""One readable training loop for every network: AdamW, warm-up and cosine, averaged weights, exact resume."""
+
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.engine import checkpoint, rng_state
+from recast.engine.checkpoint import Position
+from recast.engine.config import PRECISIONS, Loss, Measured, Network, Recipe, Share
+from recast.engine.distributed import ALONE, Engine, Scored
+from recast.engine.monitor import Picture, Seen, Strip, Watch, logged, together, unwatched
+from recast.engine.signals import STOPS, Asked, asked
+from recast.engine.state import Learner
+from recast.errors import Preempted, RecastError
+from recast.files import claimed
+
+__all__ = ["Loss", "Measured", "Network", "Recipe", "Share", "fit"]
+
+MAX_BAD_STEPS = 20
+"""Steps in a row that may be skipped because their loss or gradient is not finite."""
+MAX_BAD_SHARE = 0.01
+"""Share of a run's steps that may be."""
+
+
+def fit(
+    network: Network,
+    loss: Loss[Network],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    configuration: Mapping[str, object] | None = None,
+    engine: Engine = ALONE,
+    watch: Watch = unwatched,
+    strip: Strip | None = None,
+) -> Network:
+    """Trains `network` in place and leaves it with its averaged weights; continues where `folder` holds a checkpoint.
+
+    configuration: what else the weights depend on, such as data and batch, as JSON; a checkpoint of another is refused.
+    engine: this process among those of the run (see `distributed.joined`). watch: is told of every step, on the first
+    process. strip: draws a picture at each checkpoint, on all of them.
+
+    Steps whose loss or gradient is not finite are skipped and counted. Raises RecastError after 20 of them in a row,
+    or more than 1 % of all steps; RequestError where another run is at work in `folder`. SIGTERM and Ctrl-C finish the
+    step, save, and raise Preempted or Cancelled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder) if engine.first else nullcontext(), asked() as stop:
+        scored, module = engine.spread(network, loss)
+        run = _Run(scored, module, Learner.of(scored.network, recipe), recipe, engine)
+        known = dict(configuration or {}) | recipe.decisive() | {"weights": run.learner.fingerprint()}
+        start = checkpoint.restored(folder, run.learner, known, engine)
+        watch = together(logged(folder), watch) if engine.first else unwatched
+        module.train()
+        for seen, position, stopped in _steps(run, start, stop):
+            kept = position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped
+            if kept:
+                checkpoint.save(folder, run.learner, position, known, engine)
+            _told(watch, replace(seen, strip=_drawn(run, strip)) if kept else seen, folder)
+        run.learner.settle()
+        engine.gather(scored, network)
+        return network.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run(Generic[Network]):
+    """What stays the same from step to step."""
+
+    scored: Scored[Network]
+    module: nn.Module
+    learner: Learner
+    recipe: Recipe
+    engine: Engine
+
+
+def _steps(run: _Run, position: Position, stop: Asked) -> Iterator[tuple[Seen, Position, bool]]:
+    """All steps that are left, each with what was seen, how far the run is then, and whether it was asked to stop.
+
+    Raises Preempted or Cancelled once such a step has been dealt with.
+    """
+    steps = run.recipe.steps
+    while position.step < steps:
+        seen, position, stopped = _stepped(run, position, stop)
+        yield seen, position, stopped
+        if stopped and position.step < steps:
+            kind = STOPS.get(stop.number, Preempted)
+            raise kind(f"stopped after step {position.step} of {steps}; the same command goes on from there")
+
+
+def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position, bool]:
+    """One step: what was seen, how far the run is now, and whether any process was asked to stop."""
+    began = time.perf_counter()
+    step = position.step
+    value, told = _backward(run, step)
+    norm = run.learner.norm()
+    samples = sum(len(each.rows) for each in told)
+    agreed = torch.stack([value, value.new_tensor(samples), value.new_tensor(float(stop.number > 0))])
+    mean, samples, stopped = run.engine.mean(agreed).tolist()
+    good = math.isfinite(mean) and math.isfinite(norm.item())
+    position = _counted(position, run.recipe, good=good)
+    if good:
+        run.learner.advance(norm, run.recipe, step)
+    run.learner.forget_gradient()
+    seen = Seen(
+        step=position.step,
+        loss=mean,
+        norm=norm.item(),
+        rate=run.recipe.rate_at(step),
+        skipped=position.skipped,
+        seconds=time.perf_counter() - began,
+        waited=sum(each.waited for each in told),
+        samples=round(samples * run.engine.world),
+        rows=_joined([each.rows for each in told]),
+        levels=_joined([each.levels for each in told]),
+    )
+    return seen, position, stopped > 0
+
+
+def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[Measured]]:
+    """Adds up the gradient of this process's parts of the batch; their mean loss, and what they say of it."""
+    parts, engine = run.recipe.accumulate, run.engine
+    dtype = PRECISIONS[run.recipe.precision]
+    value, told = torch.zeros((), device=engine.device), []
+    for part in range(parts):
+        with engine.joining(run.module, last=part == parts - 1):
+            # bfloat16 products, fp32 weights and sums: twice to five times the speed where the processor has them.
+            with torch.autocast(torch.device(engine.device).type, dtype=dtype, enabled=dtype is not None):
+                mean, measured = run.module(Share(step, part * engine.world + engine.rank, parts * engine.world))
+            (mean / parts).backward()
+        value += mean.detach().float() / parts
+        if measured is not None:
+            told.append(measured)
+    return value, told
+
+
+def _counted(position: Position, recipe: Recipe, *, good: bool) -> Position:
+    """One step further. Raises RecastError where too many were not finite."""
+    step = position.step + 1
+    if good:
+        return replace(position, step=step, in_a_row=0)
+    skipped, in_a_row = position.skipped + 1, position.in_a_row + 1
+    most = max(MAX_BAD_STEPS, round(MAX_BAD_SHARE * recipe.steps))
+    if in_a_row > MAX_BAD_STEPS:
+        raise RecastError(
+            f"the loss or its gradient was not finite in {in_a_row} steps in a row, up to {step}; lower the learning "
+            "rate"
+        )
+    if skipped > most:
+        raise RecastError(
+            f"the loss or its gradient was not finite in {skipped} of {step} steps, and {most} are allowed; lower the "
+            "learning rate, or look for damaged examples"
+        )
+    return Position(step, skipped, in_a_row)
+
+
+def _drawn(run: _Run, strip: Strip | None) -> Picture | None:
+    """The strip of the averaged weights; what it draws from chance is not missed by training."""
+    if strip is None:
+        return None
+    with run.learner.settled(), rng_state.untouched(), torch.no_grad():
+        picture = run.scored.shown(strip).cpu()
+    run.engine.let_go(run.module)
+    return picture
+
+
+def _told(watch: Watch, seen: Seen, folder: Path) -> None:
+    try:
+        watch(seen)
+    except OSError as error:
+        free = shutil.disk_usage(folder).free / 2**30
+        raise RecastError(
+            f"the log in {folder} could not be written after step {seen.step} ({error}), with {free:.2f} GiB free; "
+            "checkpoints are whole: make room and start again, the run goes on from the last of them"
+        ) from error
+
+
+def _joined(told: list[Tensor]) -> Float[Tensor, " b"]:
+    return torch.cat(told).detach().float().cpu() if told else torch.zeros(0)

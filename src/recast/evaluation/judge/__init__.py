@@ -1,0 +1,1 @@
+"""The judge: the network that says what an edit shows, its data set and its training."""

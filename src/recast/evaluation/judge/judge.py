@@ -1,0 +1,190 @@
+"""The judge: a network that says what a clip shows, and where the thing at a given point ends.
+
+It never saw the generators that it judges. Trained by `python -m recast.evaluation.judge.judge` on renders of worlds
+alone, some of which went through an autoencoder, since every generated picture does. Its own accuracy on renders of
+unseen seeds stands beside every figure that it gives: no more can be expected of a model.
+
+A point says which thing is meant, as in a room full of trees no picture could; it says nothing of that thing's size or
+shape. Where the edit shows another shape there, or nothing, the outline is that of the other shape, or none.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recast.errors import WeightsError
+from recast.types import Frames
+from recast.video.resize import resized
+from recast.world.words import COLOURS, ENVIRONMENTS, LOOKS
+
+SIDE = 128
+"""Rows and columns that the judge looks at; other frames are resized to it."""
+SPOT, HALO = 3.0, 32.0
+"""Pixels at that size: the standard deviation of the spot that points a subject out, and the reach of its halo."""
+WIDTHS = (32, 64, 96, 128)
+"""Channels at a half, a quarter, an eighth and a sixteenth of the size."""
+WEIGHTS = Path(str(files("recast"))) / "assets" / "judge" / "model.safetensors"
+
+Pictures = Float[Tensor, "b 3 h w"]
+Shares = Float[Tensor, "b 1 h w"]
+Points = Float[Tensor, "b 2"]
+Spots = Float[Tensor, "b 2 h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the judge sees in a clip: canonical words of the world, and the outline of what was pointed at.
+
+    colour: of what lies in that outline. subject: one mask a frame, at the frames' own size.
+    """
+
+    environment: str
+    look: str
+    colour: str
+    subject: Bool[Tensor, "t h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Logits. environment, look: of the whole picture; subject: of belonging to what was pointed at, at full size.
+
+    features: what colours are read from, at half the size.
+    """
+
+    environment: Float[Tensor, "b environments"]
+    look: Float[Tensor, "b looks"]
+    subject: Shares
+    features: Float[Tensor, "b c y x"]
+
+
+class JudgeNetwork(nn.Module):
+    """A convolutional pyramid down and up again, with heads for words, outline and colour. 1 M weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = WIDTHS
+        # Four pixels of picture and spots are one place. No normalisation there: it would cost as much as all the rest.
+        self.stem = nn.Sequential(_bare(4 * 5, half), _bare(half, half))
+        self.down = nn.ModuleList([_stage(half, quarter), _stage(quarter, eighth), _stage(eighth, sixteenth)])
+        self.lateral = nn.ModuleList(
+            [nn.Conv2d(sixteenth, eighth, 1), nn.Conv2d(eighth, quarter, 1), nn.Conv2d(quarter, half, 1)]
+        )
+        last = nn.Sequential(_bare(half, half), _bare(half, half))
+        self.up = nn.ModuleList([_conv(eighth, eighth), _conv(quarter, quarter), last])
+        self.subject = nn.Conv2d(half, 4, 3, padding=1)
+        self.whole = nn.Sequential(nn.Linear(2 * sum(WIDTHS), 128), nn.ReLU())
+        self.environment, self.look = nn.Linear(128, len(ENVIRONMENTS)), nn.Linear(128, len(LOOKS))
+        self.painted = nn.Sequential(nn.Linear(3 * (half + 3), 64), nn.ReLU(), nn.Linear(64, len(COLOURS)))
+
+    def forward(self, pictures: Pictures, spots: Spots) -> Seen:
+        """What is seen in pictures of -1..1, whose sides are multiples of 16. spots: see `spotted`."""
+        levels = [self.stem(F.pixel_unshuffle(torch.cat([pictures, spots], dim=1), 2))]
+        for stage in self.down:
+            levels.append(stage(levels[-1]))
+        pooled = [statistic for level in levels for statistic in _statistics(level)]
+        whole = self.whole(torch.cat(pooled, dim=1))
+        x = levels[-1]
+        for lateral, up, skip in zip(self.lateral, self.up, reversed(levels[:-1]), strict=True):
+            x = up(F.interpolate(lateral(x), scale_factor=2.0) + skip)
+        subject = F.pixel_shuffle(self.subject(x), 2)
+        features = torch.cat([x, F.avg_pool2d(pictures, 2)], dim=1)
+        return Seen(self.environment(whole), self.look(whole), subject, features)
+
+    def colour(self, seen: Seen, mask: Shares) -> Float[Tensor, "b colours"]:
+        """Logits of the colour of what lies under a mask of 0..1, at the pictures' size."""
+        share = F.avg_pool2d(mask, 2)
+        # As rows of places, so that means are one product.
+        features = rearrange(seen.features, "b c y x -> b (y x) c")
+        weights = rearrange(torch.cat([share, 1 - share], dim=1), "b two y x -> b two (y x)")
+        weights = weights / (weights.sum(dim=2, keepdim=True) + 1e-3)
+        inside, outside = (weights @ features).unbind(dim=1)
+        squares = (weights[:, :1] @ features.square())[:, 0]
+        spread = (squares - inside.square()).clamp(min=1e-4).sqrt()
+        return self.painted(torch.cat([inside, spread, outside], dim=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """The trained network, ready to look at clips."""
+
+    network: JudgeNetwork
+
+    @classmethod
+    def opened(cls, path: Path = WEIGHTS) -> "Judge":
+        """The judge whose weights lie at `path`, the package's own if not said. Raises WeightsError."""
+        network = JudgeNetwork()
+        try:
+            network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
+        except (OSError, RuntimeError, SafetensorError) as fault:
+            said = str(fault).splitlines()[0]
+            raise WeightsError(f"the judge cannot be read ({said}); install recast-video again; {path}") from fault
+        return cls(network.eval())
+
+    @torch.no_grad()
+    def __call__(self, frames: Frames, points: Points) -> Verdict:
+        """One verdict for the clip: the frames' probabilities are multiplied. The colour is that of what it masks.
+
+        points: row and column, 0..1 of the frame, of a place in the subject, one a frame.
+        It looks at each frame in a mirror too, which makes outlines steadier.
+        """
+        pictures, spots = resized(frames, (SIDE, SIDE)) / 127.5 - 1, spotted(SIDE * points, SIDE)
+        seen = self.network(*(torch.cat([each, each.flip(-1)]) for each in (pictures, spots)))
+        here, mirrored = seen.subject.sigmoid().chunk(2)
+        share = (here + mirrored.flip(-1)) / 2
+        colour = self.network.colour(seen, torch.cat([share, share.flip(-1)]))
+        masks = F.interpolate(share, frames.shape[-2:], mode="bilinear")[:, 0] > 0.5
+        return Verdict(
+            _said(seen.environment, tuple(ENVIRONMENTS)),
+            _said(seen.look, tuple(LOOKS)),
+            _said(colour, tuple(COLOURS)),
+            masks,
+        )
+
+
+def spotted(points: Points, side: int) -> Spots:
+    """A spot with its halo at each point: row and column in pixels of a picture with `side` of both.
+
+    Both are 1 at the point, and the same whatever lies there. The halo falls so slowly that each place knows how far
+    away the point is.
+    """
+    at = torch.arange(side) + 0.5
+    down, across = ((at - points[:, axis, None]).square() for axis in (0, 1))
+    squared = down[:, :, None] + across[:, None]
+    return torch.stack([torch.exp(-squared / (2 * SPOT**2)), torch.exp(-squared.sqrt() / HALO)], dim=1)
+
+
+def _said(logits: Float[Tensor, "t n"], names: tuple[str, ...]) -> str:
+    return names[int(logits.log_softmax(dim=1).mean(dim=0).argmax())]
+
+
+def _statistics(x: Float[Tensor, "b c y x"]) -> tuple[Tensor, Tensor]:
+    mean = x.mean(dim=(2, 3))
+    return mean, (x.square().mean(dim=(2, 3)) - mean.square()).clamp(min=1e-5).sqrt()
+
+
+def _bare(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU())
+
+
+def _conv(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.GroupNorm(8, after), nn.ReLU()
+    )
+
+
+def _stage(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(_conv(before, after, stride=2), _conv(after, after), _conv(after, after))
+
+
+if __name__ == "__main__":
+    from recast.evaluation.judge.train import main
+
+    main()

@@ -1,0 +1,161 @@
+"""How the judge is trained: on worlds alone, worn as generated pictures are worn."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int, UInt8
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recast.engine.config import Loss, Recipe, Share
+from recast.engine.loop import fit
+from recast.evaluation.judge.augment import Worn, worn
+from recast.evaluation.judge.dataset import UNTOLD, Lessons, written
+from recast.evaluation.judge.decoded import decoded_by
+from recast.evaluation.judge.judge import WEIGHTS, JudgeNetwork, Pictures, Seen, Shares, Spots, spotted
+from recast.evaluation.metrics.accuracy import deepest
+
+SMALLEST_SUBJECT = 40
+"""Pixels that a subject must cover for its colour to be asked."""
+OFF = 0.12
+"""Share of points that lie on no subject, where there is no outline to be seen."""
+DEEP = 0.5
+"""Share of the other points that lie about as deep inside as can be; the rest lie anywhere inside."""
+SLIP = 2.5
+"""Standard deviation, in pixels, by which a deep point misses its place."""
+BATCH = 32
+RECIPE = Recipe(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
+COUNT = 26_000
+"""Lessons that there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A batch with its truth. spots: point at one subject; subject: where that is, 0 or 1; colour: that one's."""
+
+    pictures: Pictures
+    spots: Spots
+    subject: Shares
+    environment: Int[Tensor, " b"]
+    look: Int[Tensor, " b"]
+    colour: Int[Tensor, " b"]
+
+
+def schooled(lessons: Sequence[Lessons], seed: int = 0) -> Loss[JudgeNetwork]:
+    """The judge's loss: cross-entropy for words, and for outlines the sum with the overlap (Dice) loss."""
+
+    def loss(network: JudgeNetwork, share: Share) -> Float[Tensor, ""]:
+        rngs = [np.random.default_rng([seed, 29, share.step, row]) for row in share.rows(BATCH)]
+        return torch.stack(list(graded(network, sheet(lessons, rngs)))).sum()
+
+    return loss
+
+
+def graded(network: JudgeNetwork, sheet: Sheet) -> Iterator[Float[Tensor, ""]]:
+    """The losses of one sheet: of environment, look, colour and outline."""
+    seen: Seen = network(sheet.pictures, sheet.spots)
+    yield F.cross_entropy(seen.environment.float(), sheet.environment)
+    yield F.cross_entropy(seen.look.float(), sheet.look)
+    # Summed and divided by all rows: a mean over those that are asked would depend on how a batch is divided.
+    colour = network.colour(seen, sheet.subject).float()
+    yield F.cross_entropy(colour, sheet.colour, reduction="sum") / len(colour)
+    logits = seen.subject.float()
+    yield F.binary_cross_entropy_with_logits(logits, sheet.subject) + _dice(logits, sheet.subject)
+
+
+def sheet(lessons: Sequence[Lessons], rngs: Sequence[np.random.Generator]) -> Sheet:
+    """One lesson for each source of chance, worn, perhaps mirrored."""
+    rows = [_row(lessons[int(rng.integers(len(lessons)))], rng) for rng in rngs]
+    pictures, masks, points, words = zip(*rows, strict=True)
+    environment, look, colour = torch.tensor(words).unbind(dim=1)
+    subject = torch.from_numpy(np.stack(masks))[:, None].float()
+    shown = rearrange(torch.from_numpy(np.stack(pictures)), "b h w c -> b c h w")
+    return Sheet(
+        pictures=shown.contiguous(memory_format=torch.channels_last),
+        spots=spotted(torch.tensor(points), subject.shape[-1]),
+        subject=subject,
+        environment=environment,
+        look=look,
+        colour=colour,
+    )
+
+
+def _row(
+    lessons: Lessons, rng: np.random.Generator
+) -> tuple[Worn, Bool[np.ndarray, "s s"], tuple[float, float], tuple[int, int, int]]:
+    """A picture, the mask of what is pointed at, the point, and the words' places."""
+    at = int(rng.integers(len(lessons)))
+    mirrored = slice(None, None, int(rng.choice([-1, 1])))
+    picture, owners = (np.ascontiguousarray(each[at][:, mirrored]) for each in (lessons.pictures, lessons.masks))
+    number = _pointed(owners, rng)
+    mask = owners == number
+    point = _point(mask, rng)
+    told = number and mask.sum() >= SMALLEST_SUBJECT
+    colour = int(lessons.colours[at, number - 1]) if told else UNTOLD
+    words = (int(lessons.environment[at]), int(lessons.look[at]), colour)
+    return worn(picture, rng), mask & (number > 0), point, words
+
+
+def _pointed(owners: UInt8[np.ndarray, "s s"], rng: np.random.Generator) -> int:
+    """The number of a subject that shows; 0 where none does, and sometimes where some do."""
+    shown = np.flatnonzero(np.bincount(owners.ravel()))
+    subjects = shown[shown > 0]
+    nobody = not len(subjects) or (len(subjects) < len(shown) and rng.random() < OFF)
+    return 0 if nobody else int(rng.choice(subjects))
+
+
+def _point(mask: Bool[np.ndarray, "s s"], rng: np.random.Generator) -> tuple[float, float]:
+    """Row and column, in pixels, of a place in the mask: deep inside, though not exactly, or anywhere."""
+    if rng.random() < DEEP:
+        row, column = np.array(deepest(mask)) + rng.normal(0, SLIP, 2)
+        if mask[int(np.clip(row, 0, len(mask) - 1)), int(np.clip(column, 0, len(mask) - 1))]:
+            return float(row), float(column)
+    inside = np.argwhere(mask)
+    row, column = inside[int(rng.integers(len(inside)))] + 0.5
+    return float(row), float(column)
+
+
+def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
+    share = logits.sigmoid()
+    both, either = (share * truth).sum((1, 2, 3)), (share + truth).sum((1, 2, 3))
+    return 1 - ((2 * both + 1) / (either + 1)).mean()
+
+
+def main() -> None:
+    """Renders the lessons, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
+    parser = argparse.ArgumentParser(
+        prog="python -m recast.evaluation.judge.judge", description="Train the judge on worlds."
+    )
+    parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="where lessons, checkpoints and log go")
+    parser.add_argument("--lessons", type=int, default=COUNT, help="pictures to render")
+    parser.add_argument("--steps", type=int, default=RECIPE.steps, help=f"batches of {BATCH} pictures")
+    parser.add_argument("--model", default="pocket", help="whose autoencoder half of the pictures go through")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
+    said = parser.parse_args()
+    torch.set_num_threads(said.threads)
+    cv2.setNumThreads(said.threads)
+    lessons = written(said.run / "lessons", said.lessons, decoded_by(said.model))
+    known = {"lessons": said.lessons, "batch": BATCH, "seed": said.seed}
+    recipe = replace(RECIPE, steps=said.steps)
+    network = fit(begun(said.seed), schooled(lessons, said.seed), recipe, said.run, configuration=known)
+    said.output.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, said.output)
+    print(f"{said.output}: {said.output.stat().st_size / 1e3:.0f} kB")
+
+
+def begun(seed: int) -> JudgeNetwork:
+    """A judge that has seen nothing yet."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = JudgeNetwork()
+    nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return network

@@ -1,0 +1,1 @@
+"""Measures of an edit, a file for each group."""

@@ -1,0 +1,210 @@
+"""Models on disk: folders in diffusers' layout, one subfolder a component, weights only as safetensors.
+
+Nothing here, and nothing that it calls, reaches for the network.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from recast.errors import WeightsError
+from recast.model.metadata import Facts, json_object
+
+MODELS: dict[str, str] = {
+    "pocket": "assets/pocket",
+}
+"""Models that come with the package: name, and folder inside it."""
+
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "depth_estimator": ("config.json", "preprocessor_config.json"),
+    "feature_extractor": ("preprocessor_config.json",),
+    "image_encoder": ("config.json",),
+    "prior": ("config.json",),
+    "prior_scheduler": ("scheduler_config.json",),
+    "projection": ("config.json",),
+    "scheduler": ("scheduler_config.json",),
+    "temporal": (),
+    "text_encoder": ("config.json",),
+    "tokenizer": ("tokenizer_config.json",),
+    "unet": ("config.json",),
+    "vae": ("config.json",),
+}
+"""What a folder may hold, and the files without which a component cannot be read."""
+
+_WITHOUT_WEIGHTS = frozenset({"feature_extractor", "prior_scheduler", "scheduler", "tokenizer"})
+_WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
+_PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+_CODE = frozenset({"auto_map", "_attn_implementation_internal"})
+_UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on disk. Opening it reads no weights."""
+
+    path: Path
+    facts: Facts
+
+    @classmethod
+    def found(cls, name_or_path: str | PathLike[str]) -> "ModelFolder":
+        """The model of a known name, or the folder at a path.
+
+        Raises WeightsError where there is no such model, or where the folder is not in diffusers' layout.
+        """
+        said = str(name_or_path)
+        known = said in MODELS
+        path = Path(str(files("recast"))) / MODELS[said] if known else Path(said).expanduser()
+        if known and not path.exists():
+            raise WeightsError(f"model {said!r} is not in this installation; install recast-video again")
+        if not path.is_dir():
+            wrong = "is a file, not a model folder" if path.exists() else "is neither a known model nor a folder"
+            raise WeightsError(f"{said!r} {wrong}; say one of {', '.join(MODELS)}, or a folder in diffusers' layout")
+        if not (path / "model_index.json").is_file():
+            raise WeightsError(f"no model_index.json, so this is no model folder; it has {_held(path)}; {path}")
+        json_object(path / "model_index.json")
+        return cls(path, Facts.read(path / "recast.json"))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a subfolder for the component; `component` says whether it is whole."""
+        return (self.path / name).is_dir()
+
+    def component(self, name: str) -> Path:
+        """The folder of one component, with the files that it cannot do without.
+
+        Raises WeightsError where it or one of its files is missing, is not safetensors, or asks to run code.
+        """
+        path = self.path / name
+        if not path.is_dir():
+            raise WeightsError(f"the model has no {name}; it has {_held(self.path)}; get the whole folder; {self.path}")
+        for needed in COMPONENTS[name]:
+            if not (path / needed).is_file():
+                raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
+            for asked in _CODE & json_object(path / needed).keys():
+                raise WeightsError(f"{name} asks to run code from elsewhere ({asked}), which recast never does; {path}")
+        if name not in _WITHOUT_WEIGHTS:
+            _weight_files(name, path)
+        return path
+
+    def part(self, name: str, kind: type, **settings: object) -> Any:  # noqa: ANN401 -- Auto classes give others
+        """A component without weights (tokenizer, scheduler, image processor) by `kind`'s `from_pretrained`.
+
+        Raises WeightsError as `component` does, and where the class cannot read the files.
+        """
+        path = self.component(name)
+        with quiet(), _readable(name, path):
+            reader: Any = kind
+            return reader.from_pretrained(str(path), local_files_only=True, **settings)
+
+    def network(self, name: str, kind: type) -> Any:  # noqa: ANN401 -- Auto classes give others
+        """A component's network, of class `kind`, in evaluation mode, fp32 whatever its file holds.
+
+        kind: a class of diffusers or transformers, or any module built from the entries of its config.json.
+        Raises WeightsError as `component` does, for missing weights, and for weights that are NaN or infinite.
+        """
+        path = self.component(name)
+        with quiet(), _readable(name, path):
+            network, missing = _loaded(kind, path, _weight_files(name, path))
+        if missing:
+            first = ", ".join(sorted(missing)[:3])
+            raise WeightsError(f"{name} lacks {len(missing)} weights of its network, such as {first}; {path}")
+        _check_finite(name, path, network.state_dict())
+        return network.eval()
+
+    @property
+    def known_words(self) -> frozenset[str]:
+        """The words that it was trained on; empty where the folder does not say. Raises WeightsError."""
+        if self.facts.known_words is None:
+            return frozenset()
+        path = self.path / self.facts.known_words
+        if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
+            raise WeightsError(f"recast.json names {self.facts.known_words!r}, which is not there; {self.path}")
+        return frozenset(path.read_text("utf-8").split())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences the notes and progress bars of diffusers and transformers; errors still come as exceptions."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    talkers = (diffusers_logging, transformers_logging)
+    before = [(talker.get_verbosity(), talker.is_progress_bar_enabled()) for talker in talkers]
+    for talker in talkers:
+        talker.set_verbosity_error()
+        talker.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for talker, (verbosity, bars) in zip(talkers, before, strict=True):
+            talker.set_verbosity(verbosity)
+            if bars:
+                talker.enable_progress_bar()
+
+
+def _loaded(kind: type, path: Path, weight_files: list[Path]) -> tuple[Any, list[str]]:
+    # A network and the names of its weights that the files lack: libraries fill those with random numbers and go on.
+    import torch
+    from safetensors.torch import load_file
+
+    reader: Any = kind
+    if not hasattr(reader, "from_pretrained"):
+        entries = {key: value for key, value in json_object(path / "config.json").items() if not key.startswith("_")}
+        network, held = reader(**entries), {}
+        for file in weight_files:
+            held |= load_file(file)
+        return network, list(network.load_state_dict(held, strict=False).missing_keys)
+    # The two libraries call the same wish by different names.
+    precision = "torch_dtype" if kind.__module__.startswith("diffusers") else "dtype"
+    variant = "fp16" if ".fp16" in weight_files[0].name else None
+    safely = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+    network, report = reader.from_pretrained(str(path), variant=variant, **safely, **{precision: torch.float32})
+    return network, list(report["missing_keys"])
+
+
+def _check_finite(name: str, path: Path, weights: Mapping[str, Any]) -> None:
+    for weight, tensor in weights.items():
+        bad = int((~tensor.isfinite()).sum()) if tensor.is_floating_point() else 0
+        if bad:
+            wrong = f"{bad} of {tensor.numel()} values of {weight} are NaN or infinite"
+            raise WeightsError(f"{name}: {wrong}; the file is damaged or its training diverged: get another; {path}")
+
+
+def _weight_files(name: str, path: Path) -> list[Path]:
+    # Checked here by content, since a pickle may bear any name; the plain file is preferred to its fp16 variant.
+    held = sorted(file for file in path.iterdir() if _WEIGHT_FILE.fullmatch(file.name))
+    chosen = [file for file in held if ".fp16" not in file.name] or held
+    pickles = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _PICKLES)
+    if not chosen and pickles:
+        raise WeightsError(f"{name} has {pickles[0]}, which can run code when read; convert it to safetensors; {path}")
+    if not chosen:
+        raise WeightsError(f"{name} has no safetensors file; it has {_held(path)}; get the whole folder; {path}")
+    for file in chosen:
+        try:
+            safe_open(file, framework="np")
+        except (SafetensorError, OSError) as fault:
+            wrong = f"{name}: {file.name} ({file.stat().st_size} bytes) is no whole safetensors file"
+            raise WeightsError(f"{wrong} ({fault}); get it again; {path}") from fault
+    return chosen
+
+
+@contextmanager
+def _readable(name: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as fault:
+        said = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
+        raise WeightsError(f"{name} cannot be read: {said[:300]}; its files do not fit each other; {path}") from fault
+
+
+def _held(path: Path) -> str:
+    return ", ".join(sorted(held.name for held in path.iterdir())[:12]) or "nothing"

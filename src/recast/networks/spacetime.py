@@ -1,0 +1,166 @@
+"""The network of Gen-1: an image UNet with layers over time. arXiv:2302.03011, section 3.2."""
+
+from copy import deepcopy
+from functools import partial
+
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+
+from recast.errors import ShapeError
+from recast.networks.temporal import Layout, Switch, TemporalConv, TemporalTransformer
+
+_ops = torch.ops.aten
+PRODUCTS = (
+    _ops.convolution.default,
+    _ops.mm.default,
+    _ops.addmm.default,
+    _ops.bmm.default,
+    _ops.baddbmm.default,
+    _ops._scaled_dot_product_flash_attention.default,
+    _ops._scaled_dot_product_flash_attention_for_cpu.default,
+    _ops._scaled_dot_product_efficient_attention.default,
+    _ops._scaled_dot_product_cudnn_attention.default,
+)
+"""Operators that nearly all of a step's time goes to; selective checkpointing keeps their results."""
+
+
+class SpaceTimeUNet(nn.Module):
+    """An image UNet that can also see a clip as a whole: layers over time follow its spatial ones.
+
+    unet: any of diffusers' conditional UNets. It becomes part of this network; `inflate` copies it first.
+    max_frames: the longest clip whose frames have places; see TemporalTransformer.
+
+    With temporal layers off it is the image UNet, bit for bit; new ones change nothing until they are trained.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, *, max_frames: int = 32) -> None:
+        super().__init__()
+        self.unet = unet
+        self.max_frames = max_frames
+        self.switch = Switch()
+        for module in list(unet.modules()):
+            if isinstance(module, ResnetBlock2D):
+                self.switch.follow(module.conv1, TemporalConv(module.conv1.out_channels))
+                self.switch.follow(module.conv2, TemporalConv(module.conv2.out_channels))
+            elif isinstance(module, Transformer2DModel):
+                self.switch.follow(module, _like(module, max_frames))
+        self.to(device=unet.device, dtype=unet.dtype)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b t c h w"],
+        timestep: Shaped[Tensor, " b"],
+        tokens: Float[Tensor, "b n d"],
+        video: bool | Bool[Tensor, " b"] = True,
+    ) -> Float[Tensor, "b t out h w"]:
+        """What the network predicts (noise, velocity or clean latents: as it was trained) for noisy latents `x`.
+
+        x: mixed with noise as the network was trained, structure planes behind the latents' channels.
+        timestep: 0..999, may lie between two. tokens: the same content for every frame.
+        video: False keeps a clip's frames apart from each other; one answer for all clips or one for each.
+        Raises ShapeError for more frames than have places.
+        """
+        frames = x.shape[1]
+        images = rearrange(x, "b t c h w -> (b t) c h w")
+        with self.switch.on(self._layout(frames, video)):
+            answer = self.unet(
+                images,
+                repeat(timestep, "b -> (b t)", t=frames),
+                encoder_hidden_states=repeat(tokens, "b n d -> (b t) n d", t=frames),
+                return_dict=False,
+            )[0]
+        return rearrange(answer, "(b t) c h w -> b t c h w", t=frames)
+
+    def _layout(self, frames: int, video: bool | Bool[Tensor, " b"]) -> Layout | None:
+        which = video if isinstance(video, Tensor) else torch.tensor([video])
+        if not which.any():
+            return None
+        if frames > self.max_frames:
+            raise ShapeError(
+                f"the network sees at most {self.max_frames} frames at once and was given {frames}; use smaller windows"
+            )
+        return Layout(frames, None if which.all() else which.nonzero().flatten().to(self.unet.device))
+
+    @property
+    def extra_channels(self) -> int:
+        """Of structure, which it reads behind the latents' own."""
+        return self.unet.config.in_channels - self.unet.config.out_channels
+
+    @property
+    def token_width(self) -> int:
+        """Of the tokens that its cross-attention reads."""
+        return self.unet.config.cross_attention_dim
+
+    def enable_gradient_checkpointing(self, *, selective: bool = False) -> "SpaceTimeUNet":
+        """Keeps less for the backward pass and computes it again; the same gradients.
+
+        Whole blocks are computed again, a third of a step's products; selective: only what lies between the products
+        (norms, activations, sums), which costs almost none of them and saves less memory.
+        """
+        keep = PRODUCTS if selective else ()
+        self.unet.enable_gradient_checkpointing(partial(self.switch.recomputed, keep=keep))
+        return self
+
+    def disable_gradient_checkpointing(self) -> "SpaceTimeUNet":
+        """Keeps everything for the backward pass."""
+        self.unet.disable_gradient_checkpointing()
+        return self
+
+    def image_state_dict(self) -> dict[str, Tensor]:
+        """The image UNet's own weights, under diffusers' names."""
+        return {name: weight for name, weight in self.unet.state_dict().items() if not _is_temporal(name)}
+
+    def temporal_state_dict(self) -> dict[str, Tensor]:
+        """The weights of the layers over time, named by the layer that each follows."""
+        return {name: weight for name, weight in self.unet.state_dict().items() if _is_temporal(name)}
+
+    def image_parameters(self) -> list[nn.Parameter]:
+        """What an optimiser may change of the image UNet."""
+        return [weight for name, weight in self.unet.named_parameters() if not _is_temporal(name)]
+
+    def temporal_parameters(self) -> list[nn.Parameter]:
+        """What an optimiser may change of the layers over time."""
+        return [weight for name, weight in self.unet.named_parameters() if _is_temporal(name)]
+
+
+def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int = 32) -> SpaceTimeUNet:
+    """A space-time network that starts as a copy of `unet`: it gives the same answer for each frame.
+
+    extra_channels: of structure, read behind the latents' own and ignored at first. max_frames: see SpaceTimeUNet.
+    """
+    net = SpaceTimeUNet(deepcopy(unet), max_frames=max_frames)
+    if extra_channels:
+        widen(net, extra_channels)
+    return net
+
+
+def widen(net: SpaceTimeUNet, extra_channels: int) -> None:
+    """Lets a network read more channels, behind those it knows, and ignore them at first: it answers as before."""
+    unet = net.unet
+    old = unet.conv_in
+    channels = old.in_channels + extra_channels
+    kernel = unet.config.conv_in_kernel
+    new = nn.Conv2d(channels, old.out_channels, kernel, padding=kernel // 2)
+    new.to(device=unet.device, dtype=unet.dtype)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        new.bias.copy_(old.bias)
+    unet.conv_in = new
+    unet.register_to_config(in_channels=channels)
+
+
+def _like(spatial: Transformer2DModel, max_frames: int) -> TemporalTransformer:
+    blocks = spatial.transformer_blocks
+    return TemporalTransformer(
+        spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=max_frames
+    )
+
+
+def _is_temporal(name: str) -> bool:
+    return ".temporal." in name

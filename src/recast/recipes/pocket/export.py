@@ -1,0 +1,62 @@
+"""`pocket` as it ships: a model folder in fp16, with its facts, words and card."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.prior_transformer import PriorTransformer
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import nn
+from transformers import CLIPTokenizer
+
+from recast.model.metadata import Facts
+from recast.networks.depth_unet import DepthUNet
+from recast.networks.generator import Generator
+from recast.recipes.pocket.presets import POCKET_LEVELS
+from recast.training import export
+from recast.training.objectives.clip import Pair
+from recast.world import vocabulary
+
+CARD = Path(__file__).with_name("card.md")
+FACTS = Facts(
+    short_side=192,
+    window=16,
+    scale=1.5,
+    steps=4,
+    ensemble=4,
+    prior_scale=2.0,
+    embedding_norm="unit",
+    depth_unit="inverse",
+    known_words="words.txt",
+)
+
+
+def write(
+    folder: Path,
+    *,
+    generator: Generator,
+    vae: AutoencoderKL,
+    pair: Pair,
+    prior: PriorTransformer,
+    depth: DepthUNet,
+    tokenizer: CLIPTokenizer,
+) -> None:
+    """Writes every component; what stood in `folder` before is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    parts: dict[str, nn.Module] = {
+        "unet": generator,
+        "vae": vae,
+        "image_encoder": pair,
+        "prior": prior,
+        "depth_estimator": depth,
+    }
+    for component, network in parts.items():
+        export.WRITERS[component](network, folder, dtype=torch.float16)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    DDIMScheduler(**POCKET_LEVELS).save_pretrained(folder / "scheduler")
+    export.write_facts(folder, FACTS)
+    export.write_index(folder)
+    (folder / "words.txt").write_text("\n".join(sorted(vocabulary())) + "\n")
+    shutil.copy(CARD, folder / "README.md")

@@ -1,0 +1,196 @@
+"""The stages of everything that is no generator: autoencoder, depth estimator, CLIP pair and prior."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.prior_transformer import PriorTransformer
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from recast.data.datasets import Joined
+from recast.data.renders import NUM_CAPTIONS, Pool
+from recast.engine.config import Loss
+from recast.networks.depth_unet import DepthUNet
+from recast.training.objectives.autoencoder import Scales, reconstruction
+from recast.training.objectives.clip import ATTRIBUTES, Pair, Towers, contrastive
+from recast.training.objectives.depth import Widths, distance
+from recast.training.objectives.prior import Captioned, Depths, Heard, Held, Spread, standardize, unclip
+from recast.training.stages import Inputs, Size
+from recast.training.tokenizer import NUM_PIECES, SHIPPED, token_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderStage:
+    """The autoencoder, on square crops of `crop` px; decoder: only that half, so that latents stay what they are."""
+
+    scales: Scales = field(default_factory=Scales)
+    images: int = 32
+    crop: int = 256
+    decoder: bool = False
+    seed: int = 0
+    component: str = "vae"
+
+    @property
+    def batch(self) -> Mapping[str, int]:
+        """Crops."""
+        return {"images": self.images}
+
+    def network(self, inputs: Inputs) -> AutoencoderKL:
+        """With random weights, or the start's."""
+        if inputs.start is None:
+            return self.prepared(self.scales.network())
+        return self.prepared(inputs.start.network("vae", AutoencoderKL))
+
+    def prepared(self, network: AutoencoderKL) -> AutoencoderKL:
+        """An autoencoder as this stage trains it."""
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(not self.decoder or name.startswith(("decoder", "post_quant_conv")))
+        return network.train()
+
+    def loss(self, inputs: Inputs) -> Loss[AutoencoderKL]:
+        """Error of the pictures."""
+        return reconstruction(inputs.pictures(), batch=self.images, crop=self.crop, seed=self.seed)
+
+    def least(self) -> tuple["AutoencoderStage", Inputs]:
+        """One crop."""
+        return replace(self, images=1), Inputs(pools=[blank((2 * self.crop, 2 * self.crop))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthStage:
+    """The depth estimator; invariant: to scale and shift, as truth of unknown scale needs.
+
+    images: rows of a batch. frames: of each; where they are more than one, rows are clips.
+    """
+
+    widths: Widths = field(default_factory=Widths)
+    images: int = 16
+    frames: int = 1
+    invariant: bool = False
+    size: Size = (128, 128)
+    seed: int = 0
+    component: str = "depth_estimator"
+
+    @property
+    def batch(self) -> Mapping[str, int]:
+        """Pictures, or clips, with their depth."""
+        return {"images" if self.frames == 1 else "clips": self.images}
+
+    def network(self, inputs: Inputs) -> DepthUNet:
+        """With random weights, or the start's, which may have to learn to see motion."""
+        if inputs.start is None or not inputs.start.has("depth_estimator"):
+            return self.widths.network()
+        return self.widths.grown(inputs.start.network("depth_estimator", DepthUNet))
+
+    def prepared(self, network: DepthUNet) -> DepthUNet:
+        """As it is: all of it is trained."""
+        return network.train()
+
+    def loss(self, inputs: Inputs) -> Loss[DepthUNet]:
+        """Error of inverse depth."""
+        pictures = inputs.pictures()
+        return distance(pictures, batch=self.images, frames=self.frames, invariant=self.invariant, seed=self.seed)
+
+    def least(self) -> tuple["DepthStage", Inputs]:
+        """One picture, or one clip."""
+        return replace(self, images=1), Inputs(pools=[blank(self.size)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairStage:
+    """The CLIP pair, on pictures and captions."""
+
+    towers: Towers = field(default_factory=Towers)
+    images: int = 1024
+    seed: int = 0
+    component: str = "image_encoder"
+
+    @property
+    def batch(self) -> Mapping[str, int]:
+        """Pictures with a caption each."""
+        return {"images": self.images}
+
+    def network(self, inputs: Inputs) -> Pair:
+        """With random weights."""
+        return self.towers.network(self._tokenizer(inputs))
+
+    def prepared(self, network: Pair) -> Pair:
+        """As it is: all of it is trained."""
+        return network.train()
+
+    def loss(self, inputs: Inputs) -> Loss[Pair]:
+        """Which caption belongs to which picture."""
+        tokenizer = self._tokenizer(inputs)
+        return contrastive(inputs.worlds(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
+
+    def least(self) -> tuple["PairStage", Inputs]:
+        """Eight pictures, with captions as long as a text encoder reads.
+
+        One alone has nothing to be told from, and beside two the gradient of the words' table, which does not grow with
+        a batch, would look large. Telling more pairs apart costs next to nothing.
+        """
+        side, caption = (self.towers.side, self.towers.side), "a " * self.towers.places
+        return replace(self, images=8), Inputs(pools=[blank(side, caption)], folder=SHIPPED)
+
+    def _tokenizer(self, inputs: Inputs) -> CLIPTokenizer:
+        pieces = self.towers.vocabulary or NUM_PIECES
+        return inputs.tokenizer(places=self.towers.places, pieces=pieces)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorStage:
+    """The prior, on captions and embeddings of the same clips. reader: whose text encoder it listens to."""
+
+    depths: Depths = field(default_factory=Depths)
+    reader: Towers = field(default_factory=Towers)
+    captions: int = 96
+    seed: int = 0
+    component: str = "prior"
+
+    @property
+    def batch(self) -> Mapping[str, int]:
+        """Captions with the embedding of a frame each."""
+        return {"captions": self.captions}
+
+    def network(self, inputs: Inputs) -> PriorTransformer:
+        """With random weights, standardized for the data."""
+        network = self.depths.network()
+        standardize(network, Spread.of(self._heard(inputs).pairs))
+        return network
+
+    def prepared(self, network: PriorTransformer) -> PriorTransformer:
+        """As it is: all of it is trained."""
+        return network.train()
+
+    def loss(self, inputs: Inputs) -> Loss[PriorTransformer]:
+        """Error of the embedding."""
+        heard = self._heard(inputs)
+        return unclip(heard, Spread.of(heard.pairs), batch=self.captions, seed=self.seed)
+
+    def least(self) -> tuple["PriorStage", Inputs]:
+        """One caption."""
+        width, places = self.depths.width, self.depths.places
+        ids = torch.zeros(2, 1, places, dtype=torch.long)
+        tokenizer = Inputs(folder=SHIPPED).tokenizer(places=places, pieces=0)
+        with torch.device("meta"):
+            text = CLIPTextModelWithProjection(self.reader.text_config(tokenizer))
+        heard = Heard(Held(ids, torch.zeros(2, 1, width)), text.requires_grad_(False), ids[0, 0])
+        return replace(self, captions=1), Inputs(heard=heard)
+
+    def _heard(self, inputs: Inputs) -> Heard:
+        if inputs.heard is not None:
+            return inputs.heard
+        tokenizer = inputs.tokenizer(places=self.depths.places, pieces=NUM_PIECES)
+        pairs = Captioned(Joined(inputs.examples()), tokenizer)
+        return Heard(pairs, inputs.text, token_ids(tokenizer, [""])[0])
+
+
+def blank(size: Size, caption: str = "") -> Pool:
+    """A pool of one black picture, of one size in pixels."""
+    columns, rows = size
+    shape = (1, 1, rows, columns)
+    captions, depth = [[caption] * NUM_CAPTIONS], np.linspace(0, 1, rows * columns, dtype=np.float16).reshape(shape)
+    scene = {"subjects": [{}], **{name: table[0] for name, table in ATTRIBUTES.items()}}
+    return Pool(np.zeros((*shape, 3), np.uint8), depth, np.zeros(shape, np.uint8), captions, [scene])

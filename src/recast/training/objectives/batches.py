@@ -1,0 +1,133 @@
+"""A batch of the generator: what each row draws, from its own stream of chance, and what it is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from einops import repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from recast.conditions.detail import detail_planes
+from recast.data.examples import Example
+from recast.engine.rng import normal_noise
+
+Sigmas = Float[np.ndarray, " levels"]
+"""Rising noise levels, of which a row is given one."""
+MIDDLE, SPREAD = 0.6, 1.2
+"""Of levels drawn log-normally: the median, for latents of unit variance, and the deviation of the logarithm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """What steps are fed with.
+
+    images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
+    image_steps: share of the steps that see images where there are clips too (section 3.2). softened: share of the
+    examples whose structure is softened, t_s > 0; structure itself is never dropped, since eq. 8 keeps it in every
+    branch. dropped: share that is told no content. blurred: length of the noise laid on content embeddings of length
+    1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they are. centred: share of the rows
+    whose noise level is drawn about sigma = .6 instead of uniformly, where details are made (arXiv:2206.00364, table
+    1); of Stable Diffusion's levels half lie above 1.6, where little of a small latent is left (arXiv:2301.10972).
+    """
+
+    images: int = 64
+    clips: int = 0
+    frames: int = 8
+    image_steps: float = 0.125
+    softened: float = 0.6
+    dropped: float = 0.1
+    blurred: float = 0.0
+    centred: float = 0.0
+
+    def is_video(self, rng: np.random.Generator) -> bool:
+        """Whether a step sees clips, or images."""
+        return self.clips > 0 and bool(rng.random() >= self.image_steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One example of a step: clean latents, the noise laid on them and its level, and what the network is told."""
+
+    clean: Float[Tensor, "t 4 y x"]
+    noise: Float[Tensor, "t 4 y x"]
+    level: int
+    structure: Float[Tensor, "t 8 y x"]
+    content: Float[Tensor, " d"]
+    told: bool
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, whole: Example, batches: Batches, sigmas: Sigmas, *, video: bool) -> "Row":
+        """A clip of the example, or one frame of it, with the content of any frame; at one of these levels."""
+        content = _content(rng, whole.embeddings, batches.blurred)
+        example = _span(rng, whole, batches.frames if video else 1)
+        clean = example.latents(normal_noise(rng, example.structure.shape[1:]))
+        return cls(
+            clean=clean,
+            noise=normal_noise(rng, clean.shape),
+            level=_level(rng, sigmas, batches.centred),
+            structure=_structure(rng, example, batches.softened),
+            content=content,
+            told=bool(rng.random() >= batches.dropped),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows of one size, together, on one device."""
+
+    clean: Float[Tensor, "b t 4 y x"]
+    noise: Float[Tensor, "b t 4 y x"]
+    level: Int[Tensor, " b"]
+    structure: Float[Tensor, "b t 8 y x"]
+    content: Float[Tensor, "b d"]
+    told: Bool[Tensor, " b"]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], device: torch.device) -> "Batch":
+        """Rows, brought to a device."""
+        return cls(
+            clean=torch.stack([row.clean for row in rows]).to(device),
+            noise=torch.stack([row.noise for row in rows]).to(device),
+            level=torch.tensor([row.level for row in rows], device=device),
+            structure=torch.stack([row.structure for row in rows]).to(device),
+            content=torch.stack([row.content for row in rows]).to(device),
+            told=torch.tensor([row.told for row in rows], device=device),
+        )
+
+
+def _span(rng: np.random.Generator, whole: Example, frames: int) -> Example:
+    first = int(rng.integers(len(whole.moments) - frames + 1))
+    span = slice(first, first + frames)
+    return replace(
+        whole, moments=whole.moments[span], structure=whole.structure[:, span], embeddings=whole.embeddings[span]
+    )
+
+
+def _level(rng: np.random.Generator, sigmas: Sigmas, centred: float) -> int:
+    if not centred or rng.random() >= centred:
+        return int(rng.integers(len(sigmas)))
+    drawn = MIDDLE * np.exp(SPREAD * rng.standard_normal())
+    return min(int(np.searchsorted(sigmas, drawn)), len(sigmas) - 1)
+
+
+def _content(rng: np.random.Generator, embeddings: Float[Tensor, "t d"], blurred: float) -> Float[Tensor, " d"]:
+    content = embeddings[int(rng.integers(len(embeddings)))].float()
+    if not blurred:
+        return content
+    blur = normal_noise(rng, content.shape) * float(rng.random())
+    return torch.nn.functional.normalize(content + blurred * blur / len(content) ** 0.5, dim=-1)
+
+
+def _structure(rng: np.random.Generator, example: Example, softened: float) -> Float[Tensor, "t 8 y x"]:
+    """Structure latents at one of the example's levels, and the planes that say which."""
+    soft = len(example.levels) > 1 and rng.random() < softened
+    which = int(rng.integers(1, len(example.levels))) if soft else 0
+    latents = example.structure[which].float()
+    planes = _planes(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
+    return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=len(latents))], dim=1)
+
+
+_planes = lru_cache(maxsize=256)(detail_planes)

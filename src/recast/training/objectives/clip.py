@@ -1,0 +1,183 @@
+"""The CLIP pair: pictures and captions in one space. arXiv:2103.00020, section 2.3."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+from recast.conditions.image import normalized, squared
+from recast.data.renders import NUM_CAPTIONS, Pool
+from recast.engine.config import Loss, Share
+from recast.engine.rng import device_of, row_rng
+from recast.training.tokenizer import token_ids
+from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATHERS
+
+HEADS_WEIGHT = 1.0
+
+
+ATTRIBUTES = {
+    "environment": tuple(ENVIRONMENTS),
+    "time": tuple(TIMES),
+    "weather": tuple(WEATHERS),
+    "look": tuple(LOOKS),
+    "kind": tuple(KINDS),
+    "colour": tuple(COLOURS),
+}
+"""What is known of every rendered picture; kind and colour are the main subject's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Towers:
+    """How large a pair is; as written, CLIP ViT-L/14.
+
+    width: of the embeddings. side, patch: of a picture, in px. image, text: width, layers and heads of each tower.
+    places: tokens of a caption. vocabulary: at least so many different ones. heads: whether the attributes of worlds
+    are read from image embeddings too.
+    fused: attention by PyTorch's kernel, as in a generator.
+    """
+
+    width: int = 768
+    side: int = 224
+    patch: int = 14
+    image: tuple[int, int, int] = (1024, 24, 16)
+    text: tuple[int, int, int] = (768, 12, 12)
+    places: int = 77
+    vocabulary: int = 49_408
+    heads: bool = False
+    fused: bool = True
+
+    def network(self, tokenizer: CLIPTokenizer) -> "Pair":
+        """The pair, with random weights, for captions that the tokenizer reads."""
+        return Pair(self, tokenizer)
+
+    def image_config(self) -> CLIPVisionConfig:
+        """The image encoder's."""
+        return CLIPVisionConfig(image_size=self.side, patch_size=self.patch, **self._tower(*self.image))
+
+    def text_config(self, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+        """The text encoder's, for the words of a tokenizer."""
+        return CLIPTextConfig(
+            vocab_size=max(len(tokenizer), self.vocabulary),
+            max_position_embeddings=self.places,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **self._tower(*self.text),
+        )
+
+    def _tower(self, width: int, layers: int, heads: int) -> dict:
+        return {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "projection_dim": self.width,
+            "hidden_act": "gelu",
+        }
+
+
+class Pair(nn.Module):
+    """An image encoder and a text encoder, and how sharply they tell pairs apart.
+
+    heads: read the attributes from an image embedding; only training uses them.
+    """
+
+    def __init__(self, towers: Towers, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.image = CLIPVisionModelWithProjection(towers.image_config())
+        self.text = CLIPTextModelWithProjection(towers.text_config(tokenizer))
+        if not towers.fused:
+            self.image.set_attn_implementation("eager")
+            self.text.set_attn_implementation("eager")
+        self.log_sharpness = nn.Parameter(torch.tensor(2.66))
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(towers.width, len(table)) for name, table in ATTRIBUTES.items() if towers.heads}
+        )
+
+    def forward(
+        self, pixels: Float[Tensor, "b 3 h w"], words: Int[Tensor, "b m"]
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
+        """Embeddings of pictures and of captions, of length 1."""
+        seen, read = self.image(pixels).image_embeds, self.text(words).text_embeds
+        return F.normalize(seen.float(), dim=-1), F.normalize(read.float(), dim=-1)
+
+
+def contrastive(
+    pools: Sequence[Pool], tokenizer: CLIPTokenizer, *, side: int = 96, batch: int = 128, seed: int = 0
+) -> Loss[Pair]:
+    """Each picture must find its caption among the others of the batch, and each caption its picture.
+
+    It compares the rows of the whole batch, so a batch is never divided.
+    Differs: where a pair has heads, the attributes must also be readable from the image embedding. Captions leave most
+    of them out, and CLIP learns from what captions say; with so few pictures it would hardly see the subject's colour.
+    """
+    labels = [_labels(pool) for pool in pools]
+    ids = [ids_of(tokenizer, pool.captions) for pool in pools]
+    chances = np.array([len(pool) for pool in pools], dtype=float)
+    chances /= chances.sum()
+
+    def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        which = int(rng.choice(len(pools), p=chances))
+        clip = int(rng.integers(len(pools[which])))
+        return (
+            _picture(rng, pools[which], clip, side),
+            ids[which][clip, rng.integers(NUM_CAPTIONS)],
+            labels[which][clip],
+        )
+
+    def loss(network: Pair, share: Share) -> Tensor:
+        step = share.undivided()
+        rows = [drawn(row_rng(seed, step, row)) for row in range(batch)]
+        pictures, words, truth = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
+        words, device = words[:, : _longest(words, tokenizer)], device_of(network)
+        seen, read = network(normalized(pictures).to(device), words.to(device))
+        alike = network.log_sharpness.clamp(max=4.0).exp() * seen @ read.T
+        own = torch.arange(batch, device=device)
+        pairs = (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
+        return pairs + HEADS_WEIGHT * _misread(network, seen, truth.to(device))
+
+    return loss
+
+
+def _misread(network: Pair, seen: Float[Tensor, "b d"], truth: Int[Tensor, "b attributes"]) -> Tensor:
+    guesses = [head(seen * seen.shape[1] ** 0.5).float() for head in network.heads.values()]
+    return sum((F.cross_entropy(guess, truth[:, k]) for k, guess in enumerate(guesses)), start=torch.zeros(()).to(seen))
+
+
+def ids_of(tokenizer: CLIPTokenizer, captions: Sequence[Sequence[str]]) -> np.ndarray:
+    """The captions of some clips as token ids, [n captions places]."""
+    flat = [caption for ways in captions for caption in ways]
+    return rearrange(token_ids(tokenizer, flat).numpy(), "(n k) m -> n k m", n=len(captions))
+
+
+def _longest(words: Tensor, tokenizer: CLIPTokenizer) -> int:
+    # Padding is the end token too: one of them must stay, the rest is the same for all.
+    return int((words != tokenizer.eos_token_id).sum(1).max()) + 1
+
+
+def _labels(pool: Pool) -> np.ndarray:
+    """[n attributes], the place of each word in its table."""
+    rows = [{**scene, **scene["subjects"][0]} for scene in pool.scenes]
+    return np.array([[table.index(row[name]) for name, table in ATTRIBUTES.items()] for row in rows])
+
+
+def _picture(rng: np.random.Generator, pool: Pool, clip: int, side: int) -> np.ndarray:
+    picture = squared(pool.frames[clip, rng.integers(pool.frames.shape[1])], side)
+    if rng.random() < 0.5:
+        picture = picture[:, ::-1]
+    if rng.random() < 0.3:
+        picture = cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), float(rng.uniform(0.3, 1.5)))
+    return rearrange(picture, "h w c -> c h w")

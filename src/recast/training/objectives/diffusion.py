@@ -1,0 +1,91 @@
+"""What the generator learns: velocity at every noise level, told structure and content. Gen-1's eq. 6."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.data.datasets import Diet
+from recast.data.examples import Source
+from recast.diffusion.schedule import Schedule
+from recast.engine.config import Loss, Measured, Share
+from recast.engine.rng import device_of, row_rng, step_rng
+from recast.networks.generator import Generator
+from recast.training.objectives.batches import Batch, Batches, Row, Sigmas
+
+
+def velocity(
+    sources: Sequence[Source],
+    schedule: Schedule,
+    batches: Batches,
+    *,
+    structure: bool = True,
+    min_snr: float | None = None,
+    steadied: float = 0.0,
+    seed: int = 0,
+) -> Loss[Generator]:
+    """Squared error of v = alpha noise - sigma clean, at uniform levels. arXiv:2302.03011, eq. 6; arXiv:2202.00512.
+
+    structure: whether the network is told any. min_snr: weighs each row's error in v by min(SNR, it) / (SNR + 1), at
+    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6. steadied: weight of the squared change
+    of the error from frame to frame, so that what flickers costs more than what stays; the best answer is the same.
+    Raises RequestError where the data has no clips as long as the stage wants.
+    """
+    diet = Diet.of(sources, batches.frames if batches.clips else 1)
+    keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
+    sigmas = schedule.sigmas.numpy()
+
+    def loss(network: Generator, share: Share) -> Measured:
+        began = time.perf_counter()
+        video, rows = _drawn(diet, batches, share, sigmas, seed=seed)
+        waited = time.perf_counter() - began
+        batch = Batch.of(rows, device_of(network))
+        kept = keep.to(batch.level.device)[batch.level]
+        off = _off(network, batch, kept, video=video, structure=structure)
+        errors = _mean_square(off)
+        # One picture has no next one, and a weight of nothing should cost nothing.
+        weighed = errors + steadied * _mean_square(off.diff(dim=1)) if steadied and video else errors
+        weighed = weighed if min_snr is None else weighed * _min_snr(kept, min_snr)
+        return Measured(
+            mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
+        )
+
+    return loss
+
+
+# Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
+@torch.autocast("cpu", enabled=False)
+def _drawn(diet: Diet, batches: Batches, share: Share, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
+    """Whether a step sees clips, and its rows of this share."""
+    rng = step_rng(seed, share.step)
+    video = batches.is_video(rng)
+    bucket = diet.bucket(rng, video=video)
+    rows = []
+    for number in share.rows(batches.clips if video else batches.images):
+        rng = row_rng(seed, share.step, number)
+        example = bucket.example(int(rng.integers(len(bucket))))
+        rows.append(Row.drawn(rng, example, batches, sigmas, video=video))
+    return video, rows
+
+
+def _off(
+    network: Generator, batch: Batch, kept: Float[Tensor, " b"], *, video: bool, structure: bool
+) -> Float[Tensor, "b t 4 y x"]:
+    alpha, sigma = (rearrange(x.sqrt(), "b -> b 1 1 1 1") for x in (kept, 1 - kept))
+    noisy = alpha * batch.clean + sigma * batch.noise
+    given = torch.cat([noisy, batch.structure], dim=2) if structure else noisy
+    answer = network(given, batch.level.float(), batch.content, batch.told, video=video)
+    wanted = alpha * batch.noise - sigma * batch.clean
+    return answer.float() - wanted
+
+
+def _mean_square(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
+    return reduce(off.square(), "b t c y x -> b", "mean")
+
+
+def _min_snr(kept: Float[Tensor, " b"], most: float) -> Float[Tensor, " b"]:
+    # SNR = kept / (1 - kept), so SNR + 1 = 1 / (1 - kept), and nothing is divided by zero at either end.
+    return torch.minimum(kept, most * (1 - kept))

@@ -1,0 +1,74 @@
+"""What a generator makes of a few examples while it is trained: one picture, their frames above and its own below."""
+
+from collections.abc import Sequence
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from einops import rearrange, repeat
+from torch import nn
+
+from recast.backbones.gen1 import Gen1Backbone
+from recast.conditions.detail import detail_planes
+from recast.data.datasets import Diet
+from recast.data.examples import Example, Source
+from recast.diffusion.samplers import ddim
+from recast.engine.monitor import Picture, Strip
+from recast.engine.rng import device_of, normal_noise, row_rng
+from recast.networks.generator import Generator
+from recast.training.stages import GeneratorStage
+from recast.types import Branch, Condition, Frames, Latents, Maps
+
+EXAMPLES, STEPS = 3, 8
+
+
+def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) -> Strip:
+    """Three of the examples that the stage is fed with, each made anew by a walk of eight steps, without guidance.
+
+    Content is the example's own first embedding, and noise the same at each drawing. Of a clip, the first frame and the
+    last are shown. Raises RequestError as `Diet` does.
+    """
+    frames = stage.batches.frames if stage.batches.clips else 1
+    diet = Diet.of(sources, frames)
+    source = (diet.clips or diet.pictures)[0]
+    chosen = [source.example(which * len(source) // EXAMPLES) for which in range(min(EXAMPLES, len(source)))]
+    schedule = stage.schedule()
+
+    def strip(network: nn.Module) -> Picture:
+        assert isinstance(network, Generator)
+        device = device_of(network)
+        nn.Module.to(vae.eval(), device)
+        backbone = Gen1Backbone(net=network.net, vae=vae, schedule=schedule, projection=network.projection)
+        rows = [[], []]
+        for number, example in enumerate(chosen):
+            clean = example.latents()[:frames]
+            noise = normal_noise(row_rng(stage.seed, 0, number), clean.shape)
+            made = _made(backbone, example, noise.to(device), structure=stage.structure)
+            for row, latents in zip(rows, (clean, made), strict=True):
+                row.extend(_ends(backbone.decode(latents)))
+        return rearrange(torch.stack([torch.stack(row) for row in rows]), "made n c h w -> c (made h) (n w)")
+
+    return strip
+
+
+def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure: bool) -> Latents:
+    tokens = backbone.tokens(example.embeddings[0].float())
+    planes = _planes(example, len(noise)).to(noise) if structure else None
+    branch = Branch(tokens, video=len(noise) > 1)
+
+    def denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
+        return backbone.answers(x, sigma, condition, [branch])[0]
+
+    sigmas = backbone.levels(STEPS)
+    return ddim(denoise, sigmas[0] * noise, sigmas, Condition(tokens, backbone.nothing(), planes))
+
+
+def _planes(example: Example, frames: int) -> Maps:
+    """The structure as it is, and the planes that say so."""
+    latents = example.structure[0, :frames].float()
+    planes = detail_planes(example.levels[0], (latents.shape[-2], latents.shape[-1]))
+    return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=frames)], dim=1)
+
+
+def _ends(frames: Frames) -> list[Picture]:
+    """The first frame and the last, or the only one."""
+    return [frames[0], frames[-1]] if len(frames) > 1 else [frames[0]]
