@@ -17,9 +17,9 @@ from dataclasses import replace
 
 import torch
 
-from recast.engine.config import Share
+from recast.engine.config import BatchShard
 from recast.engine.monitor import matrix_rate
-from recast.engine.state import Learner
+from recast.engine.state import TrainState
 from recast.recipes import PRESETS
 from recast.training.cost import row_flops
 from recast.training.stages import Blank, GeneratorStage, Inputs
@@ -64,14 +64,14 @@ def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
 def _seconds(stage: GeneratorStage, inputs: Inputs, said: argparse.Namespace) -> tuple[list[float], float]:
     """Of each counted step, and those that each of this process's threads was at work, on average."""
     torch.manual_seed(0)
-    network, loss, recipe = stage.network(inputs).to(said.device), stage.loss(inputs), PRESETS["gen1-detail"].recipe
-    learner, taken, worked = Learner.of(network, recipe), [], 0.0
+    network, loss, recipe = stage.network(inputs).to(said.device), stage.loss(inputs), PRESETS["gen1-detail"].config
+    learner, taken, worked = TrainState.of(network, recipe), [], 0.0
     for step in range(WARM + said.steps):
         if step == WARM:
             worked = time.process_time()
         began = time.perf_counter()
         with torch.autocast(said.device, dtype=torch.bfloat16):
-            mean = loss(network, Share(step)).mean
+            mean = loss(network, BatchShard(step)).mean
         mean.backward()
         learner.advance(learner.norm(), recipe, step)
         learner.forget_gradient()

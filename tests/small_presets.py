@@ -7,23 +7,23 @@ import torch
 from torch import nn
 from transformers import CLIPTextModelWithProjection
 
-from recast.data.latent_cache import Cache
-from recast.data.renders import NUM_CAPTIONS, Pool
-from recast.networks.generator import Layers
+from recast.data.latent_cache import LatentCache
+from recast.data.renders import NUM_CAPTIONS, RenderedDataset
+from recast.networks.generator import UNetConfig
 from recast.recipes import PRESETS
 from recast.training.component_stages import AutoencoderStage, DepthStage, PairStage, PriorStage
-from recast.training.objectives.autoencoder import Scales
-from recast.training.objectives.clip import ATTRIBUTES, Towers
-from recast.training.objectives.depth import Widths
-from recast.training.objectives.prior import Depths, Heard, Held
+from recast.training.objectives.autoencoder import VAEConfig
+from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig
+from recast.training.objectives.depth import DepthConfig
+from recast.training.objectives.prior import CaptionPairs, PriorConfig, PriorData
 from recast.training.stages import GeneratorStage, Inputs, Stage
 from recast.training.tokenizer import SHIPPED
 
 WIDTH = 12
-LAYERS = Layers(
+LAYERS = UNetConfig(
     widths=(16, 32), attention=(True, True), layers=1, heads=2, groups=8, tokens=2, token_width=16, content_width=WIDTH
 )
-TOWERS = Towers(width=WIDTH, side=16, patch=8, image=(16, 1, 2), text=(WIDTH, 1, 2), places=8, vocabulary=0)
+TOWERS = CLIPConfig(width=WIDTH, side=16, patch=8, image=(16, 1, 2), text=(WIDTH, 1, 2), places=8, vocabulary=0)
 
 
 def small(name: str) -> tuple[Stage, Inputs]:
@@ -35,18 +35,18 @@ def small(name: str) -> tuple[Stage, Inputs]:
             layers = replace(LAYERS, fused=stage.layers.fused)
             return replace(stage, layers=layers, batches=batches), Inputs(sources=[cached(frames=1), cached(frames=2)])
         case AutoencoderStage():
-            scales = Scales(widths=(8, 8, 8, 8), layers=1, groups=4, attention=stage.scales.attention)
+            scales = VAEConfig(widths=(8, 8, 8, 8), layers=1, groups=4, attention=stage.scales.attention)
             return replace(stage, scales=scales, images=2, crop=16), Inputs(pools=[pool()])
         case DepthStage():
             return replace(
-                stage, widths=Widths(channels=(8, 8), groups=4, over_time=stage.frames > 1), images=2
+                stage, widths=DepthConfig(channels=(8, 8), groups=4, over_time=stage.frames > 1), images=2
             ), Inputs(pools=[pool()])
         case PairStage():
             towers = replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused)
             return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=SHIPPED)
         case PriorStage():
-            depths = Depths(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
-            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(heard=heard())
+            depths = PriorConfig(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
+            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(prior_data=heard())
     raise AssertionError(name)
 
 
@@ -57,16 +57,16 @@ def begun(stage: Stage, inputs: Inputs) -> nn.Module:
         return stage.network(inputs)
 
 
-def cached(frames: int, clips: int = 5, side: int = 8) -> Cache:
+def cached(frames: int, clips: int = 5, side: int = 8) -> LatentCache:
     """A cache of random clips."""
     rng = torch.Generator().manual_seed(frames)
     latents = torch.randn(clips, frames, 4, side, side, generator=rng)
     structure = torch.randn(clips, 2, frames, 4, side, side, generator=rng)
     embeddings = nn.functional.normalize(torch.randn(clips, frames, WIDTH, generator=rng), dim=-1)
-    return Cache(latents.half(), structure.half(), torch.arange(1, clips + 1).half(), embeddings.half())
+    return LatentCache(latents.half(), structure.half(), torch.arange(1, clips + 1).half(), embeddings.half())
 
 
-def pool(clips: int = 6, side: int = 32) -> Pool:
+def pool(clips: int = 6, side: int = 32) -> RenderedDataset:
     """Pictures of noise, with depth and words."""
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (clips, 1, side, side, 3), dtype=np.uint8)
@@ -75,10 +75,10 @@ def pool(clips: int = 6, side: int = 32) -> Pool:
     scenes = [
         {name: table[i % len(table)] for name, table in ATTRIBUTES.items()} | {"subjects": [{}]} for i in range(clips)
     ]
-    return Pool(frames, inverse, np.zeros((clips, 1, side, side), np.uint8), captions, scenes)
+    return RenderedDataset(frames, inverse, np.zeros((clips, 1, side, side), np.uint8), captions, scenes)
 
 
-def heard() -> Heard:
+def heard() -> PriorData:
     """Captions and embeddings, read by a text encoder with random weights."""
     rng = torch.Generator().manual_seed(2)
     tokenizer = Inputs(folder=SHIPPED).tokenizer(places=8, pieces=0)
@@ -88,4 +88,4 @@ def heard() -> Heard:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         text = CLIPTextModelWithProjection(TOWERS.text_config(tokenizer)).eval().requires_grad_(False)
-    return Heard(Held(captions, torch.randn(5, 3, WIDTH, generator=rng)), text, empty)
+    return PriorData(CaptionPairs(captions, torch.randn(5, 3, WIDTH, generator=rng)), text, empty)

@@ -40,7 +40,7 @@ def written(path: Path) -> Path:
 
 def _write_facts(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    facts = {"short_side": SHORT_SIDE, "window": WINDOW, "structures": ["depth", "edges"], "scale": 2.0}
+    facts = {"short_side": SHORT_SIDE, "window": WINDOW, "structures": ["depth", "edges"], "cfg_scale": 2.0}
     (path / "recast.json").write_text(json.dumps(facts | {"known_words": "words.txt"}))
     (path / "words.txt").write_text("\n".join(KNOWN_WORDS))
     (path / "model_index.json").write_text(json.dumps({"_class_name": "Gen1"}))

@@ -57,7 +57,7 @@ class BackboneError(RecastError):
     exit_code = 2
 
 
-class LevelsError(RecastError):
+class ScheduleError(RecastError):
     """Noise levels that do not fall, or do not end in zero."""
 
     exit_code = 2

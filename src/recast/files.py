@@ -12,7 +12,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Holds a folder for this process; the system lets go of it when the process ends, however it ends.
 
     Raises RequestError where another holds it.

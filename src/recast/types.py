@@ -106,17 +106,22 @@ class Structure:
 class Condition:
     """All that a denoiser is told besides the noisy latents.
 
-    wanted: what cross-attention reads, the same in every frame. unwanted: what guidance pushes away from; no content
-    unless the user says more. planes: what is laid beside the latents, at their size (depth latents, t_s planes).
+    cond: what cross-attention reads, the same in every frame. uncond: what guidance pushes away from; no content
+    unless the user says more. structure_channels: what is concatenated to the latents, at their size (depth latents and
+    the channels that say t_s).
     """
 
-    wanted: Tokens
-    unwanted: Tokens
-    planes: Maps | None = None
+    cond: Tokens
+    uncond: Tokens
+    structure_channels: Maps | None = None
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
-        return self if self.planes is None else replace(self, planes=self.planes[picks])
+        return (
+            self
+            if self.structure_channels is None
+            else replace(self, structure_channels=self.structure_channels[picks])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +129,7 @@ class Branch:
     """One question to the network at one noise level: told this content, with temporal layers on or off."""
 
     tokens: Tokens
-    video: bool = True
+    temporal: bool = True
 
 
 @runtime_checkable
@@ -140,7 +145,7 @@ class Denoiser(Protocol):
 
 
 @runtime_checkable
-class Edit(Protocol):
+class StepHook(Protocol):
     """Changes, or only looks at, the latents at the end of a sampling step, at the level just reached."""
 
     def __call__(self, x: Latents, sigma: float, /) -> Latents:
@@ -158,31 +163,37 @@ class Sampler(Protocol):
     """Walks latents down the noise levels. It sees a denoiser, never a network."""
 
     def __call__(
-        self, denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, after: Edit = unchanged
+        self,
+        denoise: Denoiser,
+        x: Latents,
+        sigmas: list[float],
+        condition: Condition,
+        *,
+        step_hook: StepHook = unchanged,
     ) -> Latents:
         """From `x` at level sigmas[0] to the clean latents at sigmas[-1] == 0. Raises LevelsError where levels rise."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class DenoiseInputs:
     """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
 
-    steps: network levels of a full walk, 1..1000. scale: guidance, omega in Gen-1's eq. 8; 1 is none.
+    steps: network levels of a full walk, 1..1000. cfg_scale: guidance, omega in Gen-1's eq. 8; 1 is none.
     ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
     window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
-    after: called after each step.
+    step_hook: called after each step.
     """
 
     clip: Clip
     condition: Condition
     sampler: Sampler
     steps: int = 25
-    scale: float = 4.0
+    cfg_scale: float = 4.0
     ensemble: int = 1
     window: int = 16
     seed: int = 0
-    after: Edit = field(default=unchanged)
+    step_hook: StepHook = field(default=unchanged)
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from recast.backbones import BACKBONES, Backbone
 from recast.backbones.tiny import SCHEDULER, tiny
-from recast.diffusion.schedule import check_falling
+from recast.diffusion.schedule import check_decreasing
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks import save
@@ -26,7 +26,7 @@ def written(backbone, folder):
         "scheduler/scheduler_config.json": SCHEDULER | {"_class_name": "DDIMScheduler"},
         "projection/config.json": {"image_embed_dim": 12, "cross_attention_dim": 16, "num_image_text_embeds": 2},
         "model_index.json": {"_class_name": "recast"},
-        "recast.json": asdict(backbone.facts),
+        "recast.json": asdict(backbone.metadata),
     }
     for name, entries in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -49,19 +49,19 @@ def frames():
 
 @pytest.fixture(scope="module")
 def condition(backbone):
-    planes = backbone.planes(Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48), detail=1))
-    return Condition(backbone.tokens(torch.ones(12)), backbone.nothing(), planes)
+    planes = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48), detail=1))
+    return Condition(backbone.embedding_tokens(torch.ones(12)), backbone.null_tokens(), planes)
 
 
 def test_it_is_a_backbone_and_says_what_it_is(backbone):
     assert isinstance(backbone, Backbone)
-    assert backbone.takes == {Kind.DEPTH, Kind.EDGES}
+    assert backbone.structure_kinds == {Kind.DEPTH, Kind.EDGES}
     assert (backbone.pixel_multiple, backbone.short_side, backbone.max_frames) == (8, 32, 16)
 
 
 def test_levels_fall_to_zero(backbone):
-    check_falling(backbone.levels(9))
-    assert len(backbone.levels(9)) == 10
+    check_decreasing(backbone.sigmas(9))
+    assert len(backbone.sigmas(9)) == 10
 
 
 def test_frames_are_encoded_and_decoded_one_by_one(backbone, frames):
@@ -81,21 +81,21 @@ def test_pixels_are_clamped_and_rounded(backbone):
 
 
 def test_no_content_has_the_shape_of_content(backbone):
-    assert backbone.nothing().shape == backbone.tokens(torch.ones(12)).shape
-    assert not backbone.nothing().any()
+    assert backbone.null_tokens().shape == backbone.embedding_tokens(torch.ones(12)).shape
+    assert not backbone.null_tokens().any()
 
 
 def test_embeddings_of_unit_length_differ_by_direction_only(backbone):
-    unit = replace(backbone, facts=replace(backbone.facts, embedding_norm="unit"))
+    unit = replace(backbone, metadata=replace(backbone.metadata, embedding_norm="unit"))
     vector = torch.arange(12.0)
     assert_close(unit.tokens(vector), unit.tokens(7 * vector))
-    assert not torch.allclose(backbone.tokens(vector), backbone.tokens(-vector))
+    assert not torch.allclose(backbone.embedding_tokens(vector), backbone.embedding_tokens(-vector))
 
 
 def test_one_answer_a_branch(backbone, frames, condition):
     x = backbone.encode(frames)
-    branches = [Branch(condition.unwanted, video=False), Branch(condition.wanted), Branch(condition.wanted)]
-    answers = backbone.answers(x, 0.5, condition, branches)
+    branches = [Branch(condition.uncond, temporal=False), Branch(condition.cond), Branch(condition.cond)]
+    answers = backbone.denoise_branches(x, 0.5, condition, branches)
     assert [answer.shape for answer in answers] == [x.shape] * 3
     assert_close(answers[1], answers[2])
     assert not torch.allclose(answers[0], answers[1], atol=1e-3)
@@ -103,43 +103,45 @@ def test_one_answer_a_branch(backbone, frames, condition):
 
 def test_contents_of_different_lengths_are_asked_apart(backbone, frames, condition):
     x = backbone.encode(frames)
-    short, long = Branch(condition.wanted[:1]), Branch(condition.wanted)
+    short, long = Branch(condition.cond[:1]), Branch(condition.cond)
     assert_close(
-        backbone.answers(x, 0.5, condition, [short, long]),
-        [*backbone.answers(x, 0.5, condition, [short]), *backbone.answers(x, 0.5, condition, [long])],
+        backbone.denoise_branches(x, 0.5, condition, [short, long]),
+        [*backbone.denoise_branches(x, 0.5, condition, [short]), *backbone.denoise_branches(x, 0.5, condition, [long])],
     )
 
 
 def test_a_single_frame_is_an_image(backbone, frames, condition):
     x, one = backbone.encode(frames[:1]), condition.at(torch.tensor([0]))
-    video, image = backbone.answers(x, 0.5, one, [Branch(one.wanted), Branch(one.wanted, video=False)])
+    video, image = backbone.denoise_branches(x, 0.5, one, [Branch(one.wanted), Branch(one.wanted, temporal=False)])
     assert torch.equal(video, image)
 
 
 def test_at_little_noise_the_answer_is_what_it_is_given(backbone, frames, condition):
     x = backbone.encode(frames)
-    [answer] = backbone.answers(x, 1e-4, condition, [Branch(condition.wanted)])
+    [answer] = backbone.denoise_branches(x, 1e-4, condition, [Branch(condition.cond)])
     assert_close(answer, x, atol=1e-2, rtol=1e-2)
 
 
 def test_answers_let_gradients_through(backbone, frames, condition):
     x = backbone.encode(frames).requires_grad_()
-    [answer] = backbone.answers(x, 0.5, condition, [Branch(condition.wanted)])
+    [answer] = backbone.denoise_branches(x, 0.5, condition, [Branch(condition.cond)])
     answer.sum().backward()
     assert x.grad.abs().max() > 0
 
 
 def test_missing_structure_is_refused(backbone, frames, condition):
-    bare = replace(condition, planes=None)
+    bare = replace(condition, structure_channels=None)
     with pytest.raises(BackboneError, match="needs 8 structure planes and was told none"):
-        backbone.answers(backbone.encode(frames), 0.5, bare, [Branch(condition.wanted)])
+        backbone.denoise_branches(backbone.encode(frames), 0.5, bare, [Branch(condition.cond)])
 
 
 def test_half_precision_stays_near(backbone, frames, condition):
     half = replace(tiny(1), net=tiny(1).net.bfloat16(), vae=tiny(1).vae.bfloat16())
     latents = half.encode(frames)
     assert latents.dtype == torch.float32
-    [answer], [expected] = (b.answers(latents, 0.5, condition, [Branch(condition.wanted)]) for b in (half, backbone))
+    [answer], [expected] = (
+        b.denoise_branches(latents, 0.5, condition, [Branch(condition.cond)]) for b in (half, backbone)
+    )
     assert answer.dtype == torch.float32
     assert_close(answer, expected, atol=0.1, rtol=0.1)
 
@@ -147,14 +149,17 @@ def test_half_precision_stays_near(backbone, frames, condition):
 def test_a_folder_gives_the_backbone_back(tmp_path, frames, condition):
     made = tiny(1)
     opened = BACKBONES["gen1"](written(made, tmp_path))
-    branches = [Branch(condition.unwanted, video=False), Branch(condition.wanted)]
+    branches = [Branch(condition.uncond, temporal=False), Branch(condition.cond)]
     x = made.encode(frames)
     assert_close(opened.encode(frames), x)
     assert_close(
-        opened.answers(x, 2.0, condition, branches), made.answers(x, 2.0, condition, branches), atol=1e-4, rtol=1e-4
+        opened.denoise_branches(x, 2.0, condition, branches),
+        made.denoise_branches(x, 2.0, condition, branches),
+        atol=1e-4,
+        rtol=1e-4,
     )
-    assert opened.facts == made.facts
-    assert opened.levels(5) == made.levels(5)
+    assert opened.metadata == made.metadata
+    assert opened.sigmas(5) == made.sigmas(5)
 
 
 @pytest.mark.parametrize("part", ["unet", "temporal", "vae", "scheduler"])

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
-from recast.diffusion.blend import keeping
+from recast.diffusion.blend import blend_source
 from recast.diffusion.samplers import SAMPLERS
 from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
-from recast.types import Branch, Clip, Condition, Kind, Shot, Structure
+from recast.types import Branch, Clip, Condition, DenoiseInputs, Kind, Structure
 
 FRAMES = 5
 
@@ -28,9 +28,9 @@ def shot_of(backbone, frames=FRAMES, **settings):
     generator = torch.Generator().manual_seed(0)
     clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
     structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)
-    wanted = backbone.tokens(torch.randn(12, generator=generator))
-    condition = Condition(wanted, backbone.nothing(), backbone.planes(structure))
-    return replace(Shot(clip, condition, SAMPLERS["ddim"], steps=4, window=4, seed=7), **settings)
+    wanted = backbone.embedding_tokens(torch.randn(12, generator=generator))
+    condition = Condition(wanted, backbone.null_tokens(), backbone.structure_channels(structure))
+    return replace(DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=4, window=4, seed=7), **settings)
 
 
 @pytest.fixture(params=METHODS, ids=str)
@@ -64,14 +64,14 @@ def test_neither_backbone_nor_shot_nor_the_global_stream_is_changed(method, back
     before, weights = deepcopy(shot.condition), deepcopy(backbone.net.state_dict())
     stream = torch.get_rng_state()
     x = backbone.encode(shot.clip.frames)
-    asked = [Branch(shot.condition.wanted), Branch(shot.condition.unwanted, video=False)]
-    answers = backbone.answers(x, 1.0, shot.condition, asked)
+    asked = [Branch(shot.condition.cond), Branch(shot.condition.uncond, temporal=False)]
+    answers = backbone.denoise_branches(x, 1.0, shot.condition, asked)
     method()(shot, backbone)
-    assert all(map(torch.equal, answers, backbone.answers(x, 1.0, shot.condition, asked)))
+    assert all(map(torch.equal, answers, backbone.denoise_branches(x, 1.0, shot.condition, asked)))
     assert_close(backbone.net.state_dict(), weights, atol=0, rtol=0)
-    assert backbone.net.switch.layout is None
-    assert torch.equal(shot.condition.planes, before.planes)
-    assert torch.equal(shot.condition.wanted, before.wanted)
+    assert backbone.net.temporal_context.layout is None
+    assert torch.equal(shot.condition.structure_channels, before.structure_channels)
+    assert torch.equal(shot.condition.cond, before.cond)
     assert torch.equal(torch.get_rng_state(), stream)
 
 
@@ -90,7 +90,7 @@ def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backb
 def test_content_and_temporal_guidance_matter(method, backbone):
     shot = shot_of(backbone)
     plain = method()(shot, backbone)
-    other = replace(shot, condition=replace(shot.condition, wanted=-shot.condition.wanted))
+    other = replace(shot, condition=replace(shot.condition, cond=-shot.condition.cond))
     assert not torch.allclose(method()(other, backbone), plain, atol=1e-3)
     assert not torch.allclose(method(temporal_guidance=0.0)(shot, backbone), plain, atol=1e-3)
 
@@ -100,7 +100,7 @@ def test_what_a_mask_keeps_is_the_source(method, backbone):
     source = backbone.encode(shot.clip.frames)
     keep = torch.zeros(FRAMES, 1, 4, 5)
     keep[..., :2] = 1
-    latents = method()(replace(shot, after=keeping(source, shot.noise(source), keep)), backbone)
+    latents = method()(replace(shot, step_hook=blend_source(source, shot.noise(source), keep)), backbone)
     assert torch.equal(latents[..., :2], source[..., :2])
     assert not torch.allclose(latents[..., 2:], source[..., 2:], atol=1e-2)
 
@@ -110,7 +110,7 @@ def test_it_stops_where_an_edit_says_so(method, backbone):
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        method()(shot_of(backbone, after=stop), backbone)
+        method()(shot_of(backbone, step_hook=stop), backbone)
 
 
 def test_strength_outside_its_range_is_refused(method, backbone):
@@ -120,7 +120,9 @@ def test_strength_outside_its_range_is_refused(method, backbone):
 
 def test_gen1_follows_the_structure_and_sdedit_is_not_told_it(backbone):
     shot = shot_of(backbone)
-    other = replace(shot, condition=replace(shot.condition, planes=shot.condition.planes.flip(-1)))
+    other = replace(
+        shot, condition=replace(shot.condition, structure_channels=shot.condition.structure_channels.flip(-1))
+    )
     sdedit, gen1 = METHODS["sdedit"](), METHODS["gen1"]()
     assert torch.equal(sdedit(shot, backbone), sdedit(other, backbone))
     assert not torch.allclose(gen1(shot, backbone), gen1(other, backbone), atol=1e-3)

@@ -23,13 +23,13 @@ from torch import Tensor
 from training_run import Small, recipe, squares, written
 
 from recast.engine import manifest
-from recast.engine.loop import Share, fit
+from recast.engine.loop import BatchShard, fit
 
 STEPS, KEEP_EVERY = 100, 4
 DURABLE = ("fsync", "rename", "mkdir", "open")
 
 
-def chancy(network: Small, share: Share) -> Tensor:
+def chancy(network: Small, share: BatchShard) -> Tensor:
     """A loss that draws from all there is to draw from; dropout draws from torch."""
     return squares(network, share).mean * (1 + 0.1 * random.random() + 0.1 * np.random.rand())
 

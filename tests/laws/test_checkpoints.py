@@ -19,7 +19,7 @@ from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
 from recast.engine import manifest
-from recast.engine.loop import Measured, Share, fit
+from recast.engine.loop import BatchShard, LossOutput, fit
 from recast.errors import RecastError, RecastWarning, RequestError
 from recast.files import LOCK
 
@@ -101,7 +101,7 @@ def test_a_kill_between_the_rename_and_the_pointer_loses_nothing(tmp_path: Path,
     copy = shutil.copytree(finished[0], tmp_path / "copy")
     (copy / "LATEST").write_text("step-000015\n")
 
-    def never(network: Small, share: Share) -> Measured:  # noqa: ARG001
+    def never(network: Small, share: BatchShard) -> LossOutput:  # noqa: ARG001
         raise AssertionError(share)
 
     assert torch.equal(flat(fit(Small(), never, recipe(), copy)), finished[1])
@@ -126,7 +126,7 @@ def test_how_often_it_is_kept_and_how_a_batch_is_divided_are_no_other_configurat
 
 
 def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path):
-    def poisoned(network: Small, share: Share) -> Measured:
+    def poisoned(network: Small, share: BatchShard) -> LossOutput:
         if share.step == 9:  # at which this branch is not used, so that the loss is still finite
             network.seldom.weight.data[0, 0] = float("nan")
         return squares(network, share)
@@ -190,7 +190,7 @@ def test_short_writes_leave_the_one_before(tmp_path: Path, finished: tuple[Path,
     class Stopped(Exception):  # noqa: N818
         pass
 
-    def stopping(network: Small, share: Share) -> Measured:
+    def stopping(network: Small, share: BatchShard) -> LossOutput:
         if share.step == 8:
             raise Stopped
         return squares(network, share)

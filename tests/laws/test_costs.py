@@ -40,7 +40,7 @@ def test_the_cost_of_published_clip_pairs():
 def test_a_run_is_its_rows():
     preset = POCKET["pocket-depth"]
     told, hardware = cost(preset), preset.hardware
-    assert told.seen == {"clips": preset.stage.batch["clips"] * preset.recipe.steps}
+    assert told.seen == {"clips": preset.stage.batch["clips"] * preset.config.steps}
     assert told.flops == told.seen["clips"] * told.rows["clips"].flops
     assert told.hours * 3600 * hardware.tflops * 1e12 * hardware.use == pytest.approx(told.flops)
     joint = GEN1["gen1-joint"].stage

@@ -21,7 +21,7 @@ from recast.backbones import BACKBONES
 from recast.conditions.depth import DepthExtractor, normalized
 from recast.conditions.image import ImageEncoder
 from recast.curation.buckets import fitted
-from recast.curation.curate import WORK, Crew, Plan, curated
+from recast.curation.curate import WORK, Executor, Plan, curated
 from recast.data.shards import opened
 from recast.data.storage import SUMMARY
 from recast.editing.record import digest
@@ -70,7 +70,7 @@ def unwatched(*_):
 
 def made(sources, folder, crew=None, **more):
     plan = Plan.made([str(sources), "world:3"], settings(**SAID | more))
-    return curated(plan, folder, unwatched, crew or Crew())
+    return curated(plan, folder, unwatched, crew or Executor())
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_second_run_does_nothing_and_another_is_refused(sources, shards):
 
 
 def test_workers_change_no_byte(sources, shards, tmp_path):
-    made(sources, tmp_path / "two", Crew(2))
+    made(sources, tmp_path / "two", Executor(2))
     assert digest(tmp_path / "two") == digest(shards[0])
 
 
@@ -188,7 +188,7 @@ def test_conditioning_equals_what_the_pipeline_computes(model, tmp_path):
         assert len(example.levels) == 3
         assert example.levels[0] == 0
         for level, told in zip(example.levels, example.structure, strict=True):
-            planes = backbone.planes(Structure(Kind.DEPTH, bucket.depth(0), level))
+            planes = backbone.structure_channels(Structure(Kind.DEPTH, bucket.depth(0), level))
             assert_close(told.float(), planes[:, :4], rtol=0, atol=2e-3)
         embeddings = ImageEncoder.opened(folder, torch.device("cpu")).embeddings(frames)
         assert_close(example.embeddings.float(), embeddings, rtol=0, atol=2e-3)

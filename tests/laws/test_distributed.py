@@ -173,4 +173,4 @@ def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("RANK", raising=False)
     with joined("fsdp", "cpu") as engine:
         assert (engine.way, engine.rank, engine.world, engine.first) == ("alone", 0, 1, True)
-        assert engine.each("here") == ["here"]
+        assert engine.all_gather("here") == ["here"]

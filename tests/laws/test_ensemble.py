@@ -8,10 +8,10 @@ from torch.testing import assert_close
 
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.samplers import ddim
-from recast.types import Clip, Condition, Shot
+from recast.types import Clip, Condition, DenoiseInputs
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
-SHOT = Shot(Clip(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim, seed=3)
+SHOT = DenoiseInputs(Clip(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim, seed=3)
 LIKE = torch.zeros(16, 4, 8, 8, dtype=torch.float64)
 
 

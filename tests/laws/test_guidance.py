@@ -11,7 +11,7 @@ from recast.diffusion.guidance import guided
 from recast.types import Condition
 
 X = torch.zeros(3, 4, 2, 2, dtype=torch.float64)
-TOLD = Condition(wanted=torch.ones(1, 2), unwanted=torch.zeros(1, 2))
+TOLD = Condition(cond=torch.ones(1, 2), uncond=torch.zeros(1, 2))
 VALUES = {(False, False): 2.0, (True, False): 3.0, (True, True): 7.0}
 """What a network answers, by (temporal layers on, told the wanted content)."""
 
@@ -23,7 +23,7 @@ def told(condition):
     asked = []
 
     def ask(x, _sigma, _condition, branches):
-        keys = [(branch.video, branch.tokens is condition.wanted) for branch in branches]
+        keys = [(branch.temporal, branch.tokens is condition.cond) for branch in branches]
         asked.extend(keys)
         return [torch.full_like(x, VALUES[key]) for key in keys]
 
@@ -77,7 +77,7 @@ def test_equal_answers_stay_as_they_are(scale, temporal_scale, value):
 @given(scales, scales, scales)
 def test_where_images_and_videos_agree_temporal_scale_does_nothing(scale, one, other):
     def ask(x, _sigma, condition, branches):
-        return [torch.full_like(x, 5.0 if branch.tokens is condition.wanted else 1.0) for branch in branches]
+        return [torch.full_like(x, 5.0 if branch.tokens is condition.cond else 1.0) for branch in branches]
 
     assert_close(guided(ask, scale, one)(X, 1.0, TOLD), guided(ask, scale, other)(X, 1.0, TOLD), atol=1e-9, rtol=0)
 
@@ -103,19 +103,21 @@ def test_each_branch_reads_its_own_content_in_every_frame(backbone, latents):
     x, condition = latents
     seen = []
     hook = backbone.net.unet.register_forward_pre_hook(
-        lambda _net, inputs, told: seen.append((inputs[0], told["encoder_hidden_states"], backbone.net.switch.layout)),
+        lambda _net, inputs, told: seen.append(
+            (inputs[0], told["encoder_hidden_states"], backbone.net.temporal_context.layout)
+        ),
         with_kwargs=True,
     )
     try:
-        guided(backbone.answers, 4.0, 0.5)(x, 2.0, condition)
+        guided(backbone.denoise_branches, 4.0, 0.5)(x, 2.0, condition)
     finally:
         hook.remove()
     [(images, tokens, layout)] = seen
     assert torch.equal(tokens[:10], torch.zeros(10, 2, 16))
-    assert torch.equal(tokens[10:], condition.wanted.expand(5, 2, 16))
+    assert torch.equal(tokens[10:], condition.cond.expand(5, 2, 16))
     assert torch.equal(images[:5], images[5:10])
     assert torch.equal(images[:5], images[10:])
-    assert torch.equal(images[:5, 4:], condition.planes)
+    assert torch.equal(images[:5, 4:], condition.structure_channels)
     assert layout.frames == 5
     assert layout.videos.tolist() == [1, 2]
 
@@ -123,8 +125,8 @@ def test_each_branch_reads_its_own_content_in_every_frame(backbone, latents):
 @pytest.mark.parametrize("temporal_scale", [0.5, 1.0, 2.0])
 def test_branches_together_answer_as_they_do_alone(backbone, latents, temporal_scale):
     x, condition = latents
-    together = guided(backbone.answers, 4.0, temporal_scale)(x, 2.0, condition)
-    alone = guided(tiny(3, together=False).answers, 4.0, temporal_scale)(x, 2.0, condition)
+    together = guided(backbone.denoise_branches, 4.0, temporal_scale)(x, 2.0, condition)
+    alone = guided(tiny(3, together=False).denoise_branches, 4.0, temporal_scale)(x, 2.0, condition)
     assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
 
@@ -132,11 +134,11 @@ def test_it_is_the_sum_of_three_calls_of_the_network(backbone, latents):
     x, condition = latents
 
     def ask(tokens, video):
-        told = torch.cat([x / (1 + 2.0**2) ** 0.5, condition.planes], dim=1)[None]
-        timestep = torch.tensor([backbone.schedule.timestep(2.0)])
+        told = torch.cat([x / (1 + 2.0**2) ** 0.5, condition.structure_channels], dim=1)[None]
+        timestep = torch.tensor([backbone.schedule.sigma_to_timestep(2.0)])
         velocity = backbone.net(told, timestep, tokens[None], video=video)[0]
         return x / (1 + 2.0**2) - 2.0 / (1 + 2.0**2) ** 0.5 * velocity
 
-    still, free = ask(condition.unwanted, False), ask(condition.unwanted, True)
-    expected = still + 0.5 * (free - still) + 4.0 * (ask(condition.wanted, True) - free)
-    assert_close(guided(backbone.answers, 4.0, 0.5)(x, 2.0, condition), expected, atol=1e-4, rtol=1e-4)
+    still, free = ask(condition.uncond, False), ask(condition.uncond, True)
+    expected = still + 0.5 * (free - still) + 4.0 * (ask(condition.cond, True) - free)
+    assert_close(guided(backbone.denoise_branches, 4.0, 0.5)(x, 2.0, condition), expected, atol=1e-4, rtol=1e-4)

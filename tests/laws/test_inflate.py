@@ -146,7 +146,7 @@ def test_gradient_reaches_every_weight(rough):
 def test_at_the_start_only_what_lies_behind_a_zero_layer_has_to_wait(unet):
     waiting = {name for name, gradient in gradients(inflate(unet), (asked(), True)).items() if not gradient.abs().max()}
     assert waiting
-    behind = ("temporal.norm.", "temporal.proj_in.", "temporal.places", "temporal.transformer_blocks.")
+    behind = ("temporal.norm.", "temporal.proj_in.", "temporal.position_embedding", "temporal.transformer_blocks.")
     assert all(any(part in name for part in behind) for name in waiting)
 
 
@@ -165,7 +165,7 @@ def test_a_copy_is_another_network(rough):
     assert torch.equal(copy(*asked()), before)
     roughen(copy)
     assert not torch.equal(copy(*asked()), before)
-    with copy.switch.on(None):
+    with copy.temporal_context.on(None):
         assert torch.equal(rough(*asked()), before)
 
 

@@ -10,15 +10,15 @@ from torch import Tensor
 from training_run import BATCH, Small, flat, recipe, squares, strip
 
 from recast.engine import monitor
-from recast.engine.loop import Measured, Recipe, Share, fit
+from recast.engine.loop import BatchShard, LossOutput, TrainConfig, fit
 from recast.errors import RecastError, RequestError
-from recast.files import claimed
+from recast.files import run_lock
 
 
 def test_one_step_is_adamw_along_the_clipped_gradient(tmp_path: Path):
     asked = recipe(steps=1, clip=0.1)
     network, other = Small(dropout=0), Small(dropout=0)
-    squares(other, Share(0)).mean.backward()
+    squares(other, BatchShard(0)).mean.backward()
     used = [weight for weight in other.parameters() if weight.grad is not None]
     assert torch.nn.utils.clip_grad_norm_(used, 0.1) > 0.1
     matrices, rest = [w for w in used if w.ndim > 1], [w for w in used if w.ndim < 2]
@@ -31,7 +31,7 @@ def test_one_step_is_adamw_along_the_clipped_gradient(tmp_path: Path):
 
 
 def test_a_batch_in_parts_is_the_same_batch(tmp_path: Path):
-    drawn = [row for part in range(4) for row in Share(0, part, 4).rows(BATCH)]
+    drawn = [row for part in range(4) for row in BatchShard(0, part, 4).rows(BATCH)]
     assert sorted(drawn) == list(range(BATCH))
     whole = fit(Small(dropout=0), squares, recipe(), tmp_path / "whole")
     parted = fit(Small(dropout=0), squares, recipe(accumulate=4), tmp_path / "parted")
@@ -39,13 +39,13 @@ def test_a_batch_in_parts_is_the_same_batch(tmp_path: Path):
     parted.seen.zero_()
     torch.testing.assert_close(flat(whole), flat(parted), rtol=0, atol=1e-5)
     with pytest.raises(RequestError, match="a batch of 8 does not divide into 3 equal parts"):
-        Share(0, 0, 3).rows(BATCH)
+        BatchShard(0, 0, 3).rows(BATCH)
     with pytest.raises(RequestError, match="cannot be split into 2 parts"):
-        Share(0, 0, 2).undivided()
+        BatchShard(0, 0, 2).undivided()
 
 
 def broken(at: range, where: str):
-    def loss(network: Small, share: Share) -> Tensor:
+    def loss(network: Small, share: BatchShard) -> Tensor:
         value = squares(network, share).mean
         if share.step in at:
             value = value * float("nan") if where == "loss" else _bad_backwards(value)
@@ -67,8 +67,8 @@ def test_a_step_that_is_not_finite_leaves_weights_average_and_optimiser_alone(tm
     seen = []
     # The last four steps of ten are bad: what is kept is what six steps made.
     short, long = (
-        fit(Small(dropout=0), broken(range(6, 10), where), recipe(10, 6), tmp_path / name, watch=watch_)
-        for name, watch_ in (("short", seen.append), ("long", monitor.unwatched))
+        fit(Small(dropout=0), broken(range(6, 10), where), recipe(10, 6), tmp_path / name, monitor=watch_)
+        for name, watch_ in (("short", seen.append), ("long", monitor.unmonitored))
     )
     assert [row.skipped for row in seen][5:] == [0, 1, 2, 3, 4]
     assert torch.equal(flat(short), flat(long))
@@ -89,7 +89,7 @@ def test_too_many_bad_steps_end_the_run(tmp_path: Path):
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth():
-    asked = Recipe(steps=100, rate=2.0, warmup=10)
+    asked = TrainConfig(steps=100, rate=2.0, warmup=10)
     rates = [asked.rate_at(step) for step in range(101)]
     assert rates[9] == rates[10] == 2.0 == max(rates)
     assert rates[100] == pytest.approx(0.04)
@@ -98,9 +98,9 @@ def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth():
 
 def test_a_recipe_says_what_it_cannot_be():
     with pytest.raises(RequestError, match="no precision is called 'fp8'; known: bf16, fp32"):
-        Recipe(steps=1, precision="fp8")
+        TrainConfig(steps=1, precision="fp8")
     with pytest.raises(RequestError, match="at least 1"):
-        Recipe(steps=1, accumulate=0)
+        TrainConfig(steps=1, accumulate=0)
 
 
 def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -108,8 +108,11 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     torch.manual_seed(1)  # dropout draws from there
     alone = fit(Small(), squares, asked, tmp_path / "alone")
     torch.manual_seed(1)
-    with monitor.shown("small", 100) as line, monitor.board(tmp_path / "seen", flops=1e6) as board:
-        watched = fit(Small(), squares, asked, tmp_path / "seen", watch=monitor.together(line, board), strip=strip)
+    with (
+        monitor.progress_monitor("small", 100) as line,
+        monitor.tensorboard_monitor(tmp_path / "seen", flops=1e6) as board,
+    ):
+        watched = fit(Small(), squares, asked, tmp_path / "seen", monitor=monitor.combined(line, board), samples=strip)
     assert torch.equal(flat(alone), flat(watched))
     told = capsys.readouterr().err
     assert "100/100, 0 s left, loss" in told
@@ -119,7 +122,7 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
 
 
 def test_two_runs_at_once_in_one_folder_are_refused(tmp_path: Path):
-    with claimed(tmp_path), pytest.raises(RequestError, match="another run is at work there"):
+    with run_lock(tmp_path), pytest.raises(RequestError, match="another run is at work there"):
         fit(Small(), squares, recipe(2), tmp_path)
     fit(Small(), squares, recipe(2), tmp_path)
 
@@ -134,14 +137,14 @@ def test_a_log_that_cannot_be_written_ends_the_run_with_a_reason(tmp_path: Path)
 def test_tensorboard_shows_the_loss_by_noise_level(tmp_path: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    def known(network: Small, share: Share) -> Measured:
+    def known(network: Small, share: BatchShard) -> LossOutput:
         """Rows whose loss is their level."""
         measured = squares(network, share)
         levels = (torch.tensor(list(share.rows(BATCH))) + 0.5) / BATCH
-        return Measured(measured.mean, levels.clone(), levels, waited=1e-6)
+        return LossOutput(measured.mean, levels.clone(), levels, waited=1e-6)
 
-    with monitor.board(tmp_path, flops=1e6) as board:
-        fit(Small(), known, recipe(steps=50), tmp_path, watch=board, strip=strip)
+    with monitor.tensorboard_monitor(tmp_path, flops=1e6) as board:
+        fit(Small(), known, recipe(steps=50), tmp_path, monitor=board, samples=strip)
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
     curves = {name: [point.value for point in events.Scalars(name)] for name in events.Tags()["scalars"]}

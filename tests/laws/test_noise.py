@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.diffusion.samplers import ddim
-from recast.types import Clip, Condition, Shot
+from recast.types import Clip, Condition, DenoiseInputs
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
 
 
 def noise(first, count, seed=0, channels=4):
     clip = Clip(torch.zeros(count, 3, 8, 8, dtype=torch.uint8), Fraction(8), first)
-    return Shot(clip, NOTHING, ddim, seed=seed).noise(torch.zeros(count, channels, 6, 6))
+    return DenoiseInputs(clip, NOTHING, ddim, seed=seed).noise(torch.zeros(count, channels, 6, 6))
 
 
 @given(first=st.integers(0, 10_000), count=st.integers(1, 6), skipped=st.integers(0, 5), seed=st.integers(0, 2**63 - 1))
@@ -45,7 +45,7 @@ def test_the_global_stream_is_left_alone():
 
 
 def test_it_has_the_precision_of_the_latents():
-    shot = Shot(Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim)
+    shot = DenoiseInputs(Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim)
     half = shot.noise(torch.zeros(2, 4, 6, 6, dtype=torch.bfloat16))
     assert half.dtype == torch.bfloat16
     assert torch.equal(half, replace(shot, steps=3).noise(torch.zeros(2, 4, 6, 6)).bfloat16())

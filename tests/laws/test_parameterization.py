@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from recast.diffusion.parameterization import Prediction, alpha, clean_from, mixed, noise_from, target
+from recast.diffusion.parameterization import Prediction, alpha, clean_from, noise_from, scale_input, target
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLEAN, NOISE = torch.randn(2, 3, 4, 4, 4, dtype=torch.float64, generator=GENERATOR)
@@ -57,4 +57,4 @@ def test_velocity_and_mixture_are_those_of_diffusers():
         bar = scheduler.alphas_cumprod[timestep]
         sigma = ((1 - bar) / bar).sqrt().item()
         assert_close(target(Prediction.VELOCITY, CLEAN, NOISE, sigma), scheduler.get_velocity(CLEAN, NOISE, t))
-        assert_close(mixed(CLEAN + sigma * NOISE, sigma), scheduler.add_noise(CLEAN, NOISE, t))
+        assert_close(scale_input(CLEAN + sigma * NOISE, sigma), scheduler.add_noise(CLEAN, NOISE, t))

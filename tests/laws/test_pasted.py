@@ -11,11 +11,11 @@ from recast.training.objectives.depth_augment import Shown, peopled
 
 
 @pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> renders.Pool:
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> renders.RenderedDataset:
     folder = tmp_path_factory.mktemp("pool")
     plan = renders.Plan("some", 6, 96, 96, first_seed=70, frames=1, framing=(0.4, 0.6), look="plain")
     renders.render(folder, (plan,), workers=1)
-    return renders.Pool.opened(folder / "some")
+    return renders.RenderedDataset.opened(folder / "some")
 
 
 def leaves(rng: np.random.Generator) -> np.ndarray:
@@ -29,7 +29,7 @@ def ground(frames: int = 1, far: float = 0.1) -> Shown:
     return Shown(np.full((frames, 96, 96, 3), 128, np.uint8), inverse, np.zeros((frames, 96, 96), np.uint8))
 
 
-def test_a_figure_is_as_near_as_its_feet_and_hides_nothing_nearer(worlds: renders.Pool):
+def test_a_figure_is_as_near_as_its_feet_and_hides_nothing_nearer(worlds: renders.RenderedDataset):
     before, pasted = ground(), 0
     for seed in range(40):
         after = peopled(np.random.default_rng(seed), before, worlds, leaves)
@@ -44,7 +44,7 @@ def test_a_figure_is_as_near_as_its_feet_and_hides_nothing_nearer(worlds: render
     assert pasted > 20
 
 
-def test_a_figure_stays_itself_on_its_way(worlds: renders.Pool):
+def test_a_figure_stays_itself_on_its_way(worlds: renders.RenderedDataset):
     """In each frame it is as near as the ground where it stands by then, and goes a straight way."""
     followed = 0
     for seed in range(40):
@@ -62,7 +62,7 @@ def test_a_figure_stays_itself_on_its_way(worlds: renders.Pool):
     assert followed > 5
 
 
-def test_nothing_is_pasted_where_there_is_no_ground(worlds: renders.Pool):
+def test_nothing_is_pasted_where_there_is_no_ground(worlds: renders.RenderedDataset):
     before = ground()
     sky = Shown(before.frames, np.full_like(before.depth, 0.1), before.things)
     for seed in range(10):
@@ -88,7 +88,7 @@ def test_a_run_of_frames_goes_on_by_one_or_stands_still(held: int, frames: int):
     assert len(moving) == 0 if min(held, frames) == 1 else 0 < len(moving) < 60
 
 
-def test_an_example_of_a_still_picture_stays_still(worlds: renders.Pool):
+def test_an_example_of_a_still_picture_stays_still(worlds: renders.RenderedDataset):
     """A pool of single frames gives clips in which nothing but pasted figures and noise differs."""
     for seed in range(20):
         pictures, inverse, weight = depth.example(np.random.default_rng(seed), worlds, leaves, frames=3)

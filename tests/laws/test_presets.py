@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recast.backbones.tiny import tiny
-from recast.engine.loop import Measured, Recipe, Share, fit
+from recast.engine.loop import BatchShard, LossOutput, TrainConfig, fit
 from recast.model.folder import ModelFolder
 from recast.networks.generator import Generator
 from recast.networks.storage import save
@@ -23,8 +23,8 @@ STEPS = 12
 """With one step in eight on images: seed by seed, both kinds are among the first so many."""
 
 
-def mean(told: Tensor | Measured) -> Tensor:
-    return told.mean if isinstance(told, Measured) else told
+def mean(told: Tensor | LossOutput) -> Tensor:
+    return told.mean if isinstance(told, LossOutput) else told
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -36,7 +36,7 @@ def test_every_trainable_tensor_gets_a_gradient(name: str):
     optimizer = torch.optim.SGD(trained.values(), lr=0.05)
     for step in range(STEPS):  # the insides of the temporal transformers start behind a zero, for one step
         optimizer.zero_grad()
-        mean(loss(network, Share(step))).backward()
+        mean(loss(network, BatchShard(step))).backward()
         optimizer.step()
         reached |= {key for key, weight in trained.items() if weight.grad is not None and weight.grad.any()}
     assert not trained.keys() - reached
@@ -47,7 +47,7 @@ def test_frozen_tensors_stay(name: str, tmp_path: Path):
     stage, inputs = small(name)
     network = begun(stage, inputs)
     frozen = {key: weight.clone() for key, weight in network.named_parameters() if not weight.requires_grad}
-    fit(network, stage.loss(inputs), Recipe(steps=2, precision="fp32"), tmp_path)
+    fit(network, stage.loss(inputs), TrainConfig(steps=2, precision="fp32"), tmp_path)
     state = dict(network.named_parameters())
     assert all(torch.equal(weight, state[key]) for key, weight in frozen.items())
 
@@ -65,7 +65,7 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
     def gradient(parts: int) -> list[Tensor]:
         network.zero_grad()
         for part in range(parts):
-            (mean(loss(network, Share(1, part, parts))) / parts).backward()
+            (mean(loss(network, BatchShard(1, part, parts))) / parts).backward()
         return [torch.zeros_like(weight) if weight.grad is None else weight.grad.clone() for weight in trained]
 
     for whole, divided in zip(gradient(1), gradient(4), strict=True):
@@ -76,7 +76,7 @@ def test_what_the_image_model_brought_learns_slowly(tmp_path: Path):
     stage, inputs = small("gen1-structure")
     said = {"steps": 1, "warmup": 0, "accumulate": 1, "decay": 0.0, "precision": "fp32", "ema": 0.0}
     before, after = begun(stage, inputs), begun(stage, inputs)
-    fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].recipe, **said), tmp_path)
+    fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].config, **said), tmp_path)
     start = dict(before.named_parameters())
     # Adam's first step is as long as the rate, wherever there is a gradient at all.
     lengths = {key: (weight - start[key]).abs().max().item() for key, weight in after.named_parameters()}
@@ -97,10 +97,10 @@ def test_one_clip_is_learned_by_heart(name: str, tmp_path: Path):
 
     def measured() -> float:
         with torch.no_grad():
-            return sum(mean(loss(network, Share(1_000_000 + i))).item() for i in range(24)) / 24
+            return sum(mean(loss(network, BatchShard(1_000_000 + i))).item() for i in range(24)) / 24
 
     before = measured()
-    fit(network, loss, Recipe(steps=400, rate=3e-3, warmup=20, ema=0.98, precision="fp32"), tmp_path)
+    fit(network, loss, TrainConfig(steps=400, rate=3e-3, warmup=20, ema=0.98, precision="fp32"), tmp_path)
     assert measured() < 0.05 * before
 
 
@@ -114,7 +114,7 @@ def gradients(checkpointing: str, *, frozen: bool = False) -> list[Tensor | None
         torch.manual_seed(1)
         for weight in network.parameters():
             weight.data.add_(0.02 * torch.randn_like(weight))
-    mean(stage.loss(inputs)(network, Share(0))).backward()
+    mean(stage.loss(inputs)(network, BatchShard(0))).backward()
     return [weight.grad for weight in network.parameters()]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
-from recast.engine.loop import Measured, Share, fit
+from recast.engine.loop import BatchShard, LossOutput, fit
 from recast.errors import Cancelled, Preempted, RecastError
 
 
@@ -69,7 +69,7 @@ def test_kills_at_random_lose_no_checkpoint_and_change_no_weight(tmp_path: Path,
 def test_a_run_that_is_asked_to_stop_finishes_its_step_and_saves(
     tmp_path: Path, whole: Tensor, number: signal.Signals, kind: type[RecastError], code: int
 ):
-    def loss(network: Small, share: Share) -> Measured:
+    def loss(network: Small, share: BatchShard) -> LossOutput:
         if share.step == 30:
             os.kill(os.getpid(), number)
         return squares(network, share)
@@ -96,7 +96,7 @@ def test_all_chance_goes_on_where_it_was(tmp_path: Path):
     drawn: dict[int, tuple[float, float]] = {}
 
     def drawing(until: int):
-        def loss(network: Small, share: Share) -> Measured:
+        def loss(network: Small, share: BatchShard) -> LossOutput:
             if share.step == until:
                 raise KeyboardInterrupt
             drawn[share.step] = (np.random.normal(), torch.rand(()).item())
@@ -119,7 +119,7 @@ def test_all_chance_goes_on_where_it_was(tmp_path: Path):
 def test_a_finished_run_gives_its_weights_back_without_a_step(tmp_path: Path, whole: Tensor):
     trained(tmp_path)
 
-    def never(network: Small, share: Share) -> Measured:  # noqa: ARG001
+    def never(network: Small, share: BatchShard) -> LossOutput:  # noqa: ARG001
         raise AssertionError(share)
 
     assert torch.equal(flat(trained(tmp_path, never)), whole)

@@ -10,10 +10,10 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
 from torch.testing import assert_close
 
-from recast.diffusion.parameterization import Prediction, alpha, clean_from, mixed
+from recast.diffusion.parameterization import Prediction, alpha, clean_from, scale_input
 from recast.diffusion.samplers import SAMPLERS, ddim, dpm_solver_2m, heun
-from recast.diffusion.schedule import LEAST_ALPHA_BAR, check_falling, schedule, shortened
-from recast.errors import LevelsError, RequestError, WeightsError
+from recast.diffusion.schedule import LEAST_ALPHA_BAR, check_decreasing, schedule, truncated
+from recast.errors import RequestError, ScheduleError, WeightsError
 from recast.types import Condition
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -39,13 +39,13 @@ def path(sampler, denoise, x, sigmas):
         seen.append((x, sigma))
         return x
 
-    sampler(denoise, x, sigmas, NOTHING, after=noted)
+    sampler(denoise, x, sigmas, NOTHING, step_hook=noted)
     return seen
 
 
 def as_denoiser(levels):
     def denoise(x, sigma, _condition):
-        return clean_from(levels.prediction, answered(mixed(x, sigma), levels.timestep(sigma)), x, sigma)
+        return clean_from(levels.prediction, answered(scale_input(x, sigma), levels.sigma_to_timestep(sigma)), x, sigma)
 
     return denoise
 
@@ -58,13 +58,13 @@ def test_ddim_is_diffusers_ddim_on_every_step(prediction, spacing, offset, steps
     ours = schedule(reference.config)
     reference.alphas_cumprod = 1 / (1 + ours.sigmas**2)
     reference.set_timesteps(steps)
-    sigmas = ours.levels(steps)
-    assert [ours.timestep(sigma) for sigma in sigmas[:-1]] == reference.timesteps.tolist()
+    sigmas = ours.timestep_sigmas(steps)
+    assert [ours.sigma_to_timestep(sigma) for sigma in sigmas[:-1]] == reference.timesteps.tolist()
     expected = start()
     ends = path(ddim, as_denoiser(ours), start() / alpha(sigmas[0]), sigmas)
     for timestep, (x, sigma) in zip(reference.timesteps, ends, strict=True):
         expected = reference.step(answered(expected, float(timestep)), timestep, expected).prev_sample
-        assert_close(mixed(x, sigma), expected, atol=1e-10, rtol=1e-10)
+        assert_close(scale_input(x, sigma), expected, atol=1e-10, rtol=1e-10)
 
 
 @OLD_NUMPY
@@ -73,13 +73,13 @@ def test_dpm_solver_is_diffusers_on_every_step(steps):
     reference = DPMSolverMultistepScheduler(**BETAS, timestep_spacing="trailing", final_sigmas_type="zero")
     reference.set_timesteps(steps)
     ours = schedule(reference.config)
-    sigmas = ours.levels(steps)
-    assert [ours.timestep(sigma) for sigma in sigmas[:-1]] == reference.timesteps.tolist()
+    sigmas = ours.timestep_sigmas(steps)
+    assert [ours.sigma_to_timestep(sigma) for sigma in sigmas[:-1]] == reference.timesteps.tolist()
     expected = start().float()
     ends = path(dpm_solver_2m, as_denoiser(ours), start() / alpha(sigmas[0]), sigmas)
     for timestep, (x, sigma) in zip(reference.timesteps, ends, strict=True):
         expected = reference.step(answered(expected, float(timestep)), timestep, expected).prev_sample
-        assert_close(mixed(x, sigma).float(), expected, atol=2e-4, rtol=2e-4)
+        assert_close(scale_input(x, sigma).float(), expected, atol=2e-4, rtol=2e-4)
 
 
 @OLD_NUMPY
@@ -132,14 +132,14 @@ def test_every_sampler_ends_on_the_last_guess_and_tells_every_level(sampler):
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_no_step_is_no_change_and_what_an_edit_gives_is_gone_on_with(sampler):
     assert torch.equal(sampler(gaussian(1.0), start(), [0.0], NOTHING), start())
-    zeroed = sampler(gaussian(1.0), start(), [2.0, 1.0, 0.0], NOTHING, after=lambda x, _sigma: torch.zeros_like(x))
+    zeroed = sampler(gaussian(1.0), start(), [2.0, 1.0, 0.0], NOTHING, step_hook=lambda x, _sigma: torch.zeros_like(x))
     assert torch.equal(zeroed, torch.zeros_like(start()))
 
 
 @pytest.mark.parametrize("levels", [[], [1.0], [1.0, 2.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [float("nan"), 0.0]])
 def test_levels_that_do_not_fall_to_zero_are_refused(levels):
-    with pytest.raises(LevelsError, match="must"):
-        check_falling(levels)
+    with pytest.raises(ScheduleError, match="must"):
+        check_decreasing(levels)
 
 
 @pytest.mark.parametrize("betas", ["linear", "scaled_linear", "squaredcos_cap_v2"])
@@ -153,39 +153,39 @@ def test_levels_are_those_of_diffusers(betas, zero):
     assert_close(1 / (1 + ours.sigmas**2), bar, atol=1e-6, rtol=1e-3)
     if zero:
         assert ours.sigmas[-1] == pytest.approx(4096, rel=1e-6)
-        assert replace(ours, spacing="trailing").levels(4)[0] == ours.sigmas[-1]
+        assert replace(ours, spacing="trailing").timestep_sigmas(4)[0] == ours.sigmas[-1]
 
 
 def test_timesteps_and_levels_are_inverse_and_rise_together():
     ours = schedule(SD)
-    assert [ours.timestep(sigma) for sigma in ours.sigmas.tolist()] == list(range(1000))
-    between = ours.timestep(sqrt(ours.sigmas[500] * ours.sigmas[501]))
+    assert [ours.sigma_to_timestep(sigma) for sigma in ours.sigmas.tolist()] == list(range(1000))
+    between = ours.sigma_to_timestep(sqrt(ours.sigmas[500] * ours.sigmas[501]))
     assert between == pytest.approx(500.5)
 
 
 @pytest.mark.parametrize("spacing", ["trailing", "leading", "linspace"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 25, 999, 1000])
 def test_levels_fall_for_any_number_of_steps(spacing, steps):
-    levels = schedule(SD | {"timestep_spacing": spacing, "steps_offset": 1}).levels(steps)
-    check_falling(levels)
+    levels = schedule(SD | {"timestep_spacing": spacing, "steps_offset": 1}).timestep_sigmas(steps)
+    check_decreasing(levels)
     assert len(levels) <= steps + 1
 
 
 def test_levels_that_were_not_trained_are_refused():
     with pytest.raises(RequestError, match="1001 sampling steps"):
-        schedule(SD).levels(1001)
+        schedule(SD).timestep_sigmas(1001)
     for wrong in ({"beta_schedule": "odd"}, {"prediction_type": "odd"}, {"rescale_betas_zero_snr": True}):
         with pytest.raises(WeightsError):
             schedule(SD | wrong)
     with pytest.raises(WeightsError, match="timestep_spacing"):
-        schedule(SD | {"timestep_spacing": "odd"}).levels(3)
+        schedule(SD | {"timestep_spacing": "odd"}).timestep_sigmas(3)
 
 
 def test_strength_is_a_share_of_the_walk():
     walk = [4.0, 3.0, 2.0, 1.0, 0.0]
-    assert [shortened(walk, strength) for strength in (1, 0.5, 0)] == [walk, [2.0, 1.0, 0.0], [0.0]]
+    assert [truncated(walk, strength) for strength in (1, 0.5, 0)] == [walk, [2.0, 1.0, 0.0], [0.0]]
     with pytest.raises(RequestError, match=r"strength is 1\.5"):
-        shortened(walk, 1.5)
+        truncated(walk, 1.5)
 
 
 def test_the_names_are_those_of_diffusers():

@@ -67,7 +67,7 @@ def _changed(change):
     return spoiled
 
 
-NAME = "mid_block.attentions.0.temporal.places"
+NAME = "mid_block.attentions.0.temporal.position_embedding"
 
 
 @pytest.mark.parametrize(

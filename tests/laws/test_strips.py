@@ -8,35 +8,35 @@ import torch
 from training_run import flat, recipe
 
 from recast.backbones.tiny import tiny_vae
-from recast.engine.monitor import Seen
+from recast.engine.monitor import StepStats
 from recast.recipes import PRESETS
-from recast.training.run import Course, trained
+from recast.training.run import TrainingRun, train
 from small_presets import small
 
 
-def course(name: str, folder: Path) -> Course:
+def course(name: str, folder: Path) -> TrainingRun:
     stage, inputs = small(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = tiny_vae()
     preset = replace(PRESETS[name], stage=stage, recipe=recipe(steps=4, keep_every=2))
-    return Course(preset, replace(inputs, vae=vae), folder)
+    return TrainingRun(preset, replace(inputs, vae=vae), folder)
 
 
 @pytest.mark.parametrize(("name", "shown"), [("gen1-images", 3), ("gen1-detail", 6)])
 def test_looking_at_samples_changes_nothing(name: str, shown: int, tmp_path: Path):
-    seen: list[Seen] = []
-    alone = trained(course(name, tmp_path / "alone"))
-    watched = trained(course(name, tmp_path / "watched"), watch=seen.append)
+    seen: list[StepStats] = []
+    alone = train(course(name, tmp_path / "alone"))
+    watched = train(course(name, tmp_path / "watched"), watch=seen.append)
     assert torch.equal(flat(alone), flat(watched))
-    first, last = (each.strip for each in seen if each.strip is not None)
+    first, last = (each.samples_image for each in seen if each.samples_image is not None)
     assert first is not None
     assert last is not None
     assert first.shape == (3, 2 * 64, shown * 64)
     sources, made = zip(first.split(64, dim=1), last.split(64, dim=1), strict=True)
     assert torch.equal(*sources)
     assert not torch.equal(*made)
-    strip = course(name, tmp_path).strip()
+    strip = course(name, tmp_path).samples()
     assert strip is not None
     with torch.no_grad():
         assert torch.equal(strip(watched), last)

@@ -73,7 +73,7 @@ def test_detail_planes_are_constant_and_continuous(level):
 def test_a_structure_becomes_latents_and_detail_planes():
     backbone = tiny(0)
     depth = torch.rand(3, 1, 32, 40)
-    planes = backbone.planes(Structure(Kind.DEPTH, depth, detail=2))
+    planes = backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
     assert planes.shape == (3, 8, 4, 5)
     assert torch.equal(planes[:, 4:], detail_planes(2, (4, 5)).expand(3, 4, 4, 5))
     grey = (softened(depth, 2) * 255).round().to(torch.uint8).expand(3, 3, 32, 40)
@@ -82,6 +82,6 @@ def test_a_structure_becomes_latents_and_detail_planes():
 
 def test_a_kind_that_was_not_trained_is_refused():
     backbone = tiny(0)
-    depth_only = replace(backbone, facts=replace(backbone.facts, structures=("depth",)))
+    depth_only = replace(backbone, metadata=replace(backbone.metadata, structures=("depth",)))
     with pytest.raises(BackboneError, match="cannot be told edges; it was trained with depth"):
-        depth_only.planes(Structure(Kind.EDGES, torch.zeros(1, 1, 32, 32)))
+        depth_only.structure_channels(Structure(Kind.EDGES, torch.zeros(1, 1, 32, 32)))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from recast.data import renders
-from recast.data.datasets import Diet, Joined
+from recast.data.datasets import DataMix, Joined
 from recast.diffusion.schedule import schedule
-from recast.engine.loop import Recipe, Share, fit
+from recast.engine.loop import BatchShard, TrainConfig, fit
 from recast.engine.rng import row_rng, step_rng
 from recast.errors import RequestError
 from recast.networks.generator import Generator
@@ -53,30 +53,30 @@ def test_velocity_is_zero_for_a_network_that_knows():
     batches = Batches(images=16, clips=16, frames=4)
     cache = cached(frames=4)
     nothing = replace(cache, latents=torch.zeros_like(cache.latents))
-    assert velocity([nothing], LEVELS, batches)(knowing(), Share(0)).mean.item() < 1e-4
-    assert velocity([cache], LEVELS, batches)(knowing(), Share(0)).mean.item() > 0.1
+    assert velocity([nothing], LEVELS, batches)(knowing(), BatchShard(0)).mean.item() < 1e-4
+    assert velocity([cache], LEVELS, batches)(knowing(), BatchShard(0)).mean.item() > 0.1
 
 
 def test_every_row_is_the_same_however_the_batch_is_divided():
     network, loss = generator(), velocity([cached(frames=2)], LEVELS, Batches(images=8, clips=8, frames=2))
     with torch.no_grad():
         for step in (0, 3):
-            whole = loss(network, Share(step))
+            whole = loss(network, BatchShard(step))
             for parts in (2, 8):
-                told = [loss(network, Share(step, part, parts)) for part in range(parts)]
+                told = [loss(network, BatchShard(step, part, parts)) for part in range(parts)]
                 rows = torch.stack([each.rows for each in told], dim=1).flatten()
                 levels = torch.stack([each.levels for each in told], dim=1).flatten()
                 assert torch.equal(levels, whole.levels)
                 torch.testing.assert_close(rows, whole.rows, rtol=1e-4, atol=1e-5)
-    assert not torch.equal(loss(network, Share(0)).levels, loss(network, Share(1)).levels)
+    assert not torch.equal(loss(network, BatchShard(0)).levels, loss(network, BatchShard(1)).levels)
 
 
 def test_rows_are_drawn_in_full_precision_under_autocast():
     network, loss = generator(), velocity([cached(frames=1)], LEVELS, Batches(images=8))
     with torch.no_grad():
-        plain = loss(network, Share(0))
+        plain = loss(network, BatchShard(0))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            halved = loss(network, Share(0))
+            halved = loss(network, BatchShard(0))
     torch.testing.assert_close(halved.rows, plain.rows, rtol=0.05, atol=0.02)
 
 
@@ -93,11 +93,11 @@ def test_streams_of_chance_are_apart():
 
 def test_shares_are_as_often_as_they_are_said():
     example = cached(frames=4).example(2)
-    batches = Batches(softened=0.6, dropped=0.1, image_steps=0.125, clips=1, frames=2)
+    batches = Batches(structure_blur_prob=0.6, cond_drop_prob=0.1, image_steps=0.125, clips=1, frames=2)
     rows = [Row.drawn(row_rng(0, 0, i), example, batches, SIGMAS, video=True) for i in range(2000)]
     level_zero = [bool(row.structure[0, 6, 0, 0] == 1) for row in rows]  # cos(0)
     assert np.mean(level_zero) == pytest.approx(0.4, abs=0.04)
-    assert np.mean([row.told for row in rows]) == pytest.approx(0.9, abs=0.03)
+    assert np.mean([row.conditioned for row in rows]) == pytest.approx(0.9, abs=0.03)
     assert np.mean([row.level for row in rows]) == pytest.approx(500, abs=25)
     assert np.mean([batches.is_video(step_rng(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
 
@@ -105,14 +105,15 @@ def test_shares_are_as_often_as_they_are_said():
 def test_centred_levels_lie_log_normally_about_the_middle_of_the_details():
     example = cached(frames=4).example(2)
     rows = [
-        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, centred=1.0), SIGMAS, video=True) for i in range(2000)
+        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, lognormal_prob=1.0), SIGMAS, video=True)
+        for i in range(2000)
     ]
     logs = np.log(SIGMAS[[row.level for row in rows]])
     assert np.median(logs) == pytest.approx(np.log(0.6), abs=0.1)
     low, high = np.quantile(logs, (0.1587, 0.8413))
     assert (high - low) / 2 == pytest.approx(1.2, abs=0.08)
     mixed = [
-        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, centred=0.5), SIGMAS, video=True).level
+        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, lognormal_prob=0.5), SIGMAS, video=True).level
         for i in range(2000)
     ]
     below = np.mean([SIGMAS[level] < 0.6 for level in mixed])
@@ -130,7 +131,7 @@ def test_a_row_is_part_of_its_example():
 
 def test_min_snr_weighs_as_in_closed_form():
     source, batches = [cached(frames=1)], Batches(images=32)
-    plain, weighed = (velocity(source, LEVELS, batches, min_snr=most)(knowing(), Share(0)) for most in (None, 5.0))
+    plain, weighed = (velocity(source, LEVELS, batches, min_snr=most)(knowing(), BatchShard(0)) for most in (None, 5.0))
     snr = 1 / LEVELS.sigmas[(plain.levels * 1000).round().long()].square()
     weight = (snr.clamp(max=5) / (snr + 1)).float()
     torch.testing.assert_close(weighed.mean, (plain.rows * weight).mean())
@@ -153,26 +154,28 @@ def test_an_error_that_flickers_costs_more_than_one_that_stays():
     network = Erring(generator().net, generator().projection)
     losses = []
     for network.turns in (False, True):
-        told = velocity(source, LEVELS, batches, steadied=0.7)(network, Share(0))
+        told = velocity(source, LEVELS, batches, temporal_weight=0.7)(network, BatchShard(0))
         torch.testing.assert_close(told.rows, torch.full((8,), 0.25), atol=1e-3, rtol=0)
         losses.append(told.mean.item())
     assert losses == pytest.approx([0.25, 0.25 + 0.7 * 1.0], abs=1e-3)
     images = Batches(images=8)
-    plain, weighed = (velocity([cached(frames=1)], LEVELS, images, steadied=s)(knowing(), Share(0)) for s in (0.0, 0.7))
+    plain, weighed = (
+        velocity([cached(frames=1)], LEVELS, images, temporal_weight=s)(knowing(), BatchShard(0)) for s in (0.0, 0.7)
+    )
     assert torch.equal(plain.mean, weighed.mean)
 
 
 def test_pictures_and_clips_are_told_apart():
     pictures, clips, wide = cached(frames=1), cached(frames=4), cached(frames=4, side=16)
-    diet = Diet.of([clips, pictures, clips, wide], frames=4)
+    diet = DataMix.of([clips, pictures, clips, wide], frames=4)
     assert [len(bucket) for bucket in diet.pictures] == [5]
     assert [len(bucket) for bucket in diet.clips] == [10, 5]
-    assert [len(bucket) for bucket in Diet.of([clips], frames=1).pictures] == [5]
+    assert [len(bucket) for bucket in DataMix.of([clips], frames=1).pictures] == [5]
     assert torch.equal(Joined([pictures, clips]).example(7).moments, clips.example(2).moments)
     with pytest.raises(RequestError, match="clips of 9 frames and the longest in the data has 4"):
-        Diet.of([clips], frames=9)
+        DataMix.of([clips], frames=9)
     with pytest.raises(RequestError, match="nothing to train on"):
-        Diet.of([], frames=1)
+        DataMix.of([], frames=1)
 
 
 def test_scale_and_shift_are_forgiven_and_no_more():
@@ -191,7 +194,7 @@ def test_scale_and_shift_are_forgiven_and_no_more():
 def test_contrast_needs_its_whole_batch():
     stage, inputs = small("pocket-clip")
     with pytest.raises(RequestError, match="cannot be split into 2 parts"):
-        stage.loss(inputs)(stage.network(inputs), Share(0, 0, 2))
+        stage.loss(inputs)(stage.network(inputs), BatchShard(0, 0, 2))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +207,7 @@ def small_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_pool_is_what_the_world_renders(small_pool: Path):
     from recast.world import rendered, sampled
 
-    made = renders.Pool.opened(small_pool)
+    made = renders.RenderedDataset.opened(small_pool)
     clip_ = rendered(sampled(79), 2, 64, 96)
     assert len(made) == 4
     np.testing.assert_array_equal(made.frames[2], clip_.frames)
@@ -215,23 +218,28 @@ def test_a_pool_is_what_the_world_renders(small_pool: Path):
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_the_depth_loss_falls_on_one_batch(small_pool: Path, tmp_path: Path, frames: int):
-    loss = depth.distance([renders.Pool.opened(small_pool)], batch=2, frames=frames)
-    network = depth.Widths(channels=(8, 16, 16), over_time=frames > 1).network()
-    before = loss(network, Share(0)).item()
-    trained = fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=5e-3, warmup=5), tmp_path)
-    after = loss(trained, Share(0)).item()
+    loss = depth.distance([renders.RenderedDataset.opened(small_pool)], batch=2, frames=frames)
+    network = depth.DepthConfig(channels=(8, 16, 16), over_time=frames > 1).network()
+    before = loss(network, BatchShard(0)).item()
+    trained = fit(network, lambda n, _: loss(n, BatchShard(0)), TrainConfig(steps=30, rate=5e-3, warmup=5), tmp_path)
+    after = loss(trained, BatchShard(0)).item()
     assert after < 0.7 * before
     np.testing.assert_array_equal(depth.normalized(np.full((4, 4), 7.0)), np.zeros((4, 4)))
 
 
 def test_a_pair_finds_its_captions_in_time(small_pool: Path, tmp_path: Path):
-    made = renders.Pool.opened(small_pool)
+    made = renders.RenderedDataset.opened(small_pool)
     reader = Inputs(pools=[made], folder=tmp_path / "words").tokenizer(places=32, pieces=900)
     towers = replace(POCKET_TOWERS, width=WIDTH, image=(16, 1, 2), text=(16, 1, 2), side=32)
     loss, network = clip.contrastive([made], reader, side=32, batch=4), towers.network(reader)
-    before = loss(network, Share(0)).item()
-    fit(network, lambda n, _: loss(n, Share(0)), Recipe(steps=30, rate=1e-2, warmup=3, ema=0.5), tmp_path / "run")
-    assert loss(network, Share(0)).item() < 0.7 * before
+    before = loss(network, BatchShard(0)).item()
+    fit(
+        network,
+        lambda n, _: loss(n, BatchShard(0)),
+        TrainConfig(steps=30, rate=1e-2, warmup=3, ema=0.5),
+        tmp_path / "run",
+    )
+    assert loss(network, BatchShard(0)).item() < 0.7 * before
 
 
 def test_the_tokenizer_reads_any_words(tmp_path: Path):

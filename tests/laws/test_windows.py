@@ -48,12 +48,12 @@ def test_a_denoiser_that_sees_frames_apart_is_not_changed(length, window):
 
     def apart(x, sigma, condition):
         seen.append(len(x))
-        return x * sigma + condition.planes
+        return x * sigma + condition.structure_channels
 
     condition = Condition(
-        torch.zeros(1, 1), torch.zeros(1, 1), planes=torch.arange(length).reshape(-1, 1, 1, 1).float()
+        torch.zeros(1, 1), torch.zeros(1, 1), structure_channels=torch.arange(length).reshape(-1, 1, 1, 1).float()
     )
-    assert_close(windowed(apart, *window)(x, 0.5, condition), x * 0.5 + condition.planes.expand_as(x))
+    assert_close(windowed(apart, *window)(x, 0.5, condition), x * 0.5 + condition.structure_channels.expand_as(x))
     assert set(seen) == {min(length, window[0])}
 
 

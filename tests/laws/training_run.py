@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from recast.engine.distributed import ENGINES, joined
 from recast.engine.launch import leave
-from recast.engine.loop import Measured, Recipe, Share, fit
+from recast.engine.loop import BatchShard, LossOutput, TrainConfig, fit
 from recast.errors import RecastError
 
 BATCH = 8
@@ -43,13 +43,13 @@ class Small(nn.Module):
         return self.last(x + self.seldom(x) if video else x)
 
 
-def squares(network: Small, share: Share) -> Measured:
+def squares(network: Small, share: BatchShard) -> LossOutput:
     """Every third step leaves `seldom` alone, as steps on images leave the layers over time."""
     rows = [torch.Generator().manual_seed(1000 * share.step + row) for row in share.rows(BATCH)]
     drawn = torch.stack([torch.randn(5, generator=rng) for rng in rows])
     off = network(drawn, video=share.step % 3 > 0).float() - drawn[:, :2].sin()
     each = off.square().mean(1)
-    return Measured(each.mean(), each, torch.stack([torch.rand((), generator=rng) for rng in rows]))
+    return LossOutput(each.mean(), each, torch.stack([torch.rand((), generator=rng) for rng in rows]))
 
 
 def strip(network: nn.Module) -> Tensor:
@@ -80,7 +80,7 @@ def spacetime() -> nn.Module:
         return inflate(image, max_frames=8).enable_gradient_checkpointing()
 
 
-def frames(network: nn.Module, share: Share) -> Tensor:
+def frames(network: nn.Module, share: BatchShard) -> Tensor:
     """Every third step is of images, which leave the layers over time alone."""
     video = share.step % 3 > 0
     rows = [torch.Generator().manual_seed(1000 * share.step + row) for row in share.rows(BATCH)]
@@ -90,8 +90,8 @@ def frames(network: nn.Module, share: Share) -> Tensor:
     return (network(noisy, level, tokens, video).float() - noisy.sin()).square().mean()
 
 
-def recipe(steps: int = 20, keep_every: int = 5, rate: float = 1e-2, **other: float | str) -> Recipe:
-    return Recipe(steps=steps, keep_every=keep_every, rate=rate, warmup=3, ema=0.9, precision="fp32", **other)
+def recipe(steps: int = 20, keep_every: int = 5, rate: float = 1e-2, **other: float | str) -> TrainConfig:
+    return TrainConfig(steps=steps, keep_every=keep_every, rate=rate, warmup=3, ema=0.9, precision="fp32", **other)
 
 
 def flat(network: nn.Module) -> Tensor:
@@ -124,7 +124,7 @@ def main() -> int:
     said = asked_for()
     torch.set_num_threads(1)
 
-    def loss(network: nn.Module, share: Share) -> Tensor | Measured:
+    def loss(network: nn.Module, share: BatchShard) -> Tensor | LossOutput:
         marker = said.run / "died"
         if share.step == said.die_once and os.environ["RANK"] == "1" and not marker.exists():
             marker.touch()
@@ -139,7 +139,7 @@ def main() -> int:
     asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
     with joined(said.engine, "cpu") as engine:
         try:
-            network = fit(network, loss, asked, said.run, engine=engine, strip=strip if said.strip else None)
+            network = fit(network, loss, asked, said.run, engine=engine, samples=strip if said.strip else None)
         except RecastError as error:
             print(error, file=sys.stderr)
             return error.exit_code

@@ -9,7 +9,7 @@ import pytest
 from curation_files import settings
 from recast.curation.curate import WORK, Plan, curated
 from recast.errors import RequestError
-from recast.files import claimed
+from recast.files import run_lock
 
 HOLDS = """
 import sys, time
@@ -26,23 +26,23 @@ def test_a_folder_is_held_by_one_process_until_it_is_killed(tmp_path: Path):
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         asked = pytest.raises(RequestError, match="another run is at work there; wait for it, or name another")
-        with asked, claimed(tmp_path):
+        with asked, run_lock(tmp_path):
             pass
         other.kill()
-    with claimed(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
 def test_a_claim_ends_with_what_it_was_for(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), claimed(tmp_path):
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path):
         1 / 0  # noqa: B018
-    with claimed(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
 def test_shards_are_made_by_one_run_at_a_time(tmp_path: Path):
     (tmp_path / WORK).mkdir()
     plan = Plan.made(["world:1"], settings())
-    with claimed(tmp_path / WORK), pytest.raises(RequestError, match="another run is at work there"):
+    with run_lock(tmp_path / WORK), pytest.raises(RequestError, match="another run is at work there"):
         curated(plan, tmp_path, lambda *_: None)
     assert [path.name for path in tmp_path.iterdir()] == [WORK]

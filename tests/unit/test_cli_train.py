@@ -74,7 +74,7 @@ def test_the_same_command_goes_on(model: Path, cache: Path, tmp_path: Path, trai
     first, other = (load_file(folder / "weights.safetensors") for folder in (tmp_path, trained))
     assert all(torch.equal(first[name], other[name]) for name in first)
     assert run([*asked, *FEW]) == 0
-    assert run([*asked, *FEW, "--set", "dropped=0.5"]) == 2
+    assert run([*asked, *FEW, "--set", "cond_drop_prob=0.5"]) == 2
 
 
 def test_the_board_shows_how_well_the_device_is_used(trained: Path):

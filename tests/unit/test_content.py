@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from transformers import CLIPTokenizer
 
 from recast.conditions.blend import blended
-from recast.conditions.content import ENCODERS, Encoder, Medium, Said, encoded
+from recast.conditions.content import ENCODERS, ContentInput, Encoder, Medium, encode
 from recast.conditions.image import ImageEncoder, picture
 from recast.conditions.prior import Prior
 from recast.conditions.text import TextEncoder
@@ -131,8 +131,12 @@ def test_all_that_was_said_is_one_embedding(
     facts = folder.path / "recast.json"
     facts.write_text(json.dumps({"embedding_norm": norm}))
     path = saved(tmp_path / "reference.png", scribble(40, 40))
-    said = [Said(Medium.WORDS, "dog"), Said(Medium.PICTURE, path, 2.0), Said(Medium.WORDS, "snow", 0.5)]
-    got = encoded(said, ModelFolder.found(folder.path), 7, CPU)
+    said = [
+        ContentInput(Medium.WORDS, "dog"),
+        ContentInput(Medium.PICTURE, path, 2.0),
+        ContentInput(Medium.WORDS, "snow", 0.5),
+    ]
+    got = encode(said, ModelFolder.found(folder.path), 7, CPU)
     parts = [prior("dog", 7), images(path), prior("snow", 7)]
     if norm == "unit":
         parts = [part / part.norm() for part in parts]
@@ -170,4 +174,4 @@ def test_a_model_without_a_part_says_which(folder: ModelFolder, tmp_path: Path, 
         (tmp_path / part.name).symlink_to(part)
     (tmp_path / lost).unlink()
     with pytest.raises(WeightsError, match=f"the model has no {lost}; it has "):
-        encoded([Said(medium, "dog")], ModelFolder.found(tmp_path), 0, CPU)
+        encode([ContentInput(medium, "dog")], ModelFolder.found(tmp_path), 0, CPU)

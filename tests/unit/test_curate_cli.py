@@ -20,7 +20,7 @@ from recast.curation.buckets import BUCKETS, Size, nearest, parsed
 from recast.curation.captions import Captioner, beside
 from recast.curation.conditioning import levels_of
 from recast.curation.curate import Plan, curated
-from recast.curation.materials import Matter, found
+from recast.curation.materials import SourceKind, found
 from recast.data.shards import opened
 from recast.errors import RecastError, RequestError, WeightsError
 
@@ -191,9 +191,9 @@ def test_folders_of_pictures_are_clips_where_names_count_up(tmp_path):
     def kinds(folders):
         return [(each.matter, Path(each.name).name) for each in found([str(tmp_path)], folders, 8).materials][:2]
 
-    assert kinds("auto") == [(Matter.SEQUENCE, "counted"), (Matter.IMAGE, "00001.png")]
-    assert kinds("clip") == [(Matter.SEQUENCE, "counted"), (Matter.SEQUENCE, "gap")]
-    assert kinds("images") == [(Matter.IMAGE, "00001.png"), (Matter.IMAGE, "00002.png")]
+    assert kinds("auto") == [(SourceKind.SEQUENCE, "counted"), (SourceKind.IMAGE, "00001.png")]
+    assert kinds("clip") == [(SourceKind.SEQUENCE, "counted"), (SourceKind.SEQUENCE, "gap")]
+    assert kinds("images") == [(SourceKind.IMAGE, "00001.png"), (SourceKind.IMAGE, "00002.png")]
 
 
 @pytest.mark.usefixtures("here")

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForDepthEstimation
 
 from recast.networks.depth_unet import DepthUNet, DepthUNetConfig
-from recast.training.objectives.depth import Widths
+from recast.training.objectives.depth import DepthConfig
 
 
 def small() -> DepthUNet:
@@ -69,7 +69,7 @@ def seeing_motion(mixing: float = 0.3) -> DepthUNet:
 
 def test_weights_learned_from_pictures_are_a_start_for_clips():
     network, pictures = small(), torch.rand(4, 3, 16, 24)
-    grown = Widths(over_time=True).grown(small())
+    grown = DepthConfig(over_time=True).grown(small())
     with torch.no_grad():
         assert grown.config.over_time
         assert_close(grown.eval()(pictures).predicted_depth, network(pictures).predicted_depth)

@@ -53,8 +53,8 @@ def test_stretches_of_a_clip_share_their_noise(editor, source):
     settings = {"prompt": "snow", "steps": 2, "structure": "edges", "temporal_guidance": 1}
     whole = editor(source, **settings)
     stretch = editor(source, start=1 / 24, max_frames=1, **settings)
-    assert stretch.remade.seen.clip.first == 1
-    assert torch.equal(whole.remade.seen.clip.frames[1:2], stretch.remade.seen.clip.frames)
+    assert stretch.edited.prepared.clip.first == 1
+    assert torch.equal(whole.edited.prepared.clip.frames[1:2], stretch.edited.prepared.clip.frames)
 
 
 def test_a_clip_from_memory_takes_a_mask_of_its_own_size(editor, source, tmp_path):

@@ -7,10 +7,10 @@ from einops import rearrange
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recast.engine.config import Share
-from recast.evaluation.judge.augment import compressed, shrunk, softened, worn
+from recast.engine.config import BatchShard
+from recast.evaluation.judge.augment import augment, compressed, shrunk, softened
 from recast.evaluation.judge.dataset import DECODED, UNTOLD, scene, taught
-from recast.evaluation.judge.train import BATCH, SMALLEST_SUBJECT, begun, graded, schooled, sheet
+from recast.evaluation.judge.train import BATCH, SMALLEST_SUBJECT, graded, initial_judge, judge_loss, sheet
 from recast.world.words import COLOURS, LOOKS
 
 SKETCH = tuple(LOOKS).index("pencil sketch")
@@ -63,21 +63,21 @@ def test_colours_are_those_of_the_scene(lessons):
 
 
 def test_every_weight_learns(lessons):
-    network = begun(0)
+    network = initial_judge(0)
     torch.stack(list(graded(network, drawn(lessons, 2)))).sum().backward()
     assert not [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
 
 
 def test_a_step_asks_the_same_whenever_it_is_taken(lessons):
-    loss = schooled(lessons)
-    assert torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(5)))
-    assert not torch.equal(loss(begun(0), Share(5)), loss(begun(0), Share(6)))
+    loss = judge_loss(lessons)
+    assert torch.equal(loss(initial_judge(0), BatchShard(5)), loss(initial_judge(0), BatchShard(5)))
+    assert not torch.equal(loss(initial_judge(0), BatchShard(5)), loss(initial_judge(0), BatchShard(6)))
 
 
 def test_a_batch_in_parts_is_the_same_batch(lessons):
-    loss, network = schooled(lessons), begun(0)
+    loss, network = judge_loss(lessons), initial_judge(0)
     with torch.no_grad():
-        whole, parts = loss(network, Share(5)), [loss(network, Share(5, part, 4)) for part in range(4)]
+        whole, parts = loss(network, BatchShard(5)), [loss(network, BatchShard(5, part, 4)) for part in range(4)]
     assert torch.stack(parts).mean().item() == pytest.approx(whole.item(), rel=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_wear_keeps_size_and_range(seed):
     picture = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     for way in (softened, shrunk, compressed):
         assert way(picture, rng).shape == picture.shape
-    shown = worn(picture, rng)
+    shown = augment(picture, rng)
     assert shown.shape == picture.shape
     assert np.abs(shown).max() <= 1
 

@@ -13,7 +13,7 @@ from recast.errors import MediaError, RequestError
 from recast.evaluation import METRICS
 from recast.evaluation.figures import gathered
 from recast.evaluation.goals import judged
-from recast.evaluation.items import SWEPT, Outcome, Setting, Task, Trial, bench
+from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.metrics.fidelity import masked
 from recast.evaluation.report import Report
 from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def setting(folder):
-    return Setting(str(folder), "cpu", edits([0, 2.5]), FEW)
+    return EvalConfig(str(folder), "cpu", edits([0, 2.5]), FEW)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def outcomes(setting):
 
 
 def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_first(outcomes):
-    edited = [Trial("words", 0.0, 1.0), Trial("words", 2.5, 1.0), Trial("picture", 0.0, 1.0)]
-    for trial in [*edited, Trial("truth"), Trial("decoded"), Trial("source"), Trial("worlds")]:
+    edited = [Variant("words", 0.0, 1.0), Variant("words", 2.5, 1.0), Variant("picture", 0.0, 1.0)]
+    for trial in [*edited, Variant("truth"), Variant("decoded"), Variant("source"), Variant("worlds")]:
         assert sum(outcome.trial == trial for outcome in outcomes) == 2
     assert {name for outcome in outcomes for name in outcome.figures} == METRICS.keys() - {"nearer", "nearest"}
 
@@ -58,21 +58,21 @@ def test_temporal_guidance_adds_its_values_once():
 
 
 def test_temporal_guidance_is_swept_on_one_world_of_some(setting):
-    swept = Setting(setting.model, "cpu", (Trial("words", 0.0, 1.0), Trial("words", 0.0, 2.0)), FEW)
-    told = [evaluated(Suite(swept, (Task("edits", str(number)),)), unwatched) for number in (SWEPT, SWEPT + 1)]
+    swept = EvalConfig(setting.model, "cpu", (Variant("words", 0.0, 1.0), Variant("words", 0.0, 2.0)), FEW)
+    told = [evaluated(Suite(swept, (EvalItem("edits", str(number)),)), unwatched) for number in (SWEPT, SWEPT + 1)]
     assert [sum(outcome.trial.content == "words" for outcome in each) for each in told] == [2, 1]
 
 
 def test_true_depth_is_told_instead(setting):
-    told = Setting(setting.model, "cpu", edits([0])[:1], FEW, true_depth=True)
-    seen = Setting(setting.model, "cpu", edits([0])[:1], FEW)
+    told = EvalConfig(setting.model, "cpu", edits([0])[:1], FEW, true_depth=True)
+    seen = EvalConfig(setting.model, "cpu", edits([0])[:1], FEW)
     first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
     assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("said", [("steps", 2), ("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
 def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, said):
-    other = Setting(setting.model, "cpu", edits([0])[:1], tuple((dict(FEW) | dict([said])).items()))
+    other = EvalConfig(setting.model, "cpu", edits([0])[:1], tuple((dict(FEW) | dict([said])).items()))
     (told,) = (one for one in evaluated(Suite(other, world_tasks(1)[1:]), unwatched) if one.trial == WORDS)
     assert told.figures != next(one.figures for one in outcomes if (one.task, one.trial) == ("edits 0", WORDS))
 
@@ -80,9 +80,9 @@ def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, said):
 def test_what_trials_say_themselves_cannot_be_set(setting):
     for name in ("seed", "prompt", "temporal_guidance", "structure_detail"):
         with pytest.raises(RequestError, match=f"no setting of an evaluation '{name}'"):
-            Setting(setting.model, "cpu", (), ((name, 1),))
+            EvalConfig(setting.model, "cpu", (), ((name, 1),))
     with pytest.raises(RequestError, match="steps is 0"):
-        Setting(setting.model, "cpu", (), (("steps", 0),))
+        EvalConfig(setting.model, "cpu", (), (("steps", 0),))
 
 
 def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, tmp_path):
@@ -126,7 +126,7 @@ def test_footage_is_found_and_measured(setting, tmp_path):
 def test_empty_masks_tell_nothing(setting, tmp_path):
     clip_folder(tmp_path / "images", frames=2)
     _masks(tmp_path / "masks", frames=2, side=0)
-    assert masked(tmp_path, bench(setting).model) == {}
+    assert masked(tmp_path, open_context(setting).model) == {}
 
 
 def test_masks_of_other_pictures_tell_nothing(setting, tmp_path):
@@ -134,7 +134,7 @@ def test_masks_of_other_pictures_tell_nothing(setting, tmp_path):
     _masks(tmp_path / "masks", frames=1)
     (mask,) = (tmp_path / "masks").iterdir()
     mask.rename(mask.with_stem("other"))
-    assert masked(tmp_path, bench(setting).model) == {}
+    assert masked(tmp_path, open_context(setting).model) == {}
 
 
 def _masks(path, *, frames, side=16):
@@ -150,7 +150,7 @@ def test_no_footage_is_said_so(tmp_path):
         footage_tasks(tmp_path)
 
 
-WORDS = Trial("words", 0.0, 1.0)
+WORDS = Variant("words", 0.0, 1.0)
 RIGHT = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0, "surface": 3.0}
 
 
@@ -158,7 +158,7 @@ def _told():
     for number in range(4):
         source = {"frames": 0.8, "pixels": 0.8, "warp": 2.0} | ({"surface": 2.0} if number < 3 else {})
         figures = RIGHT | ({"environment": 0.0} if number == 3 else {})
-        yield Outcome(f"edits {number}", Trial("source"), source)
+        yield Outcome(f"edits {number}", Variant("source"), source)
         yield Outcome(f"edits {number}", WORDS, figures)
 
 
@@ -178,7 +178,7 @@ def test_a_report_counts_right_answers_and_pairs_with_the_source():
 
 def test_a_report_says_which_goals_are_met():
     # Temporal guidance was swept on one world alone, which is compared with itself.
-    swept = [Outcome("edits 2", Trial("words", 0.0, 2.0), RIGHT | {"frames": 0.41, "pixels": 0.41, "warp": 2.9})]
+    swept = [Outcome("edits 2", Variant("words", 0.0, 2.0), RIGHT | {"frames": 0.41, "pixels": 0.41, "warp": 2.9})]
     told = {each.about: each for each in judged(gathered([*_told(), *swept]))}
     assert told["words: look"].met == "yes"
     assert told["words: environment"].met == "no"

@@ -11,7 +11,7 @@ from recast.editing.loaded import Model, chosen_device, chosen_dtype
 from recast.editing.record import Record, digest
 from recast.editing.request import Request
 from recast.editing.resolve import check_target, chosen_size, enlargement
-from recast.editing.stages import Stage, edit, export, look, remake, stage, unwatched
+from recast.editing.stages import Stage, edit, export, generate, prepare, stage, unwatched
 from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import Window, opened, read
@@ -51,10 +51,10 @@ def half_mask(path):
 @pytest.mark.parametrize("ending", ["", ".mp4"])
 def test_frames_size_and_rate_are_the_sources(request_, model, tmp_path, ending, structure):
     target = tmp_path / f"edited{ending}"
-    remade = edit(dataclasses.replace(request_, target=target, structure=structure), model)
+    edited = edit(dataclasses.replace(request_, target=target, structure=structure), model)
     before, after = opened(request_.source), opened(target)
     assert (after.num_frames, after.size, after.fps) == (before.num_frames, before.size, before.fps)
-    assert remade.frames.shape == (FRAMES, 3, 32, 40)
+    assert edited.frames.shape == (FRAMES, 3, 32, 40)
 
 
 def test_each_stage_is_told_from_its_start_to_its_end_in_order(request_, model):
@@ -98,9 +98,9 @@ def test_a_mask_over_everything_is_no_mask(request_, model, tmp_path):
 
 def test_strength_zero_is_the_autoencoders_own_picture(request_, model):
     request = request_.updated(strength=0)
-    remade = remake(request, look(request, model), model)
-    encoded = model.backbone.encode(remade.seen.clip.frames)
-    assert torch.equal(remade.frames, model.backbone.decode(encoded))
+    edited = generate(request, prepare(request, model), model)
+    encoded = model.backbone.encode(edited.prepared.clip.frames)
+    assert torch.equal(edited.frames, model.backbone.decode(encoded))
 
 
 def test_the_record_is_the_whole_request_and_nothing_of_the_day(request_, model, tmp_path):
@@ -136,21 +136,21 @@ def test_outlines_are_drawn_the_less_the_less_of_them_was_asked_for(detail, stre
 
 
 def test_negative_words_change_the_clip(request_, model):
-    seen = look(request_, model)
-    plain, other = (remake(request, seen, model) for request in (request_, request_.updated(negative="snow")))
+    seen = prepare(request_, model)
+    plain, other = (generate(request, seen, model) for request in (request_, request_.updated(negative="snow")))
     assert not torch.equal(plain.frames, other.frames)
 
 
 def test_pictures_count_as_content(request_, model, source):
     request = dataclasses.replace(request_.updated(image=str(source / "000.png")), words=())
-    assert remake(request, look(request, model), model).record.inputs[str(source / "000.png")]
+    assert generate(request, prepare(request, model), model).record.inputs[str(source / "000.png")]
 
 
 def test_a_clip_from_memory_needs_no_file(request_, model):
     held = Clip(pixels(request_.source), opened(request_.source).fps)
     assert torch.equal(
-        remake(request_, look(request_, model, clip=held), model).frames,
-        remake(request_, look(request_, model), model).frames,
+        generate(request_, prepare(request_, model, clip=held), model).frames,
+        generate(request_, prepare(request_, model), model).frames,
     )
 
 
@@ -161,7 +161,7 @@ def test_words_that_the_model_does_not_know_are_named_with_near_ones(request_, m
 
 
 def test_maps_are_exported_at_the_sources_size(request_, model, tmp_path):
-    seen = look(request_, model)
+    seen = prepare(request_, model)
     export(request_, seen, tmp_path / "sharp")
     export(request_.updated(structure_detail=6), seen, tmp_path / "soft")
     sharp, soft = pixels(tmp_path / "sharp"), pixels(tmp_path / "soft")
@@ -205,8 +205,8 @@ def test_sizes_that_the_model_cannot_take(request_, model):
 
 
 def test_a_structure_that_the_model_does_not_know_is_refused(request_, model):
-    facts = dataclasses.replace(model.folder.facts, structures=("depth",))
-    depth_only = dataclasses.replace(model, backbone=dataclasses.replace(model.backbone, facts=facts))
+    facts = dataclasses.replace(model.folder.metadata, structures=("depth",))
+    depth_only = dataclasses.replace(model, backbone=dataclasses.replace(model.backbone, metadata=facts))
     with pytest.raises(BackboneError, match="cannot be told edges"):
         edit(request_.updated(structure="edges"), depth_only)
 

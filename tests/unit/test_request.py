@@ -14,8 +14,8 @@ from recast.cli.flags import FLAGS, parsed
 from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, weighted
 from recast.errors import RequestError, known
 from recast.methods import METHODS
-from recast.model.metadata import Facts
-from recast.types import Shot
+from recast.model.metadata import ModelMetadata
+from recast.types import DenoiseInputs
 
 
 @given(
@@ -141,8 +141,8 @@ def test_flags_set_what_can_be_set():
 
 
 def test_defaults_agree_with_the_shot():
-    shot = {field.name: field.default for field in dataclasses.fields(Shot)}
-    assert (Facts().steps, Request().seed) == (shot["steps"], shot["seed"])
+    shot = {field.name: field.default for field in dataclasses.fields(DenoiseInputs)}
+    assert (ModelMetadata().steps, Request().seed) == (shot["steps"], shot["seed"])
 
 
 def test_the_module_needs_no_torch():

@@ -15,7 +15,7 @@ from weights_model import WEIGHTS, kind_of, small_vae, write_model
 
 from recast.errors import WeightsError
 from recast.model.folder import COMPONENTS, MODELS, ModelFolder
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.types import Kind
 
 
@@ -26,13 +26,13 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_facts_are_read_and_optional(path: Path) -> None:
-    assert ModelFolder.found(path).facts == Facts(128, ("depth", "edges"), embedding_norm="unit")
+    assert ModelFolder.found(path).metadata == ModelMetadata(128, ("depth", "edges"), embedding_norm="unit")
     (path / "recast.json").unlink()
-    assert ModelFolder.found(str(path)).facts == Facts()
+    assert ModelFolder.found(str(path)).metadata == ModelMetadata()
 
 
 def test_the_kinds_of_structure_in_facts_are_those_of_the_types() -> None:
-    assert Facts(structures=tuple(kind.value for kind in Kind)).structures == tuple(Kind)
+    assert ModelMetadata(structures=tuple(kind.value for kind in Kind)).structures == tuple(Kind)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)

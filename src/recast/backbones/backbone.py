@@ -11,7 +11,7 @@ class Backbone(Protocol):
     """A trained generator: autoencoder, network and noise levels."""
 
     @property
-    def takes(self) -> frozenset[Kind]:
+    def structure_kinds(self) -> frozenset[Kind]:
         """The kinds of structure that the network can be told."""
         ...
 
@@ -30,7 +30,7 @@ class Backbone(Protocol):
         """The most frames that the network can see at once."""
         ...
 
-    def levels(self, steps: int) -> list[float]:
+    def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels that the network was trained on, the last one 0."""
         ...
 
@@ -42,18 +42,20 @@ class Backbone(Protocol):
         """Latents to pixels, clamped; frame by frame, so that memory does not grow with the clip."""
         ...
 
-    def planes(self, structure: Structure) -> Maps:
-        """What the network is told of a structure. Raises BackboneError for a kind that is not in `takes`."""
+    def structure_channels(self, structure: Structure) -> Maps:
+        """What the network is told of a structure. Raises BackboneError for a kind that is not in `structure_kinds`."""
         ...
 
-    def tokens(self, embedding: Embedding) -> Tokens:
+    def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""
         ...
 
-    def nothing(self) -> Tokens:
+    def null_tokens(self) -> Tokens:
         """The tokens of no content: what the network was told where content was dropped in training."""
         ...
 
-    def answers(self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+    def denoise_branches(
+        self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
+    ) -> list[Latents]:
         """One guess at the clean latents for each branch, evaluated together; `condition` gives the planes."""
         ...

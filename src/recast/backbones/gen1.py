@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.conditions.detail import detail_planes, softened
-from recast.diffusion.parameterization import clean_from, mixed
+from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import Schedule, schedule
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
@@ -36,13 +36,13 @@ class Gen1Backbone:
     vae: AutoencoderKL
     schedule: Schedule
     projection: ImageProjection | None = None
-    facts: Facts = field(default_factory=Facts)
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
 
     @property
-    def takes(self) -> frozenset[Kind]:
+    def structure_kinds(self) -> frozenset[Kind]:
         """The kinds of structure that the network can be told."""
-        return frozenset(map(Kind, self.facts.structures)) if self._extra_channels else frozenset()
+        return frozenset(map(Kind, self.metadata.structures)) if self._extra_channels else frozenset()
 
     @property
     def pixel_multiple(self) -> int:
@@ -52,16 +52,16 @@ class Gen1Backbone:
     @property
     def short_side(self) -> int:
         """The short side, in pixels, that the network was trained on."""
-        return self.facts.short_side
+        return self.metadata.short_side
 
     @property
     def max_frames(self) -> int:
         """The most frames that have places."""
         return self.net.max_frames
 
-    def levels(self, steps: int) -> list[float]:
+    def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels, the last one 0."""
-        return self.schedule.levels(steps)
+        return self.schedule.timestep_sigmas(steps)
 
     @torch.no_grad()
     def encode(self, frames: Frames) -> Latents:
@@ -74,45 +74,47 @@ class Gen1Backbone:
         return torch.cat([self._decoded(latent) for latent in latents.split(1)])
 
     @torch.no_grad()
-    def planes(self, structure: Structure) -> Maps:
-        """The softened maps as latents, and t_s in four planes. Raises BackboneError for a kind not in `takes`.
+    def structure_channels(self, structure: Structure) -> Maps:
+        """The softened maps as latents, and t_s in four channels. Raises BackboneError for another kind of structure.
 
         Maps of 0..1 become grey pictures and go through the image autoencoder, as in the paper's section 3.3.
         """
-        if structure.kind not in self.takes:
-            known = " or ".join(sorted(self.takes)) or "no structure"
+        if structure.kind not in self.structure_kinds:
+            known = " or ".join(sorted(self.structure_kinds)) or "no structure"
             raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
         pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
         latents = torch.cat([self._encoded(picture) for picture in pictures.split(1)])
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
 
-    def tokens(self, embedding: Embedding) -> Tokens:
+    def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""
         vector = embedding.to(self.net.unet.device)
-        if self.facts.embedding_norm == "unit":
+        if self.metadata.embedding_norm == "unit":
             vector = F.normalize(vector, dim=0)
         vector = rearrange(vector, "e -> 1 e")
         return vector if self.projection is None else self.projection(vector)[0].float()
 
-    def nothing(self) -> Tokens:
+    def null_tokens(self) -> Tokens:
         """As many tokens, all zero: Gen-1's network is trained with them where content is dropped."""
         count = 1 if self.projection is None else self.projection.num_image_text_embeds
         return torch.zeros(count, self.net.unet.config.cross_attention_dim, device=self.net.unet.device)
 
-    def answers(self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+    def denoise_branches(
+        self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
+    ) -> list[Latents]:
         """One guess at the clean latents for each branch; a single frame is an image, its temporal layers stay off.
 
         Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
         """
-        told = self._told(mixed(x, sigma), condition)
+        told = self._told(scale_input(x, sigma), condition)
         same = len({branch.tokens.shape for branch in branches}) == 1
         groups = [branches] if self.together and same else [[branch] for branch in branches]
         answers = torch.cat([self._answered(told, sigma, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
 
     def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
-        planes = condition.planes
+        planes = condition.structure_channels
         if (0 if planes is None else planes.shape[1]) != self._extra_channels:
             given = "none" if planes is None else f"{planes.shape[1]}"
             raise BackboneError(f"the model needs {self._extra_channels} structure planes and was told {given}")
@@ -124,9 +126,9 @@ class Gen1Backbone:
         unet = self.net.unet
         answer = self.net(
             repeat(told, "t c h w -> b t c h w", b=len(branches)).to(unet.device, unet.dtype),
-            torch.full((len(branches),), self.schedule.timestep(sigma), device=unet.device),
+            torch.full((len(branches),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
             torch.stack([branch.tokens for branch in branches]).to(unet.device, unet.dtype),
-            video=torch.tensor([branch.video and len(told) > 1 for branch in branches]),
+            video=torch.tensor([branch.temporal and len(told) > 1 for branch in branches]),
         )
         return answer.to(told)
 
@@ -158,5 +160,5 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         vae=vae.to(device).requires_grad_(False),
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),
         projection=projection and projection.to(device).requires_grad_(False),
-        facts=model.facts,
+        metadata=model.metadata,
     )

@@ -7,7 +7,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from recast.backbones.gen1 import Gen1Backbone
 from recast.diffusion.schedule import schedule
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.networks import SpaceTimeUNet, inflate
 
 SCHEDULER = {
@@ -32,7 +32,7 @@ def tiny(seed: int = 0, *, together: bool = True) -> Gen1Backbone:
             projection=ImageProjection(12, cross_attention_dim=16, num_image_text_embeds=2)
             .eval()
             .requires_grad_(False),
-            facts=Facts(structures=("depth", "edges"), short_side=32, window=8),
+            metadata=ModelMetadata(structures=("depth", "edges"), short_side=32, window=8),
             together=together,
         )
 

@@ -21,7 +21,7 @@ def tell_presets(*, as_json: bool) -> None:
     listed = {
         name: {
             "about": preset.about,
-            "steps": preset.recipe.steps,
+            "steps": preset.config.steps,
             "batch": dict(preset.stage.batch),
             "hardware": f"{preset.hardware.devices} x {preset.hardware.name}",
             "after": preset.after or None,
@@ -56,7 +56,7 @@ def _numbers(cost: "Cost", preset: "Preset") -> dict[str, object]:
 
 
 def _lines(cost: "Cost", preset: "Preset") -> dict[str, object]:
-    hardware, parts = preset.hardware, preset.recipe.accumulate
+    hardware, parts = preset.hardware, preset.config.accumulate
     rate = f"{hardware.tflops:g} TFLOP/s each, of which {hardware.use:.0%} is assumed to be used"
     chosen = getattr(preset.stage, "checkpointing", "none")
     return {

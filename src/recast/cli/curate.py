@@ -73,7 +73,7 @@ def curate(  # noqa: PLR0913 -- one parameter for each flag
     **said: Any,  # noqa: ANN401 -- one for each of SETTINGS
 ) -> None:
     """Turn footage into shards to train on: cut, filtered, captioned, conditioned. Run again, it goes on."""
-    from recast.curation.curate import Crew, Plan, curated
+    from recast.curation.curate import Executor, Plan, curated
     from recast.curation.settings import Settings
     from recast.editing.loaded import chosen_device
 
@@ -85,7 +85,7 @@ def curate(  # noqa: PLR0913 -- one parameter for each flag
         return
     began = time.monotonic()
     with shown(quiet=quiet) as watch:
-        crew = Crew(workers or min(MOST_WORKERS, os.cpu_count() or 1), "ray" if ray else "local")
+        crew = Executor(workers or min(MOST_WORKERS, os.cpu_count() or 1), "ray" if ray else "local")
         summary, busy = curated(plan, output, watch, crew)
     took = time.monotonic() - began
     if as_json:

@@ -49,12 +49,12 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         watch("load", 0, 1)
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype)
         watch("load", 1, 1)
-        remade = edited(request, model, watch)
+        result = edited(request, model, watch)
     took = time.monotonic() - began
-    for note in (*remade.record.notes, *remade.notes):
+    for note in (*result.record.notes, *result.notes):
         print("note:", note, file=sys.stderr)
     if as_json:
         facts = {"output": str(request.target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
-        print(json.dumps(facts | {"notes": [*remade.record.notes, *remade.notes], "record": asdict(remade.record)}))
+        print(json.dumps(facts | {"notes": [*result.record.notes, *result.notes], "record": asdict(result.record)}))
     elif not quiet:
-        print(f"{request.target}: {len(remade.frames)} frames in {took:.1f} s", file=sys.stderr)
+        print(f"{request.target}: {len(result.frames)} frames in {took:.1f} s", file=sys.stderr)

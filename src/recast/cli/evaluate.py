@@ -45,13 +45,13 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     levels = _levels(details)
 
     from recast.editing.loaded import chosen_device
-    from recast.evaluation.items import Setting
+    from recast.evaluation.items import EvalConfig
     from recast.evaluation.report import Report
     from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
     said = tuple(named(settings).items())
-    setting = Setting(model, where, edits(levels, temporal=temporal), said, true_depth=true_depth)
+    setting = EvalConfig(model, where, edits(levels, temporal=temporal), said, true_depth=true_depth)
     tasks = (world_tasks(asked) if asked else ()) + (footage_tasks(footage) if footage else ())
     suite = Suite(setting, tasks, jobs or _workers(where), results)
     with shown(quiet=quiet) as watch:

@@ -20,7 +20,7 @@ def models(*, as_json: Json = False) -> None:
             listed[name] = f"not here: {error}"
             continue
         size = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
-        listed[name] = f"{size / 1e6:.1f} MB, short side {folder.facts.short_side} px, {folder.path}"
+        listed[name] = f"{size / 1e6:.1f} MB, short side {folder.metadata.short_side} px, {folder.path}"
     print(json.dumps(listed)) if as_json else tell(listed)
 
 

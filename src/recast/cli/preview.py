@@ -75,14 +75,14 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
 
 def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str, "Frames"]:
     """The sheet's rows by label, the source first; what several requests see the same is looked at once."""
-    from recast.editing.stages import Seen, look, remake
+    from recast.editing.stages import Prepared, generate, prepare
 
-    seen: dict[tuple[object, ...], Seen] = {}
+    seen: dict[tuple[object, ...], Prepared] = {}
     rows: dict[str, Frames] = {}
     for label, request in requests.items():
         sees = (request.structure, request.start, request.stop, request.max_frames, request.size)
         if sees not in seen:
-            seen[sees] = look(request, model, watch)
+            seen[sees] = prepare(request, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)
-        rows[label] = remake(request, seen[sees], model, watch).frames
+        rows[label] = generate(request, seen[sees], model, watch).frames
     return rows

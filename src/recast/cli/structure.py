@@ -31,10 +31,10 @@ def structure(
     check_target(request)
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
-        from recast.editing.stages import export, look
+        from recast.editing.stages import export, prepare
 
         model = Model.loaded(request.model, device=request.device)
-        seen = look(request, model, watch)
+        seen = prepare(request, model, watch)
         export(request, seen, output, watch, overwrite=overwrite)
     if as_json:
         print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": str(seen.structure.kind)}))

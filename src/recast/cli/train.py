@@ -15,7 +15,7 @@ from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.training.preset import Preset
-    from recast.training.run import Course
+    from recast.training.run import TrainingRun
 
 WHOLE_POCKET = "pocket"
 
@@ -75,23 +75,25 @@ def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
     raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, WHOLE_POCKET])}")
 
 
-def _follow(name: str, course: "Course", run: Path, *, device: str, engine: str, quiet: bool) -> None:
+def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:
     from recast.editing.loaded import chosen_device
     from recast.engine import monitor
     from recast.engine.distributed import joined
-    from recast.training.run import publish, trained
+    from recast.training.run import publish, train
 
     assert course.loss  # before anything is written: it refuses inputs that do not suffice
     with ExitStack() as stack:
         place = stack.enter_context(joined(engine, chosen_device(device).type))
         watches = []
         if place.first:
-            recipe, flops = course.preset.recipe, course.flops(place.world)
-            board = monitor.board(course.folder, device=place.device, precision=recipe.precision, flops=flops)
+            recipe, flops = course.preset.config, course.flops(place.world)
+            board = monitor.tensorboard_monitor(
+                course.folder, device=place.device, precision=recipe.precision, flops=flops
+            )
             watches.append(stack.enter_context(board))
             if not quiet:
-                watches.append(stack.enter_context(monitor.shown(name, recipe.steps)))
-        network = trained(course, engine=place, watch=monitor.together(*watches))
+                watches.append(stack.enter_context(monitor.progress_monitor(name, recipe.steps)))
+        network = train(course, engine=place, watch=monitor.combined(*watches))
         if place.first:
             print(publish(course, network, run))
 

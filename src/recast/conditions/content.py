@@ -22,7 +22,7 @@ class Medium(StrEnum):
 
 
 @dataclass(frozen=True)
-class Said:
+class ContentInput:
     """What the user asked to see: words, or the path of a picture; weight: its share among others, 0 or more."""
 
     medium: Medium
@@ -46,7 +46,7 @@ ENCODERS: dict[Medium, Callable[[ModelFolder, torch.device], Encoder]] = {
 """Each opens an encoder from a model's folder; raises WeightsError where the folder lacks what it needs."""
 
 
-def encoded(said: Sequence[Said], folder: ModelFolder, seed: int, device: torch.device) -> Embedding:
+def encode(said: Sequence[ContentInput], folder: ModelFolder, seed: int, device: torch.device) -> Embedding:
     """All that was said as one embedding, of the length that the model was trained with.
 
     Raises RequestError for weights that cannot be (`blended`) or too many words, MediaError for what is no picture,
@@ -54,6 +54,6 @@ def encoded(said: Sequence[Said], folder: ModelFolder, seed: int, device: torch.
     """
     encoders = {medium: ENCODERS[medium](folder, device) for medium in sorted({each.medium for each in said})}
     embeddings = [encoders[each.medium](each.text, seed) for each in said]
-    if folder.facts.embedding_norm == "unit":
+    if folder.metadata.embedding_norm == "unit":
         embeddings = [embedding / embedding.norm() for embedding in embeddings]
     return blended([(embedding, each.weight) for embedding, each in zip(embeddings, said, strict=True)])

@@ -53,7 +53,7 @@ class DepthExtractor:
         network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
         # torchvision's processors round differently; PIL's are the ones that the published weights were tried with.
         processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")
-        unit = folder.facts.depth_unit
+        unit = folder.metadata.depth_unit
         metric = _gives_metres(network) if unit is None else unit == "metres"
         reach = getattr(network.config, "reach", 0)  # which only networks that see clips have
         return cls(network, processor, metric, device, chunk=max(8, 2 * reach), reach=reach)

@@ -59,7 +59,7 @@ class Prior:
 
         network, text = folder.network("prior", PriorTransformer).to(device), TextEncoder.opened(folder, device)
         _check_fit(network, text, folder)
-        return cls(network, text, _levels(folder), folder.facts.prior_scale, device)
+        return cls(network, text, _levels(folder), folder.metadata.prior_scale, device)
 
     @torch.no_grad()
     def __call__(self, text: str, seed: int, /) -> Embedding:

@@ -47,7 +47,7 @@ class Conditioner:
                 vae.config.scaling_factor,
                 DepthExtractor.opened(folder, where),
                 ImageEncoder.opened(folder, where),
-                folder.facts.embedding_norm == "unit",
+                folder.metadata.embedding_norm == "unit",
             )
 
     def example(self, frames: Frames, maps: Maps, levels: tuple[float, ...], caption: str | None) -> Example:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curation.filters import FILTERS
-from recast.curation.materials import Found, Material, Matter, found
+from recast.curation.materials import Found, Material, SourceKind, found
 from recast.curation.report import page
 from recast.curation.scan import Candidate, Scan, ScanJob
 from recast.curation.selection import COPIES, Selection, selected, shard_jobs
@@ -22,8 +22,8 @@ from recast.data.manifest import schema, write_manifest
 from recast.data.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
 from recast.editing.record import digest
 from recast.errors import RequestError, known
-from recast.files import claimed
-from recast.jobs.runners import RUNNERS, Crew
+from recast.files import run_lock
+from recast.jobs.runners import RUNNERS, Executor
 from recast.model.folder import ModelFolder
 from recast.types import Watch
 
@@ -68,11 +68,11 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """How many materials there are, by kind."""
-        return {matter.value: self.found.count(matter) for matter in Matter}
+        return {matter.value: self.found.count(matter) for matter in SourceKind}
 
     def batches(self) -> Iterator[tuple[int, tuple[Material, ...]]]:
         """Materials that are scanned together, with the first one's place: many of what is quick, else one."""
-        sizes = {Matter.IMAGE: IMAGES_A_JOB, Matter.WORLD: WORLDS_A_JOB}
+        sizes = {SourceKind.IMAGE: IMAGES_A_JOB, SourceKind.WORLD: WORLDS_A_JOB}
         materials, start = self.found.materials, 0
         while start < len(materials):
             stop = start + 1
@@ -83,7 +83,7 @@ class Plan:
             start = stop
 
 
-def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tuple[dict[str, Any], bool]:  # noqa: B008
+def curated(plan: Plan, folder: Path, watch: Watch, crew: Executor = Executor()) -> tuple[dict[str, Any], bool]:  # noqa: B008
     """Makes the shards of a plan in a folder; returns their summary, and whether there was anything to do.
 
     Goes on where an earlier run of the same plan stopped, and leaves what one without a stop would have. Raises
@@ -96,14 +96,14 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Crew = Crew()) -> tupl
     if done is not None:
         return done, False
     work = _work(folder)
-    with claimed(work):
+    with run_lock(work):
         _begin(plan, folder)
         summary = _through(plan, folder, watch, crew)
     shutil.rmtree(work)
     return summary, True
 
 
-def _through(plan: Plan, folder: Path, watch: Watch, crew: Crew) -> dict[str, Any]:
+def _through(plan: Plan, folder: Path, watch: Watch, crew: Executor) -> dict[str, Any]:
     """All stages, those done before left out; returns the summary, which is written last."""
     scans = list(_scanned(plan, folder / WORK, watch, crew))
     chosen = selected(scans, plan.settings)
@@ -169,7 +169,7 @@ def _check_same(identity: dict[str, Any] | None, plan: Plan, folder: Path) -> No
     )
 
 
-def _scanned(plan: Plan, work: Path, watch: Watch, crew: Crew) -> Iterator[Scan]:
+def _scanned(plan: Plan, work: Path, watch: Watch, crew: Executor) -> Iterator[Scan]:
     place = work / "scans"
     jobs = [ScanJob(batch, first, plan.settings, place / f"{first:08d}.json") for first, batch in plan.batches()]
     crew.do("scan", [job for job in jobs if not job.target.exists()], watch)
@@ -177,7 +177,7 @@ def _scanned(plan: Plan, work: Path, watch: Watch, crew: Crew) -> Iterator[Scan]
         yield from map(Scan.from_dict, json.loads(job.target.read_text("utf-8")))
 
 
-def _encoded(plan: Plan, kept: Sequence[Candidate], folder: Path, watch: Watch, crew: Crew) -> list[dict[str, Any]]:
+def _encoded(plan: Plan, kept: Sequence[Candidate], folder: Path, watch: Watch, crew: Executor) -> list[dict[str, Any]]:
     jobs = list(shard_jobs(kept, plan.settings, folder, folder / WORK))
     crew.do("encode", [job for job in jobs if not job.rows.exists()], watch)
     return [json.loads(job.rows.read_text("utf-8")) for job in jobs]

@@ -12,7 +12,7 @@ from einops import rearrange
 from recast.curation import captions
 from recast.curation.buckets import Size, fitted
 from recast.curation.conditioning import conditioner, levels_of, true_maps
-from recast.curation.materials import Matter
+from recast.curation.materials import SourceKind
 from recast.curation.scan import THUMBS_EACH, Candidate, thumbnail
 from recast.curation.settings import Settings
 from recast.curation.shots import clips
@@ -59,7 +59,7 @@ class EncodeJob:
 
     def _samples(self, thumbs: list[tuple[str, str, str | None]]) -> Iterator[Sample]:
         for (matter, _), group in groupby(self.candidates, key=lambda each: (each.matter, each.source)):
-            for cut in (_rendered if matter is Matter.WORLD else _read)(list(group), self.settings):
+            for cut in (_rendered if matter is SourceKind.WORLD else _read)(list(group), self.settings):
                 if len(thumbs) < THUMBS_EACH:
                     thumbs.append((cut.candidate.key, thumbnail(cut.frames[len(cut.frames) // 2]), cut.caption))
                 yield sample(cut, self.settings)

@@ -40,7 +40,7 @@ MASKS = "masks"
 WORLDS = re.compile(r"world:([1-9]\d*)(?:@(\d+))?")
 
 
-class Matter(StrEnum):
+class SourceKind(StrEnum):
     """What a material is."""
 
     VIDEO = "video"
@@ -53,14 +53,14 @@ class Matter(StrEnum):
 class Material:
     """One thing to curate. name: its path as said, or world:SEED. stamp: changes when the file does."""
 
-    matter: Matter
+    matter: SourceKind
     name: str
     stamp: str = ""
 
     @property
     def path(self) -> Path:
         """Where it lies; a world lies nowhere."""
-        assert self.matter is not Matter.WORLD
+        assert self.matter is not SourceKind.WORLD
         return Path(self.name)
 
     @property
@@ -76,7 +76,7 @@ class Found:
     materials: tuple[Material, ...]
     passed_over: tuple[tuple[str, str], ...] = ()
 
-    def count(self, matter: Matter) -> int:
+    def count(self, matter: SourceKind) -> int:
         """How many there are of a kind."""
         return sum(material.matter is matter for material in self.materials)
 
@@ -91,7 +91,7 @@ def found(sources: list[str], folders: str, frames: int) -> Found:
     passed_over: list[tuple[str, str]] = []
     for said in sources:
         for each in _of(said, folders, frames, passed_over):
-            place = each.name if each.matter is Matter.WORLD else str(each.path.resolve())
+            place = each.name if each.matter is SourceKind.WORLD else str(each.path.resolve())
             materials.setdefault(place, each)
     if not materials:
         raise RequestError(f"there is no video and no picture in {', '.join(sources)}")
@@ -102,7 +102,7 @@ def _of(said: str, folders: str, frames: int, passed_over: list[tuple[str, str]]
     worlds = WORLDS.fullmatch(said)
     if worlds:
         first = int(worlds[2] or 0)
-        yield from (Material(Matter.WORLD, f"world:{first + i}") for i in range(int(worlds[1])))
+        yield from (Material(SourceKind.WORLD, f"world:{first + i}") for i in range(int(worlds[1])))
         return
     if said.startswith("world:"):
         raise RequestError(f"{said!r} names no worlds; write world:N, or world:N@SEED to begin at another seed")
@@ -110,7 +110,7 @@ def _of(said: str, folders: str, frames: int, passed_over: list[tuple[str, str]]
     if not path.exists():
         raise RequestError(f"there is no such file or folder: {said}")
     if path.is_file():
-        yield _file(path, Matter.IMAGE if path.suffix.lower() in EXTENSIONS else Matter.VIDEO)
+        yield _file(path, SourceKind.IMAGE if path.suffix.lower() in EXTENSIONS else SourceKind.VIDEO)
         return
     for place, names, files in os.walk(path):
         names[:] = sorted(name for name in names if not name.startswith("."))
@@ -125,12 +125,12 @@ def _in_folder(place: Path, names: list[str], folders: str, frames: int) -> Iter
     pictures = [file for file in files if file.suffix.lower() in EXTENSIONS]
     whole = {"auto": len(pictures) >= frames and _contiguous(pictures), "clip": len(pictures) > 1, "images": False}
     if whole[folders]:
-        yield Material(Matter.SEQUENCE, str(place), _stamp(*pictures))
+        yield Material(SourceKind.SEQUENCE, str(place), _stamp(*pictures))
     for file in files:
         if file.suffix.lower() in VIDEOS:
-            yield _file(file, Matter.VIDEO)
+            yield _file(file, SourceKind.VIDEO)
         elif file in pictures and not whole[folders]:
-            yield _file(file, Matter.IMAGE)
+            yield _file(file, SourceKind.IMAGE)
 
 
 def _contiguous(pictures: list[Path]) -> bool:
@@ -142,7 +142,7 @@ def _contiguous(pictures: list[Path]) -> bool:
     return alike and all(following - number == 1 for number, following in pairwise(numbers))
 
 
-def _file(path: Path, matter: Matter) -> Material:
+def _file(path: Path, matter: SourceKind) -> Material:
     return Material(matter, str(path), _stamp(path))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from recast.curation.buckets import Size, enlargement, fitted, nearest
 from recast.curation.copies import perceptual_hash
 from recast.curation.filters import LOOKED_PX, judged
-from recast.curation.materials import Material, Matter
+from recast.curation.materials import Material, SourceKind
 from recast.curation.settings import Settings
 from recast.curation.shots import Span, clips, shots, spans
 from recast.data.storage import picture, write_text
@@ -40,7 +40,7 @@ class Candidate:
     """A clip that may become an example. The material's name and the span say where it is; seconds: where it starts."""
 
     source: str
-    matter: Matter
+    matter: SourceKind
     start: int
     stride: int
     frames: int
@@ -72,7 +72,7 @@ class Scan:
     """
 
     source: str
-    matter: Matter
+    matter: SourceKind
     candidates: tuple[Candidate, ...] = ()
     dropped: tuple[tuple[str, Candidate], ...] = ()
     shots: tuple[float, ...] = ()
@@ -83,7 +83,7 @@ class Scan:
     def from_dict(cls, said: dict[str, Any]) -> "Scan":
         """The one that `asdict` was given."""
         held: dict[str, Any] = {
-            "matter": Matter(said["matter"]),
+            "matter": SourceKind(said["matter"]),
             "candidates": tuple(_candidate(each) for each in said["candidates"]),
             "dropped": tuple((reason, _candidate(each)) for reason, each in said["dropped"]),
             "shots": tuple(said["shots"]),
@@ -119,7 +119,7 @@ def scanned(material: Material, settings: Settings, number: int = 0) -> Scan:
 
     number: its place among all, which deals worlds to buckets in turn.
     """
-    if material.matter is Matter.WORLD:
+    if material.matter is SourceKind.WORLD:
         return Scan(material.name, material.matter, (_world(material, settings, number),))
     try:
         return _read(material, settings)
@@ -150,7 +150,7 @@ def _read(material: Material, settings: Settings) -> Scan:
     if enlargement(shown, bucket) > settings.max_enlargement:
         first = next(frames(source, Window(max_frames=1)))
         return _summed(material, [(SMALL, whole, first.pixels)])
-    if material.matter is Matter.IMAGE and (source.num_frames or 1) == 1:
+    if material.matter is SourceKind.IMAGE and (source.num_frames or 1) == 1:
         return _summed(material, _looked(source, whole, [Span(0, 1, 1)], settings))
     found = shots(source, settings.shots)
     stride = settings.stride if settings.fps is None else max(1, round(source.fps / Fraction(settings.fps)))
@@ -202,4 +202,4 @@ def _shrunk(frame: Frame) -> UInt8[Tensor, "3 h w"]:
 
 
 def _candidate(said: dict[str, Any]) -> Candidate:
-    return Candidate(**said | {"matter": Matter(said["matter"])})
+    return Candidate(**said | {"matter": SourceKind(said["matter"])})

@@ -52,14 +52,14 @@ def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
 
 
 @dataclass(frozen=True, eq=False)
-class Diet:
+class DataMix:
     """What image steps and video steps are fed with, each a choice of buckets."""
 
     pictures: Sequence[Source]
     clips: Sequence[Source]
 
     @classmethod
-    def of(cls, sources: Sequence[Source], frames: int) -> "Diet":
+    def of(cls, sources: Sequence[Source], frames: int) -> "DataMix":
         """Sources of at least `frames` frames are clips, shorter ones pictures; without pictures, clips' frames serve.
 
         Raises RequestError where there is no source at all, or none long enough.

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recast.data.examples import Source
-from recast.data.latent_cache import Cache
-from recast.data.renders import Pool
+from recast.data.latent_cache import LatentCache
+from recast.data.renders import RenderedDataset
 from recast.errors import RequestError
 
 
-def opened(folders: Sequence[Path]) -> tuple[list[Source], list[Pool]]:
+def opened(folders: Sequence[Path]) -> tuple[list[Source], list[RenderedDataset]]:
     """Sources of examples and pools of pictures, in the order in which they are named.
 
     A folder that only holds such folders stands for all of them. Raises RequestError for one that holds none.
     """
     sources: list[Source] = []
-    pools: list[Pool] = []
+    pools: list[RenderedDataset] = []
     for folder in folders:
         found = [part for part in _parts(folder) if _opened(part, sources, pools)]
         if not found:
@@ -32,15 +32,15 @@ def _parts(folder: Path) -> Iterator[Path]:
         yield from sorted(part for part in folder.iterdir() if part.is_dir())
 
 
-def _opened(folder: Path, sources: list[Source], pools: list[Pool]) -> bool:
+def _opened(folder: Path, sources: list[Source], pools: list[RenderedDataset]) -> bool:
     if (folder / "manifest.parquet").exists():
         from recast.data import shards
 
         sources.extend(shards.opened(folder))
     elif (folder / "latents.npy").exists() and (folder / "embeddings.npy").exists():
-        sources.append(Cache.opened(folder))
+        sources.append(LatentCache.opened(folder))
     elif (folder / "clips.jsonl").exists():
-        pools.append(Pool.opened(folder))
+        pools.append(RenderedDataset.opened(folder))
     else:
         return False
     return True

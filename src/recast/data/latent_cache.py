@@ -15,7 +15,7 @@ from recast.conditions.depth import normalized
 from recast.conditions.detail import softened
 from recast.conditions.image import embedded
 from recast.data.examples import Example, moments
-from recast.data.renders import Pool
+from recast.data.renders import RenderedDataset
 
 ARRAYS = ("latents", "structure", "detail", "embeddings")
 Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
@@ -23,7 +23,7 @@ Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
 
 
 @dataclass(frozen=True, eq=False)
-class Cache:
+class LatentCache:
     """One pool's clips as the network meets them, fp16; a source of examples.
 
     latents: [n t 4 h w], unit variance; structure: [n 2 t 4 h w], at t_s = 0 and at the clip's own other level;
@@ -48,7 +48,7 @@ class Cache:
         )
 
     @classmethod
-    def opened(cls, folder: Path) -> "Cache":
+    def opened(cls, folder: Path) -> "LatentCache":
         """The cache in `folder`."""
         return cls(*(torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ARRAYS))
 
@@ -69,7 +69,9 @@ class Encoders:
         return mean.float() * self.scale
 
 
-def fill(folder: Path, pool: Pool, clips: range, picks: list[int], encoders: Encoders, *, seed: int = 0) -> None:
+def fill(
+    folder: Path, pool: RenderedDataset, clips: range, picks: list[int], encoders: Encoders, *, seed: int = 0
+) -> None:
     """Writes the latents of some clips of a pool, of the frames `picks` of each, where they are not there yet.
 
     Every second clip takes its depth from the estimator where there is one, so that the network knows its faults.
@@ -85,7 +87,7 @@ def fill(folder: Path, pool: Pool, clips: range, picks: list[int], encoders: Enc
     part.rename(folder)
 
 
-def _row(pool: Pool, index: int, picks: list[int], encoders: Encoders, detail: int) -> tuple[Tensor, ...]:
+def _row(pool: RenderedDataset, index: int, picks: list[int], encoders: Encoders, detail: int) -> tuple[Tensor, ...]:
     whole = np.asarray(pool.frames[index])
     frames = whole[picks]
     if encoders.estimate is not None and index % 2:
@@ -100,7 +102,7 @@ def _row(pool: Pool, index: int, picks: list[int], encoders: Encoders, detail: i
     return own, torch.stack(structure), torch.tensor(float(detail))
 
 
-def embed(folder: Path, pool: Pool, clips: range, picks: list[int], image: nn.Module) -> None:
+def embed(folder: Path, pool: RenderedDataset, clips: range, picks: list[int], image: nn.Module) -> None:
     """Writes the content embeddings of the same frames: of length 1, by the image encoder."""
     path = folder / "embeddings.npy"
     if path.exists():

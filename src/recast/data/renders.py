@@ -84,7 +84,7 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class RenderedDataset:
     """Rendered clips of one size.
 
     frames: uint8 [n t h w 3]; inverse: float16 [n t h w], 1/m; masks: uint8 [n t h w]; captions: several a clip;
@@ -119,16 +119,16 @@ class Pool:
         return self.masks[clip, frame]
 
     @classmethod
-    def opened(cls, folder: Path) -> "Pool":
+    def opened(cls, folder: Path) -> "RenderedDataset":
         """The pool in `folder`, memory-mapped."""
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("frames", "inverse", "masks")]
         rows = [json.loads(line) for line in (folder / "clips.jsonl").read_text().splitlines()]
         return cls(*arrays, captions=[row["captions"] for row in rows], scenes=[row["scene"] for row in rows])
 
 
-def opened(folder: Path, names: tuple[str, ...]) -> dict[str, Pool]:
+def opened(folder: Path, names: tuple[str, ...]) -> dict[str, RenderedDataset]:
     """Pools by the name of their plan."""
-    return {name: Pool.opened(folder / name) for name in names}
+    return {name: RenderedDataset.opened(folder / name) for name in names}
 
 
 def render(folder: Path, plans: tuple[Plan, ...] = PLANS, workers: int = 2) -> None:

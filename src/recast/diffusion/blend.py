@@ -3,10 +3,10 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.types import Edit, Latents
+from recast.types import Latents, StepHook
 
 
-def keeping(source: Latents, noise: Latents, keep: Float[Tensor, "t 1 y x"]) -> Edit:
+def blend_source(source: Latents, noise: Latents, keep: Float[Tensor, "t 1 y x"]) -> StepHook:
     """After each step, puts the source back, at that step's noise level, where `keep` is 1.
 
     The paper's "masking the denoising process" (arXiv:2302.03011, figure 8). keep: 0..1, at the latents' size. `noise`

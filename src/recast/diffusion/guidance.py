@@ -7,11 +7,16 @@ import torch
 
 from recast.types import Branch, Condition, Denoiser, Latents
 
-Ask = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
-"""Answers several questions about the same noisy latents at once; `Backbone.answers`."""
+BranchDenoiser = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
+"""Answers several questions about the same noisy latents at once; `Backbone.denoise_branches`."""
 
 
-def guided(ask: Ask, scale: float, temporal_scale: float = 1.0, within: tuple[float, float] = (0.0, inf)) -> Denoiser:
+def guided(
+    denoise_branches: BranchDenoiser,
+    scale: float,
+    temporal_scale: float = 1.0,
+    within: tuple[float, float] = (0.0, inf),
+) -> Denoiser:
     """Pushes the answer towards the content, and towards agreement between frames. arXiv:2302.03011, equation 8.
 
     With `still` for temporal layers off:
@@ -26,12 +31,12 @@ def guided(ask: Ask, scale: float, temporal_scale: float = 1.0, within: tuple[fl
     def guided_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
         strength = scale if low <= sigma <= high else 1.0
         weighed = [
-            (1 - temporal_scale, Branch(condition.unwanted, video=False)),
-            (temporal_scale - strength, Branch(condition.unwanted)),
-            (strength, Branch(condition.wanted)),
+            (1 - temporal_scale, Branch(condition.uncond, temporal=False)),
+            (temporal_scale - strength, Branch(condition.uncond)),
+            (strength, Branch(condition.cond)),
         ]
         asked = [(weight, branch) for weight, branch in weighed if weight != 0]
-        answers = ask(x, sigma, condition, [branch for _, branch in asked])
+        answers = denoise_branches(x, sigma, condition, [branch for _, branch in asked])
         weighted = (weight * answer for (weight, _), answer in zip(asked, answers, strict=True))
         return sum(weighted, start=torch.zeros_like(x))
 

@@ -26,7 +26,7 @@ def alpha(sigma: Level) -> Level:
     return (1 + sigma**2) ** -0.5
 
 
-def mixed(x: Tensor, sigma: Level) -> Tensor:
+def scale_input(x: Tensor, sigma: Level) -> Tensor:
     """Noisy latents as the network was trained to see them."""
     return x * alpha(sigma)
 

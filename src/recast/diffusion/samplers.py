@@ -5,53 +5,53 @@ from math import exp, expm1, log
 
 import torch
 
-from recast.diffusion.schedule import check_falling
-from recast.types import Condition, Denoiser, Edit, Latents, Sampler, unchanged
+from recast.diffusion.schedule import check_decreasing
+from recast.types import Condition, Denoiser, Latents, Sampler, StepHook, unchanged
 
 
 @torch.no_grad()
 def ddim(
-    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, after: Edit = unchanged
+    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
 ) -> Latents:
     """Straight steps along the slope at hand: DDIM (arXiv:2010.02502) is Euler's method over sigma."""
-    check_falling(sigmas)
+    check_decreasing(sigmas)
     for sigma, below in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
-        x = after(clean + below / sigma * (x - clean), below)
+        x = step_hook(clean + below / sigma * (x - clean), below)
     return x
 
 
 @torch.no_grad()
 def heun(
-    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, after: Edit = unchanged
+    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
 ) -> Latents:
     """Two looks a step, and the mean of their slopes. arXiv:2206.00364, algorithm 1."""
-    check_falling(sigmas)
+    check_decreasing(sigmas)
     for sigma, below in pairwise(sigmas):
         slope = (x - denoise(x, sigma, condition)) / sigma
         tried = x + (below - sigma) * slope
         if below > 0:
             slope = (slope + (tried - denoise(tried, below, condition)) / below) / 2
-        x = after(x + (below - sigma) * slope, below)
+        x = step_hook(x + (below - sigma) * slope, below)
     return x
 
 
 @torch.no_grad()
 def dpm_solver_2m(
-    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, after: Edit = unchanged
+    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
 ) -> Latents:
     """One look a step, and the last one remembered: DPM-Solver++(2M). arXiv:2211.01095, algorithm 2.
 
     Its first and last steps are DDIM's: there is nothing to remember yet, and log sigma has no end.
     """
-    check_falling(sigmas)
+    check_decreasing(sigmas)
     last_clean, last_step = x, 0.0
     for sigma, below in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
         step = log(sigma / below) if below > 0 else 0.0
         ahead = clean + step / (2 * last_step) * (clean - last_clean) if last_step and step else clean
         # exp(-step) is below / sigma; at the end the whole of x is noise and goes
-        x = after(exp(-step) * x - expm1(-step) * ahead if step else clean, below)
+        x = step_hook(exp(-step) * x - expm1(-step) * ahead if step else clean, below)
         last_clean, last_step = clean, step
     return x
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.diffusion.parameterization import Prediction
-from recast.errors import LevelsError, RequestError, WeightsError
+from recast.errors import RequestError, ScheduleError, WeightsError
 
 LEAST_ALPHA_BAR = 2.0**-24
 """Stands for 0 where training went down to pure noise: sigma would be infinite and is 4096."""
@@ -30,7 +30,7 @@ class Schedule:
     spacing: str = "trailing"
     offset: int = 0
 
-    def levels(self, steps: int) -> list[float]:
+    def timestep_sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling levels, the last one 0, at the timesteps that diffusers' DDIM would visit.
 
         Raises RequestError for more steps than timesteps, or fewer than one.
@@ -40,7 +40,7 @@ class Schedule:
         timesteps = np.unique(self._timesteps(steps))[::-1].copy()
         return [*self.sigmas[torch.from_numpy(timesteps)].tolist(), 0.0]
 
-    def timestep(self, sigma: float) -> float:
+    def sigma_to_timestep(self, sigma: float) -> float:
         """The timestep of that level; between two levels, by the logarithm; beyond the last one, the last."""
         known = self.sigmas.log().numpy()
         place = float(np.interp(np.log(sigma), known, np.arange(len(known))))
@@ -73,7 +73,7 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     if config.get("rescale_betas_zero_snr", False):
         if prediction is Prediction.NOISE:
             raise WeightsError("a network that predicts noise says nothing at zero signal (rescale_betas_zero_snr)")
-        alpha_bar = _down_to_nothing(alpha_bar).clamp(min=LEAST_ALPHA_BAR)
+        alpha_bar = rescale_zero_snr(alpha_bar).clamp(min=LEAST_ALPHA_BAR)
     return Schedule(
         sigmas=((1 - alpha_bar) / alpha_bar).sqrt(),
         prediction=prediction,
@@ -82,24 +82,24 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     )
 
 
-def shortened(levels: list[float], strength: float) -> list[float]:
+def truncated(sigmas: list[float], strength: float) -> list[float]:
     """The last part of a walk: all of it for strength 1, only the clean end for 0. SDEdit, arXiv:2108.01073.
 
     Raises RequestError for a strength outside 0..1.
     """
     if not 0 <= strength <= 1:
         raise RequestError(f"strength is {strength:g}; it goes from 0 (the source itself) to 1 (nothing of it)")
-    steps = round(strength * (len(levels) - 1))
-    return levels[len(levels) - 1 - steps :]
+    steps = round(strength * (len(sigmas) - 1))
+    return sigmas[len(sigmas) - 1 - steps :]
 
 
-def check_falling(levels: list[float]) -> None:
+def check_decreasing(sigmas: list[float]) -> None:
     """Raises LevelsError unless every level is below the one before and the last is 0."""
-    if not levels or levels[-1] != 0:
-        raise LevelsError(f"noise levels must end in 0 and end in {levels[-1] if levels else 'nothing'}")
-    for i, (above, below) in enumerate(pairwise(levels)):
+    if not sigmas or sigmas[-1] != 0:
+        raise ScheduleError(f"noise levels must end in 0 and end in {sigmas[-1] if sigmas else 'nothing'}")
+    for i, (above, below) in enumerate(pairwise(sigmas)):
         if not above > below:
-            raise LevelsError(f"noise levels must fall; level {i} is {above:g} and the next one {below:g}")
+            raise ScheduleError(f"noise levels must fall; level {i} is {above:g} and the next one {below:g}")
 
 
 def _betas(config: Mapping[str, Any]) -> Float[Tensor, " timesteps"]:
@@ -119,7 +119,7 @@ def _betas(config: Mapping[str, Any]) -> Float[Tensor, " timesteps"]:
             raise WeightsError(f"unknown beta_schedule {other!r}; known are linear, scaled_linear, squaredcos_cap_v2")
 
 
-def _down_to_nothing(alpha_bar: Float[Tensor, " timesteps"]) -> Float[Tensor, " timesteps"]:
-    # Lin et al. 2023, arXiv:2305.08891, algorithm 1: the root is shifted to end in 0 and scaled to begin as before.
+def rescale_zero_snr(alpha_bar: Float[Tensor, " timesteps"]) -> Float[Tensor, " timesteps"]:
+    """alpha_bar with its root shifted to end in 0 and scaled to begin as before. arXiv:2305.08891, algorithm 1."""
     root = alpha_bar.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2

@@ -9,7 +9,7 @@ from recast.editing.loaded import Model
 from recast.editing.record import Record
 from recast.editing.request import ALSO_CALLED, Request
 from recast.editing.resolve import check_inputs, check_target
-from recast.editing.stages import Remade, look, remake, unwatched, write
+from recast.editing.stages import Edited, generate, prepare, unwatched, write
 from recast.errors import RequestError
 from recast.types import Clip, Frames, Watch
 from recast.video.read import opened
@@ -50,30 +50,30 @@ class Editor:
         else:
             request, held = self.defaults.updated(source=Path(clip), **settings), None
         check_inputs(request)
-        return Result(remake(request, look(request, self.model, watch, held), self.model, watch), held)
+        return Result(generate(request, prepare(request, self.model, watch, held), self.model, watch), held)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """An edited clip. held: the clip that it was made of, where that came from memory."""
 
-    remade: Remade
+    edited: Edited
     held: Clip | None = None
 
     @property
     def frames(self) -> Frames:
         """The edited frames at the size that was worked at; `save` brings them to the source's size."""
-        return self.remade.frames
+        return self.edited.frames
 
     @property
     def clip(self) -> Clip:
         """The same as a clip, to look at or to edit again."""
-        return replace(self.remade.seen.clip, frames=self.frames)
+        return replace(self.edited.prepared.clip, frames=self.frames)
 
     @property
     def record(self) -> Record:
         """How it was made, as each output carries it."""
-        return self.remade.record
+        return self.edited.record
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False, watch: Watch = unwatched) -> Path:
         """Writes the clip at its source's own size, with the source's sound where it came from a file.
@@ -81,13 +81,13 @@ class Result:
         Raises RequestError for a file that is already there or of an unknown kind.
         """
         target = Path(path)
-        check_target(replace(self.remade.request, target=target, overwrite=overwrite))
+        check_target(replace(self.edited.request, target=target, overwrite=overwrite))
         if self.held is None:
-            write(self.remade, target, watch, overwrite=overwrite)
+            write(self.edited, target, watch, overwrite=overwrite)
             return target
         with TemporaryDirectory() as folder:
             # Written as pictures first, so that there is one way to write an edit: beside a source that is read again.
             save_clip(self.held, Path(folder))
-            filed = replace(self.remade, seen=replace(self.remade.seen, source=opened(folder)))
+            filed = replace(self.edited, prepared=replace(self.edited.prepared, source=opened(folder)))
             write(filed, target, watch, overwrite=overwrite)
         return target

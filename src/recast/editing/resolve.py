@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter
 
-from recast.conditions.content import Medium, Said, encoded
+from recast.conditions.content import ContentInput, Medium, encode
 from recast.conditions.vocabulary import unknown
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
@@ -16,7 +16,7 @@ from recast.editing.mask import Mask
 from recast.editing.request import Request
 from recast.errors import MediaError, RecastWarning, RequestError
 from recast.methods import METHODS, Method
-from recast.types import Clip, Condition, Shot, Tokens
+from recast.types import Clip, Condition, DenoiseInputs, Tokens
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
 from recast.video.read import Source, Window
@@ -97,21 +97,21 @@ def contents(request: Request, model: Model) -> tuple[Tokens, Tokens]:
     wanted = _said(Medium.WORDS, request.words) + _said(Medium.PICTURE, request.pictures)
     unwanted = _said(Medium.WORDS, request.negative)
     _warn_of_unknown([each.text for each in wanted + unwanted if each.medium is Medium.WORDS], model)
-    told = model.backbone.tokens(encoded(wanted, model.folder, request.seed, model.device))
+    told = model.backbone.embedding_tokens(encode(wanted, model.folder, request.seed, model.device))
     if not unwanted:
-        return told, model.backbone.nothing()
-    return told, model.backbone.tokens(encoded(unwanted, model.folder, request.seed, model.device))
+        return told, model.backbone.null_tokens()
+    return told, model.backbone.embedding_tokens(encode(unwanted, model.folder, request.seed, model.device))
 
 
-def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> Shot:
+def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> DenoiseInputs:
     """The edit, ready to denoise."""
-    facts = model.folder.facts
-    return Shot(
+    facts = model.folder.metadata
+    return DenoiseInputs(
         clip=clip,
         condition=condition,
         sampler=SAMPLERS[request.scheduler],
         steps=facts.steps if request.steps is None else request.steps,
-        scale=facts.scale if request.cfg is None else request.cfg,
+        cfg_scale=facts.cfg_scale if request.cfg is None else request.cfg,
         ensemble=facts.ensemble if request.ensemble is None else request.ensemble,
         window=facts.window,
         seed=request.seed,
@@ -146,8 +146,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(sign in said for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
 
 
-def _said(medium: Medium, each: tuple[tuple[str, float], ...]) -> list[Said]:
-    return [Said(medium, text, weight) for text, weight in each]
+def _said(medium: Medium, each: tuple[tuple[str, float], ...]) -> list[ContentInput]:
+    return [ContentInput(medium, text, weight) for text, weight in each]
 
 
 def _warn_of_unknown(texts: list[str], model: Model) -> None:

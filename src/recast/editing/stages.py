@@ -12,7 +12,7 @@ from einops import repeat as repeated
 
 from recast.conditions import EXTRACTORS
 from recast.conditions.detail import softened
-from recast.diffusion.blend import keeping
+from recast.diffusion.blend import blend_source
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
 from recast.editing.record import Record
@@ -32,7 +32,7 @@ from recast.editing.resolve import (
     window_of,
 )
 from recast.errors import OutOfMemoryError
-from recast.types import Clip, Condition, Edit, Frames, Latents, Shot, Structure, Watch, unchanged
+from recast.types import Clip, Condition, DenoiseInputs, Frames, Latents, StepHook, Structure, Watch, unchanged
 from recast.video.read import Source, frames, opened, read
 from recast.video.resize import enlarged
 from recast.video.write import writing
@@ -83,7 +83,7 @@ def stage(name: Stage, watch: Watch) -> Iterator[Report]:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Prepared:
     """A clip and its structure: what all edits of it share.
 
     source: None for a clip that came from no file. size: rows and columns before it was brought to the size to work at.
@@ -96,28 +96,28 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Remade:
+class Edited:
     """An edited clip at the size that was worked at, with what it takes to write it at the source's size.
 
     notes: what could not be kept as it was in the source, as far as it was written.
     """
 
     request: Request
-    seen: Seen
+    prepared: Prepared
     frames: Frames
     record: Record
     notes: tuple[str, ...] = ()
 
 
-def edit(request: Request, model: Model, watch: Watch = unwatched) -> Remade:
+def edit(request: Request, model: Model, watch: Watch = unwatched) -> Edited:
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes."""
     check_inputs(request)
     target = check_target(request)
-    remade = remake(request, look(request, model, watch), model, watch)
-    return write(remade, target, watch, overwrite=request.overwrite)
+    edited = generate(request, prepare(request, model, watch), model, watch)
+    return write(edited, target, watch, overwrite=request.overwrite)
 
 
-def look(request: Request, model: Model, watch: Watch = unwatched, clip: Clip | None = None) -> Seen:
+def prepare(request: Request, model: Model, watch: Watch = unwatched, clip: Clip | None = None) -> Prepared:
     """The request's clip, or the one given, at the size to work at, and its structure."""
     with stage(Stage.READ, watch):
         if clip is None:
@@ -129,69 +129,71 @@ def look(request: Request, model: Model, watch: Watch = unwatched, clip: Clip | 
             clip = clip_at(clip, chosen_size(request, clip, model))
     with stage(Stage.STRUCTURE, watch):
         structure = EXTRACTORS[request.structure](model.folder, model.device)(clip)
-    return Seen(source, size, clip, structure)
+    return Prepared(source, size, clip, structure)
 
 
-def remake(request: Request, seen: Seen, model: Model, watch: Watch = unwatched) -> Remade:
+def generate(request: Request, prepared: Prepared, model: Model, watch: Watch = unwatched) -> Edited:
     """The clip with the request's content."""
     with stage(Stage.CONTENT, watch):
         wanted, unwanted = contents(request, model)
     with stage(Stage.DENOISE, watch) as report:
-        planes = model.backbone.planes(replace(seen.structure, detail=request.structure_detail))
-        shot = shot_of(request, seen.clip, Condition(wanted, unwanted, planes), model)
-        after = _reporting(report, model.backbone.levels(shot.steps), _masking(request, seen, shot, model))
-        latents = method_of(request)(replace(shot, after=after), model.backbone)
+        planes = model.backbone.structure_channels(replace(prepared.structure, detail=request.structure_detail))
+        shot = shot_of(request, prepared.clip, Condition(wanted, unwanted, planes), model)
+        step_hook = _reporting(report, model.backbone.sigmas(shot.steps), _masking(request, prepared, shot, model))
+        latents = method_of(request)(replace(shot, step_hook=step_hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
         decoded = []
         for few in latents.split(DECODED_AT_ONCE):
             report(DECODED_AT_ONCE * len(decoded), len(latents))
             decoded.append(model.backbone.decode(few))
-    return Remade(request, seen, torch.cat(decoded), _record(request, seen, shot, model))
+    return Edited(request, prepared, torch.cat(decoded), _record(request, prepared, shot, model))
 
 
-def write(remade: Remade, target: Path, watch: Watch = unwatched, *, overwrite: bool = False) -> Remade:
+def write(edited: Edited, target: Path, watch: Watch = unwatched, *, overwrite: bool = False) -> Edited:
     """Writes the edited clip at its source's own size, with its sound; outside the mask the source's own pixels."""
-    request, source, clip = remade.request, remade.seen.source, remade.seen.clip
+    request, source, clip = edited.request, edited.prepared.source, edited.prepared.clip
     assert source is not None, "a clip from memory has no file to take size, times and sound from"
-    window, mask, strength = window_of(request), mask_of(request, remade.seen.size), enlargement(request)
+    window, mask, strength = window_of(request), mask_of(request, edited.prepared.size), enlargement(request)
     parts = repeat(None) if mask is None else mask.frames(clip.first, len(clip))
     with (
         stage(Stage.WRITE, watch) as report,
-        writing(target, source, window, record=remade.record.to_json(), overwrite=overwrite) as writer,
+        writing(target, source, window, record=edited.record.to_json(), overwrite=overwrite) as writer,
     ):
-        for done, (small, whole, part) in enumerate(zip(remade.frames, frames(source, window), parts, strict=False)):
+        for done, (small, whole, part) in enumerate(zip(edited.frames, frames(source, window), parts, strict=False)):
             report(done, len(clip))
             pixels = enlarged(small, whole.pixels, strength)
             writer.add(pixels if part is None else composited(pixels, whole.pixels, part), like=whole)
         notes = writer.notes
-    return replace(remade, notes=notes)
+    return replace(edited, notes=notes)
 
 
-def export(request: Request, seen: Seen, target: Path, watch: Watch = unwatched, *, overwrite: bool = False) -> None:
+def export(
+    request: Request, prepared: Prepared, target: Path, watch: Watch = unwatched, *, overwrite: bool = False
+) -> None:
     """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
-    assert seen.source is not None, "a clip from memory has no file to take size and times from"
-    soft = softened(seen.structure.maps, request.structure_detail)
+    assert prepared.source is not None, "a clip from memory has no file to take size and times from"
+    soft = softened(prepared.structure.maps, request.structure_detail)
     grey = repeated((255 * soft).round().to(torch.uint8), "t 1 h w -> t c h w", c=3)
     window = window_of(request)
     with (
         stage(Stage.WRITE, watch) as report,
-        writing(target, seen.source, window, record=None, overwrite=overwrite) as writer,
+        writing(target, prepared.source, window, record=None, overwrite=overwrite) as writer,
     ):
-        for done, (small, whole) in enumerate(zip(grey, frames(seen.source, window), strict=True)):
+        for done, (small, whole) in enumerate(zip(grey, frames(prepared.source, window), strict=True)):
             report(done, len(grey))
             writer.add(enlarged(small, whole.pixels, strength=0.0), like=whole)
 
 
-def _masking(request: Request, seen: Seen, shot: Shot, model: Model) -> Edit:
-    mask = mask_of(request, seen.size)
+def _masking(request: Request, prepared: Prepared, shot: DenoiseInputs, model: Model) -> StepHook:
+    mask = mask_of(request, prepared.size)
     if mask is None:
         return unchanged
-    latents = model.backbone.encode(seen.clip.frames)
-    edited = mask.at((latents.shape[-2], latents.shape[-1]), seen.clip.first, len(seen.clip))
-    return keeping(latents, shot.noise(latents), (1 - edited).to(latents))
+    latents = model.backbone.encode(prepared.clip.frames)
+    edited = mask.at((latents.shape[-2], latents.shape[-1]), prepared.clip.first, len(prepared.clip))
+    return blend_source(latents, shot.noise(latents), (1 - edited).to(latents))
 
 
-def _reporting(report: Report, levels: list[float], edit: Edit) -> Edit:
+def _reporting(report: Report, levels: list[float], edit: StepHook) -> StepHook:
     def reported(x: Latents, sigma: float, /) -> Latents:
         # A walk may start below the highest level; what lies above counts as done.
         report(sum(level > sigma for level in levels), len(levels) - 1)
@@ -200,14 +202,14 @@ def _reporting(report: Report, levels: list[float], edit: Edit) -> Edit:
     return reported
 
 
-def _record(request: Request, seen: Seen, shot: Shot, model: Model) -> Record:
+def _record(request: Request, prepared: Prepared, shot: DenoiseInputs, model: Model) -> Record:
     worked = {
-        "size": f"{seen.clip.size[1]}x{seen.clip.size[0]}",
-        "frames": len(seen.clip),
-        "cfg": shot.scale,
+        "size": f"{prepared.clip.size[1]}x{prepared.clip.size[0]}",
+        "frames": len(prepared.clip),
+        "cfg": shot.cfg_scale,
         "device": str(model.device),
         "dtype": str(model.dtype).removeprefix("torch."),
         "enlarged": {"by": request.enlarge, "strength": round(enlargement(request), 4)},
     }
-    notes = () if seen.source is None else seen.source.notes
+    notes = () if prepared.source is None else prepared.source.notes
     return Record.made(request.updated(model=model.name), model_digest=model.digest, worked=worked, notes=notes)

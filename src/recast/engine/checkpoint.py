@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from recast.engine import manifest, rng_state
 from recast.engine.distributed import Engine
-from recast.engine.state import Learner
+from recast.engine.state import TrainState
 from recast.errors import RecastError, RecastWarning, RequestError
 
 KEPT = 3
@@ -42,14 +42,14 @@ class Position:
     in_a_row: int = 0
 
 
-def save(folder: Path, learner: Learner, position: Position, configuration: Mapping, engine: Engine) -> None:
+def save(folder: Path, learner: TrainState, position: Position, configuration: Mapping, engine: Engine) -> None:
     """Writes `folder`/step-000123, then forgets all but the last three. All processes call it at the same step.
 
     Raises RecastError where a number is not finite, or where the disk does not take it; older ones stay whole.
     """
     final = folder / f"step-{position.step:06d}"
     part = final.with_name(final.name + ".part")
-    if not all(engine.each(learner.is_finite())):
+    if not all(engine.all_gather(learner.is_finite())):
         raise RecastError(
             f"weights are NaN or Inf after step {position.step} and are not kept; older checkpoints in {folder} are "
             "whole: lower the learning rate, in another folder"
@@ -59,7 +59,7 @@ def save(folder: Path, learner: Learner, position: Position, configuration: Mapp
         "configuration": dict(configuration),
         "processes": engine.world,
         "torch": torch.__version__,
-        "moves": learner.moves(),
+        "moves": learner.step_counts(),
     }
 
     def complete() -> dict[str, dict]:
@@ -81,7 +81,7 @@ def save(folder: Path, learner: Learner, position: Position, configuration: Mapp
     _on_all(engine, part, commit)
 
 
-def restored(folder: Path, learner: Learner, configuration: Mapping, engine: Engine) -> Position:
+def restored(folder: Path, learner: TrainState, configuration: Mapping, engine: Engine) -> Position:
     """Puts the newest whole checkpoint into `learner` and says how far it was; the start where there is none.
 
     Warns of each one that is damaged and sets it aside. Raises RecastError where none is whole, and RequestError
@@ -89,7 +89,7 @@ def restored(folder: Path, learner: Learner, configuration: Mapping, engine: Eng
     """
     paths = sorted(folder.glob("step-*[0-9]"), key=_step, reverse=True)
     for path in paths:
-        faults = [fault for fault in engine.each(manifest.fault(path, engine.rank, engine.world)) if fault]
+        faults = [fault for fault in engine.all_gather(manifest.fault(path, engine.rank, engine.world)) if fault]
         if not faults:
             return _read(path, learner, configuration, engine)
         if engine.first:
@@ -100,7 +100,7 @@ def restored(folder: Path, learner: Learner, configuration: Mapping, engine: Eng
     return Position()
 
 
-def _read(path: Path, learner: Learner, configuration: Mapping, engine: Engine) -> Position:
+def _read(path: Path, learner: TrainState, configuration: Mapping, engine: Engine) -> Position:
     state = json.loads((path / STATE).read_text())
     _check(path, state["configuration"], configuration)
     learner.expect(state["moves"])
@@ -143,7 +143,7 @@ def _on_all(engine: Engine, part: Path, act: Callable[[], object]) -> list:
         answer, reason = act(), None
     except OSError as error:
         answer, reason = None, str(error)
-    answers = engine.each((answer, reason))
+    answers = engine.all_gather((answer, reason))
     for _, reason in answers:
         if reason:
             raise _unwritten(part, reason)

@@ -18,7 +18,7 @@ PRECISIONS: dict[str, torch.dtype | None] = {"bf16": torch.bfloat16, "fp32": Non
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShard:
     """Which part of the batch of a step: rows part, part + parts, part + 2 parts ... of the one global batch."""
 
     step: int
@@ -45,7 +45,7 @@ class Share:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class LossOutput:
     """A loss that says what it is made of, so that it can be watched by noise level.
 
     mean: what is trained on. rows: each row's own loss; levels: its noise level, 0 clean to 1 pure noise.
@@ -58,7 +58,7 @@ class Measured:
     waited: float = 0.0
 
 
-Loss = Callable[[Network, Share], Tensor | Measured]
+Loss = Callable[[Network, BatchShard], Tensor | LossOutput]
 """The mean loss of a network over its share of a step's batch.
 
 Each row draws its chance from (seed, step, row) alone, so that a resumed run, and any division of the batch, see the
@@ -67,7 +67,7 @@ same rows.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class TrainConfig:
     """How long and how fast to train.
 
     rate: peak learning rate; warmup: steps to reach it, from which it falls along a cosine to a fiftieth.

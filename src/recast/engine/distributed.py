@@ -15,12 +15,12 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from recast.engine.config import Loss, Measured, Network, Share
+from recast.engine.config import BatchShard, Loss, LossOutput, Network
 from recast.engine.launch import FRESH_STORE
-from recast.engine.monitor import Picture, Strip
+from recast.engine.monitor import ImagePixels, SampleDrawer
 from recast.errors import RequestError
 
-Said = TypeVar("Said")
+Gathered = TypeVar("Gathered")
 
 
 class Scored(nn.Module, Generic[Network]):
@@ -31,12 +31,12 @@ class Scored(nn.Module, Generic[Network]):
         self.network = network
         self.loss = loss
 
-    def forward(self, share: Share) -> tuple[Tensor, Measured | None]:
+    def forward(self, share: BatchShard) -> tuple[Tensor, LossOutput | None]:
         """The mean loss of a share, and what it is made of where the loss says so."""
         answer = self.loss(self.network, share)
-        return (answer.mean, answer) if isinstance(answer, Measured) else (answer, None)
+        return (answer.mean, answer) if isinstance(answer, LossOutput) else (answer, None)
 
-    def shown(self, strip: Strip) -> Picture:
+    def shown(self, strip: SampleDrawer) -> ImagePixels:
         """A picture of what the network does."""
         return strip(self.network)
 
@@ -69,7 +69,7 @@ class Engine:
                 dist.broadcast(tensor, 0)
         return ENGINES[self.way](scored, self)
 
-    def joining(self, module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+    def grad_sync(self, module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
         """Gradients are joined over the processes only in the last of a step's parts; before, they add up here."""
         if isinstance(module, FSDPModule):
             module.set_requires_gradient_sync(last)
@@ -77,7 +77,7 @@ class Engine:
             return module.no_sync()
         return nullcontext()
 
-    def let_go(self, module: nn.Module) -> None:
+    def reshard(self, module: nn.Module) -> None:
         """Forgets weights that were gathered for a call without a backward pass, which would else serve the next."""
         if isinstance(module, FSDPModule):
             module.reshard()
@@ -88,7 +88,7 @@ class Engine:
             dist.all_reduce(values)
         return values / self.world
 
-    def each(self, said: Said) -> Sequence[Said]:
+    def all_gather(self, said: Gathered) -> Sequence[Gathered]:
         """What every process says, by rank; none goes on before all have spoken."""
         if self.world == 1:
             return [said]
@@ -142,7 +142,7 @@ ENGINES: dict[str, Callable[[Scored, Engine], tuple[Scored, nn.Module]]] = {
     "fsdp": _sharded,
 }
 """How processes share a network. ddp: each holds all of it, the fastest while it fits; fsdp: each holds a shard."""
-ALONE = Engine()
+SINGLE = Engine()
 
 
 @contextmanager

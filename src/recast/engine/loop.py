@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from recast.engine import checkpoint, rng_state
 from recast.engine.checkpoint import Position
-from recast.engine.config import PRECISIONS, Loss, Measured, Network, Recipe, Share
-from recast.engine.distributed import ALONE, Engine, Scored
-from recast.engine.monitor import Picture, Seen, Strip, Watch, logged, together, unwatched
+from recast.engine.config import PRECISIONS, BatchShard, Loss, LossOutput, Network, TrainConfig
+from recast.engine.distributed import SINGLE, Engine, Scored
+from recast.engine.monitor import ImagePixels, Monitor, SampleDrawer, StepStats, combined, jsonl_monitor, unmonitored
 from recast.engine.signals import STOPS, Asked, asked
-from recast.engine.state import Learner
+from recast.engine.state import TrainState
 from recast.errors import Preempted, RecastError
-from recast.files import claimed
+from recast.files import run_lock
 
-__all__ = ["Loss", "Measured", "Network", "Recipe", "Share", "fit"]
+__all__ = ["BatchShard", "Loss", "LossOutput", "Network", "TrainConfig", "fit"]
 
 MAX_BAD_STEPS = 20
 """Steps in a row that may be skipped because their loss or gradient is not finite."""
@@ -34,38 +34,38 @@ MAX_BAD_SHARE = 0.01
 def fit(
     network: Network,
     loss: Loss[Network],
-    recipe: Recipe,
+    recipe: TrainConfig,
     folder: Path,
     *,
     configuration: Mapping[str, object] | None = None,
-    engine: Engine = ALONE,
-    watch: Watch = unwatched,
-    strip: Strip | None = None,
+    engine: Engine = SINGLE,
+    monitor: Monitor = unmonitored,
+    samples: SampleDrawer | None = None,
 ) -> Network:
     """Trains `network` in place and leaves it with its averaged weights; continues where `folder` holds a checkpoint.
 
     configuration: what else the weights depend on, such as data and batch, as JSON; a checkpoint of another is refused.
-    engine: this process among those of the run (see `distributed.joined`). watch: is told of every step, on the first
-    process. strip: draws a picture at each checkpoint, on all of them.
+    engine: this process among those of the run (see `distributed.joined`). monitor: is told of every step, on the first
+    process. samples: draws a picture at each checkpoint, on all of them.
 
     Steps whose loss or gradient is not finite are skipped and counted. Raises RecastError after 20 of them in a row,
     or more than 1 % of all steps; RequestError where another run is at work in `folder`. SIGTERM and Ctrl-C finish the
     step, save, and raise Preempted or Cancelled.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder) if engine.first else nullcontext(), asked() as stop:
+    with run_lock(folder) if engine.first else nullcontext(), asked() as stop:
         scored, module = engine.spread(network, loss)
-        run = _Run(scored, module, Learner.of(scored.network, recipe), recipe, engine)
+        run = _Run(scored, module, TrainState.of(scored.network, recipe), recipe, engine)
         known = dict(configuration or {}) | recipe.decisive() | {"weights": run.learner.fingerprint()}
         start = checkpoint.restored(folder, run.learner, known, engine)
-        watch = together(logged(folder), watch) if engine.first else unwatched
+        monitor = combined(jsonl_monitor(folder), monitor) if engine.first else unmonitored
         module.train()
         for seen, position, stopped in _steps(run, start, stop):
             kept = position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped
             if kept:
                 checkpoint.save(folder, run.learner, position, known, engine)
-            _told(watch, replace(seen, strip=_drawn(run, strip)) if kept else seen, folder)
-        run.learner.settle()
+            _told(monitor, replace(seen, samples_image=_drawn(run, samples)) if kept else seen, folder)
+        run.learner.copy_ema()
         engine.gather(scored, network)
         return network.eval()
 
@@ -76,12 +76,12 @@ class _Run(Generic[Network]):
 
     scored: Scored[Network]
     module: nn.Module
-    learner: Learner
-    recipe: Recipe
+    learner: TrainState
+    recipe: TrainConfig
     engine: Engine
 
 
-def _steps(run: _Run, position: Position, stop: Asked) -> Iterator[tuple[Seen, Position, bool]]:
+def _steps(run: _Run, position: Position, stop: Asked) -> Iterator[tuple[StepStats, Position, bool]]:
     """All steps that are left, each with what was seen, how far the run is then, and whether it was asked to stop.
 
     Raises Preempted or Cancelled once such a step has been dealt with.
@@ -95,7 +95,7 @@ def _steps(run: _Run, position: Position, stop: Asked) -> Iterator[tuple[Seen, P
             raise kind(f"stopped after step {position.step} of {steps}; the same command goes on from there")
 
 
-def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position, bool]:
+def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[StepStats, Position, bool]:
     """One step: what was seen, how far the run is now, and whether any process was asked to stop."""
     began = time.perf_counter()
     step = position.step
@@ -109,7 +109,7 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position
     if good:
         run.learner.advance(norm, run.recipe, step)
     run.learner.forget_gradient()
-    seen = Seen(
+    seen = StepStats(
         step=position.step,
         loss=mean,
         norm=norm.item(),
@@ -124,16 +124,16 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[Seen, Position
     return seen, position, stopped > 0
 
 
-def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[Measured]]:
+def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[LossOutput]]:
     """Adds up the gradient of this process's parts of the batch; their mean loss, and what they say of it."""
     parts, engine = run.recipe.accumulate, run.engine
     dtype = PRECISIONS[run.recipe.precision]
     value, told = torch.zeros((), device=engine.device), []
     for part in range(parts):
-        with engine.joining(run.module, last=part == parts - 1):
+        with engine.grad_sync(run.module, last=part == parts - 1):
             # bfloat16 products, fp32 weights and sums: twice to five times the speed where the processor has them.
             with torch.autocast(torch.device(engine.device).type, dtype=dtype, enabled=dtype is not None):
-                mean, measured = run.module(Share(step, part * engine.world + engine.rank, parts * engine.world))
+                mean, measured = run.module(BatchShard(step, part * engine.world + engine.rank, parts * engine.world))
             (mean / parts).backward()
         value += mean.detach().float() / parts
         if measured is not None:
@@ -141,7 +141,7 @@ def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[Measured]]:
     return value, told
 
 
-def _counted(position: Position, recipe: Recipe, *, good: bool) -> Position:
+def _counted(position: Position, recipe: TrainConfig, *, good: bool) -> Position:
     """One step further. Raises RecastError where too many were not finite."""
     step = position.step + 1
     if good:
@@ -161,17 +161,17 @@ def _counted(position: Position, recipe: Recipe, *, good: bool) -> Position:
     return Position(step, skipped, in_a_row)
 
 
-def _drawn(run: _Run, strip: Strip | None) -> Picture | None:
+def _drawn(run: _Run, strip: SampleDrawer | None) -> ImagePixels | None:
     """The strip of the averaged weights; what it draws from chance is not missed by training."""
     if strip is None:
         return None
-    with run.learner.settled(), rng_state.untouched(), torch.no_grad():
+    with run.learner.with_ema(), rng_state.untouched(), torch.no_grad():
         picture = run.scored.shown(strip).cpu()
-    run.engine.let_go(run.module)
+    run.engine.reshard(run.module)
     return picture
 
 
-def _told(watch: Watch, seen: Seen, folder: Path) -> None:
+def _told(watch: Monitor, seen: StepStats, folder: Path) -> None:
     try:
         watch(seen)
     except OSError as error:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-Picture = UInt8[Tensor, "3 h w"]
-Strip = Callable[[nn.Module], Picture]
+ImagePixels = UInt8[Tensor, "3 h w"]
+SampleDrawer = Callable[[nn.Module], ImagePixels]
 """Draws what the network with its averaged weights does, such as frames of an edit side by side."""
 
 LOG = "log.jsonl"
@@ -27,13 +27,13 @@ _LINE_EVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class StepStats:
     """What one step showed.
 
     step: steps done, this one too. loss, norm (of the gradient) and rate (of learning) are those of this step.
     skipped: steps so far that were not finite. seconds: that the step took; waited: of these, for data.
     rows, levels: of this process, where the loss tells them; samples: of all processes, 0 where it does not.
-    strip: a picture, at steps that made a checkpoint, where the stage draws one.
+    samples_image: a picture, at steps that made a checkpoint, where the stage draws one.
     """
 
     step: int
@@ -46,31 +46,31 @@ class Seen:
     samples: int
     rows: Float[Tensor, " b"]
     levels: Float[Tensor, " b"]
-    strip: Picture | None = None
+    samples_image: ImagePixels | None = None
 
 
-Watch = Callable[[Seen], None]
+Monitor = Callable[[StepStats], None]
 
 
-def unwatched(_seen: Seen) -> None:
+def unmonitored(_seen: StepStats) -> None:
     """Looks away."""
 
 
-def together(*watches: Watch) -> Watch:
+def combined(*watches: Monitor) -> Monitor:
     """All of them, one after the other."""
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: StepStats) -> None:
         for each in watches:
             each(seen)
 
     return watch
 
 
-def logged(folder: Path) -> Watch:
+def jsonl_monitor(folder: Path) -> Monitor:
     """Adds a row to folder/log.jsonl every 50 steps."""
     span = _Span()
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: StepStats) -> None:
         span.add(seen)
         if seen.step % EVERY_STEPS == 0:
             row = {"step": seen.step, "loss": round(seen.loss, 5), "norm": round(seen.norm, 3), "rate": seen.rate}
@@ -82,7 +82,7 @@ def logged(folder: Path) -> Watch:
 
 
 @contextmanager
-def shown(name: str, steps: int) -> Iterator[Watch]:
+def progress_monitor(name: str, steps: int) -> Iterator[Monitor]:
     """Shows on stderr how far the run is and when it will be done: a bar on a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
         yield _lines(name, steps)
@@ -100,7 +100,9 @@ def shown(name: str, steps: int) -> Iterator[Watch]:
 
 
 @contextmanager
-def board(folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: float | None = None) -> Iterator[Watch]:
+def tensorboard_monitor(
+    folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: float | None = None
+) -> Iterator[Monitor]:
     """Draws curves and strips for TensorBoard into `folder`/board.
 
     flops: of a step, on this process; with them, MFU is drawn against the matrix rate measured now.
@@ -119,11 +121,11 @@ def board(folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: 
                 writer.add_scalar(name, value, step)
             span.clear()
 
-        def watch(seen: Seen) -> None:
+        def watch(seen: StepStats) -> None:
             span.add(seen)
-            if seen.strip is not None:
-                writer.add_image("strip", seen.strip.numpy(), seen.step)
-            if seen.step % EVERY_STEPS == 0 or seen.strip is not None:
+            if seen.samples_image is not None:
+                writer.add_image("strip", seen.samples_image.numpy(), seen.step)
+            if seen.step % EVERY_STEPS == 0 or seen.samples_image is not None:
                 draw(seen.step)
 
         yield watch
@@ -156,9 +158,9 @@ class _Span:
         self.clear()
 
     def clear(self) -> None:
-        self.steps: list[Seen] = []
+        self.steps: list[StepStats] = []
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: StepStats) -> None:
         self.steps.append(seen)
 
     def pace(self) -> float:
@@ -192,10 +194,10 @@ class _Span:
         }
 
 
-def _lines(name: str, steps: int) -> Watch:
+def _lines(name: str, steps: int) -> Monitor:
     began, first, told = time.monotonic(), -1, 0.0
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: StepStats) -> None:
         nonlocal first, told
         now = time.monotonic()
         first = seen.step - 1 if first < 0 else first
@@ -207,7 +209,7 @@ def _lines(name: str, steps: int) -> Watch:
     return watch
 
 
-def _told(seen: Seen) -> str:
+def _told(seen: StepStats) -> str:
     skipped = f", {seen.skipped} skipped" if seen.skipped else ""
     return f"loss {seen.loss:.4f}, norm {seen.norm:.2f}, {1 / seen.seconds:.2f} steps/s{skipped}"
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from recast.engine.config import Recipe
+from recast.engine.config import TrainConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What AdamW keeps for each weight, besides how often it has moved it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class TrainState:
     """A network's trained weights by name, their average, and AdamW.
 
     Sharded weights are DTensors, and so are their average and moments; the rest is the same.
@@ -25,11 +25,11 @@ class Learner:
 
     network: nn.Module
     weights: dict[str, nn.Parameter]
-    averaged: dict[str, Tensor]
+    ema: dict[str, Tensor]
     optimizer: torch.optim.AdamW
 
     @classmethod
-    def of(cls, network: nn.Module, recipe: Recipe) -> "Learner":
+    def of(cls, network: nn.Module, recipe: TrainConfig) -> "TrainState":
         """One that has learned nothing yet. Weights that ask for no gradient stay as they are."""
         weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         averaged = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -40,14 +40,14 @@ class Learner:
         norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights.values() if w.grad is not None])
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
-    def advance(self, norm: Tensor, recipe: Recipe, step: int) -> None:
+    def advance(self, norm: Tensor, recipe: TrainConfig, step: int) -> None:
         """One step along the gradient, which is made no longer than the recipe allows."""
         torch.nn.utils.clip_grads_with_norm_(self.weights.values(), recipe.clip, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate_at(step) * group["share"]
         self.optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(_local(self.averaged), _local(self.weights), 1 - recipe.ema_at(step))
+            torch._foreach_lerp_(_local(self.ema), _local(self.weights), 1 - recipe.ema_at(step))
 
     def forget_gradient(self) -> None:
         """Makes ready for the next step."""
@@ -60,9 +60,9 @@ class Learner:
         moved = {name: state for name, weight in self.weights.items() if (state := self.optimizer.state.get(weight))}
         moments = {f"{name}.{moment}": state[moment] for name, state in moved.items() for moment in MOMENTS}
         weights = {name: weight.detach() for name, weight in self.weights.items()}
-        return {"weights": weights | buffers, "averaged": self.averaged, "optimizer": moments}
+        return {"weights": weights | buffers, "averaged": self.ema, "optimizer": moments}
 
-    def moves(self) -> dict[str, float]:
+    def step_counts(self) -> dict[str, float]:
         """How often each weight was moved; those that had no gradient yet are left out."""
         states = ((name, self.optimizer.state.get(weight)) for name, weight in self.weights.items())
         return {name: float(state["step"]) for name, state in states if state}
@@ -86,16 +86,16 @@ class Learner:
         return hashlib.sha256(repr(shapes).encode()).hexdigest()
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def copy_ema(self) -> None:
         """Leaves the network with its averaged weights."""
-        torch._foreach_copy_(_local(self.weights), _local(self.averaged))
+        torch._foreach_copy_(_local(self.weights), _local(self.ema))
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
+    def with_ema(self) -> Iterator[None]:
         """The network has its averaged weights, and is evaluated, while the block runs."""
         with torch.no_grad():
             before = [weight.clone() for weight in _local(self.weights)]
-        self.settle()
+        self.copy_ema()
         self.network.eval()
         try:
             yield
@@ -111,7 +111,7 @@ def _local(tensors: Mapping[str, Tensor]) -> list[Tensor]:
     return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in whole]
 
 
-def _grouped(weights: Mapping[str, nn.Parameter], recipe: Recipe) -> list[dict]:
+def _grouped(weights: Mapping[str, nn.Parameter], recipe: TrainConfig) -> list[dict]:
     """Matrices and kernels decay, biases and norms do not; share: of the rate, at which a group learns."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in weights.items():

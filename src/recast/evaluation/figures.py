@@ -8,9 +8,9 @@ import numpy as np
 
 from recast.evaluation import METRICS
 from recast.evaluation.intervals import Figure, mean, ratio, share
-from recast.evaluation.items import Outcome, Trial
+from recast.evaluation.items import Outcome, Variant
 
-SOURCE, TRUTH, DECODED = Trial("source"), Trial("truth"), Trial("decoded")
+SOURCE, TRUTH, DECODED = Variant("source"), Variant("truth"), Variant("decoded")
 RATIOS = {
     "frames of source": ("frames", SOURCE),
     "surface of source": ("surface", SOURCE),
@@ -20,18 +20,18 @@ RATIOS = {
 SEED = 23
 """Of the bootstrap."""
 
-Values = Mapping[Trial, Mapping[str, Mapping[str, float]]]
+Values = Mapping[Variant, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
 class Figures:
     """plain: by trial and by the names of METRICS. relative: by trial and by the names of RATIOS. values: by task."""
 
-    plain: dict[Trial, dict[str, Figure]]
-    relative: dict[Trial, dict[str, Figure]]
+    plain: dict[Variant, dict[str, Figure]]
+    relative: dict[Variant, dict[str, Figure]]
     values: Values
 
-    def across(self, trials: Sequence[Trial], name: str) -> list[float]:
+    def across(self, trials: Sequence[Variant], name: str) -> list[float]:
         """The measure's mean in each of the trials, over the tasks that all of them have."""
         told = [self.values[trial].get(name, {}) for trial in trials]
         common = [task for task in told[0] if all(task in each for each in told)]
@@ -40,7 +40,7 @@ class Figures:
 
 def gathered(outcomes: Sequence[Outcome]) -> Figures:
     """The figures of these outcomes."""
-    values: dict[Trial, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    values: dict[Variant, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for outcome in outcomes:
         for name, value in outcome.figures.items():
             values[outcome.trial][name][outcome.task] = value

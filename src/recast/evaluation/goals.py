@@ -8,10 +8,10 @@ from typing import Literal
 from recast.evaluation import METRICS
 from recast.evaluation.figures import RATIOS, TRUTH, Figures
 from recast.evaluation.intervals import Figure
-from recast.evaluation.items import Trial
+from recast.evaluation.items import Variant
 
-WORDS, PICTURE = Trial("words", 0.0, 1.0), Trial("picture", 0.0, 1.0)
-WORLDS, FOOTAGE = Trial("worlds"), Trial("footage")
+WORDS, PICTURE = Variant("words", 0.0, 1.0), Variant("picture", 0.0, 1.0)
+WORLDS, FOOTAGE = Variant("worlds"), Variant("footage")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Goal:
     """One number to reach. name: of METRICS, or of RATIOS; bound: at least, or at most where less is better."""
 
     about: str
-    trial: Trial
+    trial: Variant
     name: str
     bound: float
 
@@ -116,5 +116,5 @@ def _moved(figures: Figures) -> Iterator[Judged]:
             yield Judged(trend.about, trend.way, trend.name, met, reached=listed)
 
 
-def _is_along(trial: Trial, trend: Trend) -> bool:
+def _is_along(trial: Variant, trend: Trend) -> bool:
     return trial.temporal_guidance == 1 if trend.along == "detail" else trial.detail == 0

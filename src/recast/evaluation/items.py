@@ -15,7 +15,7 @@ from recast.conditions.depth import normalized
 from recast.conditions.image import ImageEncoder
 from recast.editing.loaded import Model
 from recast.editing.request import FIELDS, Request, all_settings
-from recast.editing.stages import Seen, look, remake
+from recast.editing.stages import Prepared, generate, prepare
 from recast.errors import known
 from recast.evaluation.cases.worlds import ON_SURFACES, Case, case
 from recast.evaluation.judge.judge import Judge
@@ -36,7 +36,7 @@ FIRST_OPEN_SEED = 30_000_000
 
 
 @dataclass(frozen=True)
-class Trial:
+class Variant:
     """What was measured: of which content, told how much structure, by how much temporal guidance.
 
     content: words, picture, truth (the world's own render of the edit), decoded (that through the model's autoencoder,
@@ -54,15 +54,15 @@ class Outcome:
     """What one trial of a task gave: numbers by the names of METRICS, those that it tells."""
 
     task: str
-    trial: Trial
+    trial: Variant
     figures: dict[str, float]
 
 
-Told = Iterator[tuple[Trial, dict[str, float]]]
+Told = Iterator[tuple[Variant, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Setting:
+class EvalConfig:
     """How the model is run. true_depth: told in place of the seen.
 
     edits: the trials that are tried on each world; those with other temporal guidance than 1 on every fourth.
@@ -71,7 +71,7 @@ class Setting:
 
     model: str
     device: str
-    edits: tuple[Trial, ...]
+    edits: tuple[Variant, ...]
     said: tuple[tuple[str, object], ...] = ()
     true_depth: bool = False
 
@@ -84,7 +84,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Task:
+class EvalItem:
     """One world by its number, or one real clip or masked sequence by its path. kind: as in KINDS."""
 
     kind: str
@@ -97,10 +97,10 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class EvalContext:
     """All that is opened once and serves every task."""
 
-    setting: Setting
+    setting: EvalConfig
     model: Model
     judge: Judge
     encoder: ImageEncoder
@@ -108,34 +108,34 @@ class Bench:
     @property
     def side(self) -> int:
         """Rows and columns of rendered worlds."""
-        return self.model.folder.facts.short_side
+        return self.model.folder.metadata.short_side
 
 
 @cache
-def bench(setting: Setting) -> Bench:
+def open_context(setting: EvalConfig) -> EvalContext:
     """The bench for a setting, opened once a process. Raises WeightsError, RequestError."""
     model = Model.loaded(setting.model, device=setting.device, dtype="auto")
-    return Bench(setting, model, Judge.opened(), ImageEncoder.opened(model.folder, model.device))
+    return EvalContext(setting, model, Judge.opened(), ImageEncoder.opened(model.folder, model.device))
 
 
-def outcomes(setting: Setting, task: Task) -> list[Outcome]:
+def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:
     """Everything that one task tells."""
-    return [Outcome(task.name, trial, figures) for trial, figures in KINDS[task.kind](bench(setting), task.of)]
+    return [Outcome(task.name, trial, figures) for trial, figures in KINDS[task.kind](open_context(setting), task.of)]
 
 
-def _edited(bench: Bench, number: str) -> Told:
+def _edited(bench: EvalContext, number: str) -> Told:
     """The edits of one world; beside them the world's own render of the same, and that decoded, and the source."""
     asked = case(int(number), bench.side)
-    yield Trial("source"), _steady(_frames(asked.source), asked, bench)
+    yield Variant("source"), _steady(_frames(asked.source), asked, bench)
     truth = _frames(rendered(asked.truth, len(asked.source.frames), bench.side, bench.side))
-    yield Trial("truth"), _measured(truth, asked, bench)
+    yield Variant("truth"), _measured(truth, asked, bench)
     decoded = bench.model.backbone.decode(bench.model.backbone.encode(truth))
-    yield Trial("decoded"), _measured(decoded, asked, bench)
+    yield Variant("decoded"), _measured(decoded, asked, bench)
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.example, 1, bench.side, bench.side).frames[0]).save(example)
         told = {"words": {"words": asked.words}, "picture": {"pictures": str(example)}}
-        seen: Seen | None = None
+        seen: Prepared | None = None
         for trial in bench.setting.edits:
             if trial.temporal_guidance != 1 and asked.number % SWEPT:
                 continue
@@ -144,44 +144,44 @@ def _edited(bench: Bench, number: str) -> Told:
             said = dict(bench.setting.said) | swept | told[trial.content]
             request = Request.asked(model=bench.setting.model, seed=asked.number, structure_detail=trial.detail, **said)
             seen = seen or _looked(request, asked.source, bench)
-            yield trial, _measured(remake(request, seen, bench.model).frames, asked, bench)
+            yield trial, _measured(generate(request, seen, bench.model).frames, asked, bench)
 
 
-def _looked(request: Request, source: Footage, bench: Bench) -> Seen:
-    seen = look(request, bench.model, clip=Clip(_frames(source), FPS))
+def _looked(request: Request, source: Footage, bench: EvalContext) -> Prepared:
+    seen = prepare(request, bench.model, clip=Clip(_frames(source), FPS))
     if not bench.setting.true_depth:
         return seen
     return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
 
 
-def _measured(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
+def _measured(frames: Frames, asked: Case, bench: EvalContext) -> dict[str, float]:
     return accuracy(frames, asked, bench.judge) | _steady(frames, asked, bench)
 
 
-def _steady(frames: Frames, asked: Case, bench: Bench) -> dict[str, float]:
+def _steady(frames: Frames, asked: Case, bench: EvalContext) -> dict[str, float]:
     figures = steadiness(frames, asked.source, bench.encoder)
     return figures | ({"surface": figures["warp"]} if asked.truth.look in ON_SURFACES else {})
 
 
-def _drawn(bench: Bench, number: str) -> Told:
+def _drawn(bench: EvalContext, number: str) -> Told:
     """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
     seed = FIRST_OPEN_SEED + int(number)
     shown = rendered(sampled(seed), 8, PSNR_SIDE, PSNR_SIDE)
     filmed = rendered(sampled(seed, look="plain"), 8, bench.side, bench.side)
     figures = autoencoded(Clip(_frames(shown), FPS), bench.model)
     figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), bench.model)
-    yield Trial("worlds"), figures
+    yield Variant("worlds"), figures
 
 
-def _filmed(bench: Bench, path: str) -> Told:
-    yield Trial("footage"), autoencoded(small_clip(Path(path), bench.model.backbone.pixel_multiple), bench.model)
+def _filmed(bench: EvalContext, path: str) -> Told:
+    yield Variant("footage"), autoencoded(small_clip(Path(path), bench.model.backbone.pixel_multiple), bench.model)
 
 
-def _masked(bench: Bench, path: str) -> Told:
-    yield Trial("footage"), masked(Path(path), bench.model)
+def _masked(bench: EvalContext, path: str) -> Told:
+    yield Variant("footage"), masked(Path(path), bench.model)
 
 
-KINDS: dict[str, Callable[[Bench, str], Told]] = {
+KINDS: dict[str, Callable[[EvalContext, str], Told]] = {
     "edits": _edited,
     "worlds": _drawn,
     "clip": _filmed,

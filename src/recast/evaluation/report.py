@@ -10,7 +10,7 @@ from recast.evaluation import METRICS
 from recast.evaluation.figures import DECODED, SOURCE, TRUTH, Figures, gathered
 from recast.evaluation.goals import judged
 from recast.evaluation.intervals import Figure
-from recast.evaluation.items import Outcome, Trial
+from recast.evaluation.items import Outcome, Variant
 
 ACCURACY = ("environment", "look", "colour", "outline")
 STEADINESS = ("frames", "pixels", "warp", "surface")
@@ -155,7 +155,7 @@ class Report:
         )
 
     def _parts(self) -> Grid:
-        seen = [self.measured.plain.get(Trial(content), {}) for content in ("worlds", "footage")]
+        seen = [self.measured.plain.get(Variant(content), {}) for content in ("worlds", "footage")]
         return Grid(
             "What the parts of the model see",
             ("measure", "worlds", "real clips"),
@@ -166,14 +166,14 @@ class Report:
             ),
         )
 
-    def _cells(self, trial: Trial, names: Iterable[str]) -> list[str]:
+    def _cells(self, trial: Variant, names: Iterable[str]) -> list[str]:
         return [_cell(name, self.measured.plain[trial].get(name)) for name in names]
 
-    def _count(self, trial: Trial) -> int:
+    def _count(self, trial: Variant) -> int:
         return max((figure.count for figure in self.measured.plain.get(trial, {}).values()), default=0)
 
 
-def _label(trial: Trial) -> tuple[str, str]:
+def _label(trial: Variant) -> tuple[str, str]:
     return CONTENTS[trial.content], "" if trial.detail is None else f"{trial.detail:g}"
 
 

@@ -13,7 +13,7 @@ import torch
 
 from recast.editing.record import digest
 from recast.errors import MediaError, RequestError
-from recast.evaluation.items import Outcome, Setting, Task, Trial, bench, outcomes
+from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open_context, outcomes
 from recast.evaluation.judge.judge import WEIGHTS
 from recast.model.folder import ModelFolder
 from recast.types import Watch
@@ -26,8 +26,8 @@ TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 class Suite:
     """What to evaluate, where. results: a file that keeps outcomes, so that a stopped run goes on where it was."""
 
-    setting: Setting
-    tasks: tuple[Task, ...]
+    setting: EvalConfig
+    tasks: tuple[EvalItem, ...]
     jobs: int = 1
     results: Path | None = None
 
@@ -45,29 +45,29 @@ class Suite:
         }
 
 
-def edits(details: Iterable[float], *, temporal: bool = False) -> tuple[Trial, ...]:
+def edits(details: Iterable[float], *, temporal: bool = False) -> tuple[Variant, ...]:
     """The trials of each world: words at every t_s, a picture at the first, and words there by temporal guidance."""
     listed = list(details)
     if not listed:
         return ()
-    tried = [Trial("words", detail, 1.0) for detail in listed] + [Trial("picture", listed[0], 1.0)]
+    tried = [Variant("words", detail, 1.0) for detail in listed] + [Variant("picture", listed[0], 1.0)]
     if temporal:
-        tried += [Trial("words", listed[0], guidance) for guidance in TEMPORAL_GUIDANCE]
+        tried += [Variant("words", listed[0], guidance) for guidance in TEMPORAL_GUIDANCE]
     return tuple(dict.fromkeys(tried))
 
 
-def world_tasks(count: int) -> tuple[Task, ...]:
+def world_tasks(count: int) -> tuple[EvalItem, ...]:
     """The edits of `count` worlds, and the model's parts on as many."""
-    return tuple(Task(kind, str(number)) for kind in ("worlds", "edits") for number in range(count))
+    return tuple(EvalItem(kind, str(number)) for kind in ("worlds", "edits") for number in range(count))
 
 
-def footage_tasks(folder: Path) -> tuple[Task, ...]:
+def footage_tasks(folder: Path) -> tuple[EvalItem, ...]:
     """Every file in clips/ and every sequence with images/ and masks/ in frames/. Raises MediaError for neither."""
     clips = sorted(path for path in folder.glob("clips/*") if path.is_file())
     sequences = sorted(path.parent for path in folder.glob("frames/*/masks") if (path.parent / "images").is_dir())
     if not clips and not sequences:
         raise MediaError(f"{folder} has neither clips/ with videos nor frames/NAME with images/ and masks/ in it")
-    return tuple([Task("clip", str(path)) for path in clips] + [Task("masks", str(path)) for path in sequences])
+    return tuple([EvalItem("clip", str(path)) for path in clips] + [EvalItem("masks", str(path)) for path in sequences])
 
 
 def evaluated(suite: Suite, watch: Watch) -> list[Outcome]:
@@ -82,7 +82,7 @@ def evaluated(suite: Suite, watch: Watch) -> list[Outcome]:
     return [outcome for task in suite.tasks for outcome in done[task.name]]
 
 
-def _worked(suite: Suite, tasks: list[Task]) -> Iterator[tuple[Task, list[Outcome]]]:
+def _worked(suite: Suite, tasks: list[EvalItem]) -> Iterator[tuple[EvalItem, list[Outcome]]]:
     if suite.jobs == 1 or len(tasks) < 2:
         yield from ((task, outcomes(suite.setting, task)) for task in tasks)
         return
@@ -97,9 +97,9 @@ def _worked(suite: Suite, tasks: list[Task]) -> Iterator[tuple[Task, list[Outcom
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(setting: Setting, jobs: int) -> None:
+def _prepare(setting: EvalConfig, jobs: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
-    bench(setting)
+    open_context(setting)
 
 
 def _kept(suite: Suite) -> dict[str, list[Outcome]]:
@@ -113,7 +113,7 @@ def _kept(suite: Suite) -> dict[str, list[Outcome]]:
     return {row["task"]: [_outcome(each) for each in row["outcomes"]] for row in rows}
 
 
-def _keep(suite: Suite, task: Task, found: list[Outcome]) -> None:
+def _keep(suite: Suite, task: EvalItem, found: list[Outcome]) -> None:
     if suite.results is None:
         return
     new = not suite.results.exists()
@@ -131,4 +131,4 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    return Outcome(row["task"], Trial(**row["trial"]), row["figures"])
+    return Outcome(row["task"], Variant(**row["trial"]), row["figures"])

@@ -83,7 +83,7 @@ RUNNERS: dict[str, Runner] = {"local": local, "ray": through_ray}
 
 
 @dataclass(frozen=True)
-class Crew:
+class Executor:
     """Who does jobs: so many workers, by a runner of RUNNERS."""
 
     workers: int = 1

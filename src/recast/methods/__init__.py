@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from recast.backbones.backbone import Backbone
 from recast.methods.gen1 import Gen1
 from recast.methods.sdedit import SDEdit
-from recast.types import Kind, Latents, Shot
+from recast.types import DenoiseInputs, Kind, Latents
 
 
 @runtime_checkable
@@ -15,7 +15,7 @@ class Method(Protocol):
     needs: ClassVar[frozenset[Kind]]
     """Structures that it reads itself, besides what the backbone is told."""
 
-    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.
 
         Raises RequestError for a knob outside its range.

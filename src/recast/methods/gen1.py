@@ -10,9 +10,9 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.guidance import guided
-from recast.diffusion.schedule import shortened
+from recast.diffusion.schedule import truncated
 from recast.diffusion.windows import windowed
-from recast.types import Kind, Latents, Shot
+from recast.types import DenoiseInputs, Kind, Latents
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,18 +38,18 @@ class Gen1:
     guided_until: Share = 1.0
     """Content guidance ends after this share of a full walk; 1 guides to the last step."""
 
-    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        walk = backbone.levels(shot.steps)
-        sigmas = shortened(walk, self.strength)
+        walk = backbone.sigmas(shot.steps)
+        sigmas = truncated(walk, self.strength)
         size = min(shot.window, backbone.max_frames)
         within = (walk[round(self.guided_until * shot.steps)], walk[round(self.guided_from * shot.steps)])
-        steady = guided(backbone.answers, shot.scale, self.temporal_guidance, within)
+        steady = guided(backbone.denoise_branches, shot.cfg_scale, self.temporal_guidance, within)
         denoise = ensembled(windowed(steady, size, int(self.overlap * size)), shot.ensemble, shot.noise)
         start = self._start(shot, backbone, sigmas[0])
-        return shot.sampler(denoise, start, sigmas, shot.condition, after=shot.after)
+        return shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook)
 
-    def _start(self, shot: Shot, backbone: Backbone, sigma: float) -> Latents:
+    def _start(self, shot: DenoiseInputs, backbone: Backbone, sigma: float) -> Latents:
         if self.strength < 1:
             source = backbone.encode(shot.clip.frames)
             return source + sigma * shot.noise(source)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.methods.gen1 import Gen1, Share
-from recast.types import Condition, Kind, Latents, Shot, Structure
+from recast.types import Condition, DenoiseInputs, Kind, Latents, Structure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +26,16 @@ class SDEdit:
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time."""
 
-    def __call__(self, shot: Shot, backbone: Backbone) -> Latents:
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
         walk = Gen1(strength=self.strength, temporal_guidance=self.temporal_guidance)
         return walk(replace(shot, condition=_untold(shot, backbone)), backbone)
 
 
-def _untold(shot: Shot, backbone: Backbone) -> Condition:
-    if shot.condition.planes is None:
+def _untold(shot: DenoiseInputs, backbone: Backbone) -> Condition:
+    if shot.condition.structure_channels is None:
         return shot.condition
-    kind = min(backbone.takes)
+    kind = min(backbone.structure_kinds)
     nothing = 0.5 if kind is Kind.DEPTH else 0.0
     flat = torch.full((len(shot.clip), 1, *shot.clip.size), nothing)
-    return replace(shot.condition, planes=backbone.planes(Structure(kind, flat, detail=7)))
+    return replace(shot.condition, structure_channels=backbone.structure_channels(Structure(kind, flat, detail=7)))

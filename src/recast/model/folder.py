@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from recast.errors import WeightsError
-from recast.model.metadata import Facts, json_object
+from recast.model.metadata import ModelMetadata, json_object
 
 MODELS: dict[str, str] = {
     "pocket": "assets/pocket",
@@ -51,7 +51,7 @@ class ModelFolder:
     """A model on disk. Opening it reads no weights."""
 
     path: Path
-    facts: Facts
+    metadata: ModelMetadata
 
     @classmethod
     def found(cls, name_or_path: str | PathLike[str]) -> "ModelFolder":
@@ -70,7 +70,7 @@ class ModelFolder:
         if not (path / "model_index.json").is_file():
             raise WeightsError(f"no model_index.json, so this is no model folder; it has {_held(path)}; {path}")
         json_object(path / "model_index.json")
-        return cls(path, Facts.read(path / "recast.json"))
+        return cls(path, ModelMetadata.read(path / "recast.json"))
 
     def has(self, name: str) -> bool:
         """Whether there is a subfolder for the component; `component` says whether it is whole."""
@@ -121,11 +121,11 @@ class ModelFolder:
     @property
     def known_words(self) -> frozenset[str]:
         """The words that it was trained on; empty where the folder does not say. Raises WeightsError."""
-        if self.facts.known_words is None:
+        if self.metadata.known_words is None:
             return frozenset()
-        path = self.path / self.facts.known_words
+        path = self.path / self.metadata.known_words
         if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
-            raise WeightsError(f"recast.json names {self.facts.known_words!r}, which is not there; {self.path}")
+            raise WeightsError(f"recast.json names {self.metadata.known_words!r}, which is not there; {self.path}")
         return frozenset(path.read_text("utf-8").split())
 
 

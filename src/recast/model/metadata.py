@@ -11,7 +11,7 @@ from recast.errors import WeightsError
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Facts:
+class ModelMetadata:
     """What diffusers' own files do not say of a model; the folder's recast.json, every entry optional."""
 
     short_side: Annotated[int, Field(ge=8, le=4096)] = 512
@@ -20,7 +20,7 @@ class Facts:
     """The kinds of structure that it can be told; members of `recast.types.Kind`."""
     window: Annotated[int, Field(ge=1, le=1024)] = 16
     """Most frames that it sees at once."""
-    scale: Annotated[float, Field(ge=0, le=100)] = 4.0
+    cfg_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
     """Guidance where the user says none, omega in Gen-1's eq. 8; 1 is none."""
     steps: Annotated[int, Field(ge=1, le=1000)] = 25
     """Denoising steps where the user says none."""
@@ -36,7 +36,7 @@ class Facts:
     """A text file of the folder: the words of its training captions, one a line."""
 
     @classmethod
-    def read(cls, path: Path) -> "Facts":
+    def read(cls, path: Path) -> "ModelMetadata":
         """The facts in a file; the defaults where there is none. Raises WeightsError for what is not understood."""
         try:
             return cls(**(json_object(path) if path.exists() else {}))

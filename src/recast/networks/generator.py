@@ -20,7 +20,7 @@ STRUCTURE_CHANNELS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layers:
+class UNetConfig:
     """How large a generator is; as written, Stable Diffusion 1.5 with four tokens of content.
 
     widths: channels at each resolution; attention: where its layers are; layers: residual blocks at all, or at each;
@@ -73,13 +73,13 @@ class Generator(nn.Module):
         self.projection = projection
 
     @classmethod
-    def new(cls, layers: Layers, *, structure: bool = True) -> "Generator":
+    def new(cls, layers: UNetConfig, *, structure: bool = True) -> "Generator":
         """One with random weights; layers over time and structure channels change nothing yet."""
         net = inflate(layers.unet(), STRUCTURE_CHANNELS if structure else 0, layers.max_frames)
         return cls(net, layers.projection(), fused=layers.fused)
 
     @classmethod
-    def grown(cls, model: ModelFolder, layers: Layers, *, structure: bool = True) -> "Generator":
+    def grown(cls, model: ModelFolder, layers: UNetConfig, *, structure: bool = True) -> "Generator":
         """One that starts as the network of a folder, and answers as it does.
 
         An image network (Stable Diffusion's layout) gets layers over time; one without structure gets its channels; a
@@ -103,7 +103,7 @@ class Generator(nn.Module):
         noisy: Float[Tensor, "b t c y x"],
         timestep: Float[Tensor, " b"],
         embedding: Float[Tensor, "b d"],
-        told: Bool[Tensor, " b"],
+        conditioned: Bool[Tensor, " b"],
         *,
         video: bool,
     ) -> Float[Tensor, "b t 4 y x"]:
@@ -111,17 +111,17 @@ class Generator(nn.Module):
 
         noisy: four channels of latents, and behind them structure's eight where it is told.
         """
-        tokens = self.projection(embedding) * told[:, None, None]
+        tokens = self.projection(embedding) * conditioned[:, None, None]
         return self.net(noisy, timestep, tokens, video)
 
 
-def _projection(model: ModelFolder, net: SpaceTimeUNet, layers: Layers) -> ImageProjection:
+def _projection(model: ModelFolder, net: SpaceTimeUNet, layers: UNetConfig) -> ImageProjection:
     if model.has("projection"):
         return model.network("projection", ImageProjection)
     return ImageProjection(_content_width(model, layers), net.token_width, layers.tokens)
 
 
-def _content_width(model: ModelFolder, layers: Layers) -> int:
+def _content_width(model: ModelFolder, layers: UNetConfig) -> int:
     if not model.has("image_encoder"):
         return layers.content_width
     return int(json_object(Path(model.path) / "image_encoder" / "config.json").get("projection_dim", 512))

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from recast.errors import ShapeError
-from recast.networks.temporal import Layout, Switch, TemporalConv, TemporalTransformer
+from recast.networks.temporal import BatchLayout, TemporalContext, TemporalConv, TemporalTransformer
 
 _ops = torch.ops.aten
 PRODUCTS = (
@@ -42,13 +42,13 @@ class SpaceTimeUNet(nn.Module):
         super().__init__()
         self.unet = unet
         self.max_frames = max_frames
-        self.switch = Switch()
+        self.temporal_context = TemporalContext()
         for module in list(unet.modules()):
             if isinstance(module, ResnetBlock2D):
-                self.switch.follow(module.conv1, TemporalConv(module.conv1.out_channels))
-                self.switch.follow(module.conv2, TemporalConv(module.conv2.out_channels))
+                self.temporal_context.follow(module.conv1, TemporalConv(module.conv1.out_channels))
+                self.temporal_context.follow(module.conv2, TemporalConv(module.conv2.out_channels))
             elif isinstance(module, Transformer2DModel):
-                self.switch.follow(module, _like(module, max_frames))
+                self.temporal_context.follow(module, _like(module, max_frames))
         self.to(device=unet.device, dtype=unet.dtype)
 
     def forward(
@@ -67,7 +67,7 @@ class SpaceTimeUNet(nn.Module):
         """
         frames = x.shape[1]
         images = rearrange(x, "b t c h w -> (b t) c h w")
-        with self.switch.on(self._layout(frames, video)):
+        with self.temporal_context.on(self._layout(frames, video)):
             answer = self.unet(
                 images,
                 repeat(timestep, "b -> (b t)", t=frames),
@@ -76,7 +76,7 @@ class SpaceTimeUNet(nn.Module):
             )[0]
         return rearrange(answer, "(b t) c h w -> b t c h w", t=frames)
 
-    def _layout(self, frames: int, video: bool | Bool[Tensor, " b"]) -> Layout | None:
+    def _layout(self, frames: int, video: bool | Bool[Tensor, " b"]) -> BatchLayout | None:
         which = video if isinstance(video, Tensor) else torch.tensor([video])
         if not which.any():
             return None
@@ -84,7 +84,7 @@ class SpaceTimeUNet(nn.Module):
             raise ShapeError(
                 f"the network sees at most {self.max_frames} frames at once and was given {frames}; use smaller windows"
             )
-        return Layout(frames, None if which.all() else which.nonzero().flatten().to(self.unet.device))
+        return BatchLayout(frames, None if which.all() else which.nonzero().flatten().to(self.unet.device))
 
     @property
     def extra_channels(self) -> int:
@@ -103,7 +103,7 @@ class SpaceTimeUNet(nn.Module):
         (norms, activations, sums), which costs almost none of them and saves less memory.
         """
         keep = PRODUCTS if selective else ()
-        self.unet.enable_gradient_checkpointing(partial(self.switch.recomputed, keep=keep))
+        self.unet.enable_gradient_checkpointing(partial(self.temporal_context.recomputed, keep=keep))
         return self
 
     def disable_gradient_checkpointing(self) -> "SpaceTimeUNet":

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.networks.spacetime import SpaceTimeUNet
 
 IMAGE_FILE = "diffusion_pytorch_model.safetensors"
@@ -34,7 +34,7 @@ def loaded(model: ModelFolder | str | PathLike[str], dtype: torch.dtype = torch.
 
     Raises WeightsError where a part is missing, is no safetensors, does not fit its config, or is not finite.
     """
-    folder = model if isinstance(model, ModelFolder) else ModelFolder(Path(model), Facts())
+    folder = model if isinstance(model, ModelFolder) else ModelFolder(Path(model), ModelMetadata())
     path = folder.component("temporal")
     unet = folder.network("unet", UNet2DConditionModel)
     net = SpaceTimeUNet(unet, max_frames=_max_frames(path / "config.json"))

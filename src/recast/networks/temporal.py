@@ -45,7 +45,7 @@ class TemporalTransformer(nn.Module):
         self.gradient_checkpointing = False  # set by diffusers, which finds every module that has this attribute
         self.norm = nn.LayerNorm(channels)
         self.proj_in = nn.Linear(channels, channels)
-        self.places = nn.Parameter(0.02 * torch.randn(max_frames, channels))
+        self.position_embedding = nn.Parameter(0.02 * torch.randn(max_frames, channels))
         self.transformer_blocks = nn.ModuleList(
             BasicTransformerBlock(channels, heads, channels // heads, double_self_attention=True) for _ in range(layers)
         )
@@ -56,7 +56,7 @@ class TemporalTransformer(nn.Module):
     def forward(self, x: Features) -> Features:
         """Features of whole clips, changed."""
         _, t, _, h, w = x.shape
-        tokens = self.proj_in(self.norm(rearrange(x, "b t c h w -> (b h w) t c"))) + self.places[:t]
+        tokens = self.proj_in(self.norm(rearrange(x, "b t c h w -> (b h w) t c"))) + self.position_embedding[:t]
         for block in self.transformer_blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 tokens = self._gradient_checkpointing_func(block, tokens)
@@ -66,7 +66,7 @@ class TemporalTransformer(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class BatchLayout:
     """How the images that a spatial layer sees make up clips, and which of those are videos.
 
     frames: of each clip. videos: the clips that temporal layers act on, by place in the batch; None is all of them.
@@ -76,17 +76,17 @@ class Layout:
     videos: Int[Tensor, " v"] | None = None
 
 
-class Switch:
+class TemporalContext:
     """Tells every temporal layer of one network the layout of the batch that is passing through; off between passes.
 
     One pass at a time: two threads need two networks.
     """
 
     def __init__(self) -> None:
-        self.layout: Layout | None = None
+        self.layout: BatchLayout | None = None
 
     @contextmanager
-    def on(self, layout: Layout | None) -> Iterator[None]:
+    def on(self, layout: BatchLayout | None) -> Iterator[None]:
         """Temporal layers act on batches of this layout inside the block; None is off."""
         before, self.layout = self.layout, layout
         try:
@@ -127,7 +127,9 @@ def _both(outer: AbstractContextManager, inner: AbstractContextManager) -> Itera
         yield
 
 
-def _over_frames(temporal: nn.Module, images: Float[Tensor, "bt c h w"], layout: Layout) -> Float[Tensor, "bt c h w"]:
+def _over_frames(
+    temporal: nn.Module, images: Float[Tensor, "bt c h w"], layout: BatchLayout
+) -> Float[Tensor, "bt c h w"]:
     clips = rearrange(images, "(b t) c h w -> b t c h w", t=layout.frames)
     if layout.videos is None:
         changed = temporal(clips)

@@ -16,13 +16,13 @@ from recast.training.preset import Preset
 PRESETS: dict[str, Preset] = GEN1 | COMPONENTS | POCKET
 """Every preset by name. `recast train --list` prints it."""
 
-OPENERS: dict[str, Callable[..., run.Course]] = dict.fromkeys(POCKET, steps.course)
+OPENERS: dict[str, Callable[..., run.TrainingRun]] = dict.fromkeys(POCKET, steps.open_pocket_run)
 """How a run of a preset is opened that reads what it needs from its run folder; the others take data and start."""
 
 
-def open_run(name: str, preset: Preset, folder: Path, *, data: Sequence[Path], start: str | None) -> run.Course:
+def open_run(name: str, preset: Preset, folder: Path, *, data: Sequence[Path], start: str | None) -> run.TrainingRun:
     """A preset of the table, perhaps with other numbers, ready to be followed in a run's folder.
 
     Raises RequestError, WeightsError.
     """
-    return OPENERS.get(name, run.course)(name, preset, folder, data=data, start=start)
+    return OPENERS.get(name, run.open_run)(name, preset, folder, data=data, start=start)

@@ -10,13 +10,21 @@ from diffusers.models.transformers.prior_transformer import PriorTransformer
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from recast.data.datasets import Joined
-from recast.data.renders import NUM_CAPTIONS, Pool
+from recast.data.renders import NUM_CAPTIONS, RenderedDataset
 from recast.engine.config import Loss
 from recast.networks.depth_unet import DepthUNet
-from recast.training.objectives.autoencoder import Scales, reconstruction
-from recast.training.objectives.clip import ATTRIBUTES, Pair, Towers, contrastive
-from recast.training.objectives.depth import Widths, distance
-from recast.training.objectives.prior import Captioned, Depths, Heard, Held, Spread, standardize, unclip
+from recast.training.objectives.autoencoder import VAEConfig, reconstruction
+from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig, Pair, contrastive
+from recast.training.objectives.depth import DepthConfig, distance
+from recast.training.objectives.prior import (
+    Captioned,
+    CaptionPairs,
+    PriorConfig,
+    PriorData,
+    Spread,
+    standardize,
+    unclip,
+)
 from recast.training.stages import Inputs, Size
 from recast.training.tokenizer import NUM_PIECES, SHIPPED, token_ids
 
@@ -25,7 +33,7 @@ from recast.training.tokenizer import NUM_PIECES, SHIPPED, token_ids
 class AutoencoderStage:
     """The autoencoder, on square crops of `crop` px; decoder: only that half, so that latents stay what they are."""
 
-    scales: Scales = field(default_factory=Scales)
+    scales: VAEConfig = field(default_factory=VAEConfig)
     images: int = 32
     crop: int = 256
     decoder: bool = False
@@ -65,7 +73,7 @@ class DepthStage:
     images: rows of a batch. frames: of each; where they are more than one, rows are clips.
     """
 
-    widths: Widths = field(default_factory=Widths)
+    widths: DepthConfig = field(default_factory=DepthConfig)
     images: int = 16
     frames: int = 1
     invariant: bool = False
@@ -102,7 +110,7 @@ class DepthStage:
 class PairStage:
     """The CLIP pair, on pictures and captions."""
 
-    towers: Towers = field(default_factory=Towers)
+    towers: CLIPConfig = field(default_factory=CLIPConfig)
     images: int = 1024
     seed: int = 0
     component: str = "image_encoder"
@@ -143,8 +151,8 @@ class PairStage:
 class PriorStage:
     """The prior, on captions and embeddings of the same clips. reader: whose text encoder it listens to."""
 
-    depths: Depths = field(default_factory=Depths)
-    reader: Towers = field(default_factory=Towers)
+    depths: PriorConfig = field(default_factory=PriorConfig)
+    reader: CLIPConfig = field(default_factory=CLIPConfig)
     captions: int = 96
     seed: int = 0
     component: str = "prior"
@@ -176,21 +184,21 @@ class PriorStage:
         tokenizer = Inputs(folder=SHIPPED).tokenizer(places=places, pieces=0)
         with torch.device("meta"):
             text = CLIPTextModelWithProjection(self.reader.text_config(tokenizer))
-        heard = Heard(Held(ids, torch.zeros(2, 1, width)), text.requires_grad_(False), ids[0, 0])
-        return replace(self, captions=1), Inputs(heard=heard)
+        heard = PriorData(CaptionPairs(ids, torch.zeros(2, 1, width)), text.requires_grad_(False), ids[0, 0])
+        return replace(self, captions=1), Inputs(prior_data=heard)
 
-    def _heard(self, inputs: Inputs) -> Heard:
-        if inputs.heard is not None:
-            return inputs.heard
+    def _heard(self, inputs: Inputs) -> PriorData:
+        if inputs.prior_data is not None:
+            return inputs.prior_data
         tokenizer = inputs.tokenizer(places=self.depths.places, pieces=NUM_PIECES)
         pairs = Captioned(Joined(inputs.examples()), tokenizer)
-        return Heard(pairs, inputs.text, token_ids(tokenizer, [""])[0])
+        return PriorData(pairs, inputs.text, token_ids(tokenizer, [""])[0])
 
 
-def blank(size: Size, caption: str = "") -> Pool:
+def blank(size: Size, caption: str = "") -> RenderedDataset:
     """A pool of one black picture, of one size in pixels."""
     columns, rows = size
     shape = (1, 1, rows, columns)
     captions, depth = [[caption] * NUM_CAPTIONS], np.linspace(0, 1, rows * columns, dtype=np.float16).reshape(shape)
     scene = {"subjects": [{}], **{name: table[0] for name, table in ATTRIBUTES.items()}}
-    return Pool(np.zeros((*shape, 3), np.uint8), depth, np.zeros(shape, np.uint8), captions, [scene])
+    return RenderedDataset(np.zeros((*shape, 3), np.uint8), depth, np.zeros(shape, np.uint8), captions, [scene])

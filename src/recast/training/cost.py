@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from recast.data.datasets import Diet, shape_of
-from recast.engine.config import Measured, Share
+from recast.data.datasets import DataMix, shape_of
+from recast.engine.config import BatchShard, LossOutput
 from recast.engine.rng import step_rng
 from recast.training.live_memory import Alive
 from recast.training.preset import Preset
@@ -57,7 +57,7 @@ class Cost:
 
 def cost(preset: Preset) -> Cost:
     """What a preset will take; nothing is computed but shapes."""
-    stage, recipe, hardware = preset.stage, preset.recipe, preset.hardware
+    stage, recipe, hardware = preset.stage, preset.config, preset.hardware
     rows = {
         kind: Row(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
         for kind, seldom in rows_a_step(stage).items()
@@ -138,7 +138,7 @@ def _checkpointed(stage: Stage, way: Checkpointing) -> Stage:
 def _largest(stage: Stage, inputs: Inputs, blank: Inputs) -> Inputs:
     """The largest that a stage is fed with of each kind; as it is meant to be, where nothing is told of it."""
     if isinstance(stage, GeneratorStage):
-        diet = Diet.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
+        diet = DataMix.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
         kinds = [kind for kind in (diet.pictures, diet.clips) if kind]
         return replace(blank, sources=[max(kind, key=lambda source: prod(shape_of(source)[1:])) for kind in kinds])
     if inputs.pools:
@@ -155,8 +155,8 @@ def _flops(network: nn.Module, stage: Stage, inputs: Inputs, kind: str) -> float
 def _step(network: nn.Module, stage: Stage, inputs: Inputs, kind: str, watched: AbstractContextManager[object]) -> None:
     loss = stage.loss(inputs)
     with watched, _fused_attention():
-        answer = loss(network, Share(_step_of(stage, kind)))
-        (answer.mean if isinstance(answer, Measured) else answer).backward()
+        answer = loss(network, BatchShard(_step_of(stage, kind)))
+        (answer.mean if isinstance(answer, LossOutput) else answer).backward()
 
 
 def _step_of(stage: Stage, kind: str) -> int:

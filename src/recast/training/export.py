@@ -16,7 +16,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.glpn.image_processing_pil_glpn import GLPNImageProcessorPil
 
 from recast.model.folder import COMPONENTS, ModelFolder
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.networks.generator import Generator
 from recast.networks.storage import save
 from recast.training.objectives.clip import Pair
@@ -111,7 +111,7 @@ def publish(
     folder: Path,
     *,
     start: ModelFolder | None = None,
-    facts: Facts | None = None,
+    facts: ModelMetadata | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a trained network into a new folder, beside all that the model it started from has.
@@ -140,9 +140,9 @@ def write_index(folder: Path) -> None:
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "Gen1", **known}, indent=1) + "\n")
 
 
-def write_facts(folder: Path, facts: Facts) -> None:
+def write_facts(folder: Path, facts: ModelMetadata) -> None:
     """Writes recast.json, leaving out what is as it is by default."""
-    usual = asdict(Facts())
+    usual = asdict(ModelMetadata())
     said = {name: value for name, value in asdict(facts).items() if value != usual[name]}
     (folder / "recast.json").write_text(json.dumps(said, indent=1) + "\n")
 
@@ -151,7 +151,7 @@ def _copy(start: ModelFolder, folder: Path, *, but: Collection[str]) -> None:
     for name in COMPONENTS:
         if start.has(name) and name not in but:
             shutil.copytree(start.path / name, folder / name)
-    for name in ("recast.json", start.facts.known_words):
+    for name in ("recast.json", start.metadata.known_words):
         if name and (start.path / name).is_file():
             shutil.copy(start.path / name, folder / name)
 

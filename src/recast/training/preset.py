@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recast.engine.config import Recipe
+from recast.engine.config import TrainConfig
 from recast.training.stages import Stage
 
 
@@ -31,7 +31,7 @@ class Preset:
 
     about: str
     stage: Stage
-    recipe: Recipe
+    config: TrainConfig
     hardware: Hardware
     after: str = ""
     measured: str = ""

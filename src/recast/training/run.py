@@ -14,11 +14,11 @@ from torch import nn
 from recast.data.datasets import shape_of
 from recast.data.folders import opened
 from recast.engine.config import Loss
-from recast.engine.distributed import ALONE, Engine
+from recast.engine.distributed import SINGLE, Engine
 from recast.engine.loop import fit
-from recast.engine.monitor import Strip, Watch, unwatched
+from recast.engine.monitor import Monitor, SampleDrawer, unmonitored
 from recast.model.folder import ModelFolder
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.training import export, samples
 from recast.training.cost import step_flops
 from recast.training.preset import Preset
@@ -29,7 +29,7 @@ SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class TrainingRun:
     """A preset with its inputs. folder: of its checkpoints; network: that it goes on from, None for the stage's own."""
 
     preset: Preset
@@ -42,7 +42,7 @@ class Course:
         """What the network learns from. Raises RequestError where the inputs do not suffice."""
         return self.preset.stage.loss(self.inputs)
 
-    def begun(self) -> Any:  # noqa: ANN401 -- each stage has its own
+    def initial_network(self) -> Any:  # noqa: ANN401 -- each stage has its own
         """The network at step 0, the same each time."""
         if self.network is not None:
             return self.network
@@ -52,9 +52,9 @@ class Course:
 
     def flops(self, processes: int = 1) -> float:
         """Of a mean step on one of so many processes, as `step_flops` counts them."""
-        return step_flops(self.preset.stage, self.begun(), self.inputs, processes)
+        return step_flops(self.preset.stage, self.initial_network(), self.inputs, processes)
 
-    def strip(self) -> Strip | None:
+    def samples(self) -> SampleDrawer | None:
         """What a generator makes of a few examples, where an autoencoder is at hand to show it."""
         vae = self.inputs.autoencoder()
         if vae is None or not isinstance(self.preset.stage, GeneratorStage):
@@ -68,27 +68,27 @@ class Course:
         return json.loads(json.dumps({"stage": stage, "rows": rows}))
 
 
-def course(_name: str, preset: Preset, run: Path, *, data: Sequence[Path], start: str | None) -> Course:
+def open_run(_name: str, preset: Preset, run: Path, *, data: Sequence[Path], start: str | None) -> TrainingRun:
     """A preset, perhaps with other numbers, ready to be followed in a folder. Raises RequestError, WeightsError."""
     sources, pools = opened(data)
     model = None if start is None else ModelFolder.found(start)
-    return Course(preset, Inputs(sources, pools, model, run / "tokenizer"), run)
+    return TrainingRun(preset, Inputs(sources, pools, model, run / "tokenizer"), run)
 
 
-def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched) -> Any:  # noqa: ANN401
+def train(course: TrainingRun, *, engine: Engine = SINGLE, watch: Monitor = unmonitored) -> Any:  # noqa: ANN401
     """The network, trained to the end of its recipe, from where the folder's checkpoint stands; in evaluation mode.
 
     Its averaged weights are left in the folder as safetensors. Raises what `fit` does.
     """
     network = fit(
-        course.begun(),
+        course.initial_network(),
         course.loss,
-        course.preset.recipe,
+        course.preset.config,
         course.folder,
         configuration=course.configuration(),
         engine=engine,
-        watch=watch,
-        strip=None if watch is unwatched else course.strip(),
+        monitor=watch,
+        samples=None if watch is unmonitored else course.samples(),
     )
     if engine.first:
         part = course.folder / f"{RESULT}.part"
@@ -97,16 +97,16 @@ def trained(course: Course, *, engine: Engine = ALONE, watch: Watch = unwatched)
     return network
 
 
-def result(course: Course) -> Any:  # noqa: ANN401
+def result(course: TrainingRun) -> Any:  # noqa: ANN401
     """The network as training left it, read where it is done, else trained to the end; in evaluation mode."""
     if not (course.folder / RESULT).exists():
-        return trained(course)
-    network = course.begun()
+        return train(course)
+    network = course.initial_network()
     network.load_state_dict(load_file(course.folder / RESULT))
     return network.eval()
 
 
-def publish(course: Course, network: nn.Module, run: Path) -> Path:
+def publish(course: TrainingRun, network: nn.Module, run: Path) -> Path:
     """Writes run/model, a model folder with the trained network beside what it started from. Returns what was written.
 
     pocket's stages leave their weights to `pocket-export`, which writes all of them at once.
@@ -118,6 +118,6 @@ def publish(course: Course, network: nn.Module, run: Path) -> Path:
     if isinstance(stage, GeneratorStage):
         levels = stage.levels
         short_side = 8 * min(min(shape_of(source)[1:]) for source in inputs.sources if len(source))
-        facts = replace(Facts() if inputs.start is None else inputs.start.facts, short_side=short_side)
+        facts = replace(ModelMetadata() if inputs.start is None else inputs.start.metadata, short_side=short_side)
     export.publish(network, stage.component, run / "model", start=inputs.start, facts=facts, levels=levels)
     return run / "model"

@@ -9,10 +9,10 @@ from torch import nn
 
 from recast.backbones.gen1 import Gen1Backbone
 from recast.conditions.detail import detail_planes
-from recast.data.datasets import Diet
+from recast.data.datasets import DataMix
 from recast.data.examples import Example, Source
 from recast.diffusion.samplers import ddim
-from recast.engine.monitor import Picture, Strip
+from recast.engine.monitor import ImagePixels, SampleDrawer
 from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.networks.generator import Generator
 from recast.training.stages import GeneratorStage
@@ -21,19 +21,19 @@ from recast.types import Branch, Condition, Frames, Latents, Maps
 EXAMPLES, STEPS = 3, 8
 
 
-def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) -> Strip:
+def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) -> SampleDrawer:
     """Three of the examples that the stage is fed with, each made anew by a walk of eight steps, without guidance.
 
     Content is the example's own first embedding, and noise the same at each drawing. Of a clip, the first frame and the
     last are shown. Raises RequestError as `Diet` does.
     """
     frames = stage.batches.frames if stage.batches.clips else 1
-    diet = Diet.of(sources, frames)
+    diet = DataMix.of(sources, frames)
     source = (diet.clips or diet.pictures)[0]
     chosen = [source.example(which * len(source) // EXAMPLES) for which in range(min(EXAMPLES, len(source)))]
     schedule = stage.schedule()
 
-    def strip(network: nn.Module) -> Picture:
+    def strip(network: nn.Module) -> ImagePixels:
         assert isinstance(network, Generator)
         device = device_of(network)
         nn.Module.to(vae.eval(), device)
@@ -51,15 +51,15 @@ def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) 
 
 
 def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure: bool) -> Latents:
-    tokens = backbone.tokens(example.embeddings[0].float())
+    tokens = backbone.embedding_tokens(example.embeddings[0].float())
     planes = _planes(example, len(noise)).to(noise) if structure else None
-    branch = Branch(tokens, video=len(noise) > 1)
+    branch = Branch(tokens, temporal=len(noise) > 1)
 
     def denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-        return backbone.answers(x, sigma, condition, [branch])[0]
+        return backbone.denoise_branches(x, sigma, condition, [branch])[0]
 
-    sigmas = backbone.levels(STEPS)
-    return ddim(denoise, sigmas[0] * noise, sigmas, Condition(tokens, backbone.nothing(), planes))
+    sigmas = backbone.sigmas(STEPS)
+    return ddim(denoise, sigmas[0] * noise, sigmas, Condition(tokens, backbone.null_tokens(), planes))
 
 
 def _planes(example: Example, frames: int) -> Maps:
@@ -69,6 +69,6 @@ def _planes(example: Example, frames: int) -> Maps:
     return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=frames)], dim=1)
 
 
-def _ends(frames: Frames) -> list[Picture]:
+def _ends(frames: Frames) -> list[ImagePixels]:
     """The first frame and the last, or the only one."""
     return [frames[0], frames[-1]] if len(frames) > 1 else [frames[0]]

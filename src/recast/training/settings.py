@@ -9,7 +9,7 @@ from typing import Any
 from recast.errors import RequestError
 from recast.training.preset import Preset
 
-PLACES = (("recipe",), ("stage",), ("stage", "batches"), ("hardware",))
+PLACES = (("config",), ("stage",), ("stage", "batches"), ("hardware",))
 """Where a preset's settings stand."""
 
 

@@ -12,17 +12,17 @@ from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from recast.data.examples import Example, Source
-from recast.data.renders import Pictures, Pool
+from recast.data.renders import Pictures, RenderedDataset
 from recast.data.shard_pictures import Shown
 from recast.data.shards import Bucket
 from recast.diffusion.schedule import Schedule, schedule
 from recast.engine.config import Loss
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
-from recast.networks.generator import Generator, Layers
+from recast.networks.generator import Generator, UNetConfig
 from recast.training.objectives.batches import Batches
 from recast.training.objectives.diffusion import velocity
-from recast.training.objectives.prior import Heard
+from recast.training.objectives.prior import PriorData
 from recast.training.tokenizer import write_tokenizer
 
 Size = tuple[int, int]
@@ -45,15 +45,15 @@ SD_LEVELS: Mapping[str, Any] = {
 class Inputs:
     """What a stage may draw on. sources: of examples; pools: of pictures; start: the model that it starts from.
 
-    folder: where a tokenizer is kept that had to be learned. heard: what a prior learns from, where it is at hand.
+    folder: where a tokenizer is kept that had to be learned. prior_data: what a prior learns from, where it is at hand.
     vae: the autoencoder that examples were made by, where it is at hand apart from the start.
     """
 
     sources: Sequence[Source] = ()
-    pools: Sequence[Pool] = ()
+    pools: Sequence[RenderedDataset] = ()
     start: ModelFolder | None = None
     folder: Path = Path()
-    heard: Heard | None = None
+    prior_data: PriorData | None = None
     vae: AutoencoderKL | None = None
 
     def autoencoder(self) -> AutoencoderKL | None:
@@ -75,7 +75,7 @@ class Inputs:
             raise RequestError("this stage learns from pictures; say --data with folders of shards or pools")
         return found
 
-    def worlds(self) -> Sequence[Pool]:
+    def worlds(self) -> Sequence[RenderedDataset]:
         """The pools. Raises RequestError where there is none."""
         if not self.pools:
             raise RequestError("this stage learns from rendered worlds; say --data with folders of pools")
@@ -161,17 +161,17 @@ class GeneratorStage:
     structure: whether it is told any. motion: whether its layers over time are trained. levels: of noise, as a
     diffusers scheduler has them. checkpointing: what is computed again in the backward pass, to save memory:
     "selective" norms and activations, "full" whole blocks. picture_sizes, clip_sizes: what the data should have; each
-    is meant flipped too. stride: frames of the source from one frame of a clip to the next. min_snr, steadied: of the
-    loss, see `diffusion.velocity`.
+    is meant flipped too. stride: frames of the source from one frame of a clip to the next. min_snr and
+    temporal_weight: of the loss, see `diffusion.velocity`.
     """
 
-    layers: Layers = field(default_factory=Layers)
+    layers: UNetConfig = field(default_factory=UNetConfig)
     batches: Batches
     structure: bool = True
     motion: bool = True
     levels: Mapping[str, Any] = field(default_factory=lambda: SD_LEVELS)
     min_snr: float | None = None
-    steadied: float = 0.0
+    temporal_weight: float = 0.0
     checkpointing: Checkpointing = "none"
     picture_sizes: tuple[Size, ...]
     clip_sizes: tuple[Size, ...] = ()
@@ -215,7 +215,7 @@ class GeneratorStage:
             self.batches,
             structure=self.structure,
             min_snr=self.min_snr,
-            steadied=self.steadied,
+            temporal_weight=self.temporal_weight,
             seed=self.seed,
         )
 

@@ -9,10 +9,10 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 Picture = UInt8[np.ndarray, "h w 3"]
-Worn = Float32[np.ndarray, "h w 3"]
+AugmentedImage = Float32[np.ndarray, "h w 3"]
 
 
-def worn(picture: Picture, rng: np.random.Generator) -> Worn:
+def augment(picture: Picture, rng: np.random.Generator) -> AugmentedImage:
     """The picture in -1..1, perhaps soft, small or compressed, with another exposure, another balance and grain."""
     ways: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (softened, shrunk, compressed)
     choice = int(rng.integers(3 * len(ways)))

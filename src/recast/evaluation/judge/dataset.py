@@ -32,7 +32,7 @@ Decode = Callable[[Pictures, np.random.Generator], Pictures]
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
+class JudgeDataset:
     """Pictures with their truth.
 
     masks: the number of the subject that each pixel shows, 0 for none; environment, look, colours: places in the tables
@@ -65,7 +65,7 @@ def scene(number: int) -> Scene:
     return sampled(seed, **wishes)
 
 
-def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SIDE) -> Lessons:
+def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SIDE) -> JudgeDataset:
     """The lessons of these numbers; every second one is as `decode` gives it back."""
     scenes = [scene(number) for number in numbers]
     clips = [rendered(each, 1, side, side) for each in scenes]
@@ -73,7 +73,7 @@ def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SID
     decoded = [place for place, number in enumerate(numbers) if number % DECODED == 0]
     if decode and decoded:
         pictures[decoded] = decode(pictures[decoded], np.random.default_rng([FIRST_LESSON_SEED + numbers[0], 41]))
-    return Lessons(
+    return JudgeDataset(
         pictures,
         np.concatenate([clip.masks for clip in clips]),
         np.array([tuple(ENVIRONMENTS).index(each.environment) for each in scenes], np.int8),
@@ -82,7 +82,7 @@ def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SID
     )
 
 
-def written(folder: Path, count: int, decode: Decode | None = None) -> list[Lessons]:
+def written(folder: Path, count: int, decode: Decode | None = None) -> list[JudgeDataset]:
     """`count` lessons in chunks of 1000, memory-mapped; what `folder` holds already is not rendered again.
 
     A world that has come to look otherwise gets lessons of its own beside the old ones.
@@ -94,7 +94,7 @@ def written(folder: Path, count: int, decode: Decode | None = None) -> list[Less
     ]
 
 
-def _chunk(folder: Path, numbers: range, decode: Decode | None) -> Lessons:
+def _chunk(folder: Path, numbers: range, decode: Decode | None) -> JudgeDataset:
     names = ("pictures", "masks", "environment", "look", "colours")
     if not folder.exists():
         part = folder.with_suffix(".part")
@@ -103,7 +103,7 @@ def _chunk(folder: Path, numbers: range, decode: Decode | None) -> Lessons:
         for name in names:
             np.save(part / f"{name}.npy", getattr(lessons, name))
         part.rename(folder)
-    return Lessons(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+    return JudgeDataset(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
 
 
 def _world_digest() -> str:

@@ -53,7 +53,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class JudgeOutput:
     """Logits. environment, look: of the whole picture; subject: of belonging to what was pointed at, at full size.
 
     features: what colours are read from, at half the size.
@@ -84,7 +84,7 @@ class JudgeNetwork(nn.Module):
         self.environment, self.look = nn.Linear(128, len(ENVIRONMENTS)), nn.Linear(128, len(LOOKS))
         self.painted = nn.Sequential(nn.Linear(3 * (half + 3), 64), nn.ReLU(), nn.Linear(64, len(COLOURS)))
 
-    def forward(self, pictures: Pictures, spots: Spots) -> Seen:
+    def forward(self, pictures: Pictures, spots: Spots) -> JudgeOutput:
         """What is seen in pictures of -1..1, whose sides are multiples of 16. spots: see `spotted`."""
         levels = [self.stem(F.pixel_unshuffle(torch.cat([pictures, spots], dim=1), 2))]
         for stage in self.down:
@@ -96,9 +96,9 @@ class JudgeNetwork(nn.Module):
             x = up(F.interpolate(lateral(x), scale_factor=2.0) + skip)
         subject = F.pixel_shuffle(self.subject(x), 2)
         features = torch.cat([x, F.avg_pool2d(pictures, 2)], dim=1)
-        return Seen(self.environment(whole), self.look(whole), subject, features)
+        return JudgeOutput(self.environment(whole), self.look(whole), subject, features)
 
-    def colour(self, seen: Seen, mask: Shares) -> Float[Tensor, "b colours"]:
+    def colour(self, seen: JudgeOutput, mask: Shares) -> Float[Tensor, "b colours"]:
         """Logits of the colour of what lies under a mask of 0..1, at the pictures' size."""
         share = F.avg_pool2d(mask, 2)
         # As rows of places, so that means are one product.

@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recast.engine.config import Loss, Recipe, Share
+from recast.engine.config import BatchShard, Loss, TrainConfig
 from recast.engine.loop import fit
-from recast.evaluation.judge.augment import Worn, worn
-from recast.evaluation.judge.dataset import UNTOLD, Lessons, written
+from recast.evaluation.judge.augment import AugmentedImage, augment
+from recast.evaluation.judge.dataset import UNTOLD, JudgeDataset, written
 from recast.evaluation.judge.decoded import decoded_by
-from recast.evaluation.judge.judge import WEIGHTS, JudgeNetwork, Pictures, Seen, Shares, Spots, spotted
+from recast.evaluation.judge.judge import WEIGHTS, JudgeNetwork, JudgeOutput, Pictures, Shares, Spots, spotted
 from recast.evaluation.metrics.accuracy import deepest
 
 SMALLEST_SUBJECT = 40
@@ -31,7 +31,7 @@ DEEP = 0.5
 SLIP = 2.5
 """Standard deviation, in pixels, by which a deep point misses its place."""
 BATCH = 32
-RECIPE = Recipe(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
+RECIPE = TrainConfig(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
 COUNT = 26_000
 """Lessons that there are."""
 
@@ -48,10 +48,10 @@ class Sheet:
     colour: Int[Tensor, " b"]
 
 
-def schooled(lessons: Sequence[Lessons], seed: int = 0) -> Loss[JudgeNetwork]:
+def judge_loss(lessons: Sequence[JudgeDataset], seed: int = 0) -> Loss[JudgeNetwork]:
     """The judge's loss: cross-entropy for words, and for outlines the sum with the overlap (Dice) loss."""
 
-    def loss(network: JudgeNetwork, share: Share) -> Float[Tensor, ""]:
+    def loss(network: JudgeNetwork, share: BatchShard) -> Float[Tensor, ""]:
         rngs = [np.random.default_rng([seed, 29, share.step, row]) for row in share.rows(BATCH)]
         return torch.stack(list(graded(network, sheet(lessons, rngs)))).sum()
 
@@ -60,7 +60,7 @@ def schooled(lessons: Sequence[Lessons], seed: int = 0) -> Loss[JudgeNetwork]:
 
 def graded(network: JudgeNetwork, sheet: Sheet) -> Iterator[Float[Tensor, ""]]:
     """The losses of one sheet: of environment, look, colour and outline."""
-    seen: Seen = network(sheet.pictures, sheet.spots)
+    seen: JudgeOutput = network(sheet.pictures, sheet.spots)
     yield F.cross_entropy(seen.environment.float(), sheet.environment)
     yield F.cross_entropy(seen.look.float(), sheet.look)
     # Summed and divided by all rows: a mean over those that are asked would depend on how a batch is divided.
@@ -70,7 +70,7 @@ def graded(network: JudgeNetwork, sheet: Sheet) -> Iterator[Float[Tensor, ""]]:
     yield F.binary_cross_entropy_with_logits(logits, sheet.subject) + _dice(logits, sheet.subject)
 
 
-def sheet(lessons: Sequence[Lessons], rngs: Sequence[np.random.Generator]) -> Sheet:
+def sheet(lessons: Sequence[JudgeDataset], rngs: Sequence[np.random.Generator]) -> Sheet:
     """One lesson for each source of chance, worn, perhaps mirrored."""
     rows = [_row(lessons[int(rng.integers(len(lessons)))], rng) for rng in rngs]
     pictures, masks, points, words = zip(*rows, strict=True)
@@ -88,8 +88,8 @@ def sheet(lessons: Sequence[Lessons], rngs: Sequence[np.random.Generator]) -> Sh
 
 
 def _row(
-    lessons: Lessons, rng: np.random.Generator
-) -> tuple[Worn, Bool[np.ndarray, "s s"], tuple[float, float], tuple[int, int, int]]:
+    lessons: JudgeDataset, rng: np.random.Generator
+) -> tuple[AugmentedImage, Bool[np.ndarray, "s s"], tuple[float, float], tuple[int, int, int]]:
     """A picture, the mask of what is pointed at, the point, and the words' places."""
     at = int(rng.integers(len(lessons)))
     mirrored = slice(None, None, int(rng.choice([-1, 1])))
@@ -100,7 +100,7 @@ def _row(
     told = number and mask.sum() >= SMALLEST_SUBJECT
     colour = int(lessons.colours[at, number - 1]) if told else UNTOLD
     words = (int(lessons.environment[at]), int(lessons.look[at]), colour)
-    return worn(picture, rng), mask & (number > 0), point, words
+    return augment(picture, rng), mask & (number > 0), point, words
 
 
 def _pointed(owners: UInt8[np.ndarray, "s s"], rng: np.random.Generator) -> int:
@@ -146,13 +146,13 @@ def main() -> None:
     lessons = written(said.run / "lessons", said.lessons, decoded_by(said.model))
     known = {"lessons": said.lessons, "batch": BATCH, "seed": said.seed}
     recipe = replace(RECIPE, steps=said.steps)
-    network = fit(begun(said.seed), schooled(lessons, said.seed), recipe, said.run, configuration=known)
+    network = fit(initial_judge(said.seed), judge_loss(lessons, said.seed), recipe, said.run, configuration=known)
     said.output.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, said.output)
     print(f"{said.output}: {said.output.stat().st_size / 1e3:.0f} kB")
 
 
-def begun(seed: int) -> JudgeNetwork:
+def initial_judge(seed: int) -> JudgeNetwork:
     """A judge that has seen nothing yet."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -87,7 +87,7 @@ def masked(folder: Path, model: Model) -> dict[str, float]:
     images = [path for path in sorted((folder / "images").iterdir()) if path.stem in masks]
     if not images:
         return {}
-    multiple, short = model.backbone.pixel_multiple, model.folder.facts.short_side
+    multiple, short = model.backbone.pixel_multiple, model.folder.metadata.short_side
     rows, columns = picture(str(images[0])).shape[-2:]
     size = working_size((rows, columns), short, multiple)
     frames = torch.cat([resized(picture(str(path))[None], size) for path in images])

@@ -10,7 +10,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import nn
 from transformers import CLIPTokenizer
 
-from recast.model.metadata import Facts
+from recast.model.metadata import ModelMetadata
 from recast.networks.depth_unet import DepthUNet
 from recast.networks.generator import Generator
 from recast.recipes.pocket.presets import POCKET_LEVELS
@@ -19,10 +19,10 @@ from recast.training.objectives.clip import Pair
 from recast.world import vocabulary
 
 CARD = Path(__file__).with_name("card.md")
-FACTS = Facts(
+FACTS = ModelMetadata(
     short_side=192,
     window=16,
-    scale=1.5,
+    cfg_scale=1.5,
     steps=4,
     ensemble=4,
     prior_scale=2.0,

@@ -17,15 +17,15 @@ from transformers import CLIPTokenizer
 
 from recast.conditions.depth import aligned
 from recast.data import latent_cache, renders
-from recast.data.latent_cache import Cache
-from recast.data.renders import Pool
+from recast.data.latent_cache import LatentCache
+from recast.data.renders import RenderedDataset
 from recast.errors import RequestError
 from recast.recipes.pocket import export
 from recast.recipes.pocket.presets import POCKET
 from recast.training.objectives import clip
-from recast.training.objectives.prior import Heard, Held
+from recast.training.objectives.prior import CaptionPairs, PriorData
 from recast.training.preset import Preset
-from recast.training.run import RESULT, Course, result
+from recast.training.run import RESULT, TrainingRun, result
 from recast.training.stages import Inputs
 from recast.training.tokenizer import token_ids
 
@@ -36,7 +36,9 @@ PICKS = {"image": [0, 7], "video": list(range(8))}
 """The frames of a clip that each stage sees."""
 
 
-def course(name: str, preset: Preset, run: Path, *, data: Sequence[Path] = (), start: str | None = None) -> Course:
+def open_pocket_run(
+    name: str, preset: Preset, run: Path, *, data: Sequence[Path] = (), start: str | None = None
+) -> TrainingRun:
     """A preset of pocket's, perhaps with other numbers, with what the stages before it left in the run's folder.
 
     Raises RequestError where data or a start are named: it reads what it needs from the run.
@@ -44,12 +46,12 @@ def course(name: str, preset: Preset, run: Path, *, data: Sequence[Path] = (), s
     if data or start:
         raise RequestError(f"{name} reads what it needs from the folder of its run; leave out --data and --from")
     inputs, network = SOURCES[name](run)
-    return Course(preset, inputs, run / name.removeprefix("pocket-"), network)
+    return TrainingRun(preset, inputs, run / name.removeprefix("pocket-"), network)
 
 
 def network(name: str, run: Path) -> Any:  # noqa: ANN401 -- each preset has its own
     """What a preset of pocket's comes to, in evaluation mode: read where it is done, else trained to the end."""
-    return result(course(name, POCKET[name], run))
+    return result(open_pocket_run(name, POCKET[name], run))
 
 
 def _pictures(run: Path) -> tuple[Inputs, None]:
@@ -65,10 +67,10 @@ def _heard(run: Path) -> tuple[Inputs, None]:
     reader, ids, seen = tokenizer(run), [], []
     for p, clips, folder in _parts(run, "image"):
         ids.append(torch.from_numpy(clip.ids_of(reader, p.captions[clips.start : clips.stop])))
-        seen.append(Cache.opened(folder).embeddings)
-    pairs = Held(torch.cat(ids), torch.cat(seen))
+        seen.append(LatentCache.opened(folder).embeddings)
+    pairs = CaptionPairs(torch.cat(ids), torch.cat(seen))
     text = network("pocket-clip", run).text.requires_grad_(False)
-    return Inputs(heard=Heard(pairs, text, token_ids(reader, [""])[0])), None
+    return Inputs(prior_data=PriorData(pairs, text, token_ids(reader, [""])[0])), None
 
 
 def _images(run: Path) -> tuple[Inputs, None]:
@@ -85,7 +87,7 @@ def _autoencoder(run: Path) -> AutoencoderKL | None:
     if not ((run / "vae" / RESULT).exists() and (run / "pool" / "square").exists()):
         return None
     vae = network("pocket-vae", run)
-    vae.register_to_config(scaling_factor=vae_scale(vae, Pool.opened(run / "pool" / "square")))
+    vae.register_to_config(scaling_factor=vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")))
     return vae
 
 
@@ -110,10 +112,10 @@ def tokenizer(run: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
-def caches(run: Path, stage: str) -> list[Cache]:
+def caches(run: Path, stage: str) -> list[LatentCache]:
     """The caches of a stage, "image" or "video", that are whole."""
     folders = sorted((run / "cache").glob(f"{stage}-*[0-9]"))
-    return [Cache.opened(folder) for folder in folders if (folder / "embeddings.npy").exists()]
+    return [LatentCache.opened(folder) for folder in folders if (folder / "embeddings.npy").exists()]
 
 
 def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
@@ -123,7 +125,7 @@ def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
     """
     encoders = encoders_of(run)
     for name in CAPTIONED:
-        p = Pool.opened(run / "pool" / name)
+        p = RenderedDataset.opened(run / "pool" / name)
         for share, clips in list(enumerate(shares_of(stage, len(p))))[shares]:
             latent_cache.fill(run / "cache" / f"{stage}-{name}-{share}", p, clips, PICKS[stage], encoders)
 
@@ -136,10 +138,10 @@ def embed_caches(run: Path) -> None:
             latent_cache.embed(folder, p, clips, picks, image)
 
 
-def _parts(run: Path, stage: str) -> Iterator[tuple[Pool, range, Path]]:
+def _parts(run: Path, stage: str) -> Iterator[tuple[RenderedDataset, range, Path]]:
     """The caches of a stage that hold latents: the pool and the clips of it that each was made of, and its folder."""
     for name in CAPTIONED:
-        p = Pool.opened(run / "pool" / name)
+        p = RenderedDataset.opened(run / "pool" / name)
         for share, clips in enumerate(shares_of(stage, len(p))):
             if (folder := run / "cache" / f"{stage}-{name}-{share}").exists():
                 yield p, clips, folder
@@ -162,13 +164,13 @@ def encoders_of(run: Path) -> latent_cache.Encoders:
             pictures = rearrange(torch.from_numpy(frames).float() / 255, "t h w c -> t c h w")
             return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
 
-    return latent_cache.Encoders(vae, vae_scale(vae, Pool.opened(run / "pool" / "square")), estimate)
+    return latent_cache.Encoders(vae, vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")), estimate)
 
 
 def write_model(run: Path, folder: Path = ASSETS) -> None:
     """Writes the model folder that ships in the package; stages that were not begun are left out where they can be."""
     first = network("pocket-vae", run)
-    scale = vae_scale(first, Pool.opened(run / "pool" / "square"))
+    scale = vae_scale(first, RenderedDataset.opened(run / "pool" / "square"))
     vae = network("pocket-decoder", run) if (run / "decoder").exists() else first
     vae.register_to_config(scaling_factor=scale)
     export.write(
@@ -183,7 +185,7 @@ def write_model(run: Path, folder: Path = ASSETS) -> None:
 
 
 @torch.no_grad()
-def vae_scale(vae: AutoencoderKL, p: Pool) -> float:
+def vae_scale(vae: AutoencoderKL, p: RenderedDataset) -> float:
     """What latents are multiplied with to have unit variance, measured on worlds."""
     every = max(1, len(p) // 200)
     pictures = torch.from_numpy(np.stack([p.frames[i, 0] for i in range(0, len(p), every)])).float() / 127.5 - 1

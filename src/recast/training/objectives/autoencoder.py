@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.data.renders import Pictures
-from recast.engine.config import Loss, Share
+from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.errors import RequestError
 from recast.training.objectives.depth import normalized
@@ -25,7 +25,7 @@ NUM_LEAVES = 1500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scales:
+class VAEConfig:
     """How large an autoencoder is; as written, Stable Diffusion's: eight pixels a latent, four channels.
 
     widths: channels at each resolution. attention: in the middle; without it any size comes out equally well.
@@ -64,7 +64,7 @@ def reconstruction(pools: Sequence[Pictures], *, batch: int = 32, crop: int = 64
     def leaves(number: int) -> np.ndarray:
         return dead_leaves(np.random.default_rng([seed, 5, number]), (2 * crop, 2 * crop))
 
-    def loss(network: AutoencoderKL, share: Share) -> Tensor:
+    def loss(network: AutoencoderKL, share: BatchShard) -> Tensor:
         pictures, noise = [], []
         for row in share.rows(batch):
             rng = row_rng(seed, share.step, row)

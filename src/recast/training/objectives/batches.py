@@ -25,22 +25,23 @@ class Batches:
     """What steps are fed with.
 
     images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
-    image_steps: share of the steps that see images where there are clips too (section 3.2). softened: share of the
-    examples whose structure is softened, t_s > 0; structure itself is never dropped, since eq. 8 keeps it in every
-    branch. dropped: share that is told no content. blurred: length of the noise laid on content embeddings of length
-    1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they are. centred: share of the rows
-    whose noise level is drawn about sigma = .6 instead of uniformly, where details are made (arXiv:2206.00364, table
-    1); of Stable Diffusion's levels half lie above 1.6, where little of a small latent is left (arXiv:2301.10972).
+    image_steps: share of the steps that see images where there are clips too (section 3.2). structure_blur_prob: share
+    of the examples whose structure is softened, t_s > 0; structure itself is never dropped, since eq. 8 keeps it in
+    every branch. cond_drop_prob: share that is told no content. embedding_noise: length of the noise laid on content
+    embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they are.
+    lognormal_prob: share of the rows whose noise level is drawn about sigma = .6 instead of uniformly, where details
+    are made (arXiv:2206.00364, table 1); of Stable Diffusion's levels half lie above 1.6, where little of a small
+    latent is left (arXiv:2301.10972).
     """
 
     images: int = 64
     clips: int = 0
     frames: int = 8
     image_steps: float = 0.125
-    softened: float = 0.6
-    dropped: float = 0.1
-    blurred: float = 0.0
-    centred: float = 0.0
+    structure_blur_prob: float = 0.6
+    cond_drop_prob: float = 0.1
+    embedding_noise: float = 0.0
+    lognormal_prob: float = 0.0
 
     def is_video(self, rng: np.random.Generator) -> bool:
         """Whether a step sees clips, or images."""
@@ -56,21 +57,21 @@ class Row:
     level: int
     structure: Float[Tensor, "t 8 y x"]
     content: Float[Tensor, " d"]
-    told: bool
+    conditioned: bool
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, whole: Example, batches: Batches, sigmas: Sigmas, *, video: bool) -> "Row":
         """A clip of the example, or one frame of it, with the content of any frame; at one of these levels."""
-        content = _content(rng, whole.embeddings, batches.blurred)
+        content = _content(rng, whole.embeddings, batches.embedding_noise)
         example = _span(rng, whole, batches.frames if video else 1)
         clean = example.latents(normal_noise(rng, example.structure.shape[1:]))
         return cls(
             clean=clean,
             noise=normal_noise(rng, clean.shape),
-            level=_level(rng, sigmas, batches.centred),
-            structure=_structure(rng, example, batches.softened),
+            level=_level(rng, sigmas, batches.lognormal_prob),
+            structure=_structure(rng, example, batches.structure_blur_prob),
             content=content,
-            told=bool(rng.random() >= batches.dropped),
+            conditioned=bool(rng.random() >= batches.cond_drop_prob),
         )
 
 
@@ -83,7 +84,7 @@ class Batch:
     level: Int[Tensor, " b"]
     structure: Float[Tensor, "b t 8 y x"]
     content: Float[Tensor, "b d"]
-    told: Bool[Tensor, " b"]
+    conditioned: Bool[Tensor, " b"]
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device) -> "Batch":
@@ -94,7 +95,7 @@ class Batch:
             level=torch.tensor([row.level for row in rows], device=device),
             structure=torch.stack([row.structure for row in rows]).to(device),
             content=torch.stack([row.content for row in rows]).to(device),
-            told=torch.tensor([row.told for row in rows], device=device),
+            conditioned=torch.tensor([row.conditioned for row in rows], device=device),
         )
 
 

@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from recast.conditions.image import normalized, squared
-from recast.data.renders import NUM_CAPTIONS, Pool
-from recast.engine.config import Loss, Share
+from recast.data.renders import NUM_CAPTIONS, RenderedDataset
+from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, row_rng
 from recast.training.tokenizer import token_ids
 from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATHERS
@@ -40,7 +40,7 @@ ATTRIBUTES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Towers:
+class CLIPConfig:
     """How large a pair is; as written, CLIP ViT-L/14.
 
     width: of the embeddings. side, patch: of a picture, in px. image, text: width, layers and heads of each tower.
@@ -95,14 +95,14 @@ class Pair(nn.Module):
     heads: read the attributes from an image embedding; only training uses them.
     """
 
-    def __init__(self, towers: Towers, tokenizer: CLIPTokenizer) -> None:
+    def __init__(self, towers: CLIPConfig, tokenizer: CLIPTokenizer) -> None:
         super().__init__()
         self.image = CLIPVisionModelWithProjection(towers.image_config())
         self.text = CLIPTextModelWithProjection(towers.text_config(tokenizer))
         if not towers.fused:
             self.image.set_attn_implementation("eager")
             self.text.set_attn_implementation("eager")
-        self.log_sharpness = nn.Parameter(torch.tensor(2.66))
+        self.logit_scale = nn.Parameter(torch.tensor(2.66))
         self.heads = nn.ModuleDict(
             {name: nn.Linear(towers.width, len(table)) for name, table in ATTRIBUTES.items() if towers.heads}
         )
@@ -116,7 +116,7 @@ class Pair(nn.Module):
 
 
 def contrastive(
-    pools: Sequence[Pool], tokenizer: CLIPTokenizer, *, side: int = 96, batch: int = 128, seed: int = 0
+    pools: Sequence[RenderedDataset], tokenizer: CLIPTokenizer, *, side: int = 96, batch: int = 128, seed: int = 0
 ) -> Loss[Pair]:
     """Each picture must find its caption among the others of the batch, and each caption its picture.
 
@@ -138,13 +138,13 @@ def contrastive(
             labels[which][clip],
         )
 
-    def loss(network: Pair, share: Share) -> Tensor:
+    def loss(network: Pair, share: BatchShard) -> Tensor:
         step = share.undivided()
         rows = [drawn(row_rng(seed, step, row)) for row in range(batch)]
         pictures, words, truth = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
         words, device = words[:, : _longest(words, tokenizer)], device_of(network)
         seen, read = network(normalized(pictures).to(device), words.to(device))
-        alike = network.log_sharpness.clamp(max=4.0).exp() * seen @ read.T
+        alike = network.logit_scale.clamp(max=4.0).exp() * seen @ read.T
         own = torch.arange(batch, device=device)
         pairs = (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
         return pairs + HEADS_WEIGHT * _misread(network, seen, truth.to(device))
@@ -168,13 +168,13 @@ def _longest(words: Tensor, tokenizer: CLIPTokenizer) -> int:
     return int((words != tokenizer.eos_token_id).sum(1).max()) + 1
 
 
-def _labels(pool: Pool) -> np.ndarray:
+def _labels(pool: RenderedDataset) -> np.ndarray:
     """[n attributes], the place of each word in its table."""
     rows = [{**scene, **scene["subjects"][0]} for scene in pool.scenes]
     return np.array([[table.index(row[name]) for name, table in ATTRIBUTES.items()] for row in rows])
 
 
-def _picture(rng: np.random.Generator, pool: Pool, clip: int, side: int) -> np.ndarray:
+def _picture(rng: np.random.Generator, pool: RenderedDataset, clip: int, side: int) -> np.ndarray:
     picture = squared(pool.frames[clip, rng.integers(pool.frames.shape[1])], side)
     if rng.random() < 0.5:
         picture = picture[:, ::-1]

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recast.data.renders import Pictures
-from recast.engine.config import Loss, Share
+from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, row_rng, step_rng
 from recast.networks.depth_unet import DepthUNet, DepthUNetConfig
 from recast.training.objectives.depth_augment import Leaves, Shown, peopled
@@ -34,7 +34,7 @@ SUBJECT_WEIGHT = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Widths:
+class DepthConfig:
     """How large an estimator is. channels: at a half, a quarter and so on of the picture's size.
 
     scales: how many times their size pictures are looked at in use; over_time: whether it sees motion (see
@@ -79,7 +79,7 @@ def distance(
     def leaves(rng: np.random.Generator) -> np.ndarray:
         return texture(int(rng.integers(NUM_LEAVES)))
 
-    def loss(network: DepthUNet, share: Share) -> Tensor:
+    def loss(network: DepthUNet, share: BatchShard) -> Tensor:
         pool = pools[step_rng(seed, share.step).choice(len(pools), p=chances)]
         drawn = [example(row_rng(seed, share.step, row), pool, leaves, frames) for row in share.rows(batch)]
         device = device_of(network)

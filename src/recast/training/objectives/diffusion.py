@@ -8,10 +8,10 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.data.datasets import Diet
+from recast.data.datasets import DataMix
 from recast.data.examples import Source
 from recast.diffusion.schedule import Schedule
-from recast.engine.config import Loss, Measured, Share
+from recast.engine.config import BatchShard, Loss, LossOutput
 from recast.engine.rng import device_of, row_rng, step_rng
 from recast.networks.generator import Generator
 from recast.training.objectives.batches import Batch, Batches, Row, Sigmas
@@ -24,21 +24,21 @@ def velocity(
     *,
     structure: bool = True,
     min_snr: float | None = None,
-    steadied: float = 0.0,
+    temporal_weight: float = 0.0,
     seed: int = 0,
 ) -> Loss[Generator]:
     """Squared error of v = alpha noise - sigma clean, at uniform levels. arXiv:2302.03011, eq. 6; arXiv:2202.00512.
 
     structure: whether the network is told any. min_snr: weighs each row's error in v by min(SNR, it) / (SNR + 1), at
-    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6. steadied: weight of the squared change
-    of the error from frame to frame, so that what flickers costs more than what stays; the best answer is the same.
-    Raises RequestError where the data has no clips as long as the stage wants.
+    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6. temporal_weight: weight of the squared
+    change of the error from frame to frame, so that what flickers costs more than what stays; the best answer is the
+    same. Raises RequestError where the data has no clips as long as the stage wants.
     """
-    diet = Diet.of(sources, batches.frames if batches.clips else 1)
+    diet = DataMix.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
     sigmas = schedule.sigmas.numpy()
 
-    def loss(network: Generator, share: Share) -> Measured:
+    def loss(network: Generator, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
         video, rows = _drawn(diet, batches, share, sigmas, seed=seed)
         waited = time.perf_counter() - began
@@ -47,9 +47,9 @@ def velocity(
         off = _off(network, batch, kept, video=video, structure=structure)
         errors = _mean_square(off)
         # One picture has no next one, and a weight of nothing should cost nothing.
-        weighed = errors + steadied * _mean_square(off.diff(dim=1)) if steadied and video else errors
+        weighed = errors + temporal_weight * _mean_square(off.diff(dim=1)) if temporal_weight and video else errors
         weighed = weighed if min_snr is None else weighed * _min_snr(kept, min_snr)
-        return Measured(
+        return LossOutput(
             mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
         )
 
@@ -58,7 +58,7 @@ def velocity(
 
 # Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
 @torch.autocast("cpu", enabled=False)
-def _drawn(diet: Diet, batches: Batches, share: Share, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
+def _drawn(diet: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
     """Whether a step sees clips, and its rows of this share."""
     rng = step_rng(seed, share.step)
     video = batches.is_video(rng)
@@ -77,7 +77,7 @@ def _off(
     alpha, sigma = (rearrange(x.sqrt(), "b -> b 1 1 1 1") for x in (kept, 1 - kept))
     noisy = alpha * batch.clean + sigma * batch.noise
     given = torch.cat([noisy, batch.structure], dim=2) if structure else noisy
-    answer = network(given, batch.level.float(), batch.content, batch.told, video=video)
+    answer = network(given, batch.level.float(), batch.content, batch.conditioned, video=video)
     wanted = alpha * batch.noise - sigma * batch.clean
     return answer.float() - wanted
 

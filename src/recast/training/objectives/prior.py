@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from recast.conditions.prior import PriorLevels
 from recast.data.examples import Source
-from recast.engine.config import Loss, Share
+from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.training.tokenizer import token_ids
 
@@ -23,7 +23,7 @@ DROPPED = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Depths:
+class PriorConfig:
     """How large a prior is; as written, the one that CLIP ViT-L/14 is published with.
 
     width: of an embedding. places: tokens of a caption. fused: attention by PyTorch's kernel, as in a generator.
@@ -64,7 +64,7 @@ class Pairs(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class CaptionPairs:
     """Pairs in memory. captions: token ids; embeddings: of the frames, of length 1."""
 
     captions: Int[Tensor, "n k m"]
@@ -107,7 +107,7 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class PriorData:
     """What the prior learns from: pairs, the text encoder, which is not trained, and the empty caption's token ids."""
 
     pairs: Pairs
@@ -115,11 +115,11 @@ class Heard:
     empty: Int[Tensor, " m"]
 
 
-def unclip(heard: Heard, spread: Spread, *, batch: int = 96, seed: int = 0) -> Loss[PriorTransformer]:
+def unclip(heard: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) -> Loss[PriorTransformer]:
     """Squared error of the clean embedding, guessed from a noisy one and a caption of the same clip."""
     signal = PriorLevels().signal().float()
 
-    def loss(network: PriorTransformer, share: Share) -> Tensor:
+    def loss(network: PriorTransformer, share: BatchShard) -> Tensor:
         drawn = [_drawn(row_rng(seed, share.step, row), heard, len(signal)) for row in share.rows(batch)]
         device = device_of(network)
         wanted, words, noise, level = (torch.stack(column).to(device) for column in zip(*drawn, strict=True))
@@ -144,7 +144,7 @@ def standardize(network: PriorTransformer, spread: Spread) -> None:
     network.clip_std.requires_grad_(False)
 
 
-def _drawn(rng: np.random.Generator, heard: Heard, levels: int) -> tuple[Tensor, ...]:
+def _drawn(rng: np.random.Generator, heard: PriorData, levels: int) -> tuple[Tensor, ...]:
     captions, embeddings = heard.pairs[int(rng.integers(len(heard.pairs)))]
     wanted = embeddings[int(rng.integers(len(embeddings)))].float()
     words = captions[int(rng.integers(len(captions)))]
