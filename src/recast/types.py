@@ -5,7 +5,7 @@ latents, n token, d and e feature width, b batch.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from os import PathLike
@@ -22,7 +22,8 @@ Latents = Float[Tensor, "t c y x"]
 Maps = Float[Tensor, "t c h w"]
 Picks = Int[Tensor, " t"]
 Embedding = Float[Tensor, " e"]
-Tokens = Float[Tensor, "n d"]
+Tokens = Float[Tensor, "... n d"]
+"""What cross-attention reads: [n d] for all frames alike, or [t n d], tokens for each frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,27 +107,34 @@ class Structure:
 class Condition:
     """All that a denoiser is told besides the noisy latents.
 
-    cond: what cross-attention reads, the same in every frame. uncond: what guidance pushes away from; no content
-    unless the user says more. structure_channels: what is concatenated to the latents, at their size (depth latents and
-    the channels that say t_s).
+    cond: the tokens of the wanted content, [n d] for all frames or [t n d] for each. uncond: the tokens that guidance
+    pushes away from; the null tokens unless the user says more. structure_channels: concatenated to the latents, at
+    their size (depth latents and the channels that say t_s). frames: the frames' absolute numbers in the source, which
+    windows keep; None where nobody asks.
     """
 
     cond: Tokens
     uncond: Tokens
     structure_channels: Maps | None = None
+    frames: Picks | None = None
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
-        return (
-            self
-            if self.structure_channels is None
-            else replace(self, structure_channels=self.structure_channels[picks])
+        return Condition(
+            cond=_tokens_at(self.cond, picks),
+            uncond=_tokens_at(self.uncond, picks),
+            structure_channels=None if self.structure_channels is None else self.structure_channels[picks],
+            frames=None if self.frames is None else self.frames[picks.to(self.frames.device)],
         )
+
+
+def _tokens_at(tokens: Tokens, picks: Picks) -> Tokens:
+    return tokens if tokens.ndim == 2 else tokens[picks.to(tokens.device)]
 
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One question to the network at one noise level: told this content, with temporal layers on or off."""
+    """One evaluation of the network at one noise level: with this content, its temporal layers on or off."""
 
     tokens: Tokens
     temporal: bool = True
@@ -182,7 +190,8 @@ class DenoiseInputs:
     steps: network levels of a full walk, 1..1000. cfg_scale: guidance, omega in Gen-1's eq. 8; 1 is none.
     ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
     window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
-    step_hook: called after each step.
+    step_hook: called after each step. source: the condition under which the clip itself is described: its own content,
+    its own structure; None for methods that do not need it.
     """
 
     clip: Clip
@@ -194,6 +203,7 @@ class DenoiseInputs:
     window: int = 16
     seed: int = 0
     step_hook: StepHook = field(default=unchanged)
+    source: Condition | None = None
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.

@@ -88,7 +88,7 @@ def test_no_content_has_the_shape_of_content(backbone):
 def test_embeddings_of_unit_length_differ_by_direction_only(backbone):
     unit = replace(backbone, metadata=replace(backbone.metadata, embedding_norm="unit"))
     vector = torch.arange(12.0)
-    assert_close(unit.tokens(vector), unit.tokens(7 * vector))
+    assert_close(unit.embedding_tokens(vector), unit.embedding_tokens(7 * vector))
     assert not torch.allclose(backbone.embedding_tokens(vector), backbone.embedding_tokens(-vector))
 
 
@@ -112,7 +112,7 @@ def test_contents_of_different_lengths_are_asked_apart(backbone, frames, conditi
 
 def test_a_single_frame_is_an_image(backbone, frames, condition):
     x, one = backbone.encode(frames[:1]), condition.at(torch.tensor([0]))
-    video, image = backbone.denoise_branches(x, 0.5, one, [Branch(one.wanted), Branch(one.wanted, temporal=False)])
+    video, image = backbone.denoise_branches(x, 0.5, one, [Branch(one.cond), Branch(one.cond, temporal=False)])
     assert torch.equal(video, image)
 
 
@@ -168,3 +168,20 @@ def test_a_missing_part_is_named(tmp_path, part):
     (tmp_path / part).rename(tmp_path / "elsewhere")
     with pytest.raises(WeightsError, match=f"no {part}"):
         BACKBONES["gen1"](folder)
+
+
+def test_equal_prompts_for_each_frame_give_the_bits_of_one_prompt(backbone, frames, condition):
+    x = backbone.encode(frames)
+    one = Branch(condition.cond)
+    each = Branch(condition.cond.expand(len(x), -1, -1))
+    assert all(map(torch.equal, *(backbone.denoise_branches(x, 1.0, condition, [b]) for b in (one, each))))
+
+
+def test_a_prompt_for_each_frame_reaches_its_frame_alone_where_frames_are_images(backbone, frames, condition):
+    x = backbone.encode(frames)
+    tokens = condition.cond.expand(len(x), -1, -1).clone()
+    plain = backbone.denoise_branches(x, 1.0, condition, [Branch(tokens, temporal=False)])[0]
+    tokens[1] = -tokens[1]
+    other = backbone.denoise_branches(x, 1.0, condition, [Branch(tokens, temporal=False)])[0]
+    assert torch.equal(plain[0], other[0])
+    assert not torch.allclose(plain[1], other[1], atol=1e-3)

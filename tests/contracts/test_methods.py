@@ -29,8 +29,11 @@ def shot_of(backbone, frames=FRAMES, **settings):
     clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
     structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)
     wanted = backbone.embedding_tokens(torch.randn(12, generator=generator))
-    condition = Condition(wanted, backbone.null_tokens(), backbone.structure_channels(structure))
-    return replace(DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=4, window=4, seed=7), **settings)
+    channels = backbone.structure_channels(structure)
+    condition = Condition(wanted, backbone.null_tokens(), channels, torch.arange(frames))
+    source = replace(condition, cond=backbone.embedding_tokens(torch.randn(12, generator=generator)))
+    usual = {"sampler": SAMPLERS["ddim"], "steps": 4, "window": 4, "seed": 7, "source": source}
+    return DenoiseInputs(clip, condition, **usual | settings)
 
 
 @pytest.fixture(params=METHODS, ids=str)
@@ -81,7 +84,7 @@ def test_strength_0_gives_the_source_back(method, backbone):
 
 
 def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backbone):
-    shot = shot_of(backbone, steps=10, scale=1.0)
+    shot = shot_of(backbone, steps=10, cfg_scale=1.0)
     source = backbone.encode(shot.clip.frames)
     near, far = ((method(strength=s)(shot, backbone) - source).norm().item() for s in (0.1, 1.0))
     assert near < 0.5 * far
@@ -129,15 +132,15 @@ def test_gen1_follows_the_structure_and_sdedit_is_not_told_it(backbone):
 
 
 def test_guidance_can_be_limited_to_a_part_of_the_walk(backbone):
-    shot, gen1 = shot_of(backbone, scale=6.0), METHODS["gen1"]
-    unguided = gen1()(replace(shot, scale=1.0), backbone)
+    shot, gen1 = shot_of(backbone, cfg_scale=6.0), METHODS["gen1"]
+    unguided = gen1()(replace(shot, cfg_scale=1.0), backbone)
     never = gen1(guided_from=1.0, guided_until=1.0)(shot, backbone)
     assert_close(never, unguided)
     assert not torch.allclose(gen1(guided_until=0.5)(shot, backbone), unguided, atol=1e-3)
 
 
 def test_gen1_shows_the_network_its_own_noise_first(backbone):
-    shot, seen = shot_of(backbone, scale=1.0), []
+    shot, seen = shot_of(backbone, cfg_scale=1.0), []
     hook = backbone.net.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[0][:, :4]))
     try:
         METHODS["gen1"]()(shot, backbone)

@@ -104,10 +104,8 @@ def test_shares_are_as_often_as_they_are_said():
 
 def test_centred_levels_lie_log_normally_about_the_middle_of_the_details():
     example = cached(frames=4).example(2)
-    rows = [
-        Row.drawn(row_rng(0, 0, i), example, Batches(frames=1, lognormal_prob=1.0), SIGMAS, video=True)
-        for i in range(2000)
-    ]
+    batches = Batches(frames=1, lognormal_prob=1.0)
+    rows = [Row.drawn(row_rng(0, 0, i), example, batches, SIGMAS, video=True) for i in range(2000)]
     logs = np.log(SIGMAS[[row.level for row in rows]])
     assert np.median(logs) == pytest.approx(np.log(0.6), abs=0.1)
     low, high = np.quantile(logs, (0.1587, 0.8413))

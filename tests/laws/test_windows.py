@@ -70,3 +70,16 @@ def test_a_clip_that_fits_goes_through_whole():
 def test_windows_that_do_not_move_on_are_refused(size, overlap):
     with pytest.raises(RequestError, match=f"windows of {size} frames cannot share {overlap}"):
         windowed(lambda x, _sigma, _condition: x, size, overlap)
+
+
+def test_windows_know_which_frames_of_the_source_they_have():
+    seen = []
+
+    def denoise(x, _sigma, condition):
+        seen.append((condition.frames.tolist(), condition.cond[:, 0, 0].tolist()))
+        return x
+
+    prompts = torch.arange(7.0)[:, None, None]
+    condition = Condition(prompts, torch.zeros(1, 1), frames=torch.arange(100, 107))
+    windowed(denoise, 4, 2)(torch.zeros(7, 1, 1, 1), 1.0, condition)
+    assert seen == [(list(range(100 + i, 104 + i)), list(range(i, i + 4))) for i in (0, 2, 3)]

@@ -51,7 +51,10 @@ def refused(here, capsys):
     ("more", "message"),
     [
         ((), "nothing says what the clip should look like"),
-        (("-p", "x", "--method", "gen2"), "there is no method 'gen2', did you mean gen1? known: gen1, sdedit"),
+        (
+            ("-p", "x", "--method", "gen2"),
+            "there is no method 'gen2', did you mean gen1? known: flowedit, gen1, sdedit",
+        ),
         (("-p", "x", "--scheduler", "euler"), "there is no scheduler 'euler'"),
         (("-p", "x", "--structure", "pose"), "there is no structure 'pose'; known: depth, edges"),
         (("-p", "x", "--size", "100x70"), "size 100x70:"),

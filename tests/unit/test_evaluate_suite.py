@@ -20,7 +20,7 @@ from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, worl
 from tiny_folder import clip_folder
 
 # The tiny model knows few words, and worlds are described by others.
-pytestmark = pytest.mark.filterwarnings("ignore::recast.editing.request.RecastWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
 
 FEW = (("steps", 1),)
 

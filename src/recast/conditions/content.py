@@ -46,14 +46,17 @@ ENCODERS: dict[Medium, Callable[[ModelFolder, torch.device], Encoder]] = {
 """Each opens an encoder from a model's folder; raises WeightsError where the folder lacks what it needs."""
 
 
-def encode(said: Sequence[ContentInput], folder: ModelFolder, seed: int, device: torch.device) -> Embedding:
-    """All that was said as one embedding, of the length that the model was trained with.
+def encode(
+    inputs: Sequence[ContentInput], open_encoder: Callable[[Medium], Encoder], norm: str, seed: int
+) -> Embedding:
+    """All inputs as one embedding, of the length that the model was trained with.
+
+    open_encoder: gives the encoder of a medium. norm: `ModelMetadata.embedding_norm`, "raw" or "unit".
 
     Raises RequestError for weights that cannot be (`blended`) or too many words, MediaError for what is no picture,
     WeightsError for what the model lacks.
     """
-    encoders = {medium: ENCODERS[medium](folder, device) for medium in sorted({each.medium for each in said})}
-    embeddings = [encoders[each.medium](each.text, seed) for each in said]
-    if folder.metadata.embedding_norm == "unit":
+    embeddings = [open_encoder(each.medium)(each.text, seed) for each in inputs]
+    if norm == "unit":
         embeddings = [embedding / embedding.norm() for embedding in embeddings]
-    return blended([(embedding, each.weight) for embedding, each in zip(embeddings, said, strict=True)])
+    return blended([(embedding, each.weight) for embedding, each in zip(embeddings, inputs, strict=True)])

@@ -1,6 +1,7 @@
-"""Guidance: the denoiser that is sampled, built from the one that was trained."""
+"""Guidance: the denoiser that is sampled, built from evaluations of the one that was trained."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -8,7 +9,70 @@ import torch
 from recast.types import Branch, Condition, Denoiser, Latents
 
 BranchDenoiser = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
-"""Answers several questions about the same noisy latents at once; `Backbone.denoise_branches`."""
+"""Predicts the clean latents under several branches at once; `Backbone.denoise_branches`."""
+
+BranchOf = Callable[[Condition], Branch]
+"""A branch of a condition, such as `cond`."""
+
+
+def cond(condition: Condition) -> Branch:
+    """The wanted content, temporal layers on."""
+    return Branch(condition.cond)
+
+
+def uncond(condition: Condition) -> Branch:
+    """The unwanted content, temporal layers on."""
+    return Branch(condition.uncond)
+
+
+def image_cond(condition: Condition) -> Branch:
+    """The wanted content, each frame an image of its own."""
+    return Branch(condition.cond, temporal=False)
+
+
+def image_uncond(condition: Condition) -> Branch:
+    """The unwanted content, each frame an image of its own."""
+    return Branch(condition.uncond, temporal=False)
+
+
+@dataclass(frozen=True)
+class GuidanceTerm:
+    """weight * (towards - against), one term of a guided prediction.
+
+    within: the noise levels, both ends included, at which `weight` is in force; outside it is `outside`.
+    """
+
+    weight: float
+    towards: BranchOf
+    against: BranchOf
+    within: tuple[float, float] = (0.0, inf)
+    outside: float = 1.0
+
+    def weight_at(self, sigma: float) -> float:
+        """The weight at a noise level."""
+        low, high = self.within
+        return self.weight if low <= sigma <= high else self.outside
+
+
+def guided_by(denoise_branches: BranchDenoiser, base: BranchOf, terms: Sequence[GuidanceTerm]) -> Denoiser:
+    """The prediction of the base branch plus the sum of the terms.
+
+    Weights of one branch add up over the terms, so each branch is evaluated once, and not at all where its weight is 0.
+    All weights sum to 1 whatever the terms, so the result is the same in every parameterization of the network.
+    """
+
+    def guided_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
+        weights: dict[BranchOf, float] = {base: 1.0}
+        for term in terms:
+            weight = term.weight_at(sigma)
+            weights[term.against] = weights.get(term.against, 0.0) - weight
+            weights[term.towards] = weights.get(term.towards, 0.0) + weight
+        used = {branch: weight for branch, weight in weights.items() if weight != 0}
+        predictions = denoise_branches(x, sigma, condition, [branch(condition) for branch in used])
+        weighted = (weight * clean for weight, clean in zip(used.values(), predictions, strict=True))
+        return sum(weighted, start=torch.zeros_like(x))
+
+    return guided_denoise
 
 
 def guided(
@@ -17,27 +81,13 @@ def guided(
     temporal_scale: float = 1.0,
     within: tuple[float, float] = (0.0, inf),
 ) -> Denoiser:
-    """Pushes the answer towards the content, and towards agreement between frames. arXiv:2302.03011, equation 8.
+    """Classifier-free guidance towards the content and towards agreement between frames. arXiv:2302.03011, equation 8.
 
-    With `still` for temporal layers off:
-    clean = still(unwanted) + omega_t (video(unwanted) - still(unwanted)) + omega (video(wanted) - video(unwanted))
+    clean = image(uncond) + omega_t (video(uncond) - image(uncond)) + omega (video(cond) - video(uncond))
 
     scale: omega, 1 is no guidance. temporal_scale: omega_t, 1 is none, more is smoother over time.
     within: the noise levels at which `scale` is in force; 1 outside. arXiv:2404.07724.
-    The three weights add up to 1, so it means the same whatever the network predicts. What has weight 0 is not asked.
     """
-    low, high = within
-
-    def guided_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-        strength = scale if low <= sigma <= high else 1.0
-        weighed = [
-            (1 - temporal_scale, Branch(condition.uncond, temporal=False)),
-            (temporal_scale - strength, Branch(condition.uncond)),
-            (strength, Branch(condition.cond)),
-        ]
-        asked = [(weight, branch) for weight, branch in weighed if weight != 0]
-        answers = denoise_branches(x, sigma, condition, [branch for _, branch in asked])
-        weighted = (weight * answer for (weight, _), answer in zip(asked, answers, strict=True))
-        return sum(weighted, start=torch.zeros_like(x))
-
-    return guided_denoise
+    temporal = GuidanceTerm(temporal_scale, uncond, image_uncond)
+    content = GuidanceTerm(scale, cond, uncond, within)
+    return guided_by(denoise_branches, image_uncond, (temporal, content))

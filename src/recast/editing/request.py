@@ -75,6 +75,8 @@ class Request:
     """A picture of what it should look like, with a weight as FILE:W; may be repeated and joined with words."""
     negative: Weighted = ()
     """What it should not look like, in words; may be repeated."""
+    source_prompt: Weighted = ()
+    """What the clip shows as it is, in words, for methods that need it; its own frames tell if not said."""
     method: str = "gen1"
     """How to edit."""
     knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
@@ -204,7 +206,7 @@ def _check_parts(request: Request) -> None:
     for name in request.knobs:
         if name not in knobs_of(request.method):
             others = [method for method in METHODS if name in knobs_of(method)]
-            hint = f"; {' and '.join(others)} has it" if others else ""
+            hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
             mine = ", ".join(knobs_of(request.method)) or "none"
             raise RequestError(f"method {request.method} has no knob {name!r}{hint}; its own: {mine}")
     try:

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from pydantic import TypeAdapter
 
 from recast.conditions.content import ContentInput, Medium, encode
@@ -13,7 +14,7 @@ from recast.conditions.vocabulary import unknown
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
-from recast.editing.request import Request
+from recast.editing.request import Request, knobs_of
 from recast.errors import MediaError, RecastWarning, RequestError
 from recast.methods import METHODS, Method
 from recast.types import Clip, Condition, DenoiseInputs, Tokens
@@ -97,30 +98,46 @@ def contents(request: Request, model: Model) -> tuple[Tokens, Tokens]:
     wanted = _said(Medium.WORDS, request.words) + _said(Medium.PICTURE, request.pictures)
     unwanted = _said(Medium.WORDS, request.negative)
     _warn_of_unknown([each.text for each in wanted + unwanted if each.medium is Medium.WORDS], model)
-    told = model.backbone.embedding_tokens(encode(wanted, model.folder, request.seed, model.device))
-    if not unwanted:
-        return told, model.backbone.null_tokens()
-    return told, model.backbone.embedding_tokens(encode(unwanted, model.folder, request.seed, model.device))
+    return _tokens(wanted, request, model), _tokens(unwanted, request, model)
+
+
+def source_tokens(request: Request, clip: Clip, model: Model) -> Tokens:
+    """The clip's own content as tokens: the source prompt where there is one, else the embedding of its frames."""
+    if request.source_prompt:
+        return _tokens(_said(Medium.WORDS, request.source_prompt), request, model)
+    embeddings = F.normalize(model.image_encoder.embeddings(clip.frames), dim=-1)
+    return model.backbone.embedding_tokens(F.normalize(embeddings.mean(dim=0), dim=0))
+
+
+def _tokens(inputs: list[ContentInput], request: Request, model: Model) -> Tokens:
+    if not inputs:
+        return model.backbone.null_tokens()
+    norm = model.folder.metadata.embedding_norm
+    return model.backbone.embedding_tokens(encode(inputs, model.encoder, norm, request.seed))
 
 
 def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> DenoiseInputs:
     """The edit, ready to denoise."""
-    facts = model.folder.metadata
+    metadata = model.folder.metadata
+    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": metadata.ensemble}
+    usual |= metadata.method_defaults.get(request.method, {})
     return DenoiseInputs(
         clip=clip,
         condition=condition,
         sampler=SAMPLERS[request.scheduler],
-        steps=facts.steps if request.steps is None else request.steps,
-        cfg_scale=facts.cfg_scale if request.cfg is None else request.cfg,
-        ensemble=facts.ensemble if request.ensemble is None else request.ensemble,
-        window=facts.window,
+        steps=int(usual["steps"]) if request.steps is None else request.steps,
+        cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
+        ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
+        window=metadata.window,
         seed=request.seed,
     )
 
 
-def method_of(request: Request) -> Method:
-    """The method with its knobs."""
-    return TypeAdapter(METHODS[request.method]).validate_python(request.knobs)
+def method_of(request: Request, model: Model) -> Method:
+    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults."""
+    usual = model.folder.metadata.method_defaults.get(request.method, {})
+    own = {name: value for name, value in usual.items() if name in knobs_of(request.method)}
+    return TypeAdapter(METHODS[request.method]).validate_python(own | request.knobs)
 
 
 def mask_of(request: Request, size: tuple[int, int]) -> Mask | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from einops import repeat as repeated
 
-from recast.conditions import EXTRACTORS
 from recast.conditions.detail import softened
 from recast.diffusion.blend import blend_source
 from recast.editing.loaded import Model
@@ -29,6 +28,7 @@ from recast.editing.resolve import (
     method_of,
     shot_of,
     source_of,
+    source_tokens,
     window_of,
 )
 from recast.errors import OutOfMemoryError
@@ -128,7 +128,7 @@ def prepare(request: Request, model: Model, watch: Watch = unwatched, clip: Clip
             source, size = None, clip.size
             clip = clip_at(clip, chosen_size(request, clip, model))
     with stage(Stage.STRUCTURE, watch):
-        structure = EXTRACTORS[request.structure](model.folder, model.device)(clip)
+        structure = model.extractor(request.structure)(clip)
     return Prepared(source, size, clip, structure)
 
 
@@ -138,9 +138,15 @@ def generate(request: Request, prepared: Prepared, model: Model, watch: Watch = 
         wanted, unwanted = contents(request, model)
     with stage(Stage.DENOISE, watch) as report:
         planes = model.backbone.structure_channels(replace(prepared.structure, detail=request.structure_detail))
-        shot = shot_of(request, prepared.clip, Condition(wanted, unwanted, planes), model)
+        frames = prepared.clip.first + torch.arange(len(prepared.clip))
+        condition = Condition(wanted, unwanted, planes, frames)
+        shot = shot_of(request, prepared.clip, condition, model)
+        method = method_of(request, model)
+        if method.needs_source:
+            own = source_tokens(request, prepared.clip, model)
+            shot = replace(shot, source=replace(condition, cond=own, uncond=model.backbone.null_tokens()))
         step_hook = _reporting(report, model.backbone.sigmas(shot.steps), _masking(request, prepared, shot, model))
-        latents = method_of(request)(replace(shot, step_hook=step_hook), model.backbone)
+        latents = method(replace(shot, step_hook=step_hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
         decoded = []
         for few in latents.split(DECODED_AT_ONCE):

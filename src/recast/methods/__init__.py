@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
+from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
 from recast.methods.sdedit import SDEdit
 from recast.types import DenoiseInputs, Kind, Latents
@@ -14,6 +15,8 @@ class Method(Protocol):
 
     needs: ClassVar[frozenset[Kind]]
     """Structures that it reads itself, besides what the backbone is told."""
+    needs_source: ClassVar[bool]
+    """Whether it reads `DenoiseInputs.source`, the description of the clip as it is."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.
@@ -24,6 +27,7 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
+    "flowedit": FlowEdit,
     "gen1": Gen1,
     "sdedit": SDEdit,
 }

@@ -14,7 +14,8 @@ from recast.diffusion.schedule import truncated
 from recast.diffusion.windows import windowed
 from recast.types import DenoiseInputs, Kind, Latents
 
-Share = Annotated[float, Field(ge=0, le=1)]
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+"""A share of a whole, 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +27,17 @@ class Gen1:
     """
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = False
 
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of equation 8: 1 is none, more is smoother over time, less is livelier."""
-    strength: Share = 1.0
+    strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     """The share of its frames that a window has in common with the next one."""
-    guided_from: Share = 0.0
+    guided_from: UnitInterval = 0.0
     """Content guidance starts after this share of a full walk; 0 guides from the first step."""
-    guided_until: Share = 1.0
+    guided_until: UnitInterval = 1.0
     """Content guidance ends after this share of a full walk; 1 guides to the last step."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:

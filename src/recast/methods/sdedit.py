@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.methods.gen1 import Gen1, Share
+from recast.methods.gen1 import Gen1, UnitInterval
 from recast.types import Condition, DenoiseInputs, Kind, Latents, Structure
 
 
@@ -20,8 +20,9 @@ class SDEdit:
     """
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = False
 
-    strength: Share = 0.6
+    strength: UnitInterval = 0.6
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time."""

@@ -1,6 +1,7 @@
 """What is to be known of a model before its weights are read: its folder's recast.json."""
 
 import json
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ class ModelMetadata:
     """Denoising steps where the user says none."""
     ensemble: Annotated[int, Field(ge=1, le=64)] = 1
     """Answers averaged at each step where the user says nothing of it."""
+    method_defaults: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Settings of single methods where the user says none: by method, steps, cfg, ensemble and its knobs."""
     prior_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
     """Guidance of the prior, from words to an image embedding; 1 is none."""
     embedding_norm: Literal["raw", "unit"] = "raw"

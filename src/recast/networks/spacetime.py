@@ -55,13 +55,13 @@ class SpaceTimeUNet(nn.Module):
         self,
         x: Float[Tensor, "b t c h w"],
         timestep: Shaped[Tensor, " b"],
-        tokens: Float[Tensor, "b n d"],
+        tokens: Float[Tensor, "b *t n d"],
         video: bool | Bool[Tensor, " b"] = True,
     ) -> Float[Tensor, "b t out h w"]:
         """What the network predicts (noise, velocity or clean latents: as it was trained) for noisy latents `x`.
 
         x: mixed with noise as the network was trained, structure planes behind the latents' channels.
-        timestep: 0..999, may lie between two. tokens: the same content for every frame.
+        timestep: 0..999, may lie between two. tokens: [b n d] for all frames of a clip, or [b t n d] for each.
         video: False keeps a clip's frames apart from each other; one answer for all clips or one for each.
         Raises ShapeError for more frames than have places.
         """
@@ -71,7 +71,7 @@ class SpaceTimeUNet(nn.Module):
             answer = self.unet(
                 images,
                 repeat(timestep, "b -> (b t)", t=frames),
-                encoder_hidden_states=repeat(tokens, "b n d -> (b t) n d", t=frames),
+                encoder_hidden_states=_for_each_frame(tokens, frames),
                 return_dict=False,
             )[0]
         return rearrange(answer, "(b t) c h w -> b t c h w", t=frames)
@@ -164,3 +164,10 @@ def _like(spatial: Transformer2DModel, max_frames: int) -> TemporalTransformer:
 
 def _is_temporal(name: str) -> bool:
     return ".temporal." in name
+
+
+def _for_each_frame(tokens: Float[Tensor, "b *t n d"], frames: int) -> Float[Tensor, "bt n d"]:
+    if tokens.ndim == 3:
+        # Of one clip it would be a view, for which torch takes another kernel, whose last bits differ.
+        return repeat(tokens, "b n d -> (b t) n d", t=frames).contiguous()
+    return rearrange(tokens, "b t n d -> (b t) n d").contiguous()

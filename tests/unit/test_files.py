@@ -14,8 +14,8 @@ from recast.files import run_lock
 HOLDS = """
 import sys, time
 from pathlib import Path
-from recast.files import claimed
-with claimed(Path(sys.argv[1])):
+from recast.files import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """

@@ -1,0 +1,93 @@
+"""FlowEdit: what the difference of two denoisers must come to."""
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny
+from recast.diffusion.samplers import SAMPLERS
+from recast.errors import RequestError
+from recast.methods.flowedit import FlowEdit
+from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+
+FRAMES = 3
+
+
+class Linear:
+    """A backbone whose prediction is `gain` x plus the content's number; its latents are the frames' first channel."""
+
+    def __init__(self, gain: float) -> None:
+        self.gain = gain
+        self.max_frames = 16
+        self.real = tiny(0)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+    def denoise_branches(self, x, _sigma, _condition, branches):
+        return [self.gain * x + branch.tokens.flatten()[0] for branch in branches]
+
+
+def inputs(backbone, **settings):
+    generator = torch.Generator().manual_seed(1)
+    clip = Clip(torch.randint(0, 256, (FRAMES, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
+    channels = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(FRAMES, 1, 32, 40, generator=generator)))
+    wanted, own = (backbone.embedding_tokens(torch.randn(12, generator=generator)) for _ in range(2))
+    condition = Condition(wanted, backbone.null_tokens(), channels, torch.arange(FRAMES))
+    usual = {"steps": 5, "seed": 3, "cfg_scale": 1.0, "source": replace(condition, cond=own)}
+    return DenoiseInputs(clip, condition, SAMPLERS["ddim"], **usual | settings)
+
+
+def test_equal_conditions_give_the_source_bit_for_bit():
+    backbone = tiny(0)
+    shot = inputs(backbone, cfg_scale=2.0)
+    shot = replace(shot, source=shot.condition)
+    edited = FlowEdit(source_guidance=2.0, noises=2)(shot, backbone)
+    assert torch.equal(edited, backbone.encode(shot.clip.frames))
+
+
+@given(gain=st.floats(-0.5, 0.9), strength=st.sampled_from([0.4, 0.6, 1.0]))
+def test_a_linear_denoiser_gives_its_closed_form(gain, strength):
+    backbone = Linear(gain)
+    shot = inputs(backbone)
+    edited = FlowEdit(strength=strength)(shot, backbone)
+    pushed = (shot.condition.cond.flatten()[0] - shot.source.cond.flatten()[0]).item()
+    # delta' = r delta + (1 - r)(gain delta + pushed): the distance from its fixed point shrinks by one factor a step.
+    sigmas = backbone.sigmas(5)[5 - round(strength * 5) :]
+    factor = 1.0
+    for sigma, following in pairwise(sigmas):
+        factor *= following / sigma + (1 - following / sigma) * gain
+    expected = backbone.encode(shot.clip.frames) + pushed / (1 - gain) * (1 - factor)
+    assert_close(edited, expected, atol=2e-3, rtol=1e-4)
+
+
+def test_without_residual_and_detail_it_is_what_the_target_sees():
+    """At the last step the edit is D(target) + residual (source - D(source)): with residual 0, D(target) alone."""
+    backbone = Linear(0.0)
+    shot = inputs(backbone)
+    edited = FlowEdit(residual=0.0)(shot, backbone)
+    assert_close(edited, torch.full_like(edited, shot.condition.cond.flatten()[0].item()), atol=1e-4, rtol=1e-4)
+
+
+def test_a_tail_of_the_whole_walk_is_sdedit_from_there():
+    backbone = tiny(0)
+    shot = inputs(backbone)
+    source = backbone.encode(shot.clip.frames)
+    sigmas = backbone.sigmas(5)[2:]
+    from recast.diffusion.guidance import guided
+
+    target = guided(backbone.denoise_branches, 1.0)
+    expected = SAMPLERS["ddim"](target, source + sigmas[0] * shot.noise(source), sigmas, shot.condition)
+    assert_close(FlowEdit(strength=0.6, tail=0.6)(shot, backbone), expected)
+
+
+def test_it_needs_to_know_what_the_clip_shows():
+    backbone = tiny(0)
+    with pytest.raises(RequestError, match="--source-prompt"):
+        FlowEdit()(inputs(backbone, source=None), backbone)
