@@ -107,7 +107,9 @@ def test_the_record_is_the_whole_request_and_nothing_of_the_day(request_, model,
     request = dataclasses.replace(request_, target=tmp_path / "out.mp4", structure_detail=3.5)
     edit(request, model)
     record = Record.from_json(embedded(request.target))
-    assert Request.from_dict(record.request) == dataclasses.replace(request, target=None, model=model.name)
+    assert Request.from_dict(record.request) == dataclasses.replace(
+        request, target=None, model=model.name, method="gen1"
+    )
     assert record.model == {"name": model.name, "digest": model.digest}
     assert record.inputs == {str(request.source): digest(request.source)}
     assert record.worked["enlarged"] == {"by": "guided", "strength": 0.5}

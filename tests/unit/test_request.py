@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
-from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, weighted
+from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for, weighted
 from recast.errors import RequestError, known
 from recast.methods import METHODS
 from recast.model.metadata import ModelMetadata
@@ -62,7 +62,7 @@ def test_a_request_comes_back_from_json():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"method": "gen2"}, "there is no method 'gen2', did you mean gen1? known: flowedit, gen1, sdedit"),
+        ({"method": "gen2"}, "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit"),
         ({"structure": "xyz"}, "there is no structure 'xyz'; known: depth, edges"),
         ({"scheduler": "ddmi"}, "there is no scheduler 'ddmi', did you mean ddim?"),
         ({"sead": 3}, "there is no setting 'sead', did you mean seed?"),
@@ -155,3 +155,12 @@ def test_the_module_needs_no_torch():
 
 def test_paths_stay_as_said():
     assert Request.asked(source="clips/../in.mp4").to_dict()["source"] == str(Path("clips/../in.mp4"))
+
+
+def test_auto_is_the_models_method_unless_a_knob_belongs_to_another():
+    assert method_for(Request(), "flowedit") == "flowedit"
+    assert method_for(Request.asked(guided_until=0.5), "flowedit") == "gen1"
+    assert method_for(Request.asked(residual=0.5), "gen1") == "flowedit"
+    assert method_for(Request(method="sdedit"), "gen1") == "sdedit"
+    with pytest.raises(RequestError, match="has no knob"):
+        Request.asked(guided_until=0.5, residual=0.5)

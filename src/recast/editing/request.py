@@ -77,8 +77,9 @@ class Request:
     """What it should not look like, in words; may be repeated."""
     source_prompt: Weighted = ()
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not said."""
-    method: str = "gen1"
-    """How to edit."""
+    method: str = "auto"
+    """How to edit. gen1: makes the clip anew, keeps its structure; flowedit: changes what the prompt says, keeps the
+    rest; sdedit: starts from the noised clip; auto: the model's own choice."""
     knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"
@@ -169,6 +170,8 @@ class Request:
 FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-attribute]
 """Every field of a request by name, with its default and description."""
 
+AUTO = "auto"
+"""The method that the model's folder names."""
 ALSO_CALLED = {"prompt": "words", "image": "pictures"}
 """Settings by the names that users know them by."""
 
@@ -202,17 +205,29 @@ def _check_parts(request: Request) -> None:
 
     known("structure", request.structure, EXTRACTORS)
     known("scheduler", request.scheduler, SAMPLERS)
-    known("method", request.method, METHODS)
-    for name in request.knobs:
-        if name not in knobs_of(request.method):
-            others = [method for method in METHODS if name in knobs_of(method)]
-            hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
-            mine = ", ".join(knobs_of(request.method)) or "none"
-            raise RequestError(f"method {request.method} has no knob {name!r}{hint}; its own: {mine}")
+    known("method", request.method, [AUTO, *METHODS])
     try:
-        TypeAdapter(METHODS[request.method]).validate_python(request.knobs)
+        TypeAdapter(METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
     except ValidationError as error:
         _refuse(error)
+
+
+def method_for(request: Request, *preferred: str) -> str:
+    """The request's method; for auto the first of the preferred ones that has all of its knobs, else any that has.
+
+    Raises RequestError where no method has them.
+    """
+    from recast.methods import METHODS
+
+    among = [*preferred, *METHODS] if request.method == AUTO else [request.method]
+    lacking = {method: [name for name in request.knobs if name not in knobs_of(method)] for method in among}
+    found = next((method for method, lacks in lacking.items() if not lacks), None)
+    if found:
+        return found
+    method, name = among[0], lacking[among[0]][0]
+    others = [other for other in METHODS if name in knobs_of(other)]
+    hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
+    raise RequestError(f"method {method} has no knob {name!r}{hint}; its own: {', '.join(knobs_of(method)) or 'none'}")
 
 
 def _refuse(error: ValidationError) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from recast.conditions.vocabulary import unknown
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
-from recast.editing.request import Request, knobs_of
+from recast.editing.request import Request, knobs_of, method_for
 from recast.errors import MediaError, RecastWarning, RequestError
 from recast.methods import METHODS, Method
 from recast.types import Clip, Condition, DenoiseInputs, Tokens
@@ -131,6 +132,12 @@ def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) ->
         window=metadata.window,
         seed=request.seed,
     )
+
+
+def with_method(request: Request, model: Model) -> Request:
+    """The request with the method that is meant: the model's own for auto. Raises RequestError for knobs of another."""
+    name = method_for(request, model.folder.metadata.method)
+    return replace(request, method=name)
 
 
 def method_of(request: Request, model: Model) -> Method:

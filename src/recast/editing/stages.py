@@ -30,6 +30,7 @@ from recast.editing.resolve import (
     source_of,
     source_tokens,
     window_of,
+    with_method,
 )
 from recast.errors import OutOfMemoryError
 from recast.types import Clip, Condition, DenoiseInputs, Frames, Latents, StepHook, Structure, Watch, unchanged
@@ -134,6 +135,7 @@ def prepare(request: Request, model: Model, watch: Watch = unwatched, clip: Clip
 
 def generate(request: Request, prepared: Prepared, model: Model, watch: Watch = unwatched) -> Edited:
     """The clip with the request's content."""
+    request = with_method(request, model)
     with stage(Stage.CONTENT, watch):
         wanted, unwanted = contents(request, model)
     with stage(Stage.DENOISE, watch) as report:
