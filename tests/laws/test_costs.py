@@ -38,7 +38,7 @@ def test_the_cost_of_published_clip_pairs():
 
 
 def test_a_run_is_its_rows():
-    preset = POCKET["pocket-depth"]
+    preset = POCKET["pocket-depth-6"]
     told, hardware = cost(preset), preset.hardware
     assert told.seen == {"clips": preset.stage.batch["clips"] * preset.config.steps}
     assert told.flops == told.seen["clips"] * told.rows["clips"].flops
@@ -59,12 +59,12 @@ def test_products_are_counted_in_closed_form():
     frames, mixed = 4, 8 * 256 + 8 * 64 + 16 * 256  # of each block's input: channels times places
     weighed = 2 * 3 * frames**2 * (8 + 8 + 16)  # forward and once backward: which frames are neighbours is not learned
     over_time = 3 * (2 * frames**2 * mixed) + 2 * weighed
-    clips = replace(small("pocket-depth")[0], size=(32, 32), frames=frames)
+    clips = replace(small("pocket-depth-6")[0], size=(32, 32), frames=frames)
     assert row_flops(clips, "clips") == frames * (3 * forward - first) + over_time
 
 
 @pytest.mark.parametrize(
-    "name", ["pocket-vae", "pocket-depth", "clip", "pocket-clip", "prior", "pocket-prior", "gen1-detail"]
+    "name", ["pocket-vae", "pocket-depth-6", "clip", "pocket-clip", "prior", "pocket-prior", "gen1-detail"]
 )
 def test_a_step_takes_what_its_rows_take(name: str):
     """Of the network at hand, on data of the sizes at hand, which are the stage's here; half of it on two processes."""
@@ -77,7 +77,7 @@ def test_a_step_takes_what_its_rows_take(name: str):
     before = [weight.clone() for weight in network.parameters()]
     rows = rows_seen(stage, 800)
     expected = sum(
-        count / 800 * row_flops(replace(stage, size=(32, 32)) if name == "pocket-depth" else stage, kind)
+        count / 800 * row_flops(replace(stage, size=(32, 32)) if name == "pocket-depth-6" else stage, kind)
         for kind, count in rows.items()
     )
     assert step_flops(stage, network, inputs) == pytest.approx(expected)

@@ -14,7 +14,8 @@ from recast.data.renders import NUM_CAPTIONS, RenderedDataset
 from recast.engine.config import Loss
 from recast.networks.depth_unet import DepthUNet
 from recast.training.objectives.autoencoder import VAEConfig, reconstruction
-from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig, Pair, contrastive
+from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig, Pair, attribute_heads, contrastive
+from recast.training.objectives.clip_resize import resize_positions
 from recast.training.objectives.depth import DepthConfig, distance
 from recast.training.objectives.prior import (
     Captioned,
@@ -93,8 +94,8 @@ class DepthStage:
         return self.widths.grown(inputs.start.network("depth_estimator", DepthUNet))
 
     def prepared(self, network: DepthUNet) -> DepthUNet:
-        """As it is: all of it is trained."""
-        return network.train()
+        """An estimator of an earlier stage; where this one sees motion, it can learn to."""
+        return self.widths.grown(network)
 
     def loss(self, inputs: Inputs) -> Loss[DepthUNet]:
         """Error of inverse depth."""
@@ -108,10 +109,11 @@ class DepthStage:
 
 @dataclass(frozen=True, kw_only=True)
 class PairStage:
-    """The CLIP pair, on pictures and captions."""
+    """The CLIP pair, on pictures and captions. heads_weight: of reading attributes, beside the contrastive loss."""
 
     towers: CLIPConfig = field(default_factory=CLIPConfig)
     images: int = 1024
+    heads_weight: float = 1.0
     seed: int = 0
     component: str = "image_encoder"
 
@@ -125,13 +127,25 @@ class PairStage:
         return self.towers.network(self._tokenizer(inputs))
 
     def prepared(self, network: Pair) -> Pair:
-        """As it is: all of it is trained."""
+        """A pair of an earlier stage, with the heads and for pictures of the side that this stage has."""
+        if self.towers.heads and not network.heads:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                network.heads = attribute_heads(self.towers.width)
+        resize_positions(network.image, self.towers.side)
         return network.train()
 
     def loss(self, inputs: Inputs) -> Loss[Pair]:
         """Which caption belongs to which picture."""
         tokenizer = self._tokenizer(inputs)
-        return contrastive(inputs.worlds(), tokenizer, side=self.towers.side, batch=self.images, seed=self.seed)
+        return contrastive(
+            inputs.worlds(),
+            tokenizer,
+            side=self.towers.side,
+            batch=self.images,
+            seed=self.seed,
+            heads_weight=self.heads_weight,
+        )
 
     def least(self) -> tuple["PairStage", Inputs]:
         """Eight pictures, with captions as long as a text encoder reads.

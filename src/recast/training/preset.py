@@ -25,8 +25,10 @@ class Hardware:
 class Preset:
     """A training, as a recipe is written: what it is for, what goes in, and how long it is on the fire.
 
-    after: what stands ready before: the preset whose result it starts from, or a model folder. measured: what it came
-    to when somebody ran it, and how long that took; empty until then.
+    after: what stands ready before: presets and steps by name, or a model folder in words. start: the preset whose
+    network it goes on from, with a new optimizer; empty where the command names the start, or where there is none.
+    measured: what it came to when somebody ran it, how long that took, and what was not recorded; empty until then.
+    usage: the command line, where `{name}` stands for the preset's name and `{processes}` for `--nproc` if needed.
     """
 
     about: str
@@ -35,10 +37,10 @@ class Preset:
     hardware: Hardware
     after: str = ""
     measured: str = ""
+    start: str = ""
+    usage: str = "recast train {name} --data SHARDS... --from FOLDER -o runs/{name}{processes}"
 
     def command(self, name: str) -> str:
         """What to type."""
-        if name.startswith("pocket"):
-            return f"recast train {name} -o runs"
         processes = f" --nproc {self.hardware.devices}" if self.hardware.devices > 1 else ""
-        return f"recast train {name} --data SHARDS... --from FOLDER -o runs/{name}{processes}"
+        return self.usage.format(name=name, processes=processes)

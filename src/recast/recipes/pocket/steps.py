@@ -1,110 +1,100 @@
 """`pocket`: the model that ships with the package, from nothing but rendered worlds.
 
-Its stages hand on to each other through one run folder: pool, cache, tokenizer, and a folder for each training.
+Its steps hand on to each other through one run folder: pool, caches, tokenizer, and a folder for each training.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from einops import rearrange
-from torch import Tensor, nn
+from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
-from recast.conditions.depth import aligned
-from recast.data import latent_cache, renders
-from recast.data.latent_cache import LatentCache
+from recast.data import renders
 from recast.data.renders import RenderedDataset
 from recast.errors import RequestError
-from recast.recipes.pocket import export
+from recast.recipes.pocket import caches, export
+from recast.recipes.pocket.caches import ALL_IMAGES, CLIPS_1800, CLIPS_3600, FIRST, SECOND, THIRD, CacheVersion
 from recast.recipes.pocket.presets import POCKET
+from recast.training.component_stages import PriorStage
 from recast.training.objectives import clip
 from recast.training.objectives.prior import CaptionPairs, PriorData
 from recast.training.preset import Preset
-from recast.training.run import RESULT, TrainingRun, result
+from recast.training.run import RESULT, TrainingRun, train
 from recast.training.stages import Inputs
 from recast.training.tokenizer import token_ids
 
 ASSETS = Path(__file__).parents[2] / "assets" / "pocket"
 CAPTIONED = ("square", "wide", "tall")
-EVERY_POOL = tuple(plan.name for plan in renders.PLANS)
-PICKS = {"image": [0, 7], "video": list(range(8))}
-"""The frames of a clip that each stage sees."""
+TEXTURED = (*CAPTIONED, "textured", "textured-wide")
+PHOTOGRAPHIC = (*TEXTURED, "solid", "solid-wide", "close")
+EIGHT_FRAMES = (*CAPTIONED, "moving", "moving-wide")
+POOLS = {
+    "pocket-vae": TEXTURED,
+    "pocket-vae-2": TEXTURED,
+    "pocket-vae-3": PHOTOGRAPHIC,
+    "pocket-decoder": PHOTOGRAPHIC,
+    "pocket-clip": CAPTIONED,
+    "pocket-clip-2": CAPTIONED,
+    "pocket-clip-3": CAPTIONED,
+    "pocket-depth": TEXTURED,
+    "pocket-depth-2": PHOTOGRAPHIC,
+    "pocket-depth-3": PHOTOGRAPHIC,
+    "pocket-depth-4": PHOTOGRAPHIC,
+    "pocket-depth-5": PHOTOGRAPHIC,
+    "pocket-depth-6": EIGHT_FRAMES,
+}
+"""The pools that each training of a component draws on."""
+CACHES: dict[str, tuple[CacheVersion, Mapping[str, int]]] = {
+    "pocket-images": (FIRST, {}),
+    "pocket-images-2": (FIRST, {}),
+    "pocket-video": (SECOND, CLIPS_1800),
+    "pocket-video-2": (SECOND, CLIPS_1800),
+    "pocket-video-3": (SECOND, CLIPS_3600),
+    "pocket-video-4": (SECOND, CLIPS_3600),
+    "pocket-video-5": (THIRD, CLIPS_3600),
+}
+"""The caches that each training of the generator draws on, all images of them and these clips."""
 
 
 def open_pocket_run(
     name: str, preset: Preset, run: Path, *, data: Sequence[Path] = (), start: str | None = None
 ) -> TrainingRun:
-    """A preset of pocket's, perhaps with other numbers, with what the stages before it left in the run's folder.
+    """A preset of pocket's, perhaps with other numbers, with what the steps before it left in the run's folder.
 
     Raises RequestError where data or a start are named: it reads what it needs from the run.
     """
     if data or start:
         raise RequestError(f"{name} reads what it needs from the folder of its run; leave out --data and --from")
-    inputs, network = SOURCES[name](run)
-    return TrainingRun(preset, inputs, run / name.removeprefix("pocket-"), network)
+    inputs = _inputs(name, run)
+    started = preset.stage.prepared(network(preset.start, run)) if preset.start else None
+    return TrainingRun(preset, inputs, _folder(name, run), started)
 
 
 def network(name: str, run: Path) -> Any:  # noqa: ANN401 -- each preset has its own
     """What a preset of pocket's comes to, in evaluation mode: read where it is done, else trained to the end."""
-    return result(open_pocket_run(name, POCKET[name], run))
+    path = _folder(name, run) / RESULT
+    if not path.exists():
+        return train(open_pocket_run(name, POCKET[name], run))
+    found = untrained(name, run)
+    found.load_state_dict(load_file(path))
+    return found.eval()
 
 
-def _pictures(run: Path) -> tuple[Inputs, None]:
-    return Inputs(pools=list(renders.opened(run / "pool", EVERY_POOL).values())), None
+def untrained(name: str, run: Path) -> Any:  # noqa: ANN401
+    """A preset's network with random weights, without reading what it is trained on.
 
-
-def _captioned(run: Path) -> tuple[Inputs, None]:
-    pools = list(renders.opened(run / "pool", CAPTIONED).values())
-    return Inputs(pools=pools, folder=run / "tokenizer"), None
-
-
-def _heard(run: Path) -> tuple[Inputs, None]:
-    reader, ids, seen = tokenizer(run), [], []
-    for p, clips, folder in _parts(run, "image"):
-        ids.append(torch.from_numpy(clip.ids_of(reader, p.captions[clips.start : clips.stop])))
-        seen.append(LatentCache.opened(folder).embeddings)
-    pairs = CaptionPairs(torch.cat(ids), torch.cat(seen))
-    text = network("pocket-clip", run).text.requires_grad_(False)
-    return Inputs(prior_data=PriorData(pairs, text, token_ids(reader, [""])[0])), None
-
-
-def _images(run: Path) -> tuple[Inputs, None]:
-    return Inputs(sources=caches(run, "image"), vae=_autoencoder(run)), None
-
-
-def _video(run: Path) -> tuple[Inputs, nn.Module]:
-    started = POCKET["pocket-video"].stage.prepared(network("pocket-images", run))
-    return Inputs(sources=caches(run, "video") + caches(run, "image"), vae=_autoencoder(run)), started
-
-
-def _autoencoder(run: Path) -> AutoencoderKL | None:
-    """The run's, for a look at samples, where it and worlds to measure its scale on are still there."""
-    if not ((run / "vae" / RESULT).exists() and (run / "pool" / "square").exists()):
-        return None
-    vae = network("pocket-vae", run)
-    vae.register_to_config(scaling_factor=vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")))
-    return vae
-
-
-def _decoder(run: Path) -> tuple[Inputs, nn.Module]:
-    return _pictures(run)[0], POCKET["pocket-decoder"].stage.prepared(network("pocket-vae", run))
-
-
-SOURCES: dict[str, Callable[[Path], tuple[Inputs, nn.Module | None]]] = {
-    "pocket-vae": _pictures,
-    "pocket-clip": _captioned,
-    "pocket-depth": _pictures,
-    "pocket-prior": _heard,
-    "pocket-images": _images,
-    "pocket-video": _video,
-    "pocket-decoder": _decoder,
-}
-"""What each training draws on, and the network that it goes on from."""
+    run: where the tokenizer is, which a CLIP pair needs.
+    """
+    preset = POCKET[name]
+    if preset.start:
+        return preset.stage.prepared(untrained(preset.start, run))
+    if isinstance(preset.stage, PriorStage):
+        return preset.stage.depths.network()
+    with torch.random.fork_rng(devices=[]):
+        return preset.stage.network(Inputs(folder=run / "tokenizer"))
 
 
 def tokenizer(run: Path) -> CLIPTokenizer:
@@ -112,92 +102,79 @@ def tokenizer(run: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
-def caches(run: Path, stage: str) -> list[LatentCache]:
-    """The caches of a stage, "image" or "video", that are whole."""
-    folders = sorted((run / "cache").glob(f"{stage}-*[0-9]"))
-    return [LatentCache.opened(folder) for folder in folders if (folder / "embeddings.npy").exists()]
-
-
-def fill_caches(run: Path, stage: str, shares: slice = slice(None)) -> None:
-    """The caches of a stage: two frames of most clips for "image", every frame of some clips for "video".
-
-    shares: which of the eight parts of each to fill, so that several processes can share the work.
-    """
-    encoders = encoders_of(run)
-    for name in CAPTIONED:
-        p = RenderedDataset.opened(run / "pool" / name)
-        for share, clips in list(enumerate(shares_of(stage, len(p))))[shares]:
-            latent_cache.fill(run / "cache" / f"{stage}-{name}-{share}", p, clips, PICKS[stage], encoders)
-
-
-def embed_caches(run: Path) -> None:
-    """The content embeddings of all caches; apart from the latents, so that the two encoders can be trained at once."""
-    image = network("pocket-clip", run).image
-    for stage, picks in PICKS.items():
-        for p, clips, folder in _parts(run, stage):
-            latent_cache.embed(folder, p, clips, picks, image)
-
-
-def _parts(run: Path, stage: str) -> Iterator[tuple[RenderedDataset, range, Path]]:
-    """The caches of a stage that hold latents: the pool and the clips of it that each was made of, and its folder."""
-    for name in CAPTIONED:
-        p = RenderedDataset.opened(run / "pool" / name)
-        for share, clips in enumerate(shares_of(stage, len(p))):
-            if (folder := run / "cache" / f"{stage}-{name}-{share}").exists():
-                yield p, clips, folder
-
-
-def shares_of(stage: str, clips: int) -> list[range]:
-    """The clips of a pool that a stage is trained on, in eight parts: all of them as images, half as video."""
-    edges = np.linspace(0, clips if stage == "image" else clips // 2, 9).astype(int).tolist()
-    return [range(start, stop) for start, stop in pairwise(edges) if start < stop]
-
-
-def encoders_of(run: Path) -> latent_cache.Encoders:
-    """The trained networks that fill the caches; the depth estimator where its training has begun."""
-    vae, estimate = network("pocket-vae", run), None
-    if (run / "depth").exists():
-        estimator = network("pocket-depth", run)
-
-        @torch.no_grad()
-        def estimate(frames: np.ndarray) -> Tensor:
-            pictures = rearrange(torch.from_numpy(frames).float() / 255, "t h w c -> t c h w")
-            return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
-
-    return latent_cache.Encoders(vae, vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")), estimate)
-
-
 def write_model(run: Path, folder: Path = ASSETS) -> None:
-    """Writes the model folder that ships in the package; stages that were not begun are left out where they can be."""
-    first = network("pocket-vae", run)
-    scale = vae_scale(first, RenderedDataset.opened(run / "pool" / "square"))
+    """Writes the model folder that ships in the package, from the last instalment of each part."""
+    first = network("pocket-vae-3", run)
+    scale = caches.vae_scale(first, RenderedDataset.opened(run / "pool" / "square"))
     vae = network("pocket-decoder", run) if (run / "decoder").exists() else first
     vae.register_to_config(scaling_factor=scale)
     export.write(
         folder,
-        generator=network("pocket-video" if (run / "video").exists() else "pocket-images", run),
+        generator=network("pocket-video-5", run),
         vae=vae,
-        pair=network("pocket-clip", run),
+        pair=network("pocket-clip-3", run),
         prior=network("pocket-prior", run),
-        depth=network("pocket-depth", run),
+        depth=network("pocket-depth-6", run),
         tokenizer=tokenizer(run),
     )
 
 
-@torch.no_grad()
-def vae_scale(vae: AutoencoderKL, p: RenderedDataset) -> float:
-    """What latents are multiplied with to have unit variance, measured on worlds."""
-    every = max(1, len(p) // 200)
-    pictures = torch.from_numpy(np.stack([p.frames[i, 0] for i in range(0, len(p), every)])).float() / 127.5 - 1
-    mean = vae.encode(rearrange(pictures, "b h w c -> b c h w"), return_dict=False)[0].mean
-    return round(1 / float(mean.std()), 5)
+def _folder(name: str, run: Path) -> Path:
+    return run / name.removeprefix("pocket-")
+
+
+def _inputs(name: str, run: Path) -> Inputs:
+    if name in POOLS:
+        pools = list(renders.opened(run / "pool", POOLS[name]).values())
+        return Inputs(pools=pools, folder=run / "tokenizer")
+    if name not in CACHES:
+        return Inputs(prior_data=_prior_data(run))
+    version, clips = CACHES[name]
+    sources = [*caches.opened(run, version, "video", clips), *caches.opened(run, version, "image", ALL_IMAGES)]
+    return Inputs(sources=sources, vae=_autoencoder(version, run))
+
+
+def _prior_data(run: Path) -> PriorData:
+    reader, ids, seen = tokenizer(run), [], []
+    for name in CAPTIONED:
+        p = RenderedDataset.opened(run / "pool" / name)
+        spoken = torch.from_numpy(clip.ids_of(reader, p.captions))
+        for part, clips in enumerate(caches.parts_of("image", len(p))):
+            for cache in caches.opened_part(run, THIRD, "image", name, part):
+                ids.append(spoken[clips.start : clips.stop])
+                seen.append(cache.embeddings)
+    text = network(THIRD.pair, run).text.requires_grad_(False)
+    return PriorData(CaptionPairs(torch.cat(ids), torch.cat(seen)), text, token_ids(reader, [""])[0])
+
+
+def _autoencoder(version: CacheVersion, run: Path) -> AutoencoderKL | None:
+    """The one that filled the caches, for a look at samples, where it and worlds to measure its scale on remain."""
+    if not ((_folder(version.vae, run) / RESULT).exists() and (run / "pool" / "square").exists()):
+        return None
+    vae = network(version.vae, run)
+    vae.register_to_config(scaling_factor=caches.vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")))
+    return vae
+
+
+def _embeddings_3(run: Path) -> None:
+    caches.copy_latents(run, SECOND, THIRD)
+    caches.embed(run, THIRD, network)
+
+
+def _video_cache_3(run: Path) -> None:
+    caches.fill(run, SECOND, "video", CLIPS_3600, network)
+    caches.embed(run, SECOND, network)
 
 
 CHORES: dict[str, Callable[[Path], object]] = {
     "pocket-pool": lambda run: renders.render(run / "pool"),
-    "pocket-image-cache": lambda run: fill_caches(run, "image"),
-    "pocket-video-cache": lambda run: fill_caches(run, "video"),
-    "pocket-embeddings": embed_caches,
+    "pocket-image-cache": lambda run: caches.fill(run, FIRST, "image", ALL_IMAGES, network),
+    "pocket-embeddings": lambda run: caches.embed(run, FIRST, network),
+    "pocket-image-cache-2": lambda run: caches.fill(run, SECOND, "image", ALL_IMAGES, network),
+    "pocket-video-cache-2": lambda run: caches.fill(run, SECOND, "video", CLIPS_1800, network),
+    "pocket-embeddings-2": lambda run: caches.embed(run, SECOND, network),
+    "pocket-video-cache-3": _video_cache_3,
+    "pocket-embeddings-3": _embeddings_3,
     "pocket-export": lambda run: write_model(run, run / "model"),
 }
 """What is done between the trainings, by name."""
@@ -205,15 +182,32 @@ CHORES: dict[str, Callable[[Path], object]] = {
 ORDER = (
     "pocket-pool",
     "pocket-vae",
+    "pocket-vae-2",
     "pocket-clip",
+    "pocket-clip-2",
     "pocket-depth",
     "pocket-image-cache",
-    "pocket-video-cache",
     "pocket-embeddings",
-    "pocket-prior",
     "pocket-images",
+    "pocket-images-2",
+    "pocket-vae-3",
+    "pocket-depth-2",
+    "pocket-image-cache-2",
+    "pocket-video-cache-2",
+    "pocket-embeddings-2",
     "pocket-video",
-    "pocket-decoder",
+    "pocket-video-2",
+    "pocket-depth-3",
+    "pocket-depth-4",
+    "pocket-depth-5",
+    "pocket-video-cache-3",
+    "pocket-video-3",
+    "pocket-video-4",
+    "pocket-clip-3",
+    "pocket-embeddings-3",
+    "pocket-prior",
+    "pocket-video-5",
+    "pocket-depth-6",
     "pocket-export",
 )
-"""Every step of `pocket`, as they need each other; vae, clip and depth may run at once."""
+"""Every step of `pocket` 5, in the order of its versions as far as the log tells it."""

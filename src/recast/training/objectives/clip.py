@@ -25,9 +25,6 @@ from recast.engine.rng import device_of, row_rng
 from recast.training.tokenizer import token_ids
 from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATHERS
 
-HEADS_WEIGHT = 1.0
-
-
 ATTRIBUTES = {
     "environment": tuple(ENVIRONMENTS),
     "time": tuple(TIMES),
@@ -103,9 +100,7 @@ class Pair(nn.Module):
             self.image.set_attn_implementation("eager")
             self.text.set_attn_implementation("eager")
         self.logit_scale = nn.Parameter(torch.tensor(2.66))
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(towers.width, len(table)) for name, table in ATTRIBUTES.items() if towers.heads}
-        )
+        self.heads = attribute_heads(towers.width) if towers.heads else nn.ModuleDict()
 
     def forward(
         self, pixels: Float[Tensor, "b 3 h w"], words: Int[Tensor, "b m"]
@@ -115,8 +110,19 @@ class Pair(nn.Module):
         return F.normalize(seen.float(), dim=-1), F.normalize(read.float(), dim=-1)
 
 
+def attribute_heads(width: int) -> nn.ModuleDict:
+    """A linear layer for each attribute, which reads it from an image embedding; with random weights."""
+    return nn.ModuleDict({name: nn.Linear(width, len(table)) for name, table in ATTRIBUTES.items()})
+
+
 def contrastive(
-    pools: Sequence[RenderedDataset], tokenizer: CLIPTokenizer, *, side: int = 96, batch: int = 128, seed: int = 0
+    pools: Sequence[RenderedDataset],
+    tokenizer: CLIPTokenizer,
+    *,
+    side: int = 96,
+    batch: int = 128,
+    seed: int = 0,
+    heads_weight: float = 1.0,
 ) -> Loss[Pair]:
     """Each picture must find its caption among the others of the batch, and each caption its picture.
 
@@ -147,7 +153,7 @@ def contrastive(
         alike = network.logit_scale.clamp(max=4.0).exp() * seen @ read.T
         own = torch.arange(batch, device=device)
         pairs = (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
-        return pairs + HEADS_WEIGHT * _misread(network, seen, truth.to(device))
+        return pairs + heads_weight * _misread(network, seen, truth.to(device))
 
     return loss
 
