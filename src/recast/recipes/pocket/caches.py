@@ -107,7 +107,7 @@ def _encoders(run: Path, version: CacheVersion, trained: Trained) -> latent_cach
 
     @torch.no_grad()
     def estimate(frames: np.ndarray) -> Tensor:
-        pictures = rearrange(torch.from_numpy(frames).float() / 255, "t h w c -> t c h w")
+        pictures = rearrange(torch.tensor(frames).float() / 255, "t h w c -> t c h w")
         return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
 
     return latent_cache.Encoders(vae, vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")), estimate)

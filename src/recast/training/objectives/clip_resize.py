@@ -1,5 +1,7 @@
 """A CLIP image encoder for pictures of another size."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -11,8 +13,8 @@ from transformers import CLIPVisionModelWithProjection
 def resize_positions(image: CLIPVisionModelWithProjection, side: int) -> None:
     """Lets the encoder take pictures of `side` px: its position embeddings are interpolated bicubically, in place."""
     places = image.vision_model.embeddings
-    patch = places.patch_size
-    before, after = places.image_size // patch, side // patch
+    before = math.isqrt(places.position_embedding.num_embeddings - 1)
+    after = side // places.patch_embedding.kernel_size[0]
     if before == after:
         return
     first, grid = places.position_embedding.weight.split([1, before * before])
