@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from recast.diffusion.parameterization import Prediction, alpha, clean_from, noise_from, scale_input, target
+from recast.diffusion.parameterization import (
+    Prediction,
+    alpha,
+    clean_from,
+    clean_share,
+    noise_from,
+    scale_input,
+    target,
+)
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLEAN, NOISE = torch.randn(2, 3, 4, 4, 4, dtype=torch.float64, generator=GENERATOR)
@@ -28,6 +36,23 @@ def test_an_answer_comes_back_from_what_it_stands_for(prediction, sigma):
     x, answer = CLEAN, NOISE
     clean = clean_from(prediction, answer, x, sigma)
     assert_close(target(prediction, clean, noise_from(clean, x, sigma), sigma), answer, atol=1e-8, rtol=1e-8)
+
+
+@pytest.mark.parametrize("prediction", Prediction)
+@given(sigma=st.floats(0.01, 200))
+def test_the_network_sees_a_mixture_with_that_clean_share(prediction, sigma):
+    share = clean_share(prediction, sigma)
+    assert_close(scale_input(CLEAN + sigma * NOISE, sigma, prediction), share * CLEAN + sigma * share * NOISE)
+
+
+@given(time=st.floats(0.001, 0.999))
+def test_flow_is_the_slope_of_a_straight_line_from_clean_to_noise(time):
+    sigma = time / (1 - time)
+    on_line = scale_input(CLEAN + sigma * NOISE, sigma, Prediction.FLOW)
+    assert_close(on_line, (1 - time) * CLEAN + time * NOISE)
+    flow = target(Prediction.FLOW, CLEAN, NOISE, sigma)
+    assert_close(on_line - time * flow, CLEAN)
+    assert_close(on_line + (1 - time) * flow, NOISE)
 
 
 @given(sigma=st.floats(0.01, 200))

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from recast.diffusion.parameterization import Prediction, alpha, clean_from, scale_input
 from recast.diffusion.samplers import SAMPLERS, ddim, dpm_solver_2m, heun
-from recast.diffusion.schedule import LEAST_ALPHA_BAR, check_decreasing, schedule, truncated
+from recast.diffusion.schedule import LEAST_ALPHA_BAR, check_decreasing, finish, schedule, truncated
 from recast.errors import RequestError, ScheduleError, WeightsError
 from recast.types import Condition
 
@@ -65,6 +65,38 @@ def test_ddim_is_diffusers_ddim_on_every_step(prediction, spacing, offset, steps
     for timestep, (x, sigma) in zip(reference.timesteps, ends, strict=True):
         expected = reference.step(answered(expected, float(timestep)), timestep, expected).prev_sample
         assert_close(scale_input(x, sigma), expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize(("spacing", "offset"), [("trailing", 0), ("leading", 0), ("leading", 1)])
+@pytest.mark.parametrize("steps", [2, 10, 50])
+def test_a_walk_that_ends_at_timestep_0_is_diffusers(prediction, spacing, offset, steps):
+    spaced = {"timestep_spacing": spacing, "steps_offset": offset}
+    reference = DDIMScheduler(**SD, **spaced, prediction_type=prediction, set_alpha_to_one=False)
+    reference.set_timesteps(steps)
+    ours = schedule(reference.config)
+    sigmas = ours.timestep_sigmas(steps)
+    assert sigmas[-1] == ours.final_sigma == ours.sigmas[0]
+    check_decreasing(sigmas, to_zero=False)
+    expected = start()
+    for timestep in reference.timesteps:
+        expected = reference.step(answered(expected, float(timestep)), timestep, expected).prev_sample
+    found = finish(ddim(as_denoiser(ours), start() / alpha(sigmas[0]), sigmas, NOTHING), sigmas[-1])
+    assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_walk_to_0_is_finished_as_it_is():
+    assert finish(x := start(), 0.0) is x
+    assert schedule(SD).final_sigma == 0
+    assert schedule(SD | {"set_alpha_to_one": True}).timestep_sigmas(5) == schedule(SD).timestep_sigmas(5)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_a_walk_in_two_parts_stops_at_the_level_between(sampler):
+    stopped = sampler(gaussian(1.0), start(), [3.0, 2.0, 1.0], NOTHING)
+    assert torch.equal(stopped, path(sampler, gaussian(1.0), start(), [3.0, 2.0, 1.0, 0.0])[1][0])
+    with pytest.raises(ScheduleError, match="must end in 0 or above"):
+        sampler(gaussian(1.0), start(), [1.0, -1.0], NOTHING)
 
 
 @OLD_NUMPY
@@ -184,9 +216,10 @@ def test_levels_that_were_not_trained_are_refused():
 def test_strength_is_a_share_of_the_walk():
     walk = [4.0, 3.0, 2.0, 1.0, 0.0]
     assert [truncated(walk, strength) for strength in (1, 0.5, 0)] == [walk, [2.0, 1.0, 0.0], [0.0]]
+    assert [truncated([4.0, 1.0, 0.5], strength) for strength in (1, 0.5, 0)] == [[4.0, 1.0, 0.5], [1.0, 0.5], [0.0]]
     with pytest.raises(RequestError, match=r"strength is 1\.5"):
         truncated(walk, 1.5)
 
 
 def test_the_names_are_those_of_diffusers():
-    assert {*Prediction} == {"epsilon", "v_prediction", "sample"}
+    assert {*Prediction} == {"epsilon", "v_prediction", "sample", "flow_prediction"}

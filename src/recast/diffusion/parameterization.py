@@ -1,7 +1,9 @@
 """What networks predict, and the way from there to clean latents and back.
 
-A sampler adds noise, x = clean + sigma * noise (arXiv:2206.00364); networks were trained on mixtures of unit variance,
-alpha * x with alpha = 1 / sqrt(1 + sigma^2). With alpha^2 = alpha_bar these are the usual diffusion equations.
+A sampler adds noise, x = clean + sigma * noise (arXiv:2206.00364). Networks were trained on mixtures of the two: most
+on ones of unit variance, alpha * x with alpha = 1 / sqrt(1 + sigma^2); with alpha^2 = alpha_bar these are the usual
+diffusion equations. Rectified flow was trained on (1 - t) clean + t noise, which is x / (1 + sigma), t = sigma /
+(1 + sigma).
 """
 
 from enum import StrEnum
@@ -19,6 +21,8 @@ class Prediction(StrEnum):
     VELOCITY = "v_prediction"
     """alpha * noise - sigma * alpha * clean. Salimans and Ho 2022, arXiv:2202.00512, appendix D."""
     CLEAN = "sample"
+    FLOW = "flow_prediction"
+    """noise - clean. Rectified flow (arXiv:2209.03003), clean at t = 0 and noise at t = 1 as in arXiv:2403.03206."""
 
 
 def alpha(sigma: Level) -> Level:
@@ -26,9 +30,14 @@ def alpha(sigma: Level) -> Level:
     return (1 + sigma**2) ** -0.5
 
 
-def scale_input(x: Tensor, sigma: Level) -> Tensor:
-    """Noisy latents as the network was trained to see them."""
-    return x * alpha(sigma)
+def clean_share(prediction: Prediction, sigma: Level) -> Level:
+    """The clean part's share in the mixture that a network of this prediction was trained to see."""
+    return 1 / (1 + sigma) if prediction is Prediction.FLOW else alpha(sigma)
+
+
+def scale_input(x: Tensor, sigma: Level, prediction: Prediction = Prediction.VELOCITY) -> Tensor:
+    """Noisy latents as the network was trained to see them. Only flow networks see other mixtures than the rest."""
+    return x * clean_share(prediction, sigma)
 
 
 def target(prediction: Prediction, clean: Tensor, noise: Tensor, sigma: Level) -> Tensor:
@@ -40,6 +49,8 @@ def target(prediction: Prediction, clean: Tensor, noise: Tensor, sigma: Level) -
             return alpha(sigma) * (noise - sigma * clean)
         case Prediction.CLEAN:
             return clean
+        case Prediction.FLOW:
+            return noise - clean
 
 
 def clean_from(prediction: Prediction, answer: Tensor, x: Tensor, sigma: Level) -> Tensor:
@@ -51,6 +62,8 @@ def clean_from(prediction: Prediction, answer: Tensor, x: Tensor, sigma: Level) 
             return alpha(sigma) ** 2 * x - sigma * alpha(sigma) * answer
         case Prediction.CLEAN:
             return answer
+        case Prediction.FLOW:
+            return (x - sigma * answer) / (1 + sigma)
 
 
 def noise_from(clean: Tensor, x: Tensor, sigma: Level) -> Tensor:

@@ -1,4 +1,8 @@
-"""Walks from noise to clean latents. They know noise levels and a denoiser, and no network."""
+"""Walks from noise to clean latents. They know noise levels and a denoiser, and no network.
+
+What comes back is at the last level, sigmas[-1]: clean latents if it is 0. If it is not, they still have that much
+noise: for a walk that goes on, or for `recast.diffusion.schedule.finish` where the model's own walk ends there.
+"""
 
 from itertools import pairwise
 from math import exp, expm1, log
@@ -14,7 +18,7 @@ def ddim(
     denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
 ) -> Latents:
     """Straight steps along the slope at hand: DDIM (arXiv:2010.02502) is Euler's method over sigma."""
-    check_decreasing(sigmas)
+    check_decreasing(sigmas, to_zero=False)
     for sigma, below in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
         x = step_hook(clean + below / sigma * (x - clean), below)
@@ -26,7 +30,7 @@ def heun(
     denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
 ) -> Latents:
     """Two looks a step, and the mean of their slopes. arXiv:2206.00364, algorithm 1."""
-    check_decreasing(sigmas)
+    check_decreasing(sigmas, to_zero=False)
     for sigma, below in pairwise(sigmas):
         slope = (x - denoise(x, sigma, condition)) / sigma
         tried = x + (below - sigma) * slope
@@ -44,7 +48,7 @@ def dpm_solver_2m(
 
     Its first and last steps are DDIM's: there is nothing to remember yet, and log sigma has no end.
     """
-    check_decreasing(sigmas)
+    check_decreasing(sigmas, to_zero=False)
     last_clean, last_step = x, 0.0
     for sigma, below in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
