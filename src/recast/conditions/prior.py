@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.conditions.text import TextEncoder, TextFeatures
+from recast.diffusion.schedule import alpha_bars
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.types import Embedding
@@ -31,9 +32,7 @@ class PriorLevels:
 
     def signal(self) -> Float[Tensor, " n"]:
         """The share of signal in the variance at each level, in fp64: squaredcos_cap_v2 (arXiv:2102.09672, eq. 17)."""
-        share = [math.cos((i / self.num_train + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(self.num_train + 1)]
-        betas = torch.tensor([min(1 - below / above, 0.999) for above, below in pairwise(share)], dtype=torch.float64)
-        return (1 - betas).cumprod(0)
+        return alpha_bars({"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": self.num_train})
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recast.data.datasets import DataMix
 from recast.data.examples import Source
+from recast.diffusion.parameterization import Prediction, scale_input, target
 from recast.diffusion.schedule import Schedule
 from recast.engine.config import BatchShard, Loss, LossOutput
 from recast.engine.rng import device_of, row_rng, step_rng
@@ -36,21 +37,20 @@ def velocity(
     """
     diet = DataMix.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
-    sigmas = schedule.sigmas.numpy()
+    sigmas, at_levels = schedule.sigmas.numpy(), schedule.sigmas.float()
 
     def loss(network: Generator, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
         video, rows = _drawn(diet, batches, share, sigmas, seed=seed)
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
-        kept = keep.to(batch.level.device)[batch.level]
-        off = _off(network, batch, kept, video=video, structure=structure)
+        off = _off(network, batch, at_levels.to(batch.level.device)[batch.level], video=video, structure=structure)
         errors = _mean_square(off)
         # One picture has no next one, and a weight of nothing should cost nothing.
         weighed = errors + temporal_weight * _mean_square(off.diff(dim=1)) if temporal_weight and video else errors
-        weighed = weighed if min_snr is None else weighed * _min_snr(kept, min_snr)
+        weighed = weighed if min_snr is None else weighed * _min_snr(keep.to(batch.level.device)[batch.level], min_snr)
         return LossOutput(
-            mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(keep)).float(), waited=waited
+            mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(sigmas)).float(), waited=waited
         )
 
     return loss
@@ -72,14 +72,13 @@ def _drawn(diet: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *
 
 
 def _off(
-    network: Generator, batch: Batch, kept: Float[Tensor, " b"], *, video: bool, structure: bool
+    network: Generator, batch: Batch, level_sigmas: Float[Tensor, " b"], *, video: bool, structure: bool
 ) -> Float[Tensor, "b t 4 y x"]:
-    alpha, sigma = (rearrange(x.sqrt(), "b -> b 1 1 1 1") for x in (kept, 1 - kept))
-    noisy = alpha * batch.clean + sigma * batch.noise
+    sigma = rearrange(level_sigmas, "b -> b 1 1 1 1")
+    noisy = scale_input(batch.clean + sigma * batch.noise, sigma)
     given = torch.cat([noisy, batch.structure], dim=2) if structure else noisy
     answer = network(given, batch.level.float(), batch.content, batch.conditioned, video=video)
-    wanted = alpha * batch.noise - sigma * batch.clean
-    return answer.float() - wanted
+    return answer.float() - target(Prediction.VELOCITY, batch.clean, batch.noise, sigma)
 
 
 def _mean_square(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
