@@ -1,4 +1,4 @@
-"""How much of the structure is told: t_s of Gen-1. arXiv:2302.03011, section 3.2."""
+"""How much of the structure is told: t_s of Gen-1. arXiv:2302.03011, section 3.3."""
 
 from math import cos, floor, log2, sin
 

@@ -1,4 +1,4 @@
-"""A picture as the CLIP image embedding that Gen-1 takes its content from (arXiv:2302.03011, section 3.2)."""
+"""A picture as the CLIP image embedding that Gen-1 takes its content from (arXiv:2302.03011, section 3.3)."""
 
 from dataclasses import dataclass
 from pathlib import Path

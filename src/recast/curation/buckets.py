@@ -41,7 +41,7 @@ BUCKETS: dict[str, tuple[Size, ...]] = {
     "paper": _both_ways((320, 320), (384, 320), (448, 256)),
     "pocket": _both_ways((128, 128), (224, 128)),
 }
-"""Sets of buckets by name. paper: Gen-1's, arXiv:2302.03011, section 4, and on edge; pocket: the small model's."""
+"""Sets of buckets by name. paper: Gen-1's, arXiv:2302.03011, section 3.4, and on edge; pocket: the small model's."""
 
 
 def parsed(said: str) -> tuple[Size, ...]:
