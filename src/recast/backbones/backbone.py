@@ -1,8 +1,10 @@
 """What a method may ask of a trained generator; nothing else of it is known to methods."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from recast.networks.hooks import Hook
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
 
 
@@ -58,4 +60,12 @@ class Backbone(Protocol):
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
     ) -> list[Latents]:
         """One guess at the clean latents for each branch, evaluated together; `condition` gives the planes."""
+        ...
+
+    def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
+        """Attention and feature hooks are in force inside the block, outermost first, and leave no trace.
+
+        They are called once a branch, in the order of `branches`, and told its number, sigma and the frames' absolute
+        numbers. Raises BackboneError for an attention layer that hooks cannot answer for.
+        """
         ...

@@ -1,6 +1,7 @@
 """The Gen-1 network as a backbone: latents, structure planes, content tokens and eq. 8's branches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -12,12 +13,16 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.backbones.autoencoder import decoded, encoded, encoded_picture, pixels_a_latent
+from recast.backbones.branches import batches, frame_numbers
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import Schedule, schedule
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import ModelMetadata
+from recast.networks.attention import hooked
+from recast.networks.hooks import DenoisePass, Hook, PassContext
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
@@ -38,6 +43,7 @@ class Gen1Backbone:
     projection: ImageProjection | None = None
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
+    pass_context: PassContext = field(default_factory=PassContext, repr=False)
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
@@ -47,7 +53,7 @@ class Gen1Backbone:
     @property
     def pixel_multiple(self) -> int:
         """Pixels a latent; the network itself takes latents of any size."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return pixels_a_latent(self.vae)
 
     @property
     def short_side(self) -> int:
@@ -66,12 +72,12 @@ class Gen1Backbone:
     @torch.no_grad()
     def encode(self, frames: Frames) -> Latents:
         """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
-        return torch.cat([self._encoded(frame / 127.5 - 1) for frame in frames.split(1)])
+        return encoded(self.vae, frames)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Frames:
         """Latents to pixels on the CPU, frame by frame."""
-        return torch.cat([self._decoded(latent) for latent in latents.split(1)])
+        return decoded(self.vae, latents)
 
     @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:
@@ -83,7 +89,7 @@ class Gen1Backbone:
             known = " or ".join(sorted(self.structure_kinds)) or "no structure"
             raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
         pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
-        latents = torch.cat([self._encoded(picture) for picture in pictures.split(1)])
+        latents = torch.cat([encoded_picture(self.vae, picture) for picture in pictures.split(1)])
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
 
@@ -108,10 +114,14 @@ class Gen1Backbone:
         Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
         """
         told = self._told(scale_input(x, sigma), condition)
-        same = len({branch.tokens.shape for branch in branches}) == 1
-        groups = [branches] if self.together and same else [[branch] for branch in branches]
-        answers = torch.cat([self._answered(told, sigma, group) for group in groups])
+        frames = frame_numbers(condition, len(x))
+        groups = batches(branches, together=self.together)
+        answers = torch.cat([self._answered(told, sigma, frames, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
+
+    def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
+        """Hooks are in force in the block, see `recast.networks.attention.hooked`."""
+        return hooked(self.net, *hooks, context=self.pass_context)
 
     def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
         planes = condition.structure_channels
@@ -121,25 +131,22 @@ class Gen1Backbone:
         return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
 
     def _answered(
-        self, told: Float[Tensor, "t channels y x"], sigma: float, branches: Sequence[Branch]
+        self,
+        told: Float[Tensor, "t channels y x"],
+        sigma: float,
+        frames: tuple[int, ...],
+        branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
-        unet = self.net.unet
-        answer = self.net(
-            repeat(told, "t c h w -> b t c h w", b=len(branches)).to(unet.device, unet.dtype),
-            torch.full((len(branches),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
-            torch.stack([branch.tokens for branch in branches]).to(unet.device, unet.dtype),
-            video=torch.tensor([branch.temporal and len(told) > 1 for branch in branches]),
-        )
+        unet, asked = self.net.unet, list(branches.values())
+        temporal = tuple(branch.temporal and len(told) > 1 for branch in asked)
+        with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
+            answer = self.net(
+                repeat(told, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
+                torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
+                torch.stack([branch.tokens for branch in asked]).to(unet.device, unet.dtype),
+                video=torch.tensor(temporal),
+            )
         return answer.to(told)
-
-    def _encoded(self, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
-        mean = self.vae.encode(pictures.to(self.vae.device, self.vae.dtype)).latent_dist.mean
-        return mean.float() * self.vae.config.scaling_factor
-
-    def _decoded(self, latents: Latents) -> Frames:
-        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.device, self.vae.dtype)
-        pictures = self.vae.decode(scaled).sample.float()
-        return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
     @property
     def _extra_channels(self) -> int:

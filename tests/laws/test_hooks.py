@@ -1,0 +1,312 @@
+"""Hooks see and change attention and features while they are in force, and leave no trace."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny, tiny_unet
+from recast.diffusion.guidance import guided
+from recast.diffusion.windows import windowed
+from recast.errors import BackboneError
+from recast.networks.attention import hooked
+from recast.networks.hooks import SiteKind
+from recast.networks.recorded_attention import RecordAttention, ReplayAttention
+from recast.types import Branch, Condition, Kind, Picks, Structure
+
+FRAMES, SIZE = 3, (32, 48)
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered(Condition):
+    """A condition that keeps its frames' absolute numbers."""
+
+    frames: Picks | None = None
+
+    def at(self, picks):
+        return replace(super().at(picks), frames=self.frames[picks])
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny(1)
+
+
+@pytest.fixture(scope="module")
+def condition(backbone):
+    return conditioned(backbone, FRAMES)
+
+
+def conditioned(backbone, frames):
+    rng = torch.Generator().manual_seed(0)
+    planes = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(frames, 1, *SIZE, generator=rng)))
+    tokens = backbone.embedding_tokens(torch.ones(12))
+    return Numbered(tokens, backbone.null_tokens(), planes, torch.arange(10, 10 + frames))
+
+
+def noisy(frames=FRAMES):
+    return torch.randn(frames, 4, 4, 6, generator=torch.Generator().manual_seed(1))
+
+
+def branches(condition):
+    return [Branch(condition.uncond, temporal=False), Branch(condition.uncond), Branch(condition.cond)]
+
+
+def asked(backbone, condition, *hooks, x=None, sigma=2.0):
+    with backbone.hooked(*hooks):
+        return backbone.denoise_branches(noisy() if x is None else x, sigma, condition, branches(condition))
+
+
+def passing(call, attend):
+    return attend(call)
+
+
+class Heard:
+    """Keeps every call, of the kinds asked for."""
+
+    def __init__(self, *kinds):
+        self.kinds, self.calls = kinds, []
+
+    def interested(self, _site, kind):
+        return not self.kinds or kind in self.kinds
+
+    def __call__(self, call, attend):
+        self.calls.append(call)
+        return attend(call)
+
+
+class Scaled:
+    """Features of some kinds, made larger."""
+
+    def __init__(self, factor, *kinds):
+        self.factor, self.kinds, self.calls = factor, kinds, []
+
+    def interested(self, _site, kind):
+        return kind in self.kinds
+
+    def feature(self, call):
+        self.calls.append(call)
+        return call.features * self.factor
+
+
+def test_a_hook_that_only_attends_changes_no_bit(backbone, condition):
+    assert_close(asked(backbone, condition, passing), asked(backbone, condition), rtol=0, atol=0)
+
+
+def test_a_hook_that_only_attends_changes_no_bit_of_the_unfused_processor(condition):
+    slow = tiny(1)
+    slow.net.unet.set_attn_processor(AttnProcessor())
+    assert_close(asked(slow, condition, passing), asked(slow, condition), rtol=0, atol=0)
+
+
+def test_a_bare_image_network_takes_hooks_too():
+    unet, heard = tiny_unet(), Heard()
+    inputs = noisy(2), torch.tensor(5), torch.ones(2, 3, 16)
+    bare = unet(*inputs).sample
+    with hooked(unet, heard):
+        assert torch.equal(unet(*inputs).sample, bare)
+    assert {call.kind for call in heard.calls} == {SiteKind.SELF, SiteKind.CROSS}
+    assert {(len(call.q), call.sigma, call.branch, call.frames) for call in heard.calls} == {(2, None, None, None)}
+
+
+def test_calls_say_where_and_when_they_are(backbone, condition):
+    heard = Heard()
+    asked(backbone, condition, heard, sigma=2.0)
+    assert {(call.sigma, call.frames) for call in heard.calls} == {(2.0, (10, 11, 12))}
+    of_kind = {kind: [call for call in heard.calls if call.kind is kind] for kind in SiteKind}
+    assert {call.branch for call in of_kind[SiteKind.SELF]} == {0, 1, 2}
+    assert {call.branch for call in of_kind[SiteKind.TEMPORAL]} == {1, 2}
+    for call in of_kind[SiteKind.SELF] + of_kind[SiteKind.CROSS]:
+        assert call.q.shape[:2] == (FRAMES, call.grid[0] * call.grid[1])
+    for call in of_kind[SiteKind.TEMPORAL]:
+        assert call.q.shape[:2] == (call.grid[0] * call.grid[1], FRAMES)
+    assert {call.k.shape[1] for call in of_kind[SiteKind.CROSS]} == {2}
+    assert (4, 6) in {call.grid for call in heard.calls}
+    sites = dict(backbone.net.unet.named_modules())
+    assert all(call.site in sites and call.heads == sites[call.site].heads for call in heard.calls)
+
+
+@pytest.mark.parametrize("parts", [("q", "k", "v"), ("answer",)])
+def test_recorded_and_replayed_attention_is_the_same(backbone, condition, parts):
+    record = RecordAttention(parts=parts)
+    first = asked(backbone, condition, record)
+    assert_close(asked(backbone, condition, ReplayAttention(record=record, parts=parts)), first, rtol=0, atol=0)
+
+
+def test_replayed_answers_make_the_content_count_for_nothing(backbone, condition):
+    record = RecordAttention(parts=("answer",), kinds=frozenset({SiteKind.CROSS}))
+    first = asked(backbone, condition, record)
+    other = replace(condition, cond=-condition.cond)
+    replay = ReplayAttention(record=record, parts=("answer",))
+    assert_close(asked(backbone, other, replay), first, rtol=0, atol=0)
+    assert not torch.allclose(asked(backbone, other)[2], first[2])
+
+
+def test_maps_weigh_values_to_the_kernels_answer(backbone, condition):
+    record = RecordAttention(parts=("probabilities",))
+    first = asked(backbone, condition, record)
+    replay = ReplayAttention(record=record, parts=("probabilities",))
+    assert_close(asked(backbone, condition, replay), first, rtol=1e-5, atol=1e-5)
+    for windows in record.calls.values():
+        for parts in windows.values():
+            assert_close(parts["probabilities"].sum(-1), torch.ones(()).expand(parts["probabilities"].shape[:-1]))
+
+
+def test_frames_of_a_record_are_found_one_by_one(backbone, condition):
+    """Spatial attention of frame 12 alone replays what was recorded of it in the whole clip."""
+    record = RecordAttention(parts=("answer",), kinds=frozenset({SiteKind.SELF}))
+    asked(backbone, condition, record)
+    last, seen = condition.at(torch.tensor([2])), Heard(SiteKind.SELF)
+    replay = ReplayAttention(record=record, parts=("answer",), branch=0)
+    with backbone.hooked(replay, seen):
+        backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
+    assert not seen.calls  # the replay outside answered
+    with backbone.hooked(seen, replay):
+        backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
+    kept = record.part("answer", seen.calls[0], 0)
+    assert torch.equal(kept[0], record.calls[seen.calls[0].site, 2.0, 0][10, 11, 12]["answer"][2])
+
+
+def test_what_was_not_recorded_is_refused(backbone, condition):
+    replay = ReplayAttention(record=RecordAttention())
+    with pytest.raises(BackboneError, match=r"no q was recorded at down_blocks.* sigma 2.0.*record that pass first"):
+        asked(backbone, condition, replay)
+
+
+def state(net):
+    modules = dict(net.named_modules())
+    return {
+        name: (
+            id(module.__dict__.get("processor")),
+            id(module.__dict__.get("_gradient_checkpointing_func")),
+            list(module._forward_hooks.values()),
+            list(module._forward_pre_hooks.values()),
+            sorted(module.__dict__),
+        )
+        for name, module in modules.items()
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_trace_is_left(condition, fails):
+    backbone = tiny(1)
+    backbone.net.enable_gradient_checkpointing()
+    before, keys, answer = state(backbone.net), list(backbone.net.state_dict()), asked(backbone, condition)
+
+    def failing(_call, _attend):
+        raise KeyError("a fault of a hook")
+
+    hooks = (Scaled(2.0, *SiteKind), failing if fails else passing)
+    try:
+        asked(backbone, condition, *hooks)
+    except KeyError:
+        assert fails
+    assert state(backbone.net) == before
+    assert list(backbone.net.state_dict()) == keys
+    assert backbone.pass_context.current is None
+    assert_close(asked(backbone, condition), answer, rtol=0, atol=0)
+
+
+def test_where_no_hook_is_interested_the_processor_stays(backbone):
+    layers = {name: m for name, m in backbone.net.unet.named_modules() if hasattr(m, "processor")}
+    before = {name: layer.processor for name, layer in layers.items()}
+    with backbone.hooked(Heard(SiteKind.CROSS)):
+        changed = {name for name, layer in layers.items() if layer.processor is not before[name]}
+    assert changed == {name for name in layers if name.endswith("attn2") and ".temporal." not in name}
+
+
+def test_batched_branches_are_branches_one_after_the_other(condition):
+    answers, heard = [], []
+    for together in (True, False):
+        seen = Heard()
+
+        def doubled(call, attend):
+            return attend(replace(call, q=call.q * (1 + call.branch)))
+
+        answers.append(asked(tiny(1, together=together), condition, seen, doubled))
+        heard.append({(call.site, call.branch): call.q for call in seen.calls})
+    assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
+    assert heard[0].keys() == heard[1].keys()
+    assert_close(heard[0], heard[1], rtol=1e-5, atol=1e-5)
+
+
+def test_blocks_within_blocks_come_one_inside_the_other(backbone, condition):
+    order = []
+
+    def named(name):
+        def hook(call, attend):
+            order.append(name)
+            return attend(call)
+
+        return hook
+
+    with backbone.hooked(named("outer")):
+        before = state(backbone.net)
+        asked(backbone, condition, named("inner"))
+        after = state(backbone.net)
+        between = order.copy()
+        order.clear()
+        asked(backbone, condition)
+    assert between[:4] == ["outer", "inner"] * 2
+    assert set(order) == {"outer"}
+    assert [kept[0] for kept in before.values()] == [kept[0] for kept in after.values()]
+
+
+def gradients(backbone, condition, *hooks):
+    x = noisy().requires_grad_()
+    answers = asked(backbone, condition, *hooks, x=x)  # backward comes after the block
+    weights = [backbone.net.unet.conv_in.weight, *backbone.net.temporal_parameters()]
+    return torch.autograd.grad(sum(answer.square().sum() for answer in answers), [x, *weights])
+
+
+@pytest.mark.parametrize("selective", [False, True])
+def test_gradient_checkpointing_gives_the_same_gradients(condition, selective):
+    def sharpened(call, attend):
+        return 0.5 * attend(replace(call, q=call.q * (2 + call.branch) * call.grid[1])) * call.sigma
+
+    hooks = sharpened, Scaled(1.5, SiteKind.RESIDUAL, SiteKind.TRANSFORMER)
+    plain, frugal = tiny(1), tiny(1)
+    frugal.net.train().enable_gradient_checkpointing(selective=selective)
+    expected = gradients(plain, condition, *hooks)
+    assert_close(gradients(frugal, condition, *hooks), expected, rtol=1e-4, atol=1e-5)
+    unhooked = gradients(plain, condition)
+    assert not torch.allclose(expected[0], unhooked[0], rtol=0.01)
+
+
+def test_windows_keep_the_frames_numbers(backbone):
+    condition, heard, x = conditioned(backbone, 6), Heard(SiteKind.TEMPORAL), noisy(6)
+    denoise = windowed(guided(backbone.denoise_branches, 3.0), 4, 2)
+    record = RecordAttention()
+    with backbone.hooked(record, heard):
+        first = denoise(x, 2.0, condition)
+    assert {call.frames for call in heard.calls} == {(10, 11, 12, 13), (12, 13, 14, 15)}
+    with backbone.hooked(ReplayAttention(record=record)):
+        assert torch.equal(denoise(x, 2.0, condition), first)
+    assert torch.equal(denoise(x, 2.0, condition), first)
+
+
+def test_feature_hooks_change_what_goes_on(backbone, condition):
+    plain = asked(backbone, condition)
+    for kind in (SiteKind.RESIDUAL, SiteKind.RESNET, SiteKind.TRANSFORMER, SiteKind.BLOCK):
+        assert_close(asked(backbone, condition, Scaled(1.0, kind)), plain, rtol=0, atol=0)
+        scaled = Scaled(2.0, kind)
+        assert not torch.allclose(asked(backbone, condition, scaled)[0], plain[0])
+        assert {(call.branch, call.frames) for call in scaled.calls} == {(b, (10, 11, 12)) for b in range(3)}
+        assert {len(call.features) for call in scaled.calls} == {FRAMES}
+
+
+def test_answers_of_a_wrong_shape_are_refused(backbone, condition):
+    with pytest.raises(BackboneError, match=r"a hook answered \(1, 24, 16\) at down_blocks.*\(3, 24, 16\) is needed"):
+        asked(backbone, condition, lambda call, attend: attend(call)[:1])
+
+
+def test_layers_that_attend_in_a_way_of_their_own_are_refused():
+    class Sliced(AttnProcessor):
+        pass
+
+    unet = tiny_unet()
+    unet.set_attn_processor(Sliced())
+    with pytest.raises(BackboneError, match="attn1 attends by Sliced"), hooked(unet, passing):
+        pass
