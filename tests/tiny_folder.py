@@ -1,7 +1,6 @@
 """A whole model folder in the published layout: every component is the real class, tiny and with random weights."""
 
 import json
-import string
 from pathlib import Path
 
 import torch
@@ -10,21 +9,17 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import (
-    CLIPTextConfig,
     CLIPTextModelWithProjection,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
-    DPTConfig,
-    DPTForDepthEstimation,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from recast.backbones.tiny import SCHEDULER, tiny
+from recast.backbones.tiny import SCHEDULER, tiny, tiny_text_config, write_depth_estimator, write_tokenizer
 from recast.networks.storage import save
 
 WIDTH, PLACES, SHORT_SIDE, WINDOW = 12, 24, 32, 4
 KNOWN_WORDS = ("a", "ball", "beach", "blue", "red", "snow", "snowy")
-ENDS = ("<start>", "<end>")
 
 
 def written(path: Path) -> Path:
@@ -34,7 +29,7 @@ def written(path: Path) -> Path:
         _write_facts(path)
         _write_generator(path)
         _write_encoders(path)
-        _write_depth(path / "depth_estimator")
+        write_depth_estimator(path / "depth_estimator", path / "depth_estimator")
     return path
 
 
@@ -58,7 +53,6 @@ def _write_generator(path: Path) -> None:
 
 
 def _write_encoders(path: Path) -> None:
-    pieces = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase), *ENDS]
     tower = {
         "hidden_size": WIDTH,
         "intermediate_size": 24,
@@ -67,48 +61,14 @@ def _write_encoders(path: Path) -> None:
         "projection_dim": WIDTH,
         "initializer_factor": 4.0,
     }
-    reader = CLIPTextConfig(
-        vocab_size=len(pieces),
-        max_position_embeddings=PLACES,
-        bos_token_id=len(pieces) - 2,
-        eos_token_id=len(pieces) - 1,
-        pad_token_id=len(pieces) - 1,
-        **tower,
-    )
+    reader = tiny_text_config(width=WIDTH, places=PLACES)
     CLIPTextModelWithProjection(reader).save_pretrained(path / "text_encoder")
     CLIPVisionModelWithProjection(CLIPVisionConfig(image_size=16, patch_size=8, **tower)).save_pretrained(
         path / "image_encoder"
     )
     CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=16).save_pretrained(path / "feature_extractor")
     PriorTransformer(2, WIDTH // 2, 1, embedding_dim=WIDTH, num_embeddings=PLACES).save_pretrained(path / "prior")
-    _write_tokenizer(path / "tokenizer", pieces)
-
-
-def _write_tokenizer(path: Path, pieces: list[str]) -> None:
-    path.mkdir(exist_ok=True)
-    (path / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(pieces)}))
-    (path / "merges.txt").write_text("#version: 0.2\n")
-    names = dict(zip(("bos_token", "eos_token"), ENDS, strict=True)) | {"pad_token": ENDS[1], "unk_token": ENDS[1]}
-    kind = {"tokenizer_class": "CLIPTokenizer", "model_max_length": PLACES}
-    (path / "tokenizer_config.json").write_text(json.dumps(names | kind))
-
-
-def _write_depth(path: Path) -> None:
-    config = DPTConfig(
-        hidden_size=8,
-        intermediate_size=8,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        backbone_out_indices=[0, 1, 2, 3],
-        neck_hidden_sizes=[4, 4, 8, 8],
-        fusion_hidden_size=4,
-        image_size=32,
-        patch_size=16,
-        is_hybrid=False,
-    )
-    DPTForDepthEstimation(config).save_pretrained(path)
-    size = {"image_processor_type": "DPTImageProcessor", "size": {"height": 32, "width": 32}, "do_normalize": True}
-    (path / "preprocessor_config.json").write_text(json.dumps(size | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+    write_tokenizer(path / "tokenizer", places=PLACES)
 
 
 def clip_folder(path: Path, *, frames: int = 5, size: tuple[int, int] = (40, 52)) -> Path:

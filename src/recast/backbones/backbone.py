@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from recast.conditions.content import ContentInput
 from recast.networks.hooks import Hook
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
 
@@ -50,6 +51,15 @@ class Backbone(Protocol):
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""
+        ...
+
+    def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
+        """What the user asked to see as the tokens that cross-attention reads; several inputs are blended by weight.
+
+        seed: for encoders that draw, such as a prior. Raises RequestError for weights that cannot be or too many words,
+        MediaError for what is no picture, WeightsError for an encoder that the model lacks, BackboneError for a medium
+        that the family cannot read.
+        """
         ...
 
     def null_tokens(self) -> Tokens:

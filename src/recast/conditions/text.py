@@ -1,5 +1,6 @@
 """Words as CLIP text features, which the prior turns into a picture's embedding."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +50,7 @@ class TextEncoder:
     @torch.no_grad()
     def __call__(self, text: str) -> TextFeatures:
         """The features of `text`. Raises RequestError for more tokens than the model reads: none is cut in silence."""
-        told = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        if told > self.max_tokens:
-            read = f"the words come to {told} tokens and the model reads {self.max_tokens}"
-            raise RequestError(f"{read}; leave out about {told - self.max_tokens}: {text!r}")
-        read = self.tokenizer(text, padding="max_length", max_length=self._places, return_tensors="pt")
+        read = tokenized(self.tokenizer, text, self._places)
         # No attention mask: CLIP's causal attention never lets a word see the padding, and CLIP was trained without.
         features = self.network(read["input_ids"].to(self.device))
         mask = read["attention_mask"][0].bool()
@@ -63,4 +60,21 @@ class TextEncoder:
 
     @property
     def _places(self) -> int:
-        return min(self.tokenizer.model_max_length, self.network.config.max_position_embeddings)
+        return places(self.tokenizer, self.network)
+
+
+def places(tokenizer: Any, network: nn.Module) -> int:  # noqa: ANN401 -- transformers' own type
+    """The most tokens that a text encoder reads, both ends counted."""
+    return min(tokenizer.model_max_length, network.config.max_position_embeddings)
+
+
+def tokenized(tokenizer: Any, text: str, length: int) -> Mapping[str, Tensor]:  # noqa: ANN401 -- transformers' own type
+    """`input_ids` and `attention_mask` of a text, padded to `length`, one row each.
+
+    Raises RequestError for more tokens than that: none is cut in silence.
+    """
+    told = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if told > length - 2:
+        read = f"the words come to {told} tokens and the model reads {length - 2}"
+        raise RequestError(f"{read}; leave out about {told - length + 2}: {text!r}")
+    return tokenizer(text, padding="max_length", max_length=length, return_tensors="pt")

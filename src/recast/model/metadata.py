@@ -40,6 +40,9 @@ class ModelMetadata:
     known_words: str | None = None
     """A text file of the folder: the words of its training captions, one a line."""
 
+    family: str | None = None
+    """The family of networks, a name in `recast.backbones.BACKBONES`; unsaid, model_index.json's class tells."""
+
     @classmethod
     def read(cls, path: Path) -> "ModelMetadata":
         """The facts in a file; the defaults where there is none. Raises WeightsError for what is not understood."""

@@ -1,6 +1,6 @@
 """The Gen-1 network as a backbone: latents, structure planes, content tokens and eq. 8's branches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recast.backbones.autoencoder import decoded, encoded, encoded_picture, pixels_a_latent
 from recast.backbones.branches import batches, frame_numbers
+from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import Schedule, schedule
@@ -35,6 +36,7 @@ class Gen1Backbone:
     Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
     projection: makes tokens of a content embedding; None takes it as the one token. together: asks for all branches
     in one pass, which is faster; one after the other needs less memory. The answers are the same.
+    content: makes an embedding of what was said, with a seed; None where there is no folder with encoders.
     """
 
     net: SpaceTimeUNet
@@ -43,6 +45,7 @@ class Gen1Backbone:
     projection: ImageProjection | None = None
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
+    content: Callable[[Sequence[ContentInput], int], Embedding] | None = None
     pass_context: PassContext = field(default_factory=PassContext, repr=False)
 
     @property
@@ -100,6 +103,15 @@ class Gen1Backbone:
             vector = F.normalize(vector, dim=0)
         vector = rearrange(vector, "e -> 1 e")
         return vector if self.projection is None else self.projection(vector)[0].float()
+
+    def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
+        """One embedding (of words by the prior, of pictures by the image encoder) as tokens.
+
+        Raises BackboneError for a backbone without encoders, and otherwise as `recast.conditions.content.encode` does.
+        """
+        if self.content is None:
+            raise BackboneError("this backbone was made without encoders of content; open it from a model folder")
+        return self.embedding_tokens(self.content(inputs, seed))
 
     def null_tokens(self) -> Tokens:
         """As many tokens, all zero: Gen-1's network is trained with them where content is dropped."""
@@ -167,5 +179,6 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         vae=vae.to(device).requires_grad_(False),
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),
         projection=projection and projection.to(device).requires_grad_(False),
+        content=ContentEncoders(model, torch.device(device)),
         metadata=model.metadata,
     )

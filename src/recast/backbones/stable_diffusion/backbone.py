@@ -1,0 +1,182 @@
+"""Stable Diffusion as a backbone: each frame an image of its own, told words and, by 2-depth, its depth."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.backbones.autoencoder import decoded, encoded, pixels_a_latent
+from recast.backbones.branches import batches, frame_numbers
+from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.conditions.blend import blended
+from recast.conditions.content import ContentInput, Medium
+from recast.conditions.detail import softened
+from recast.diffusion.parameterization import clean_from, scale_input
+from recast.diffusion.schedule import Schedule, schedule
+from recast.errors import BackboneError, WeightsError
+from recast.model.folder import ModelFolder
+from recast.model.metadata import ModelMetadata
+from recast.networks.attention import hooked
+from recast.networks.hooks import DenoisePass, Hook, PassContext
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+
+MAX_FRAMES = 1024
+"""Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StableDiffusionBackbone:
+    """An image UNet, its autoencoder, text encoder and noise levels. arXiv:2112.10752.
+
+    Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
+    together: asks for all branches in one pass, which is faster; one after the other needs less memory.
+    """
+
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    prompt: PromptEncoder
+    schedule: Schedule
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    together: bool = True
+    pass_context: PassContext = field(default_factory=PassContext, repr=False)
+
+    @property
+    def structure_kinds(self) -> frozenset[Kind]:
+        """Depth for 2-depth, whose network reads a fifth channel; none for the others."""
+        return frozenset({Kind.DEPTH}) if self._extra_channels else frozenset()
+
+    @property
+    def pixel_multiple(self) -> int:
+        """Pixels a latent; the network itself takes latents of any size."""
+        return pixels_a_latent(self.vae)
+
+    @property
+    def short_side(self) -> int:
+        """The short side, in pixels, that the network was trained on, by its own configuration."""
+        return self.unet.config.sample_size * self.pixel_multiple
+
+    @property
+    def max_frames(self) -> int:
+        """See MAX_FRAMES."""
+        return MAX_FRAMES
+
+    def sigmas(self, steps: int) -> list[float]:
+        """`steps` + 1 falling noise levels, the last one 0."""
+        return self.schedule.timestep_sigmas(steps)
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
+        return encoded(self.vae, frames)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """Latents to pixels on the CPU, frame by frame."""
+        return decoded(self.vae, latents)
+
+    @torch.no_grad()
+    def structure_channels(self, structure: Structure) -> Maps:
+        """Inverse depth at the latents' size, as -1..1, 1 nearest. Raises BackboneError for another kind of structure.
+
+        Differs: one range for the whole clip, where StableDiffusionDepth2ImgPipeline takes each image's own, so that
+        depth does not flicker. A map without any depth in it keeps its value.
+        """
+        if structure.kind not in self.structure_kinds:
+            known = " or ".join(sorted(self.structure_kinds)) or "no structure"
+            raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        maps = softened(structure.maps, structure.detail).to(self.unet.device)
+        size = [side // self.pixel_multiple for side in maps.shape[-2:]]
+        small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
+        low, high = small.min(), small.max()
+        return 2 * ((small - low) / (high - low) if high > low else small) - 1
+
+    def embedding_tokens(self, embedding: Embedding) -> Tokens:
+        """Always raises BackboneError: this family reads tokens of words, see `encode_content`."""
+        raise BackboneError(f"Stable Diffusion reads words, not an embedding of {len(embedding)} features; say words")
+
+    def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
+        """The prompt's tokens; of several, their mean by weight. Raises BackboneError for a picture."""
+        if any(each.medium is not Medium.WORDS for each in inputs):
+            raise BackboneError("Stable Diffusion reads words only; leave the pictures out, or take a Gen-1 model")
+        prompts = [(rearrange(self.prompt(each.text), "n d -> (n d)"), each.weight) for each in inputs]
+        return rearrange(blended(prompts), "(n d) -> n d", d=self.unet.config.cross_attention_dim)
+
+    def null_tokens(self) -> Tokens:
+        """The tokens of empty words, with which the network was trained where content was dropped."""
+        return self.prompt("")
+
+    def denoise_branches(
+        self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
+    ) -> list[Latents]:
+        """One guess at the clean latents for each branch; frames are images apart, and `temporal` changes nothing.
+
+        Raises BackboneError where the network needs depth and the condition has none, or the reverse.
+        """
+        told = self._told(scale_input(x, sigma), condition)
+        groups, frames = batches(branches, together=self.together), frame_numbers(condition, len(x))
+        answers = torch.cat([self._answered(told, sigma, frames, group) for group in groups])
+        return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
+
+    def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
+        """Hooks are in force in the block, see `recast.networks.attention.hooked`."""
+        return hooked(self.unet, *hooks, context=self.pass_context)
+
+    def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
+        depth = condition.structure_channels
+        given = 0 if depth is None else depth.shape[1]
+        if given != self._extra_channels:
+            raise BackboneError(f"the model needs {self._extra_channels} structure channels and was told {given}")
+        return x if depth is None else torch.cat([x, depth.to(x)], dim=1)
+
+    def _answered(
+        self,
+        told: Float[Tensor, "t channels y x"],
+        sigma: float,
+        frames: tuple[int, ...],
+        branches: Mapping[int, Branch],
+    ) -> Float[Tensor, "branches t c y x"]:
+        unet, number = self.unet, len(branches)
+        tokens = [branch.tokens.expand(len(told), -1, -1) for branch in branches.values()]
+        with self.pass_context.on(DenoisePass(sigma, tuple(branches), (False,) * number, frames)):
+            answer = unet(
+                repeat(told, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
+                torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
+                encoder_hidden_states=torch.cat(tokens).to(unet.device, unet.dtype),
+                return_dict=False,
+            )[0]
+        return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(told)
+
+    @property
+    def _extra_channels(self) -> int:
+        return self.unet.config.in_channels - self.unet.config.out_channels
+
+
+def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> StableDiffusionBackbone:
+    """The backbone in a folder of StableDiffusionPipeline or StableDiffusionDepth2ImgPipeline.
+
+    dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged, and
+    for a network that reads other channels than latents and depth, such as one for inpainting.
+    """
+    unet = model.network("unet", UNet2DConditionModel).to(dtype=dtype)
+    vae = model.network("vae", AutoencoderKL).to(dtype=dtype)
+    channels = unet.config.in_channels, unet.config.out_channels
+    if channels not in {(4, 4), (5, 4)}:
+        wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}"
+        raise WeightsError(f"{wrong}; stable_diffusion opens 4 to 4, and 5 to 4 with depth; {model.path}")
+    for network in (unet, vae):
+        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return StableDiffusionBackbone(
+        unet=unet.to(device).requires_grad_(False),
+        vae=vae.to(device).requires_grad_(False),
+        prompt=PromptEncoder.opened(model, device, dtype),
+        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        metadata=model.metadata,
+    )
