@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     from recast.evaluation.suite import Suite
 
 MOST_JOBS = 8
+Number = TypeVar("Number", int, float)
 
 
 def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     count: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many worlds.")] = 100,
     *,
+    first: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The first world's number: choose on some worlds, publish others.")
+    ] = 0,
     worlds: Annotated[bool, typer.Option("--worlds", help="Edits of worlds with unseen seeds, judged.")] = False,
-    temporal: Annotated[bool, typer.Option("--temporal", help="The same by omega_t of 0 to 2, on a quarter.")] = False,
+    temporal: Annotated[bool, typer.Option("--temporal", help="The same by omega_t of 0 to 2, on a half.")] = False,
+    temporal_steps: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Steps at which --temporal sweeps (default: the model's own).")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Methods to compare on the same worlds, each with the first.")
+    ] = None,
     footage: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
     ] = None,
@@ -42,50 +53,66 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     """Measure what a model gets right, with 95 % intervals; more worlds make them narrower."""
     if not (worlds or temporal or footage):
         raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
-    levels = _levels(details)
+    levels = _listed("details", details, float, (0, 7)) if details != "none" else []
+    steps = _listed("temporal-steps", temporal_steps, int, (1, 1000)) if temporal_steps else []
+    if steps and not temporal:
+        raise RequestError("--temporal-steps says where --temporal sweeps; write --temporal too")
 
     from recast.editing.loaded import chosen_device
     from recast.evaluation.items import EvalConfig
     from recast.evaluation.report import Report
-    from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
+    from recast.evaluation.suite import WORLD_KINDS, Suite, edits, evaluated, footage_tasks, world_tasks
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
-    said = tuple(named(settings).items())
-    setting = EvalConfig(model, where, edits(levels, temporal=temporal), said, true_depth=true_depth)
-    tasks = (world_tasks(asked) if asked else ()) + (footage_tasks(footage) if footage else ())
+    base, others = _methods(methods)
+    said = tuple((named(settings) | base).items())
+    trials = edits(levels, temporal=temporal, steps=steps, methods=others)
+    setting = EvalConfig(model, where, trials, said, true_depth=true_depth)
+    kinds = WORLD_KINDS if levels else ("worlds", "edits")
+    tasks = (world_tasks(asked, first, kinds) if asked else ()) + (footage_tasks(footage) if footage else ())
     suite = Suite(setting, tasks, jobs or _workers(where), results)
     with shown(quiet=quiet) as watch:
         outcomes = evaluated(suite, watch)
-    command = _command(suite, count=asked, temporal=temporal, footage=footage)
-    _tell(Report.made(outcomes, command, suite.identity), as_json=as_json, markdown=markdown)
+    command = _command(suite, count=asked, first=first, footage=footage)
+    _tell(Report.made(outcomes, command, suite.identity, suite.head), as_json=as_json, markdown=markdown)
 
 
 def _workers(device: str) -> int:
     return 1 if device != "cpu" else min(MOST_JOBS, os.cpu_count() or 1)
 
 
-def _levels(said: str) -> list[float]:
-    if said == "none":
-        return []
+def _methods(said: str | None) -> tuple[dict[str, object], list[str]]:
+    """The first method as a setting of all edits, and those that are compared with it."""
+    first, *others = said.split(",") if said else [""]
+    return {"method": first} if first else {}, [name for name in dict.fromkeys(others) if name != first]
+
+
+def _listed(flag: str, said: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
+    low, high = within
     try:
-        levels = [float(each) for each in said.split(",")]
+        numbers = [number(each) for each in said.split(",")]
     except ValueError:
-        levels = []
-    if not levels or not all(0 <= level <= 7 for level in levels):
-        raise RequestError(f"details are {said!r}; they should be numbers of 0..7, as in 0,2,4, or none")
-    return levels
+        numbers = []
+    if not numbers or not all(low <= each <= high for each in numbers):
+        raise RequestError(f"--{flag} is {said!r}; it should be numbers of {low}..{high} with commas between them")
+    return numbers
 
 
-def _command(suite: "Suite", *, count: int | None, temporal: bool, footage: Path | None) -> str:
+def _command(suite: "Suite", *, count: int | None, first: int, footage: Path | None) -> str:
     """What to type to measure the same, without where results went."""
     setting = suite.setting
     details = dict.fromkeys(f"{trial.detail:g}" for trial in setting.edits)
+    steps = dict.fromkeys(str(trial.steps) for trial in setting.edits if trial.steps)
+    methods = dict.fromkeys(trial.method for trial in setting.edits if trial.method)
     said = {
         f"--worlds {count} --details {','.join(details) or 'none'}": count is not None,
-        "--temporal": temporal,
+        f"--first {first}": count is not None and first > 0,
+        "--temporal": any(trial.is_swept for trial in setting.edits),
+        f"--temporal-steps {','.join(steps)}": bool(steps),
+        f"--methods {','.join([setting.method, *methods])}": bool(methods),
         f"--footage {footage}": footage is not None,
         f"--model {setting.model}": setting.model != "pocket",
-        **{f"--set {name}={value}": True for name, value in setting.said},
+        **{f"--set {name}={value}": name != "method" or not methods for name, value in setting.said},
         "--true-depth": setting.true_depth,
     }
     return " ".join(["recast evaluate", *(flags for flags, needed in said.items() if needed)])
@@ -99,5 +126,6 @@ def _tell(report: "Report", *, as_json: bool, markdown: bool) -> None:
     else:
         from rich.console import Console
 
+        Console().print(report.title)
         for table in report.to_tables():
             Console().print(table)

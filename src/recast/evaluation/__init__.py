@@ -22,11 +22,28 @@ METRICS: dict[str, Metric] = {
     "environment": Metric("the judge sees the environment that was asked for", "%", "higher", share=True),
     "look": Metric("the judge sees the look that was asked for", "%", "higher", share=True),
     "colour": Metric("the judge sees the colour that was asked for on the subject", "%", "higher", share=True),
+    "joint": Metric(
+        "all content right, the outline kept and the clip steady; see metrics/joint.py", "%", "higher", share=True
+    ),
     "outline": Metric("overlap (IoU) of the subject that the judge sees with the source's true mask", "", "higher"),
     "frames": Metric("frame consistency: cosine of neighbouring frames' CLIP embeddings", "", "higher"),
     "pixels": Metric("cosine of neighbouring frames' pixels, each frame less its mean colour", "", "higher"),
     "warp": Metric("squared error, 0..1, of the next frame brought back along the source's true flow", "1e-3", "lower"),
     "surface": Metric("the same, of edits to looks whose marks move with the surfaces", "1e-3", "lower"),
+    "prompt": Metric(
+        "prompt consistency: cosine of the target words' embedding with the frames', in the model's own CLIP pair",
+        "",
+        "higher",
+    ),
+    "sharpness": Metric("mean gradient of luma, 0..255 a pixel; best as much as the own render has", "", "higher"),
+    "distance": Metric("mean absolute difference, 0..255, to the world's own render of the edit", "", "lower"),
+    "unasked": Metric(
+        "mean absolute difference, 0..255, to the source where nothing was to change: inside the subject where only "
+        "the place changes, outside where only its colour does",
+        "",
+        "lower",
+    ),
+    "evaluations": Metric("evaluations of the network for one clip, each branch of guidance counted", "", "lower"),
     "psnr": Metric("PSNR of frames through the autoencoder and back", "dB", "higher"),
     "depth": Metric("correlation of seen and true inverse depth, over the clip", "", "higher"),
     "nearer": Metric(

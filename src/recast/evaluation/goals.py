@@ -1,17 +1,19 @@
 """What pocket should reach, and whether it did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from recast.evaluation import METRICS
 from recast.evaluation.figures import RATIOS, TRUTH, Figures
-from recast.evaluation.intervals import Figure
+from recast.evaluation.intervals import Figure, reaches
 from recast.evaluation.items import Variant
 
 WORDS, PICTURE = Variant("words", 0.0, 1.0), Variant("picture", 0.0, 1.0)
 WORLDS, FOOTAGE = Variant("worlds"), Variant("footage")
+
+LEAST = 5
+"""Values behind a mean's interval for it to tell anything: resampling fewer makes it far too narrow."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Trend:
 
 @dataclass(frozen=True)
 class Judged:
-    """A goal and how it came out. reached: the means of a trend; most: the same figure of the world's own render."""
+    """A goal and how it came out.
+
+    met: met, missed or open; see `reaches`. reached: the means of a trend. most: the same figure of the world's own
+    render.
+    """
 
     about: str
     said: str
@@ -76,13 +82,22 @@ TRENDS = (
 
 
 def judged(figures: Figures) -> list[Judged]:
-    """Each goal that something was measured for; met says yes or no of the value, whatever its interval."""
+    """Each goal that something was measured for: met or missed only where the interval says so, else open."""
     return [*_reached(figures), *_moved(figures)]
 
 
-def moves(values: list[float], way: str) -> bool:
-    """Whether each value is strictly above the one before, or strictly below."""
-    return all((after > before) if way == "rises" else (after < before) for before, after in pairwise(values))
+def moves(steps: Sequence[Figure], way: str) -> str:
+    """Whether a measure moves one way at each step, from the steps' paired differences: met, missed or open."""
+    told = {_moves_once(step, rises=way == "rises") for step in steps}
+    return next(answer for answer in ("missed", "open", "met") if answer in told)
+
+
+def _moves_once(step: Figure, *, rises: bool) -> str:
+    low, high = (step.low, step.high) if rises else (-step.high, -step.low)
+    if step.count < LEAST:
+        return "open"
+    # Not to move is to miss: a bound of 0 is not reached at 0 itself.
+    return "met" if low > 0 else "missed" if high <= 0 else "open"
 
 
 def _reached(figures: Figures) -> Iterator[Judged]:
@@ -91,30 +106,32 @@ def _reached(figures: Figures) -> Iterator[Judged]:
         figure = held.get(goal.trial, {}).get(goal.name)
         if figure is None:
             continue
-        met = figure.value <= goal.bound if goal.falls else figure.value >= goal.bound
-        shown = (
-            f"{goal.bound:.0%}".replace("%", " %")
-            if goal.name in METRICS and METRICS[goal.name].share
-            else f"{goal.bound:g}"
-        )
+        is_share = goal.name in METRICS and METRICS[goal.name].share
+        bound = f"{goal.bound:.0%}".replace("%", " %") if is_share else f"{goal.bound:g}"
+        said = f"{'<=' if goal.falls else '>='} {bound}"
         most = held.get(TRUTH, {}).get(goal.name) if goal.trial in (WORDS, PICTURE) else None
-        yield Judged(
-            goal.about, f"{'<=' if goal.falls else '>='} {shown}", goal.name, "yes" if met else "no", figure, most
-        )
+        can_tell = is_share or figure.count >= LEAST
+        met = reaches(figure, goal.bound, at_most=goal.falls) if can_tell else "open"
+        yield Judged(goal.about, said, goal.name, met, figure, most)
 
 
 def _moved(figures: Figures) -> Iterator[Judged]:
     for trend in TRENDS:
-        trials = [trial for trial in figures.plain if trial.content == "words" and _is_along(trial, trend)]
-        trials.sort(key=lambda trial: getattr(trial, trend.along))
-        values = figures.across(trials, trend.name) if len(trials) > 1 else []
-        if values:
-            listed = ", ".join(
-                f"{getattr(trial, trend.along):g}: {value:.3f}" for trial, value in zip(trials, values, strict=True)
+        for steps in sorted({trial.steps for trial in figures.plain}, key=lambda steps: steps or 0):
+            trials = [trial for trial in figures.plain if _is_along(trial, trend, steps)]
+            trials.sort(key=lambda trial: getattr(trial, trend.along) or 0)
+            told, moved = figures.across(trials, trend.name), figures.moves(trials, trend.name)
+            if not moved:
+                continue
+            reached = ", ".join(
+                f"{getattr(trial, trend.along):g}: {value:.3f}" for trial, value in zip(trials, told, strict=True)
             )
-            met = "yes" if moves(values, trend.way) else "no"
-            yield Judged(trend.about, trend.way, trend.name, met, reached=listed)
+            about = trend.about if steps is None else f"{trend.about}, {steps} steps"
+            least = min(step.count for step in moved)
+            yield Judged(about, trend.way, trend.name, moves(moved, trend.way), reached=f"{reached} (n {least})")
 
 
-def _is_along(trial: Variant, trend: Trend) -> bool:
+def _is_along(trial: Variant, trend: Trend, steps: int | None) -> bool:
+    if (trial.content, trial.case, trial.method, trial.steps) != ("words", "mixed", None, steps):
+        return False
     return trial.temporal_guidance == 1 if trend.along == "detail" else trial.detail == 0

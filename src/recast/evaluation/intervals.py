@@ -1,4 +1,4 @@
-"""Figures with what chance does to them: 95 % intervals of shares, means and ratios."""
+"""Figures with what chance does to them: 95 % intervals of shares, means, ratios and differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +44,20 @@ def ratio(values: Sequence[float], references: Sequence[float], rng: np.random.G
     picks = _resampled(len(above), rng)
     drawn = above[picks].mean(axis=1) / below[picks].mean(axis=1)
     return _figure(float(above.mean() / below.mean()), drawn, len(above))
+
+
+def difference(values: Sequence[float], references: Sequence[float], rng: np.random.Generator) -> Figure:
+    """The mean of `values` less the mean of `references`; the two are paired and are drawn together."""
+    return mean([value - reference for value, reference in zip(values, references, strict=True)], rng)
+
+
+def reaches(figure: Figure, bound: float, *, at_most: bool = False) -> str:
+    """Whether a figure reaches a bound from below (or, with at_most, from above): met, missed or open.
+
+    met: all of the interval does. missed: none of it does. open: more trials would tell.
+    """
+    low, high, edge = (-figure.high, -figure.low, -bound) if at_most else (figure.low, figure.high, bound)
+    return "met" if low >= edge else "missed" if high < edge else "open"
 
 
 def _resampled(count: int, rng: np.random.Generator) -> np.ndarray:

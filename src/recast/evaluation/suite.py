@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ import torch
 
 from recast.editing.record import digest
 from recast.errors import MediaError, RequestError
-from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open_context, outcomes
+from recast.evaluation.cases.worlds import CHANGES
+from recast.evaluation.items import FRAME_ENCODER, EvalConfig, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.judge.judge import WEIGHTS
+from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
 from recast.types import Watch
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""
+WORLD_KINDS = ("worlds", "edits", "place", "colour")
+"""Kinds of tasks that are one world each."""
 
 
 @dataclass(frozen=True)
@@ -32,33 +36,57 @@ class Suite:
     results: Path | None = None
 
     @property
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """What outcomes must have in common to be put together."""
         model = {"name": Path(self.setting.model).name, "digest": digest(ModelFolder.found(self.setting.model).path)}
         edits = [asdict(trial) for trial in self.setting.edits]
         return {
             "model": model,
             "judge": digest(WEIGHTS),
+            "frame_encoder": FRAME_ENCODER,
             "said": dict(self.setting.said),
             "true_depth": self.setting.true_depth,
             "edits": edits,
         }
 
+    @property
+    def head(self) -> dict[str, str]:
+        """What a reader must know of every number: of which worlds, by which method, model, judge and encoder."""
+        identity = self.identity
+        numbers = sorted({int(task.of) for task in self.tasks if task.kind in WORLD_KINDS})
+        others = [trial.method for trial in self.setting.edits if trial.method]
+        return {
+            "worlds": f"{numbers[0]} to {numbers[-1]}" if numbers else "none",
+            "method": ", ".join(dict.fromkeys([self.setting.method, *others])),
+            "model": "{name} ({digest:.12})".format_map(identity["model"]),
+            "judge": f"{identity['judge']:.12}",
+            "frame encoder": FRAME_ENCODER,
+        }
 
-def edits(details: Iterable[float], *, temporal: bool = False) -> tuple[Variant, ...]:
-    """The trials of each world: words at every t_s, a picture at the first, and words there by temporal guidance."""
+
+def edits(
+    details: Iterable[float], *, temporal: bool = False, steps: Iterable[int] = (), methods: Sequence[str] = ()
+) -> tuple[Variant, ...]:
+    """The trials of each world.
+
+    Words at every t_s, a picture at the first, words there for a place or a colour alone, the same words by each of
+    `methods`, and with `temporal` by temporal guidance, once for each of `steps` (the model's own number if none).
+    """
     listed = list(details)
     if not listed:
         return ()
     tried = [Variant("words", detail, 1.0) for detail in listed] + [Variant("picture", listed[0], 1.0)]
+    plain = [Variant("words", listed[0], 1.0, case=kind) for kind in CHANGES]
+    tried += plain + [replace(trial, method=method) for method in methods for trial in plain]
     if temporal:
-        tried += [Variant("words", listed[0], guidance) for guidance in TEMPORAL_GUIDANCE]
+        sweep = [replace(plain[0], temporal_guidance=guidance) for guidance in TEMPORAL_GUIDANCE]
+        tried += [replace(trial, steps=number) for number in (tuple(steps) or (None,)) for trial in sweep]
     return tuple(dict.fromkeys(tried))
 
 
-def world_tasks(count: int) -> tuple[EvalItem, ...]:
-    """The edits of `count` worlds, and the model's parts on as many."""
-    return tuple(EvalItem(kind, str(number)) for kind in ("worlds", "edits") for number in range(count))
+def world_tasks(count: int, first: int = 0, kinds: Iterable[str] = WORLD_KINDS) -> tuple[EvalItem, ...]:
+    """The edits of `count` worlds from number `first` on, and the model's parts on as many."""
+    return tuple(EvalItem(kind, str(number)) for kind in kinds for number in range(first, first + count))
 
 
 def footage_tasks(folder: Path) -> tuple[EvalItem, ...]:
@@ -131,4 +159,4 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    return Outcome(row["task"], Variant(**row["trial"]), row["figures"])
+    return Outcome(row["task"], Variant(**row["trial"]), row["figures"], row["seconds"])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 
 from recast.world import Footage, Scene, rendered, sampled
 from recast.world.captions import UNLIT, tells_colour, tells_place
@@ -26,21 +27,24 @@ render.
 """
 PLACELESS = ("pencil sketch",)
 """Looks that do not tell the environment: on white paper a snowy field and a desert are the same lines."""
+CHANGES = {"mixed": ("environment", "look", "colour"), "place": ("environment",), "colour": ("colour",)}
+"""What each kind of case asks to change; what it does not name is asked to stay."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """One edit to ask for, and its truth.
 
-    source: the clip, a photograph of one subject by day. truth: the scene as a perfect edit would show it, the same
-    subject, shapes and camera with the wanted attributes. example: another scene with these attributes, to be shown as
-    a picture.
+    kind: of CHANGES. source: the clip, a photograph of one subject by day. truth: the scene as a perfect edit would
+    show it, the same subject, shapes and camera with the wanted attributes. example: another scene with these
+    attributes, to be shown as a picture.
     """
 
     number: int
     source: Footage
     truth: Scene
     example: Scene
+    kind: str = "mixed"
 
     @property
     def words(self) -> str:
@@ -53,11 +57,7 @@ class Case:
     @property
     def wanted(self) -> dict[str, str]:
         """The canonical words that the judge should say."""
-        return {
-            "environment": self.truth.environment,
-            "look": self.truth.look,
-            "colour": self.truth.subjects[0].colour,
-        }
+        return attributes_of(self.truth)
 
     @property
     def tells(self) -> dict[str, bool]:
@@ -73,17 +73,36 @@ class Case:
             "colour": tells_colour(scene) and not unlit,
         }
 
+    @property
+    def is_change(self) -> bool:
+        """Whether anything that counts is to differ from the source; else doing nothing would be right."""
+        shown = attributes_of(self.source.scene)
+        return any(self.tells[name] and self.wanted[name] != shown[name] for name in shown)
 
-def case(number: int, side: int, num_frames: int = 8) -> Case:
-    """The case of this number, always the same; its frames have `side` rows and columns."""
-    seed, source = _visible(number, side, num_frames)
+    @property
+    def kept(self) -> Bool[np.ndarray, "t h w"] | None:
+        """Pixels where nothing was asked for, as the source has its subject; None where all may change."""
+        subject = self.source.masks > 0
+        return {"place": subject, "colour": ~subject}.get(self.kind)
+
+
+def attributes_of(scene: Scene) -> dict[str, str]:
+    """A scene's canonical words for what edits ask for."""
+    return {"environment": scene.environment, "look": scene.look, "colour": scene.subjects[0].colour}
+
+
+def case(number: int, side: int, num_frames: int = 8, kind: str = "mixed") -> Case:
+    """The case of this number and kind, always the same; its frames have `side` rows and columns."""
+    # Where surfaces are to stay as they are, the source has those of the truth.
+    seed, source = _visible(number, side, num_frames, {} if kind == "mixed" else {"textured": TEXTURED})
     rng = np.random.default_rng([seed, 17])
     subject = source.scene.subjects[0]
+    wanted = _wanted(rng, source.scene, kind)
     attributes = {
-        "environment": _one(rng, tuple(ENVIRONMENTS)),
-        "look": _one(rng, tuple(LOOKS)),
+        "environment": wanted["environment"],
+        "look": wanted["look"],
         "kinds": (subject.kind,),
-        "colours": (_one(rng, tuple(COLOURS)),),
+        "colours": (wanted["colour"],),
         "num_subjects": 1,
         "time": "day",
         "weather": "sun",
@@ -95,12 +114,25 @@ def case(number: int, side: int, num_frames: int = 8) -> Case:
         source,
         truth=sampled(seed, layout=source.scene.layout, framing=_framing(seed), **attributes),
         example=sampled(FIRST_PICTURE_SEED + number, framing=framing, **attributes),
+        kind=kind,
     )
 
 
-def _visible(number: int, side: int, num_frames: int) -> tuple[int, Footage]:
+def _wanted(rng: np.random.Generator, scene: Scene, kind: str) -> dict[str, str]:
+    """The words to ask for: drawn where the kind changes them; in place and colour cases never the source's own."""
+    words = {"environment": tuple(ENVIRONMENTS), "look": tuple(LOOKS), "colour": tuple(COLOURS)}
+    shown = attributes_of(scene)
+    if kind != "mixed":
+        words = {
+            name: tuple(word for word in told if word != shown[name]) if name in CHANGES[kind] else (shown[name],)
+            for name, told in words.items()
+        }
+    return {name: _one(rng, told) for name, told in words.items()}
+
+
+def _visible(number: int, side: int, num_frames: int, wanted: dict[str, float]) -> tuple[int, Footage]:
     for seed in range(FIRST_SEED + TRIES * number, FIRST_SEED + TRIES * (number + 1)):
-        wishes = {"look": "plain", "time": "day", "weather": "sun", "num_subjects": 1}
+        wishes = {"look": "plain", "time": "day", "weather": "sun", "num_subjects": 1} | wanted
         source = rendered(sampled(seed, framing=_framing(seed), **wishes), num_frames, side, side)
         covered = (source.masks > 0).mean(axis=(1, 2))
         if covered.min() >= SEEN_SHARES[0] and covered.max() <= SEEN_SHARES[1]:

@@ -1,0 +1,15 @@
+"""How well an edit fits the words that it was made from, as a CLIP pair has it."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from recast.types import Embedding
+
+
+def prompt_consistency(words: Embedding, frames: Float[Tensor, "t d"]) -> float:
+    """The mean cosine of the words' embedding with each frame's. Wu et al. 2022, arXiv:2212.11565.
+
+    words, frames: of the two encoders of one CLIP pair. Values of different pairs cannot be compared.
+    """
+    return float(F.cosine_similarity(words[None].to(frames), frames).mean())

@@ -1,0 +1,196 @@
+"""Grids of figures: which rows and columns each table has, and how a figure is written."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from recast.evaluation import METRICS
+from recast.evaluation.cases.worlds import CHANGES
+from recast.evaluation.figures import DECODED, SOURCE, TRUTH, Figures
+from recast.evaluation.goals import judged
+from recast.evaluation.intervals import Figure
+from recast.evaluation.items import Variant
+
+CONTENT = ("environment", "look", "colour", "outline", "joint", "prompt")
+STEADINESS = ("frames", "pixels", "warp", "surface", "frames of source", "surface of source", "warp of truth")
+APPEARANCE = ("sharpness", "sharpness of truth", "distance", "frames", "evaluations")
+KEPT = ("environment", "look", "colour", "outline", "joint", "unasked", "distance")
+PARTS = ("psnr", "depth", "nearer", "nearest")
+HEADINGS = {
+    "environment": "environment",
+    "look": "look",
+    "colour": "subject's colour",
+    "outline": "outline IoU",
+    "joint": "all at once",
+    "prompt": "prompt consistency",
+    "frames": "frame consistency",
+    "pixels": "pixel consistency",
+    "warp": "warp error, 1e-3",
+    "surface": "on surfaces, 1e-3",
+    "sharpness": "sharpness",
+    "distance": "distance to own render, 0..255",
+    "unasked": "change where none was asked, 0..255",
+    "evaluations": "network evaluations",
+    "psnr": "autoencoder PSNR at 128 px, dB",
+    "depth": "depth correlation",
+    "nearer": "subject nearer than around it, AUC",
+    "nearest": "subject nearer than the rest, AUC",
+    "frames of source": "consistency / source's",
+    "surface of source": "on surfaces / source's",
+    "warp of truth": "warp / own render's",
+    "sharpness of truth": "sharpness / own render's",
+}
+CONTENTS = {
+    "truth": "the world's own render",
+    "decoded": "the same through the autoencoder",
+    "source": "the source, untouched",
+    "grey": "flat grey",
+    "noise": "noise",
+    "words": "words",
+    "picture": "a picture",
+}
+FLOORS = (SOURCE, Variant("grey"), Variant("noise"))
+PLACES = {"psnr": 1, "warp": 1, "surface": 1, "sharpness": 1, "distance": 1, "unasked": 1, "evaluations": 0}
+PLACES |= {"frames": 3, "pixels": 3, "frames of source": 3, "prompt": 3, "seconds": 1}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table. rows: their first cells are labels."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grids(measured: Figures) -> tuple[Grid, ...]:
+    """The tables that have anything in them."""
+    made = (goals(measured), content(measured), *swept(measured), appearance(measured), *kept(measured))
+    return tuple(grid for grid in (*made, *compared(measured), parts(measured)) if grid.rows)
+
+
+def goals(measured: Figures) -> Grid:
+    """What should be reached, and whether it was."""
+    rows = tuple(
+        (each.about, each.said, each.reached or cell(each.name, each.figure), each.met, cell(each.name, each.most))
+        for each in judged(measured)
+    )
+    return Grid("Goals", ("measure", "goal", "reached", "met", "the world's own render"), rows)
+
+
+def content(measured: Figures) -> Grid:
+    """What the judge sees, by t_s, between the floors and the most that can be."""
+    shown = [TRUTH, DECODED, *FLOORS, *_by_detail(measured)]
+    title = "What the judge sees in edits of worlds with unseen seeds"
+    return _grid(title, ("told by", "t_s"), measured, {trial: _label(trial) for trial in shown}, CONTENT)
+
+
+def swept(measured: Figures) -> Iterator[Grid]:
+    """What the judge sees and how steady it is, by temporal guidance and steps."""
+    first = min((trial.detail or 0 for trial in _by_detail(measured)), default=0)
+    words = [
+        trial
+        for trial in measured.plain
+        if (trial.content, trial.case, trial.method, trial.detail) == ("words", "mixed", None, first)
+    ]
+    words.sort(key=lambda trial: (trial.steps or 0, trial.temporal_guidance or 0))
+    labels = {trial: (CONTENTS[trial.content], _told(trial.steps), _told(trial.temporal_guidance)) for trial in words}
+    beside = {trial: (CONTENTS[trial.content], "", "") for trial in (SOURCE, TRUTH, DECODED)}
+    headings, title = ("clip", "steps", "temporal guidance"), f"edits from words at t_s = {first:g}"
+    if len(words) > 1:
+        yield _grid(f"What the judge sees in {title}, by temporal guidance", headings, measured, labels, CONTENT)
+    yield _grid(f"How steady {title} are", headings, measured, beside | labels, STEADINESS)
+
+
+def appearance(measured: Figures) -> Grid:
+    """What the eye sees beside content."""
+    shown = [SOURCE, TRUTH, DECODED, *FLOORS[1:], *_by_detail(measured)]
+    title = "How sharp edits are, and how far from the world's own render"
+    return _grid(title, ("told by", "t_s"), measured, {trial: _label(trial) for trial in shown}, APPEARANCE)
+
+
+def kept(measured: Figures) -> Iterator[Grid]:
+    """Whether what was not asked for stays, where one thing alone is to change."""
+    for kind, changed in CHANGES.items():
+        if kind == "mixed":
+            continue
+        shown = [Variant(name, case=kind) for name in ("truth", "decoded", "source")]
+        shown += [trial for trial in measured.plain if trial.case == kind and trial.content == "words"]
+        labels = {trial: (CONTENTS[trial.content], trial.method or "") for trial in shown}
+        title = f"Where only the {'subject' if kind == 'colour' else 'scene'}'s {changed[0]} is to change"
+        yield _grid(title, ("told by", "method"), measured, labels, KEPT)
+
+
+def compared(measured: Figures) -> Iterator[Grid]:
+    """Each method against the first one, world by world."""
+    for trial, first in pairs(measured):
+        here, there = measured.plain[trial], measured.plain[first]
+        rows = [
+            (HEADINGS[name], cell(name, there[name]), cell(name, here[name]), cell(name, apart, signed=True))
+            for name, apart in measured.differences(trial, first).items()
+        ]
+        if trial in measured.seconds and first in measured.seconds:
+            rows.append(("seconds", *(cell("seconds", measured.seconds[each]) for each in (first, trial)), ""))
+        title = f"{trial.method} against the first method, {trial.case} cases, on the same worlds"
+        yield Grid(title, ("measure", "first method", str(trial.method), "difference"), tuple(rows))
+
+
+def pairs(measured: Figures) -> list[tuple[Variant, Variant]]:
+    """Each trial by another method, with the same by the first one."""
+    others = [trial for trial in measured.plain if trial.method is not None]
+    named = [(trial, Variant(trial.content, trial.detail, trial.temporal_guidance, trial.case)) for trial in others]
+    return [pair for pair in named if pair[1] in measured.plain]
+
+
+def parts(measured: Figures) -> Grid:
+    """What the parts of the model see."""
+    seen = [measured.plain.get(Variant(where), {}) for where in ("worlds", "footage")]
+    rows = tuple(
+        (HEADINGS[name], *(cell(name, figures.get(name)) for figures in seen))
+        for name in PARTS
+        if any(name in figures for figures in seen)
+    )
+    return Grid("What the parts of the model see", ("measure", "worlds", "real clips"), rows)
+
+
+def cell(name: str, figure: Figure | None, *, signed: bool = False) -> str:
+    """A figure with its interval and how many values are behind it; empty for none."""
+    if figure is None:
+        return ""
+    sign, is_share = "+" if signed else "", name in METRICS and METRICS[name].share
+    form = f"{{:{sign}.0%}}" if is_share else f"{{:{sign}.{PLACES.get(name, 2)}f}}"
+    value, low, high = (form.format(each).replace("%", " %") for each in (figure.value, figure.low, figure.high))
+    return f"{value} ({low} to {high}, n {figure.count})"
+
+
+def _by_detail(measured: Figures) -> list[Variant]:
+    asked = [
+        trial
+        for trial in measured.plain
+        if trial.content in ("words", "picture")
+        and (trial.case, trial.method, trial.is_swept) == ("mixed", None, False)
+    ]
+    return sorted(asked, key=lambda trial: (trial.content != "words", trial.detail))
+
+
+def _grid(
+    title: str,
+    headings: Sequence[str],
+    measured: Figures,
+    labels: dict[Variant, tuple[str, ...]],
+    names: Iterable[str],
+) -> Grid:
+    listed = tuple(names)
+    rows = []
+    for trial, label in labels.items():
+        figures = measured.plain.get(trial, {}) | measured.relative.get(trial, {})
+        if figures:
+            rows.append((*label, *(cell(name, figures.get(name)) for name in listed)))
+    return Grid(title, (*headings, *(HEADINGS[name] for name in listed)), tuple(rows))
+
+
+def _label(trial: Variant) -> tuple[str, str]:
+    return CONTENTS[trial.content], _told(trial.detail)
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

@@ -1,0 +1,173 @@
+"""What is tried on one world, or on one real clip: edits through the whole pipeline, judged and measured."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import torch
+from einops import rearrange
+from PIL import Image
+
+from recast.conditions.depth import normalized
+from recast.editing.request import Request
+from recast.editing.stages import Prepared, generate, prepare
+from recast.evaluation.cases.worlds import ON_SURFACES, Case, case
+from recast.evaluation.items import SWEPT, EvalConfig, EvalContext, EvalItem, Outcome, Variant, open_context
+from recast.evaluation.metrics.accuracy import accuracy
+from recast.evaluation.metrics.appearance import distance, sharpness
+from recast.evaluation.metrics.consistency import steadiness
+from recast.evaluation.metrics.cost import counted
+from recast.evaluation.metrics.fidelity import PSNR_SIDE, autoencoded, depth_seen, masked, small_clip
+from recast.evaluation.metrics.joint import Bars, joint
+from recast.evaluation.metrics.prompt import prompt_consistency
+from recast.types import Clip, Frames, Kind, Maps, Structure
+from recast.world import Footage, rendered, sampled
+
+FPS = Fraction(10)
+"""Of the world's clips: a frame each tenth of a second."""
+FIRST_OPEN_SEED = 30_000_000
+"""Of worlds as they are drawn, in which nothing is held fixed."""
+GREY = 128
+
+Told = Iterator[tuple[Variant, dict[str, float], float | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A case with what edits of it are held against. source, truth: their frames, the latter the world's own render."""
+
+    case: Case
+    source: Frames
+    truth: Frames
+    context: EvalContext
+
+    @classmethod
+    def of(cls, number: int, kind: str, context: EvalContext) -> "Asked":
+        """The case of this number and kind, at the size that the model works at."""
+        asked, side = case(number, context.side, kind=kind), context.side
+        truth = rendered(asked.truth, len(asked.source.frames), side, side)
+        return cls(asked, _frames(asked.source), _frames(truth), context)
+
+    def measured(self, frames: Frames, bars: Bars | None = None) -> dict[str, float]:
+        """What a clip gets as an edit of the source; with bars, the joint score too."""
+        judged = accuracy(frames, self.case, self.context.judge)
+        figures = judged | steadiness(frames, self.case.source, self.context.encoder)
+        figures |= {
+            "sharpness": sharpness(frames),
+            "distance": distance(frames, self.truth),
+            "prompt": self._fit(frames),
+        }
+        if self.case.truth.look in ON_SURFACES:
+            figures["surface"] = figures["warp"]
+        if self.case.kept is not None:
+            figures["unasked"] = distance(frames, self.source, torch.from_numpy(self.case.kept))
+        return figures | self.score(figures, bars)
+
+    def score(self, figures: dict[str, float], bars: Bars | None) -> dict[str, float]:
+        """The joint score, where bars are there and something is asked to change."""
+        if bars is None or not self.case.is_change:
+            return {}
+        return {"joint": joint(figures, [name for name, told in self.case.tells.items() if told], bars)}
+
+    def _fit(self, frames: Frames) -> float:
+        words = self.context.words(self.case.words).pooled.cpu()
+        return prompt_consistency(words, self.context.pictures.embeddings(frames))
+
+
+def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:
+    """Everything that one task tells."""
+    told = KINDS[task.kind](open_context(setting), task.of)
+    return [Outcome(task.name, trial, figures, seconds) for trial, figures, seconds in told]
+
+
+def _edited(kind: str, context: EvalContext, number: str) -> Told:
+    """The edits of one world; beside them the source, the world's own render, that decoded, and floors."""
+    asked = Asked.of(int(number), kind, context)
+    source, truth = asked.measured(asked.source), asked.measured(asked.truth)
+    bars = Bars.of(source, truth)
+    yield Variant("source", case=kind), source | asked.score(source, bars), None
+    yield Variant("truth", case=kind), truth | asked.score(truth, bars), None
+    backbone = context.model.backbone
+    others = {"decoded": backbone.decode(backbone.encode(asked.truth))}
+    if kind == "mixed":
+        others |= floors(asked.source, int(number))
+    for content, frames in others.items():
+        yield Variant(content, case=kind), asked.measured(frames, bars), None
+    yield from _tried(asked, bars)
+
+
+def floors(source: Frames, seed: int) -> dict[str, Frames]:
+    """Clips of the source's size that show nothing: flat grey, and noise of every frame's own."""
+    rng = torch.Generator().manual_seed(seed)
+    noise = torch.randint(0, 256, source.shape, generator=rng, dtype=torch.uint8)
+    return {"grey": torch.full_like(source, GREY), "noise": noise}
+
+
+def _tried(asked: Asked, bars: Bars) -> Told:
+    context, setting, number = asked.context, asked.context.setting, asked.case.number
+    trials = [
+        trial for trial in setting.edits if trial.case == asked.case.kind and not (trial.is_swept and number % SWEPT)
+    ]
+    seen: Prepared | None = None
+    with TemporaryDirectory() as folder:
+        example = Path(folder) / "example.png"
+        Image.fromarray(rendered(asked.case.example, 1, context.side, context.side).frames[0]).save(example)
+        told = {"words": {"words": asked.case.words}, "picture": {"pictures": str(example)}}
+        for trial in trials:
+            said = setting.asked(trial) | told[trial.content]
+            request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **said)
+            seen = seen or _looked(request, asked.case.source, context)
+            backbone, evaluations = counted(context.model.backbone)
+            start = perf_counter()
+            frames = generate(request, seen, replace(context.model, backbone=backbone)).frames
+            seconds = perf_counter() - start
+            yield trial, asked.measured(frames, bars) | {"evaluations": float(evaluations.count)}, seconds
+
+
+def _looked(request: Request, source: Footage, context: EvalContext) -> Prepared:
+    seen = prepare(request, context.model, clip=Clip(_frames(source), FPS))
+    if not context.setting.true_depth:
+        return seen
+    return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
+
+
+def _drawn(context: EvalContext, number: str) -> Told:
+    """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
+    seed = FIRST_OPEN_SEED + int(number)
+    shown = rendered(sampled(seed), 8, PSNR_SIDE, PSNR_SIDE)
+    filmed = rendered(sampled(seed, look="plain"), 8, context.side, context.side)
+    figures = autoencoded(Clip(_frames(shown), FPS), context.model)
+    figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), context.model)
+    yield Variant("worlds"), figures, None
+
+
+def _filmed(context: EvalContext, path: str) -> Told:
+    clip = small_clip(Path(path), context.model.backbone.pixel_multiple)
+    yield Variant("footage"), autoencoded(clip, context.model), None
+
+
+def _masked(context: EvalContext, path: str) -> Told:
+    yield Variant("footage"), masked(Path(path), context.model), None
+
+
+KINDS: dict[str, Callable[[EvalContext, str], Told]] = {
+    "edits": partial(_edited, "mixed"),
+    "place": partial(_edited, "place"),
+    "colour": partial(_edited, "colour"),
+    "worlds": _drawn,
+    "clip": _filmed,
+    "masks": _masked,
+}
+"""Every kind of task."""
+
+
+def _frames(footage: Footage) -> Frames:
+    return rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w").contiguous()
+
+
+def _inverse(footage: Footage) -> Maps:
+    return rearrange(torch.from_numpy(footage.inverse_depth), "t h w -> t 1 h w")
