@@ -13,7 +13,7 @@ from recast.data.renders import PLANS
 from recast.evaluation import METRICS
 from recast.evaluation.cases.worlds import FIRST_SEED, TRIES, case
 from recast.evaluation.figures import RATIOS
-from recast.evaluation.goals import GOALS, TRENDS, moves
+from recast.evaluation.goals import GOALS, TRENDS
 from recast.evaluation.intervals import mean, ratio, share
 from recast.evaluation.judge.dataset import FIRST_LESSON_SEED
 from recast.evaluation.judge.train import COUNT
@@ -225,13 +225,6 @@ def test_the_judge_learns_from_worlds_of_its_own():
     assert FIRST_LESSON_SEED + COUNT < FIRST_SEED
 
 
-def test_values_move_one_way_or_not():
-    assert moves([1, 2, 3], "rises")
-    assert moves([3, 2, 1], "falls")
-    assert not moves([1, 1, 2], "rises")
-    assert not moves([1, 2, 1.5], "rises")
-
-
 def test_every_goal_is_of_something_measured():
     known = METRICS.keys() | RATIOS.keys()
     assert {goal.name for goal in GOALS} | {trend.name for trend in TRENDS} <= known
@@ -239,5 +232,6 @@ def test_every_goal_is_of_something_measured():
 
 
 def test_metrics_say_where_better_lies():
-    assert {name for name, metric in METRICS.items() if metric.better == "lower"} == {"warp", "surface"}
-    assert {name for name, metric in METRICS.items() if metric.share} == {"environment", "look", "colour"}
+    lower = {"warp", "surface", "distance", "unasked", "evaluations"}
+    assert {name for name, metric in METRICS.items() if metric.better == "lower"} == lower
+    assert {name for name, metric in METRICS.items() if metric.share} == {"environment", "look", "colour", "joint"}

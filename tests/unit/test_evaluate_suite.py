@@ -1,6 +1,7 @@
 """A whole evaluation of a tiny model: what is tried, kept and told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,21 +9,24 @@ from PIL import Image
 
 import tiny_folder
 from recast.cli.app import run
+from recast.editing.request import knobs_of
 from recast.editing.stages import unwatched
 from recast.errors import MediaError, RequestError
 from recast.evaluation import METRICS
-from recast.evaluation.figures import gathered
-from recast.evaluation.goals import judged
-from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Outcome, Variant, open_context
+from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.fidelity import masked
-from recast.evaluation.report import Report
+from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
+from recast.evaluation.trials import Asked, tried
 from tiny_folder import clip_folder
 
 # The tiny model knows few words, and worlds are described by others.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
 
-FEW = (("steps", 1),)
+FEW = (("steps", 1), ("method", "gen1"))
+WORDS = Variant("words", 0.0, 1.0)
+TASKS = (*world_tasks(1, 1000), EvalItem("edits", "1001"))
+REFERENCES = {"source", "truth", "decoded"}
 
 
 @pytest.fixture(scope="module")
@@ -35,46 +39,111 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def setting(folder):
-    return EvalConfig(str(folder), "cpu", edits([0, 2.5]), FEW)
+    trials = edits([0, 2.5], temporal=True, steps=[2], methods=["sdedit"])
+    return EvalConfig(str(folder), "cpu", trials, FEW)
 
 
 @pytest.fixture(scope="module")
-def outcomes(setting):
-    return evaluated(Suite(setting, world_tasks(2)), unwatched)
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("results") / "results.jsonl"
+
+
+@pytest.fixture(scope="module")
+def outcomes(setting, kept):
+    """The one run that most tests look at; what it found is kept, so that commands that ask for the same are quick."""
+    return evaluated(Suite(setting, TASKS, results=kept), unwatched)
+
+
+@pytest.fixture(scope="module")
+def asked(setting):
+    return Asked.of(1001, "mixed", open_context(setting))
+
+
+def _of(outcomes, task):
+    return {outcome.trial: outcome for outcome in outcomes if outcome.task == task}
 
 
 def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_first(outcomes):
-    edited = [Variant("words", 0.0, 1.0), Variant("words", 2.5, 1.0), Variant("picture", 0.0, 1.0)]
-    for trial in [*edited, Variant("truth"), Variant("decoded"), Variant("source"), Variant("worlds")]:
-        assert sum(outcome.trial == trial for outcome in outcomes) == 2
-    assert {name for outcome in outcomes for name in outcome.figures} == METRICS.keys() - {"nearer", "nearest"}
+    told = _of(outcomes, "edits 1001")
+    edited = {WORDS, Variant("words", 2.5, 1.0), Variant("picture", 0.0, 1.0), replace(WORDS, method="sdedit")}
+    assert told.keys() == edited | {Variant(name) for name in (*REFERENCES, "grey", "noise")}
+    assert _of(outcomes, "worlds 1000").keys() == {Variant("worlds")}
+    measured = {name for outcome in outcomes for name in outcome.figures}
+    assert measured == METRICS.keys() - {"nearer", "nearest"}
 
 
-def test_temporal_guidance_adds_its_values_once():
+@pytest.mark.parametrize("kind", ["place", "colour"])
+def test_a_place_or_a_colour_alone_is_edited_by_each_method(outcomes, kind):
+    told = _of(outcomes, f"{kind} 1000")
+    words = replace(WORDS, case=kind)
+    references = {Variant(name, case=kind) for name in REFERENCES}
+    assert told.keys() == references | {words, replace(words, method="sdedit")}
+    assert told[Variant("source", case=kind)].figures["unasked"] == 0
+    assert told[Variant("truth", case=kind)].figures["distance"] == 0
+    assert told[words].figures["unasked"] > 0
+
+
+def test_floors_win_nothing(outcomes):
+    for task in ("edits 1000", "edits 1001"):
+        told = _of(outcomes, task)
+        assert [told[Variant(name)].figures["joint"] for name in ("source", "grey", "noise")] == [0, 0, 0]
+
+
+def test_evaluations_and_seconds_of_an_edit_are_counted(outcomes):
+    told = _of(outcomes, "edits 1000")
+    # Two branches of guidance; windows of 4 of 8 frames that overlap by a half are three.
+    assert told[WORDS].figures["evaluations"] == 2 * 3
+    assert told[replace(WORDS, steps=2)].figures["evaluations"] == 2 * 2 * 3
+    assert told[WORDS].seconds > 0
+    assert told[Variant("truth")].seconds is None
+
+
+def test_temporal_guidance_adds_its_values_once_for_each_number_of_steps():
     tried = edits([0, 4], temporal=True)
-    assert len(tried) == len(set(tried)) == 2 + 1 + 4
+    assert len(tried) == len(set(tried)) == 2 + 1 + 2 + 4
     assert {trial.temporal_guidance for trial in tried if trial.detail == 0} == {0, 0.5, 1, 1.5, 2}
     assert edits([], temporal=True) == ()
+    swept = [trial for trial in edits([0], temporal=True, steps=[4, 12, 25]) if trial.is_swept]
+    assert len(swept) == 3 * 5
+    assert {trial.steps for trial in swept} == {4, 12, 25}
 
 
-def test_temporal_guidance_is_swept_on_one_world_of_some(setting):
-    swept = EvalConfig(setting.model, "cpu", (Variant("words", 0.0, 1.0), Variant("words", 0.0, 2.0)), FEW)
-    told = [evaluated(Suite(swept, (EvalItem("edits", str(number)),)), unwatched) for number in (SWEPT, SWEPT + 1)]
-    assert [sum(outcome.trial.content == "words" for outcome in each) for each in told] == [2, 1]
+def test_temporal_guidance_is_swept_on_one_world_of_some(outcomes):
+    swept = [sum(trial.is_swept for trial in _of(outcomes, f"edits {number}")) for number in (1000, 1001)]
+    assert [1000 % SWEPT, 1001 % SWEPT] == [0, 1]
+    assert swept == [5, 0]
+    assert 100 // SWEPT >= 36
 
 
-def test_true_depth_is_told_instead(setting):
-    told = EvalConfig(setting.model, "cpu", edits([0])[:1], FEW, true_depth=True)
-    seen = EvalConfig(setting.model, "cpu", edits([0])[:1], FEW)
-    first, second = (evaluated(Suite(each, world_tasks(1)[1:]), unwatched) for each in (told, seen))
-    assert [one.figures == other.figures for one, other in zip(first, second, strict=True)] == [True, True, True, False]
+def test_the_first_number_moves_all_worlds():
+    assert {task.of for task in world_tasks(2, 1000)} == {"1000", "1001"}
+    assert world_tasks(2, 0)[1] == world_tasks(2, 1)[0]
+
+
+def test_true_depth_is_told_instead(setting, outcomes):
+    told = EvalConfig(setting.model, "cpu", (WORDS,), FEW, true_depth=True)
+    seen = _of(outcomes, "edits 1001")
+    for outcome in evaluated(Suite(told, TASKS[-1:]), unwatched):
+        assert (outcome.figures == seen[outcome.trial].figures) == (outcome.trial != WORDS)
 
 
 @pytest.mark.parametrize("said", [("steps", 2), ("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
-def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, said):
-    other = EvalConfig(setting.model, "cpu", edits([0])[:1], tuple((dict(FEW) | dict([said])).items()))
-    (told,) = (one for one in evaluated(Suite(other, world_tasks(1)[1:]), unwatched) if one.trial == WORDS)
-    assert told.figures != next(one.figures for one in outcomes if (one.task, one.trial) == ("edits 0", WORDS))
+def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, asked, said):
+    other = EvalConfig(setting.model, "cpu", (WORDS,), tuple((dict(FEW) | dict([said])).items()))
+    changed = replace(asked, context=replace(asked.context, setting=other))
+    ((_, figures, _),) = tried(changed, Bars(0, 0))
+    before = _of(outcomes, "edits 1001")[WORDS].figures
+    assert {name: figures[name] for name in ("frames", "distance")} != {
+        name: before[name] for name in ("frames", "distance")
+    }
+
+
+def test_a_methods_own_knobs_are_not_told_to_another(setting):
+    compared = EvalConfig(setting.model, "cpu", setting.edits, (*FEW, ("overlap", 0.25)))
+    assert compared.asked(WORDS)["overlap"] == 0.25
+    assert ("overlap" in compared.asked(replace(WORDS, method="sdedit"))) == ("overlap" in knobs_of("sdedit"))
+    with pytest.raises(RequestError, match="method"):
+        EvalConfig(setting.model, "cpu", (replace(WORDS, method="magic"),))
 
 
 def test_what_trials_say_themselves_cannot_be_set(setting):
@@ -85,19 +154,27 @@ def test_what_trials_say_themselves_cannot_be_set(setting):
         EvalConfig(setting.model, "cpu", (), (("steps", 0),))
 
 
-def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, tmp_path):
-    kept, asked = tmp_path / "results.jsonl", []
-    first = Suite(setting, world_tasks(1), results=kept)
-    evaluated(first, unwatched)
-    kept.write_text(kept.read_text() + '\n{"task": "edits 1", "outco')  # killed while it wrote
+def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, kept, tmp_path):
+    here, asked = tmp_path / "results.jsonl", []
+    first, *rows = kept.read_text().split("\n")
+    whole = [row for row in rows if '"worlds 1000"' not in row]
+    here.write_text("\n".join([first, *whole, '{"task": "worlds 1000", "outco']))  # killed while it wrote
 
     def watch(_stage, done, total):
         asked.append((done, total))
 
-    assert evaluated(Suite(setting, world_tasks(2), results=kept), watch) == outcomes
-    assert asked == [(0, 2), (1, 2), (2, 2)]
-    assert evaluated(Suite(setting, world_tasks(2), results=kept), watch) == outcomes
-    assert asked[3:] == [(0, 0)]
+    assert evaluated(Suite(setting, TASKS, results=here), watch) == outcomes
+    assert asked == [(0, 1), (1, 1)]
+    again = evaluated(Suite(setting, TASKS, results=here), watch)
+    assert again == outcomes
+    assert asked[2:] == [(0, 0)]
+    # Seconds are kept with the rest, though they are no part of what an outcome is.
+    assert [one.seconds for one in again] == [one.seconds for one in outcomes]
+
+
+def test_a_wider_range_goes_on_from_a_narrow_one(setting, outcomes, kept):
+    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), unwatched)
+    assert narrow == outcomes[:1]
 
 
 def test_results_of_another_setting_are_refused(setting, tmp_path):
@@ -109,7 +186,7 @@ def test_results_of_another_setting_are_refused(setting, tmp_path):
 
 @pytest.mark.slow
 def test_processes_tell_the_same(setting, outcomes):
-    assert evaluated(Suite(setting, world_tasks(2), jobs=2), unwatched) == outcomes
+    assert evaluated(Suite(setting, TASKS, jobs=2), unwatched) == outcomes
 
 
 def test_footage_is_found_and_measured(setting, tmp_path):
@@ -150,91 +227,57 @@ def test_no_footage_is_said_so(tmp_path):
         footage_tasks(tmp_path)
 
 
-WORDS = Variant("words", 0.0, 1.0)
-RIGHT = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0, "surface": 3.0}
+def _evaluate(folder, kept):
+    asked = f"evaluate 1 --worlds --first 1000 --model {folder} --details 0,2.5 --temporal --temporal-steps 2 -q"
+    return [*f"{asked} --methods gen1,sdedit --set steps=1 --jobs 1".split(), "--results", str(kept)]
 
 
-def _told():
-    for number in range(4):
-        source = {"frames": 0.8, "pixels": 0.8, "warp": 2.0} | ({"surface": 2.0} if number < 3 else {})
-        figures = RIGHT | ({"environment": 0.0} if number == 3 else {})
-        yield Outcome(f"edits {number}", Variant("source"), source)
-        yield Outcome(f"edits {number}", WORDS, figures)
-
-
-def test_a_report_counts_right_answers_and_pairs_with_the_source():
-    report = Report.made([*_told()], "recast evaluate", {})
-    figures, relative = report.measured.plain[WORDS], report.measured.relative[WORDS]
-    assert figures["environment"].value == 0.75
-    assert figures["environment"].count == 4
-    assert "colour" not in figures
-    assert relative["surface of source"].value == pytest.approx(1.5)
-    assert relative["surface of source"].count == 3
-    assert "warp of truth" not in relative
-    assert (
-        "| words | 0 | 75 % (30 % to 95 %) | 100 % (51 % to 100 %) |  | 0.50 (0.50 to 0.50) |" in report.to_markdown()
-    )
-
-
-def test_a_report_says_which_goals_are_met():
-    # Temporal guidance was swept on one world alone, which is compared with itself.
-    swept = [Outcome("edits 2", Variant("words", 0.0, 2.0), RIGHT | {"frames": 0.41, "pixels": 0.41, "warp": 2.9})]
-    told = {each.about: each for each in judged(gathered([*_told(), *swept]))}
-    assert told["words: look"].met == "yes"
-    assert told["words: environment"].met == "no"
-    assert told["words: environment"].said == ">= 90 %"
-    assert told["words: warp error on surfaces / source's"].met == "yes"
-    assert told["words: frame consistency by temporal guidance"].reached == "1: 0.400, 2: 0.410"
-    assert told["words: frame consistency by temporal guidance"].met == "yes"
-    assert told["words: warp error by temporal guidance"].met == "yes"
-    assert "words: outline IoU by t_s" not in told
-    assert "a picture: look" not in told
-
-
-def test_what_is_not_measured_is_no_goal():
-    assert judged(gathered([])) == []
-
-
-def _evaluate(folder):
-    return f"evaluate --worlds 1 --model {folder} --details 1 --set steps=1 --jobs 1 -q".split()
-
-
-def test_the_command_tells_json(folder, capsys):
-    asked = _evaluate(folder)
-    assert run([*asked, "--json"]) == 0
+@pytest.mark.usefixtures("outcomes")
+def test_the_command_tells_json(folder, kept, capsys):
+    assert run([*_evaluate(folder, kept), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["command"].startswith("recast evaluate --worlds 1 --details 1 --model ")
+    assert told["command"].startswith("recast evaluate --worlds 1 --details 0,2.5 --first 1000 --temporal --temp")
     assert told["command"].endswith(" --set steps=1")
-    assert {each["content"] for each in told["measured"]} == {
-        "source",
-        "truth",
-        "decoded",
-        "words",
-        "picture",
-        "worlds",
+    assert "--methods gen1,sdedit" in told["command"]
+    assert told["head"]["worlds"] == "1000 to 1000"
+    assert told["head"]["method"] == "gen1, sdedit"
+    contents = {each["content"] for each in told["measured"]}
+    assert contents == REFERENCES | {"grey", "noise", "words", "picture", "worlds"}
+    assert {(each["method"], each["case"]) for each in told["compared"]} == {
+        ("sdedit", case) for case in ("mixed", "place", "colour")
     }
+    assert all(each["differences"]["frames"]["count"] == 1 for each in told["compared"])
 
 
-def test_the_command_tells_tables(folder, tmp_path, capsys):
-    asked = _evaluate(folder)
-    asked += ["--results", str(tmp_path / "results.jsonl")]
-    assert run([*asked, "--markdown"]) == 0
-    assert "| words | 1 |" in capsys.readouterr().out
-    assert run(asked) == 0
+@pytest.mark.usefixtures("outcomes")
+def test_the_command_tells_tables(folder, kept, capsys):
+    assert run([*_evaluate(folder, kept), "--markdown"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("Measured: worlds 1000 to 1000; method gen1, sdedit; model ")
+    for row in ("| words | 2.5 |", "| words | 2 | 0.5 |", "| flat grey |", "| words | sdedit |", "| seconds |"):
+        assert row in told
+    assert run(_evaluate(folder, kept)) == 0
     assert "outline IoU" in capsys.readouterr().out
 
 
 def test_worlds_can_be_measured_without_edits(folder, capsys):
-    asked = ["evaluate", "--worlds", "1", "--details", "none", "--model", str(folder), "--jobs", "1", "-q", "--json"]
+    asked = f"evaluate 1 --worlds --first 1000 --details none --model {folder} --jobs 1 -q --json".split()
     assert run(asked) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["command"].startswith("recast evaluate --worlds 1 --details none")
-    assert {each["content"] for each in told["measured"]} == {"source", "truth", "decoded", "worlds"}
+    assert told["command"].startswith("recast evaluate --worlds 1 --details none --first 1000")
+    assert {each["content"] for each in told["measured"]} == REFERENCES | {"grey", "noise", "worlds"}
 
 
 @pytest.mark.parametrize(
     ("flags", "says"),
-    [([], "--worlds"), (["--worlds", "--details", "9"], "0..7"), (["--footage", "nowhere"], "clips/")],
+    [
+        ([], "--worlds"),
+        (["--worlds", "--details", "9"], r"0..7"),
+        (["--worlds", "--temporal", "--temporal-steps", "a"], "--temporal-steps is 'a'"),
+        (["--worlds", "--temporal-steps", "4"], "write --temporal too"),
+        (["--worlds", "--methods", "gen1,magic"], "magic"),
+        (["--footage", "nowhere"], "clips/"),
+    ],
 )
 def test_what_cannot_be_measured_is_refused(folder, flags, says, capsys):
     assert run(["evaluate", "--model", str(folder), *flags]) == 2

@@ -50,7 +50,7 @@ class Asked:
         """The case of this number and kind, at the size that the model works at."""
         asked, side = case(number, context.side, kind=kind), context.side
         truth = rendered(asked.truth, len(asked.source.frames), side, side)
-        return cls(asked, _frames(asked.source), _frames(truth), context)
+        return cls(asked, frames_of(asked.source), frames_of(truth), context)
 
     def measured(self, frames: Frames, bars: Bars | None = None) -> dict[str, float]:
         """What a clip gets as an edit of the source; with bars, the joint score too."""
@@ -97,7 +97,7 @@ def _edited(kind: str, context: EvalContext, number: str) -> Told:
         others |= floors(asked.source, int(number))
     for content, frames in others.items():
         yield Variant(content, case=kind), asked.measured(frames, bars), None
-    yield from _tried(asked, bars)
+    yield from tried(asked, bars)
 
 
 def floors(source: Frames, seed: int) -> dict[str, Frames]:
@@ -107,7 +107,8 @@ def floors(source: Frames, seed: int) -> dict[str, Frames]:
     return {"grey": torch.full_like(source, GREY), "noise": noise}
 
 
-def _tried(asked: Asked, bars: Bars) -> Told:
+def tried(asked: Asked, bars: Bars) -> Told:
+    """Each edit of a case that the setting asks for, measured."""
     context, setting, number = asked.context, asked.context.setting, asked.case.number
     trials = [
         trial for trial in setting.edits if trial.case == asked.case.kind and not (trial.is_swept and number % SWEPT)
@@ -129,7 +130,7 @@ def _tried(asked: Asked, bars: Bars) -> Told:
 
 
 def _looked(request: Request, source: Footage, context: EvalContext) -> Prepared:
-    seen = prepare(request, context.model, clip=Clip(_frames(source), FPS))
+    seen = prepare(request, context.model, clip=Clip(frames_of(source), FPS))
     if not context.setting.true_depth:
         return seen
     return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
@@ -140,8 +141,8 @@ def _drawn(context: EvalContext, number: str) -> Told:
     seed = FIRST_OPEN_SEED + int(number)
     shown = rendered(sampled(seed), 8, PSNR_SIDE, PSNR_SIDE)
     filmed = rendered(sampled(seed, look="plain"), 8, context.side, context.side)
-    figures = autoencoded(Clip(_frames(shown), FPS), context.model)
-    figures |= depth_seen(Clip(_frames(filmed), FPS), _inverse(filmed), context.model)
+    figures = autoencoded(Clip(frames_of(shown), FPS), context.model)
+    figures |= depth_seen(Clip(frames_of(filmed), FPS), _inverse(filmed), context.model)
     yield Variant("worlds"), figures, None
 
 
@@ -165,7 +166,8 @@ KINDS: dict[str, Callable[[EvalContext, str], Told]] = {
 """Every kind of task."""
 
 
-def _frames(footage: Footage) -> Frames:
+def frames_of(footage: Footage) -> Frames:
+    """A world's frames as clips have them."""
     return rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w").contiguous()
 
 
