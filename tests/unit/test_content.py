@@ -1,7 +1,6 @@
 """Content through the real encoders: pictures, words, and all that was said as one embedding."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 @pytest.fixture(scope="module")
 def images(folder: ModelFolder) -> ImageEncoder:
     return ImageEncoder.opened(folder, CPU)
-
-
-def opener(folder: ModelFolder) -> Callable[[Medium], Encoder]:
-    return lambda medium: ENCODERS[medium](folder, CPU)
 
 
 def test_a_square_picture_is_clips_own_embedding(images: ImageEncoder) -> None:
@@ -141,7 +136,7 @@ def test_all_that_was_said_is_one_embedding(
         ContentInput(Medium.PICTURE, path, 2.0),
         ContentInput(Medium.WORDS, "snow", 0.5),
     ]
-    got = encode(said, opener(folder), ModelFolder.found(folder.path).metadata.embedding_norm, 7)
+    got = encode(said, ModelFolder.found(folder.path), 7, CPU)
     parts = [prior("dog", 7), images(path), prior("snow", 7)]
     if norm == "unit":
         parts = [part / part.norm() for part in parts]
@@ -179,4 +174,4 @@ def test_a_model_without_a_part_says_which(folder: ModelFolder, tmp_path: Path, 
         (tmp_path / part.name).symlink_to(part)
     (tmp_path / lost).unlink()
     with pytest.raises(WeightsError, match=f"the model has no {lost}; it has "):
-        encode([ContentInput(medium, "dog")], opener(ModelFolder.found(tmp_path)), "raw", 0)
+        encode([ContentInput(medium, "dog")], ModelFolder.found(tmp_path), 0, CPU)

@@ -62,6 +62,10 @@ class Backbone(Protocol):
         """
         ...
 
+    def source_content(self, frames: Frames) -> Tokens:
+        """What a clip shows as it is, as tokens: its frames' own content where the family reads pictures, else none."""
+        ...
+
     def null_tokens(self) -> Tokens:
         """The tokens of no content: what the network was told where content was dropped in training."""
         ...

@@ -1,15 +1,11 @@
 """A model, ready to edit: its folder, its networks on a device, and what it is known by."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
-from recast.backbones import BACKBONES, Backbone
+from recast.backbones import BACKBONES, Backbone, family_of
 from recast.conditions import EXTRACTORS, Extractor
-from recast.conditions.content import ENCODERS, Encoder, Medium
-from recast.conditions.image import ImageEncoder
 from recast.editing.record import digest
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder, quiet
@@ -28,7 +24,7 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     digest: str = field(repr=False)
-    _parts: dict[object, Any] = field(default_factory=dict, repr=False)
+    _extractors: dict[str, Extractor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def loaded(cls, name: str = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Model":
@@ -40,26 +36,14 @@ class Model:
         where = chosen_device(device)
         number = chosen_dtype(dtype, where)
         with quiet():
-            backbone = BACKBONES["gen1"](folder, device=str(where), dtype=number)
+            backbone = BACKBONES[family_of(folder)](folder, device=str(where), dtype=number)
         return cls(name, folder, backbone, where, number, digest(folder.path))
-
-    def encoder(self, medium: Medium) -> Encoder:
-        """The content encoder for a medium, opened once. Raises WeightsError where the model has none."""
-        return self._part(ENCODERS[medium])
-
-    @property
-    def image_encoder(self) -> ImageEncoder:
-        """The encoder of pictures, for frames that come from no file. Raises WeightsError where the model has none."""
-        return self._part(ENCODERS[Medium.PICTURE])
 
     def extractor(self, kind: str) -> Extractor:
         """The structure extractor of that name, opened once. Raises WeightsError where the model has none."""
-        return self._part(EXTRACTORS[kind])
-
-    def _part(self, opener: Callable[[ModelFolder, torch.device], Any]) -> Any:  # noqa: ANN401 -- encoders, extractors
-        if opener not in self._parts:
-            self._parts[opener] = opener(self.folder, self.device)
-        return self._parts[opener]
+        if kind not in self._extractors:
+            self._extractors[kind] = EXTRACTORS[kind](self.folder, self.device)
+        return self._extractors[kind]
 
 
 def chosen_device(said: str) -> torch.device:

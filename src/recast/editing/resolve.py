@@ -7,10 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from pydantic import TypeAdapter
 
-from recast.conditions.content import ContentInput, Medium, encode
+from recast.conditions.content import ContentInput, Medium
 from recast.conditions.vocabulary import unknown
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
@@ -103,18 +102,14 @@ def contents(request: Request, model: Model) -> tuple[Tokens, Tokens]:
 
 
 def source_tokens(request: Request, clip: Clip, model: Model) -> Tokens:
-    """The clip's own content as tokens: the source prompt where there is one, else the embedding of its frames."""
+    """The clip's own content as tokens: the source prompt where there is one, else what its frames show."""
     if request.source_prompt:
         return _tokens(_said(Medium.WORDS, request.source_prompt), request, model)
-    embeddings = F.normalize(model.image_encoder.embeddings(clip.frames), dim=-1)
-    return model.backbone.embedding_tokens(F.normalize(embeddings.mean(dim=0), dim=0))
+    return model.backbone.source_content(clip.frames)
 
 
 def _tokens(inputs: list[ContentInput], request: Request, model: Model) -> Tokens:
-    if not inputs:
-        return model.backbone.null_tokens()
-    norm = model.folder.metadata.embedding_norm
-    return model.backbone.embedding_tokens(encode(inputs, model.encoder, norm, request.seed))
+    return model.backbone.encode_content(inputs, seed=request.seed) if inputs else model.backbone.null_tokens()
 
 
 def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> DenoiseInputs:

@@ -113,6 +113,12 @@ class Gen1Backbone:
             raise BackboneError("this backbone was made without encoders of content; open it from a model folder")
         return self.embedding_tokens(self.content(inputs, seed))
 
+    def source_content(self, frames: Frames) -> Tokens:
+        """The mean content of the frames as tokens, as the network was trained on it."""
+        if self.content is None:
+            raise BackboneError("this backbone was made without encoders of content; open it from a model folder")
+        return self.embedding_tokens(self.content.of_frames(frames))
+
     def null_tokens(self) -> Tokens:
         """As many tokens, all zero: Gen-1's network is trained with them where content is dropped."""
         count = 1 if self.projection is None else self.projection.num_image_text_embeds

@@ -109,6 +109,10 @@ class StableDiffusionBackbone:
         prompts = [(rearrange(self.prompt(each.text), "n d -> (n d)"), each.weight) for each in inputs]
         return rearrange(blended(prompts), "(n d) -> n d", d=self.unet.config.cross_attention_dim)
 
+    def source_content(self, frames: Frames) -> Tokens:  # noqa: ARG002 -- words are all that the network reads
+        """The tokens of no words: what a clip shows is said by --source-prompt, or not at all."""
+        return self.null_tokens()
+
     def null_tokens(self) -> Tokens:
         """The tokens of empty words, with which the network was trained where content was dropped."""
         return self.prompt("")
