@@ -18,7 +18,7 @@ from dataclasses import replace
 import torch
 
 from recast.engine.config import BatchShard
-from recast.engine.monitor import matrix_rate
+from recast.engine.precision import AUTO, PRECISIONS, autocast, chosen_precision, matrix_rates
 from recast.engine.state import TrainState
 from recast.recipes import PRESETS
 from recast.training.cost import row_flops
@@ -32,7 +32,7 @@ def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
     """A row for images, and one for clips where the preset has any."""
     stage = PRESETS[name].stage
     assert isinstance(stage, GeneratorStage), f"{name} is no generator"
-    rate = matrix_rate(said.device)
+    rate = matrix_rates(said.device)[said.precision]
     for kind, rows in stage.batch.items():
         count = said.rows or min(rows, 64)
         size = (stage.clip_sizes if kind == "clips" else stage.picture_sizes)[0]
@@ -50,6 +50,7 @@ def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
             "device": torch.cuda.get_device_name()
             if said.device == "cuda"
             else f"cpu, {torch.get_num_threads()} threads",
+            "precision": said.precision,
             "seconds a step": round(statistics.median(seconds), 4),
             "spread": round(statistics.quantiles(seconds, n=4)[2] - statistics.quantiles(seconds, n=4)[0], 4),
             "processor seconds a step": round(busy, 4),  # what it takes alone, where other work shares the machine
@@ -70,7 +71,7 @@ def _seconds(stage: GeneratorStage, inputs: Inputs, said: argparse.Namespace) ->
         if step == WARM:
             worked = time.process_time()
         began = time.perf_counter()
-        with torch.autocast(said.device, dtype=torch.bfloat16):
+        with autocast(said.device, said.precision):
             mean = loss(network, BatchShard(step)).mean
         mean.backward()
         learner.advance(learner.norm(), recipe, step)
@@ -89,7 +90,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="steps that are counted")
     parser.add_argument("--checkpointing", default="none", choices=["none", "selective", "full"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", default=AUTO, choices=[AUTO, *PRECISIONS])
     said = parser.parse_args()
+    if said.precision == AUTO:
+        said.precision = chosen_precision(matrix_rates(said.device))
     for name in said.presets:
         for row in measured(name, said):
             print(json.dumps(row), flush=True)

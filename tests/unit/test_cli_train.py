@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recast.cli.app import run
+from recast.engine.precision import chosen_precision, matrix_rates
 from recast.recipes import PRESETS
 from tiny_folder import WIDTH, clip_folder, written
 
@@ -101,7 +102,29 @@ def test_a_dry_run_says_what_it_takes(capsys: pytest.CaptureFixture):
     assert run(["train", "pocket-vae", "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "computed" in shown
+    assert "on this machine" in shown
     assert all(word in shown for word in ("steps", "memory", "FLOPs", "hours", "seen", "weights"))
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_a_dry_run_says_how_long_it_takes_on_this_machine(precision: str, capsys: pytest.CaptureFixture):
+    asked = ("--set", "steps=500", "--set", f"precision={precision}", "--device", "cpu", "--json")
+    assert run(["train", "pocket-vae", "--dry-run", *asked]) == 0
+    told = json.loads(capsys.readouterr().out)
+    here = told["this_machine"]
+    rates = matrix_rates("cpu")
+    assert here["rates"] == rates
+    assert here["precision"] == (chosen_precision(rates) if precision == "auto" else precision)
+    assert here["hours"] * 3600 * rates[here["precision"]] * here["use"] == pytest.approx(told["flops"])
+
+
+def test_a_run_says_first_how_long_it_takes(model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    asked = ("--data", str(cache), "--from", str(model), "-o", str(tmp_path), "--device", "cpu")
+    assert run(["train", "gen1-detail", *asked, *FEW, "--set", "steps=2", "--set", "precision=fp32"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("gen1-detail: 2 steps, on this machine 0.00 h (1 x cpu, fp32 at ")
+    configuration = json.loads((tmp_path / "step-000002/state.json").read_text())["configuration"]
+    assert configuration["precision"] == "fp32"
 
 
 @pytest.mark.parametrize(

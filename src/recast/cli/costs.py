@@ -1,7 +1,8 @@
 """What training would take, told: the list of presets, and `recast train --dry-run`."""
 
 import json
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from recast.cli.table import tell
@@ -12,6 +13,45 @@ if TYPE_CHECKING:
     from recast.training.preset import Preset
 
 GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """How long a run takes on the machine at hand.
+
+    hours: at the measured rate and the share `use` of it that the preset assumes (MFU). processes: one a device.
+    rates: floating-point operations a second of one device, by precision; precision: the one that the run computes in.
+    """
+
+    hours: float
+    device: str
+    processes: int
+    precision: str
+    rates: dict[str, float]
+    use: float
+
+    @classmethod
+    def of(cls, preset: "Preset", flops: float, *, device: str, processes: int) -> "Estimate":
+        """For a run of so many FLOPs on each of so many devices like this one, which is measured now."""
+        from recast.engine.precision import AUTO, chosen_precision, matrix_rates
+
+        rates = dict(matrix_rates(device))
+        precision, use = preset.config.precision, preset.hardware.use
+        precision = chosen_precision(rates) if precision == AUTO else precision
+        hours = flops / (rates[precision] * use) / 3600
+        return cls(hours=hours, device=device, processes=processes, precision=precision, rates=rates, use=use)
+
+    def __str__(self) -> str:
+        hours = f"{self.hours:,.2f}" if self.hours < 10 else f"{self.hours:,.0f}"
+        rate = f"{self.rates[self.precision] / 1e12:.3g} TFLOP/s"
+        where = f"{self.processes} x {self.device}, {self.precision} at {rate} as measured"
+        return f"{hours} h ({where}, of which {self.use:.0%} is assumed to be used)"
+
+
+def tell_estimate(name: str, preset: "Preset", flops: float, *, device: str = "cpu", processes: int = 1) -> None:
+    """Says on stderr, before a run begins, how long all of it takes here. flops: of the run, on one process."""
+    estimate = Estimate.of(preset, flops, device=device, processes=processes)
+    print(f"{name}: {preset.config.steps:,} steps, on this machine {estimate}", file=sys.stderr, flush=True)
 
 
 def tell_presets(*, as_json: bool) -> None:
@@ -36,18 +76,25 @@ def tell_presets(*, as_json: bool) -> None:
         tell({key: value for key, value in preset.items() if value}, title=name)
 
 
-def tell_cost(name: str, preset: "Preset | None", *, as_json: bool) -> None:
-    """Prints what a preset would take. Raises RequestError for what is no training."""
+def tell_cost(name: str, preset: "Preset | None", *, as_json: bool, device: str, processes: int) -> None:
+    """Prints what a preset would take, on its hardware and on this machine.
+
+    processes: on this machine; those on a CPU share it, and count as one. Raises RequestError for what is no training.
+    """
     if preset is None:
         raise RequestError(f"{name} trains no network of its own; only presets of one training can be counted")
+    from recast.editing.loaded import chosen_device
     from recast.training.cost import cost
 
-    counted = cost(preset)
+    counted, kind = cost(preset), chosen_device(device).type
+    processes = processes if kind == "cuda" else 1
+    here = Estimate.of(preset, counted.flops / processes, device=kind, processes=processes)
     if as_json:
-        print(json.dumps({"preset": name, "command": preset.command(name)} | _numbers(counted, preset)))
+        numbers = _numbers(counted, preset) | {"this_machine": asdict(here)}
+        print(json.dumps({"preset": name, "command": preset.command(name)} | numbers))
     else:
         tell({"command": preset.command(name), "about": preset.about, "after": preset.after or "nothing"}, title=name)
-        tell(_lines(counted, preset))
+        tell(_lines(counted, preset) | {"on this machine": str(here)})
 
 
 def _numbers(cost: "Cost", preset: "Preset") -> dict[str, object]:

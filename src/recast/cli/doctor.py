@@ -30,7 +30,8 @@ def doctor(
     """Report versions, device, codecs and model, and try a small edit; exit code 1 where something is wrong."""
     packages = _packages()
     checks = {"model": lambda: _model(model), "edit": lambda: _self_test(model)}
-    found: dict[str, object] = {"system": _system(), "packages": packages, "device": _device(), "encoders": _encoders()}
+    found: dict[str, object] = {"system": _system(), "packages": packages, "device": _device()}
+    found |= {"training": _training(), "encoders": _encoders()}
     outcomes = {name: _outcome(check) for name, check in checks.items()}
     healthy = all(good for good, _ in outcomes.values()) and all(packages.values())
     found |= {name: ("" if good else "FAILED: ") + said for name, (good, said) in outcomes.items()}
@@ -72,6 +73,16 @@ def _device() -> dict[str, object]:
     chosen = chosen_device("auto")
     name = torch.cuda.get_device_name() if chosen.type == "cuda" else platform.processor() or platform.machine()
     return {"chosen": str(chosen), "name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count()}
+
+
+def _training() -> dict[str, object]:
+    """How fast large matrix products are here, and the precision that training and caches take for it."""
+    from recast.editing.loaded import chosen_device
+    from recast.engine.precision import chosen_precision, matrix_rates
+
+    rates = matrix_rates(chosen_device("auto").type)
+    told = {f"{name} GFLOP/s": float(f"{rate / 1e9:.3g}") for name, rate in rates.items()}
+    return {"precision": chosen_precision(rates), **told}
 
 
 def _encoders() -> list[str]:

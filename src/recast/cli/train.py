@@ -4,12 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.costs import tell_cost, tell_presets
+from recast.cli.costs import tell_cost, tell_estimate, tell_presets
 from recast.cli.flags import Json, Quiet
 from recast.errors import RequestError
 
@@ -48,13 +49,13 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
         return
     chosen = _chosen(preset, settings or ())
     if dry_run:
-        tell_cost(preset, chosen, as_json=as_json)
+        tell_cost(preset, chosen, as_json=as_json, device=device, processes=nproc)
     elif run is None:
         raise RequestError("nothing says where checkpoints and the model should go; say -o RUN")
     elif nproc > 1 and "RANK" not in os.environ:
         _launch(nproc)
     elif chosen is None:
-        _do(preset, run)
+        _do(preset, run, quiet=quiet)
     else:
         from recast.recipes import open_run
 
@@ -79,33 +80,41 @@ def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine:
     from recast.editing.loaded import chosen_device
     from recast.engine import monitor
     from recast.engine.distributed import joined
+    from recast.engine.loop import with_precision
     from recast.training.run import publish, train
 
-    assert course.loss  # before anything is written: it refuses inputs that do not suffice
     with ExitStack() as stack:
         place = stack.enter_context(joined(engine, chosen_device(device).type))
+        recipe = with_precision(course.preset.config, course.folder, engine=place)
+        course = replace(course, preset=replace(course.preset, config=recipe))
+        assert course.loss  # before anything is written: it refuses inputs that do not suffice
         watches = []
         if place.first:
-            recipe, flops = course.preset.config, course.flops(place.world)
+            flops = course.flops(place.world)
             board = monitor.tensorboard_monitor(
                 course.folder, device=place.device, precision=recipe.precision, flops=flops
             )
             watches.append(stack.enter_context(board))
             if not quiet:
+                tell_estimate(name, course.preset, flops * recipe.steps, device=place.device, processes=place.world)
                 watches.append(stack.enter_context(monitor.progress_monitor(name, recipe.steps)))
         network = train(course, engine=place, watch=monitor.combined(*watches))
         if place.first:
             print(publish(course, network, run))
 
 
-def _do(name: str, run: Path) -> None:
+def _do(name: str, run: Path, *, quiet: bool) -> None:
     from recast.recipes.pocket import steps
+    from recast.training.cost import run_flops
 
     for each in steps.ORDER if name == WHOLE_POCKET else (name,):
         print(each, file=sys.stderr)
         if each in steps.CHORES:
             steps.CHORES[each](run)
         else:
+            preset = steps.POCKET[each]
+            if not quiet:
+                tell_estimate(each, preset, run_flops(preset))
             steps.network(each, run)
 
 

@@ -1,5 +1,6 @@
 """What the generator is trained on, computed once: latents, structure latents and content embeddings of the pool."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,11 @@ from recast.conditions.detail import softened
 from recast.conditions.image import embedded
 from recast.data.examples import Example, moments
 from recast.data.renders import RenderedDataset
+from recast.engine.precision import autocast
 
 ARRAYS = ("latents", "structure", "detail", "embeddings")
+METADATA = "cache.json"
+"""What the latents were computed in, as {"precision": "bf16"}: those of fp32 are rounded otherwise."""
 Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
 """Frames [t h w 3] to inverse depth, up to a scale and shift of the clip."""
 
@@ -55,16 +59,17 @@ class LatentCache:
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """The trained networks that fill a cache with latents."""
+    """The trained networks that fill a cache with latents. precision: of the autoencoder's products, bf16 or fp32."""
 
     vae: AutoencoderKL
     scale: float
     estimate: Estimate | None = None
+    precision: str = "fp32"
 
     @torch.no_grad()
     def latents(self, pictures: Float[Tensor, "t 3 h w"]) -> Float[Tensor, "t 4 y x"]:
         """Pictures of -1..1 as latents of unit variance."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast("cpu", self.precision):
             mean = self.vae.encode(pictures, return_dict=False)[0].mean
         return mean.float() * self.scale
 
@@ -84,6 +89,7 @@ def fill(
     part.mkdir(parents=True, exist_ok=True)
     for name, column in zip(ARRAYS[:-1], zip(*rows, strict=True), strict=True):
         np.save(part / f"{name}.npy", torch.stack(column).half().numpy())
+    (part / METADATA).write_text(json.dumps({"precision": encoders.precision}) + "\n")
     part.rename(folder)
 
 

@@ -15,6 +15,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def restored(folder: Path, learner: TrainState, configuration: Mapping, engine: 
     if paths:
         raise RecastError(f"none of the {len(paths)} checkpoints in {folder} is whole; begin anew in another folder")
     return Position()
+
+
+def kept_configuration(folder: Path) -> dict[str, object] | None:
+    """The configuration of the run in `folder`, as its newest readable checkpoint has it; None before the first.
+
+    Files are not checked against their hashes here; `restored` does that.
+    """
+    for path in sorted(folder.glob("step-*[0-9]"), key=_step, reverse=True):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return dict(json.loads((path / STATE).read_text())["configuration"])
+    return None
 
 
 def _read(path: Path, learner: TrainState, configuration: Mapping, engine: Engine) -> Position:

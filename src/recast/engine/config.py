@@ -5,16 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.engine.precision import AUTO, PRECISIONS
 from recast.errors import RequestError
 
 Network = TypeVar("Network", bound=nn.Module)
-
-PRECISIONS: dict[str, torch.dtype | None] = {"bf16": torch.bfloat16, "fp32": None}
-"""What products are computed in, by name; None is as the weights are, which are always fp32."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,8 @@ class TrainConfig:
     rate: peak learning rate; warmup: steps to reach it, from which it falls along a cosine to a fiftieth.
     ema: decay of the averaged weights, which are the ones that are kept. clip: largest gradient norm.
     slow: a pattern; weights with a name that has it learn at `slow_share` of the rate; empty is none.
-    precision: a name in PRECISIONS. keep_every: steps from one checkpoint to the next.
+    precision: of products: bf16, fp32, or auto, which is resolved once, when the run is opened (`with_precision`).
+    keep_every: steps from one checkpoint to the next.
     accumulate: parts that a process takes its rows of a batch in, one after the other, where they need too much memory.
     """
 
@@ -85,13 +83,13 @@ class TrainConfig:
     ema: float = 0.999
     slow: str = ""
     slow_share: float = 1.0
-    precision: str = "bf16"
+    precision: str = AUTO
     keep_every: int = 500
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise RequestError(f"no precision is called {self.precision!r}; known: {', '.join(PRECISIONS)}")
+        if self.precision not in (AUTO, *PRECISIONS):
+            raise RequestError(f"no precision is called {self.precision!r}; known: {', '.join([AUTO, *PRECISIONS])}")
         if min(self.steps, self.keep_every, self.accumulate) < 1:
             raise RequestError("steps, keep_every and accumulate are at least 1")
 

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from recast.engine import checkpoint, rng_state
 from recast.engine.checkpoint import Position
-from recast.engine.config import PRECISIONS, BatchShard, Loss, LossOutput, Network, TrainConfig
+from recast.engine.config import BatchShard, Loss, LossOutput, Network, TrainConfig
 from recast.engine.distributed import SINGLE, Engine, Scored
 from recast.engine.monitor import ImagePixels, Monitor, SampleDrawer, StepStats, combined, jsonl_monitor, unmonitored
+from recast.engine.precision import AUTO, PRECISIONS, Meter, autocast, chosen_precision, matrix_rates
 from recast.engine.signals import STOPS, Asked, asked
 from recast.engine.state import TrainState
 from recast.errors import Preempted, RecastError
 from recast.files import run_lock
 
-__all__ = ["BatchShard", "Loss", "LossOutput", "Network", "TrainConfig", "fit"]
+__all__ = ["BatchShard", "Loss", "LossOutput", "Network", "TrainConfig", "fit", "with_precision"]
 
 MAX_BAD_STEPS = 20
 """Steps in a row that may be skipped because their loss or gradient is not finite."""
@@ -46,7 +47,8 @@ def fit(
 
     configuration: what else the weights depend on, such as data and batch, as JSON; a checkpoint of another is refused.
     engine: this process among those of the run (see `distributed.joined`). monitor: is told of every step, on the first
-    process. samples: draws a picture at each checkpoint, on all of them.
+    process. samples: draws a picture at each checkpoint, on all of them. A precision of auto is resolved first, by
+    `with_precision`, and the resolved one stands in the checkpoints.
 
     Steps whose loss or gradient is not finite are skipped and counted. Raises RecastError after 20 of them in a row,
     or more than 1 % of all steps; RequestError where another run is at work in `folder`. SIGTERM and Ctrl-C finish the
@@ -54,6 +56,7 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with run_lock(folder) if engine.first else nullcontext(), asked() as stop:
+        recipe = with_precision(recipe, folder, engine=engine)
         scored, module = engine.spread(network, loss)
         run = _Run(scored, module, TrainState.of(scored.network, recipe), recipe, engine)
         known = dict(configuration or {}) | recipe.decisive() | {"weights": run.learner.fingerprint()}
@@ -68,6 +71,23 @@ def fit(
         run.learner.copy_ema()
         engine.gather(scored, network)
         return network.eval()
+
+
+def with_precision(
+    recipe: TrainConfig, folder: Path, *, engine: Engine = SINGLE, rates: Meter = matrix_rates
+) -> TrainConfig:
+    """The recipe with a precision in place of auto; any other recipe as it is.
+
+    A run that has a checkpoint in `folder` keeps its precision, on whichever processor it goes on; a new one takes what
+    is worth it on the device. All processes take what the first one does, and call this together.
+    """
+    if recipe.precision != AUTO:
+        return recipe
+    chosen = None
+    if engine.first:
+        kept = (checkpoint.kept_configuration(folder) or {}).get("precision")
+        chosen = kept if kept in list(PRECISIONS) else chosen_precision(rates(engine.device))
+    return replace(recipe, precision=engine.all_gather(chosen)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +147,10 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[StepStats, Pos
 def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[LossOutput]]:
     """Adds up the gradient of this process's parts of the batch; their mean loss, and what they say of it."""
     parts, engine = run.recipe.accumulate, run.engine
-    dtype = PRECISIONS[run.recipe.precision]
     value, told = torch.zeros((), device=engine.device), []
     for part in range(parts):
         with engine.grad_sync(run.module, last=part == parts - 1):
-            # bfloat16 products, fp32 weights and sums: twice to five times the speed where the processor has them.
-            with torch.autocast(torch.device(engine.device).type, dtype=dtype, enabled=dtype is not None):
+            with autocast(engine.device, run.recipe.precision):  # weights and sums stay fp32
                 mean, measured = run.module(BatchShard(step, part * engine.world + engine.rank, parts * engine.world))
             (mean / parts).backward()
         value += mean.detach().float() / parts

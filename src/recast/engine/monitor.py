@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from recast.engine.precision import matrix_rates
+
 ImagePixels = UInt8[Tensor, "3 h w"]
 SampleDrawer = Callable[[nn.Module], ImagePixels]
 """Draws what the network with its averaged weights does, such as frames of an edit side by side."""
@@ -101,15 +103,15 @@ def progress_monitor(name: str, steps: int) -> Iterator[Monitor]:
 
 @contextmanager
 def tensorboard_monitor(
-    folder: Path, *, device: str = "cpu", precision: str = "bf16", flops: float | None = None
+    folder: Path, *, device: str = "cpu", precision: str = "fp32", flops: float | None = None
 ) -> Iterator[Monitor]:
     """Draws curves and strips for TensorBoard into `folder`/board.
 
-    flops: of a step, on this process; with them, MFU is drawn against the matrix rate measured now.
+    flops: of a step, on this process; with them, MFU is drawn against the device's matrix rate in this precision.
     """
     from torch.utils.tensorboard.writer import SummaryWriter
 
-    rate = matrix_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32) if flops else None
+    rate = matrix_rates(device)[precision] if flops else None
     span = _Span()
     with SummaryWriter(str(folder / "board")) as writer:
 
@@ -131,24 +133,6 @@ def tensorboard_monitor(
         yield watch
         if span.steps:  # of a run that ends between two points
             draw(span.steps[-1].step)
-
-
-def matrix_rate(device: str = "cpu", dtype: torch.dtype = torch.bfloat16, seconds: float = 0.5) -> float:
-    """Floating-point operations a second that this device reaches in products of large matrices; the best of several.
-
-    The unit that model FLOPs utilization (arXiv:2204.02311, appendix B) is measured in here: no datasheet is asked.
-    """
-    side = 8192 if device.startswith("cuda") else 1024
-    a, b = (torch.full((side, side), 0.5, dtype=dtype, device=device) for _ in range(2))
-    best, end = float("inf"), time.monotonic() + seconds
-    torch.mm(a, b)
-    while time.monotonic() < end or best == float("inf"):
-        _settled(device)
-        began = time.perf_counter()
-        torch.mm(a, b)
-        _settled(device)
-        best = min(best, time.perf_counter() - began)
-    return 2 * side**3 / best
 
 
 class _Span:
@@ -212,11 +196,6 @@ def _lines(name: str, steps: int) -> Monitor:
 def _told(seen: StepStats) -> str:
     skipped = f", {seen.skipped} skipped" if seen.skipped else ""
     return f"loss {seen.loss:.4f}, norm {seen.norm:.2f}, {1 / seen.seconds:.2f} steps/s{skipped}"
-
-
-def _settled(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
 
 
 def _peak_gib() -> float:

@@ -85,6 +85,12 @@ def cost(preset: Preset) -> Cost:
     )
 
 
+def run_flops(preset: Preset) -> float:
+    """Of a whole run, forward and backward; without `cost`'s count of memory."""
+    seen = rows_seen(preset.stage, preset.config.steps)
+    return sum(rows * row_flops(preset.stage, kind) for kind, rows in seen.items() if rows)
+
+
 def rows_seen(stage: Stage, steps: int) -> dict[str, int]:
     """How many rows of each kind a run sees, on average over its chance."""
     return {kind: round(steps * rows) for kind, rows in rows_a_step(stage).items()}

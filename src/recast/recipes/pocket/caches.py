@@ -17,6 +17,7 @@ from recast.conditions.depth import aligned
 from recast.data import latent_cache
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import RenderedDataset
+from recast.engine.precision import chosen_precision, matrix_rates
 
 NUM_PARTS = 8
 PICKS = {"image": [0, 7], "video": list(range(8))}
@@ -110,7 +111,8 @@ def _encoders(run: Path, version: CacheVersion, trained: Trained) -> latent_cach
         pictures = rearrange(torch.tensor(frames).float() / 255, "t h w c -> t c h w")
         return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
 
-    return latent_cache.Encoders(vae, vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")), estimate)
+    scale = vae_scale(vae, RenderedDataset.opened(run / "pool" / "square"))
+    return latent_cache.Encoders(vae, scale, estimate, chosen_precision(matrix_rates()))
 
 
 @torch.no_grad()
