@@ -133,6 +133,8 @@ def test_doctor_is_well_with_a_model_and_not_without(here, model, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["healthy"]
     assert said["edit"].startswith("4 of 4 frames")
+    assert said["training"]["precision"] in {"fp32", "bf16"}
+    assert min(said["training"]["fp32 GFLOP/s"], said["training"]["bf16 GFLOP/s"]) > 0
     assert run(["doctor", "-m", str(here)]) == 1
     assert "FAILED: " in capsys.readouterr().out
 

@@ -83,10 +83,10 @@ def with_precision(
     """
     if recipe.precision != AUTO:
         return recipe
-    chosen = None
+    chosen = ""
     if engine.first:
         kept = (checkpoint.kept_configuration(folder) or {}).get("precision")
-        chosen = kept if kept in list(PRECISIONS) else chosen_precision(rates(engine.device))
+        chosen = str(kept) if kept in list(PRECISIONS) else chosen_precision(rates(engine.device))
     return replace(recipe, precision=engine.all_gather(chosen)[0])
 
 
