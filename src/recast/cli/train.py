@@ -106,14 +106,15 @@ def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine:
 def _do(name: str, run: Path, *, quiet: bool) -> None:
     from recast.recipes.pocket import steps
     from recast.training.cost import run_flops
+    from recast.training.run import RESULT
 
     for each in steps.ORDER if name == WHOLE_POCKET else (name,):
         print(each, file=sys.stderr)
         if each in steps.CHORES:
             steps.CHORES[each](run)
         else:
-            preset = steps.POCKET[each]
-            if not quiet:
+            preset, done = steps.POCKET[each], run / each.removeprefix("pocket-") / RESULT
+            if not (quiet or done.exists()):
                 tell_estimate(each, preset, run_flops(preset))
             steps.network(each, run)
 
