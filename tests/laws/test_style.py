@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +16,55 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, COPY_LINES = 250, 40, 6
 MAX_PACKAGE_BYTES, LARGE_BYTES = 28_000_000, 1_000_000  # pocket has 25 of them, the judge 3
 LARGE = ("src/recast/assets/pocket/*/*.safetensors", "src/recast/assets/judge/model.safetensors")
 """Files over 1 MB that earn their place."""
+
+SHARED_CLASS_NAMES = {"Frame", "Kind", "Plan", "Row", "Scan", "Shown", "Source", "Stage"}
+"""Names that two classes still share. It only shrinks."""
+ARROWS_BACK = {
+    ("recast.types", "recast.video.read"),  # Clip.open imports the reader when it is called
+    ("recast.evaluation.judge.judge", "recast.evaluation.judge.train"),
+}
+"""Imports (importer, imported) that close a circle between files. It only shrinks."""
+RETIRED = {
+    "ALONE": "SINGLE",
+    "Ask": "BranchDenoiser",
+    "Bench": "EvalContext",
+    "Cache": "LatentCache",
+    "Course": "TrainingRun",
+    "Crew": "Executor",
+    "Depths": "PriorConfig",
+    "Diet": "DataMix",
+    "Facts": "ModelMetadata",
+    "Heard": "PriorData",
+    "Held": "CaptionPairs",
+    "Layers": "UNetConfig",
+    "Learner": "TrainState",
+    "Lessons": "JudgeDataset",
+    "LevelsError": "ScheduleError",
+    "Matter": "SourceKind",
+    "Measured": "LossOutput",
+    "Pool": "RenderedDataset",
+    "Recipe": "TrainConfig",
+    "Remade": "Edited",
+    "Said": "ContentInput",
+    "Scales": "VAEConfig",
+    "Seen": "Prepared, StepStats or JudgeOutput, by what it holds",
+    "Shot": "DenoiseInputs",
+    "Towers": "CLIPConfig",
+    "Trial": "Variant",
+    "Widths": "DepthConfig",
+    "_down_to_nothing": "rescale_zero_snr",
+    "check_falling": "check_decreasing",
+    "joining": "grad_sync",
+    "keeping": "blend_source",
+    "let_go": "reshard",
+    "log_sharpness": "logit_scale",
+    "remake": "generate",
+    "schooling": "train_judge",
+    "settle": "copy_ema",
+    "steadied": "temporal_weight",
+}
+"""Identifiers that gave way to the field's terms, with what took their place."""
+WORLD = Path("src/recast/world")  # there a shot is a film-maker's: the field has no other word for it
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
 OPEN_ENDS = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b(?!.*#\d)")
@@ -70,6 +120,52 @@ def test_names_say_what_is_inside():
         (f"{path}" for path in MODULES if path.stem in VAGUE_NAMES),
         "a file is named by what it holds:",
     )
+
+
+def test_no_two_classes_share_a_name():
+    classes = [
+        (node.name, f"{path}:{node.lineno}")
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if path.parts[0] == "src" and isinstance(node, ast.ClassDef)
+    ]
+    times = Counter(name for name, _ in classes)
+    _nothing(
+        (f"{place}: {name}" for name, place in classes if times[name] > 1 and name not in SHARED_CLASS_NAMES),
+        "one name, one class in the whole package:",
+    )
+
+
+def test_retired_names_stay_away():
+    used = chain.from_iterable(_identifiers(path, tree) for path, tree in TREES.items() if path.parts[0] == "src")
+    _nothing(
+        (
+            f"{path}:{line}: {name} is {RETIRED[name]}"
+            for path, line, name in used
+            if name in RETIRED and not (name == "Shot" and path.is_relative_to(WORLD))
+        ),
+        "these names gave way to the field's terms:",
+    )
+
+
+def _identifiers(path: Path, tree: ast.Module) -> Iterator[tuple[Path, int, str]]:
+    """Every name that is defined, imported, read, or passed as a keyword."""
+    for node in ast.walk(tree):
+        names = [getattr(node, field, None) for field in ("name", "asname", "id", "attr", "arg")]
+        for name in filter(lambda name: isinstance(name, str), names):
+            yield path, node.lineno, name.rpartition(".")[2]
+
+
+def test_imports_go_round_in_no_circle():
+    graph = pytest.importorskip("grimp").build_graph("recast", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    sorter = TopologicalSorter(
+        {module: {other for other in found if (module, other) not in ARROWS_BACK} for module, found in imports.items()}
+    )
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" is imported by ".join(error.args[1]))
 
 
 def test_shapes_stay_visible_to_the_checker():
