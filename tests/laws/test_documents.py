@@ -10,6 +10,12 @@ PACKAGE = ROOT / "src" / "recast"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 CODE = re.compile(r"`([\w./-]+(?:\.py|/))`")
+ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+PLANNED = re.compile(r"will go to ([\w./-]+)")
+CHANGES = {"a method", "a backbone family", "a structure", "content", "a hook", "a metric"} | {
+    *("a case", "a recipe", "a tuner", "a job", "a page", "a command")
+}
+"""What ARCHITECTURE.md has to give a place to."""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -27,6 +33,21 @@ def test_the_architecture_names_every_part():
     parts = {path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     names = {f"{part.name}/" if part.is_dir() else part.name for part in parts} - {"__init__.py"}
     assert not names - set(CODE.findall((ROOT / "ARCHITECTURE.md").read_text()))
+
+
+def test_the_architecture_says_where_each_change_goes():
+    rows = dict(ROW.findall((ROOT / "ARCHITECTURE.md").read_text().partition("## Where a change goes")[2]))
+    assert CHANGES <= set(rows)
+    assert not {wish for wish, where in rows.items() if not CODE.search(where)}
+
+
+def test_what_is_planned_is_not_there_yet():
+    planned = {name.rstrip(".,") for name in PLANNED.findall((ROOT / "ARCHITECTURE.md").read_text())}
+    assert planned and not {name for name in planned if (PACKAGE / name).exists()}
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_every_decision_is_listed():
