@@ -1,4 +1,4 @@
-"""What must stay where it is: every extractor by name."""
+"""Conditions of the generator: structure extractors by name; content encoders are in `content`."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -13,10 +13,10 @@ from recast.types import Clip, Structure
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Sees a clip's structure."""
+    """Estimates a clip's structure."""
 
     def __call__(self, clip: Clip) -> Structure:
-        """One map a frame, at the clip's pixel size, on the CPU."""
+        """One map per frame, at the clip's size, on the CPU."""
         ...
 
 

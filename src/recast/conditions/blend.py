@@ -1,4 +1,4 @@
-"""Several contents as one embedding."""
+"""Weighted means of content embeddings."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ CANCELLED = 1e-6
 
 
 def blended(parts: Sequence[tuple[Embedding, float]]) -> Embedding:
-    """The weighted mean of embeddings, as long as the weighted mean of their lengths.
+    """The weighted mean of embeddings, rescaled to the weighted mean of their norms.
 
-    The mean of vectors is shorter than each of them, and a network reads a short embedding as weak content.
-    Raises RequestError for a weight below zero or not finite, for weights that are all zero, and for embeddings that
-    cancel each other.
+    The norm of a mean is smaller than the mean norm, and to the network a small norm means weak content.
+    Raises RequestError for a weight that is negative or not finite, for weights that are all zero, and for embeddings
+    whose mean is zero.
     """
     weights = [weight for _, weight in parts]
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
@@ -28,7 +28,7 @@ def blended(parts: Sequence[tuple[Embedding, float]]) -> Embedding:
     mean, length = shares @ stacked, shares @ stacked.norm(dim=-1)
     if length and mean.norm() <= CANCELLED * length:
         raise RequestError("the contents are opposites and cancel each other; change their weights")
-    # Nothing but zero vectors: no content at all, whatever the weights.
+    # All embeddings are zero, which means no content, whatever the weights.
     return mean * (length / mean.norm()) if length else mean
 
 

@@ -1,4 +1,4 @@
-"""What it should look like: words and pictures as one content embedding; every encoder by name."""
+"""Content: prompts and pictures as one CLIP image embedding; encoders by medium."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from recast.types import Embedding, Frames
 
 
 class Medium(StrEnum):
-    """How content is said."""
+    """Medium of a content input."""
 
     WORDS = "words"
     PICTURE = "picture"
@@ -24,7 +24,7 @@ class Medium(StrEnum):
 
 @dataclass(frozen=True)
 class ContentInput:
-    """What the user asked to see: words, or the path of a picture; weight: its share among others, 0 or more."""
+    """One content of an edit. text: a prompt, or the path of a picture. weight: relative to the others, at least 0."""
 
     medium: Medium
     text: str
@@ -33,10 +33,10 @@ class ContentInput:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns one thing said into the embedding that a picture of it would have."""
+    """Encodes one content input as a CLIP image embedding."""
 
     def __call__(self, text: str, seed: int, /) -> Embedding:
-        """The embedding, on the CPU, as the encoder gives it; `seed` is for encoders that draw."""
+        """The embedding, on the CPU, not normalised; `seed` is for encoders that sample."""
         ...
 
 
@@ -77,9 +77,9 @@ class ContentEncoders:
 
 
 def encode(said: Sequence[ContentInput], folder: ModelFolder, seed: int, device: torch.device) -> Embedding:
-    """All that was said as one embedding, of the length that the model was trained with.
+    """All content inputs as one embedding, with the norm that the model was trained with.
 
-    Raises RequestError for weights that cannot be (`blended`) or too many words, MediaError for what is no picture,
-    WeightsError for what the model lacks.
+    Raises RequestError for invalid weights (`blended`) or a prompt of too many tokens, MediaError for a file that is no
+    picture, WeightsError for a missing or damaged component.
     """
     return ContentEncoders(folder, device)(said, seed)

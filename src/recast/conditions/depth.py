@@ -14,26 +14,27 @@ from recast.model.folder import ModelFolder
 from recast.types import Clip, Frames, Kind, Maps, Structure
 
 CONSTANT = 1e-6
-"""Maps whose values differ by less than this share of their size are constant: fp32 resolves no finer."""
+"""Maps whose range is below this share of their largest value count as constant; fp32 resolves no finer."""
 NEAREST_METRES = 1e-2
 ROBUST_RANGE = (0.01, 0.99)
 ROUNDS = 8
 TOLERANCE = 2.0
-"""How many median deviations off a pixel may be before it counts for little."""
+"""Residual, in median absolute residuals, at which a pixel's weight is 1/2."""
 SMALLEST_TOLERANCE = 1e-3
-"""The least of that, as a share of the map's deviation: where most pixels fit exactly, the others still count."""
+"""Lower bound of that residual, as a share of the map's standard deviation; else, where most pixels fit exactly, the
+others would get no weight."""
 
 _METRIC = frozenset({"glpn", "zoedepth"})
 
 
 @dataclass(frozen=True, eq=False)
 class DepthExtractor:
-    """Depth structure from DPT (the estimator of Gen-1, arXiv:2302.03011), Depth Anything, GLPN, or one like them.
+    """Depth structure by DPT (the estimator of Gen-1, arXiv:2302.03011, section 3.3), Depth Anything, GLPN or similar.
 
-    network: gives `predicted_depth` [b h w]. processor: its own resizing and normalising, from PIL.
-    metric: whether the network gives metres; else inverse depth, up to a scale and shift of each frame.
-    chunk: frames a pass, which bounds the memory and changes nothing else.
-    reach: frames to either side that the network's answer depends on; those around a pass are shown with it.
+    network: predicts `predicted_depth` [b h w]. processor: its own resizing and normalisation, PIL based.
+    metric: whether predictions are metres; else inverse depth, up to a scale and shift per frame.
+    chunk: frames per pass; bounds memory, changes no result.
+    reach: frames on either side that a prediction depends on; each pass includes them.
     """
 
     network: nn.Module
@@ -48,14 +49,14 @@ class DepthExtractor:
         """The depth estimator of a model. Raises WeightsError where the folder has none, or a damaged one."""
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
-        import recast.networks.depth_unet  # noqa: F401 -- makes it known to AutoModelForDepthEstimation
+        import recast.networks.depth_unet  # noqa: F401 -- registers it with AutoModelForDepthEstimation
 
         network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
-        # torchvision's processors round differently; PIL's are the ones that the published weights were tried with.
+        # The published weights were evaluated with PIL's processors; torchvision's round differently.
         processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")
         unit = folder.metadata.depth_unit
         metric = _gives_metres(network) if unit is None else unit == "metres"
-        reach = getattr(network.config, "reach", 0)  # which only networks that see clips have
+        reach = getattr(network.config, "reach", 0)  # only networks that read clips have it
         return cls(network, processor, metric, device, chunk=max(8, 2 * reach), reach=reach)
 
     def __call__(self, clip: Clip) -> Structure:
@@ -70,8 +71,8 @@ class DepthExtractor:
 
     @torch.no_grad()
     def predicted(self, frames: Frames) -> Float[Tensor, "t 1 h w"]:
-        """What the network says of each frame, in its own unit, at the frames' size."""
-        # Padding would put the map out of register with the frame.
+        """The network's prediction for each frame, in its own unit, at the frames' size."""
+        # Padding would misalign the map and the frame.
         pixels = self.processor(list(frames.cpu().numpy()), do_pad=False, input_data_format="channels_first")
         given = torch.from_numpy(np.stack(pixels["pixel_values"])).float().to(self.device)
         depth = rearrange(self.network(given).predicted_depth, "t h w -> t 1 h w").float().cpu()
@@ -79,14 +80,14 @@ class DepthExtractor:
 
 
 def inverse(metres: Maps) -> Maps:
-    """Inverse depth, 1/m; nearer than a centimetre counts as a centimetre."""
+    """Inverse depth in 1/m; metres are clamped to at least 0.01."""
     return 1 / metres.clamp(min=NEAREST_METRES)
 
 
 def aligned(maps: Maps) -> Maps:
-    """Each map with the scale and shift that fit it to the one before, so that they no longer jump.
+    """Each map with the scale and shift that align it with the one before, which removes jumps between frames.
 
-    Networks such as MiDaS know inverse depth up to a scale and a shift, which differ from frame to frame.
+    Networks such as MiDaS predict inverse depth up to a scale and a shift, which differ from frame to frame.
     """
     fitted = [maps[0]]
     for following in maps[1:]:
@@ -95,11 +96,11 @@ def aligned(maps: Maps) -> Maps:
 
 
 def normalized(maps: Maps) -> Maps:
-    """Maps as 0..1, by one range for the whole clip that leaves out 1 % at either end; 0 where all is constant."""
+    """Maps scaled to 0..1 by one range for the clip, its 1st to 99th percentile; 0 where the clip is constant."""
     values = maps.numpy(force=True)
     low, high = (float(edge) for edge in np.quantile(values, ROBUST_RANGE))
     if _constant(low, high):
-        # Something may still stand out that covers less than 1 % of the clip.
+        # What varies may cover less than 1 % of the clip.
         low, high = float(values.min()), float(values.max())
     if _constant(low, high):
         return torch.zeros_like(maps)
@@ -116,10 +117,10 @@ def _constant(low: float, high: float) -> bool:
 
 
 def _fitted(following: Float[Tensor, "c h w"], *, to: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
-    """`following`, scaled and shifted to fit, by reweighted least squares that what moved hardly sways.
+    """`following`, scaled and shifted to fit `to`, by iteratively reweighted fits, robust to pixels that moved.
 
-    The line is the reduced major axis (scale = ratio of deviations). Plain least squares shrinks the scale by the
-    correlation of the two frames, and over a clip the depth would fade to a plane; this line has no such pull.
+    The fit is the reduced major axis (scale = ratio of standard deviations). Least squares would shrink the scale by
+    the correlation of the two frames, and over a clip depth would fade to a plane (docs/decisions/0013).
     """
     x, y = following.double(), to.double()
     if any(_constant(float(depth.min()), float(depth.max())) for depth in (x, y)):
@@ -135,7 +136,7 @@ def _fitted(following: Float[Tensor, "c h w"], *, to: Float[Tensor, "c h w"]) ->
 
 
 def _median_and_deviation(x: Float[Tensor, "c h w"]) -> tuple[Tensor, Tensor]:
-    # Robust where to begin: half of the pixels may have moved. A map that is mostly flat has no median deviation.
+    # Start from medians, since up to half of the pixels may have moved. A mostly flat map has no median deviation.
     middle = x.median()
     spread = (x - middle).abs().median()
     return middle, spread if spread > CONSTANT * x.std() else x.std()

@@ -1,4 +1,4 @@
-"""How much of the structure is told: t_s of Gen-1. arXiv:2302.03011, section 3.3."""
+"""Level of detail of the structure: t_s of Gen-1. arXiv:2302.03011, section 3.3."""
 
 from math import cos, floor, log2, sin
 
@@ -14,10 +14,10 @@ FREQUENCIES = (1.0, 10**-0.5)
 
 
 def softened(maps: Maps, detail: float) -> Maps:
-    """Maps blurred and halved `detail` times, then brought back to their size; 0 leaves them as they are.
+    """Maps blurred and downsampled by two `detail` times, then resized back; 0 changes nothing.
 
-    detail: t_s, 0..7; between two whole ones the two results are mixed. The maps' short side allows
-    floor(log2(side)) - 1 halvings, down to 2 px, which is 7 at 256 px; more of them change nothing.
+    detail: t_s, 0..7; between two integers the two results are interpolated. There are at most
+    floor(log2(short side)) - 1 downsamplings, to 2 px, which is 7 at 256 px; a larger detail changes nothing.
     """
     level = min(detail, floor(log2(min(maps.shape[-2:]))) - 1)
     below = floor(level)
@@ -28,10 +28,10 @@ def softened(maps: Maps, detail: float) -> Maps:
 
 
 def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:
-    """Four constant planes that tell the network t_s: sines and cosines of two frequencies.
+    """Four constant channels that embed t_s: sines and cosines of two frequencies (section 3.3).
 
-    Differs: the usual period of 10,000 makes t_s = 0 and 6 nearly the same in four channels (distance 0.28). With
-    these frequencies any two whole levels of 0..7 are more than 0.9 apart.
+    Differs: with the usual period of 10,000, four channels nearly coincide at t_s = 0 and 6 (distance 0.28). With these
+    frequencies any two integers of 0..7 are more than 0.9 apart.
     """
     angles = [frequency * detail for frequency in FREQUENCIES]
     planes = torch.tensor([*map(sin, angles), *map(cos, angles)])
@@ -49,7 +49,7 @@ def _halved_and_back(maps: Maps, times: int) -> Maps:
 
 
 def _blurred(maps: Maps) -> Maps:
-    # Gaussian of 1 px. Reflected edges: zeros would draw a dark frame around every softened map.
+    # Gaussian, sigma 1 px. Reflection padding, because zeros would darken the border of every map.
     taps = torch.exp(-(torch.arange(-2, 3, device=maps.device, dtype=maps.dtype) ** 2) / 2)
     taps = taps / taps.sum()
     planes = F.pad(rearrange(maps, "t c h w -> (t c) 1 h w"), (2, 2, 2, 2), mode="reflect")

@@ -1,4 +1,4 @@
-"""Edges as a drawn line map, with thresholds that hold for the whole clip."""
+"""Edge maps by Canny's detector, with one pair of thresholds for the whole clip."""
 
 import math
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from recast.model.folder import ModelFolder
 from recast.types import Clip, Kind, Structure
 
 REACH = 6
-"""How many deviations from a line its fall is drawn; there it is 1.5e-8."""
+"""Distance from a line, in sigmas of its profile, at which drawing stops; the profile is 1.5e-8 there."""
 FAINTEST = 24.0
-"""No slope below this is an edge, in Sobel units (8 times grey levels a pixel): noise in a plain picture stays out."""
+"""Least gradient of an edge, in Sobel units (8 times grey levels per pixel); keeps out noise in plain pictures."""
 
 Grey = UInt8[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True)
 class EdgeExtractor:
-    """Canny's lines (Canny 1986), drawn soft: 1 on the line, falling off like a Gaussian beside it.
+    """Canny's edges (Canny 1986), drawn soft: 1 on the line, with a Gaussian profile across it.
 
-    Differs: the thresholds come from the slopes of the whole clip, so that a line doesn't blink as others come and go.
+    Differs: thresholds come from the gradients of the whole clip, so that a line does not flicker as others change.
     """
 
     busy: float = 0.88
-    """The share of all pixels whose slope is too small to start a line, 0..1."""
+    """Quantile of gradients over the clip that a line must exceed to start, 0..1."""
     follow: float = 0.4
-    """How far a line is followed: to slopes of this share of those that start one, 0..1."""
+    """Lower threshold of hysteresis, as a share of the upper one, 0..1."""
     smooth_px: float = 1.0
-    """Deviation of the blur before slopes are taken: finer detail is left out."""
+    """Sigma of the blur before gradients are computed."""
     soft_px: float = 0.7
-    """Deviation of the fall beside a line."""
+    """Sigma of a line's profile."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.busy <= 1 and 0 <= self.follow <= 1):
@@ -66,7 +66,7 @@ class EdgeExtractor:
             return torch.zeros(line.shape)
         off_px = torch.from_numpy(cv2.distanceTransform(255 - line, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
         # OpenCV's distances differ in the last bit from call to call, and the same request must give the same bytes.
-        # Their squares are whole numbers, so a table of what each gives is exact.
+        # Squared distances are integers, so a lookup table by them is exact.
         squares = off_px.square().round().long()
         reach = round((REACH * self.soft_px) ** 2) + 1
         fall = torch.tensor([math.exp(-square / (2 * self.soft_px**2)) for square in range(reach)] + [0.0])

@@ -1,4 +1,4 @@
-"""A picture as the CLIP image embedding that Gen-1 takes its content from (arXiv:2302.03011, section 3.3)."""
+"""Pictures as CLIP image embeddings, the content representation of Gen-1 (arXiv:2302.03011, section 3.3)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,9 @@ Picture = UInt8[Tensor, "3 h w"]
 class ImageEncoder:
     """Pictures to projected CLIP embeddings, not normalised.
 
-    network: gives `image_embeds` [b d]. processor: its own resizing and normalising, from PIL.
-    keep_all: whether a picture that is not square is padded, with the colour that the network sees as zero, so that
-    all of it counts; else the middle square is taken, as CLIP was trained.
+    network: predicts `image_embeds` [b d]. processor: its own resizing and normalisation, PIL based.
+    keep_all: whether a picture that is not square is padded to a square with the colour that normalises to zero; else
+    it is centre-cropped, as CLIP was trained.
     """
 
     network: nn.Module
@@ -43,12 +43,12 @@ class ImageEncoder:
         return cls(network, folder.part("feature_extractor", CLIPImageProcessorPil), device)
 
     def __call__(self, text: str, _seed: int = 0, /) -> Embedding:
-        """The embedding of the picture file at path `text`. Raises MediaError for what is no picture."""
+        """The embedding of the picture file at path `text`. Raises MediaError for a file that is no picture."""
         return self.embeddings(picture(text)[None])[0]
 
     @torch.no_grad()
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
-        """One embedding a frame, on the CPU."""
+        """One embedding per frame, on the CPU."""
         shown = self._padded(frames.cpu()) if self.keep_all else frames.cpu()
         pixels = self.processor(list(shown.numpy()), input_data_format="channels_first")["pixel_values"]
         return self.network(torch.from_numpy(np.stack(pixels)).float().to(self.device)).image_embeds.float().cpu()
@@ -64,9 +64,9 @@ class ImageEncoder:
 
 
 def picture(path: str) -> Picture:
-    """The picture in a file as RGB, turned as its tags say, what is transparent in white.
+    """The picture in a file as RGB, rotated by its EXIF orientation, transparency composited on white.
 
-    Raises MediaError where there is no such file, or where it is no whole picture.
+    Raises MediaError where the file is missing, truncated or no picture.
     """
     from PIL import Image, ImageOps
 
@@ -83,12 +83,12 @@ def picture(path: str) -> Picture:
 
 
 def normalized(pictures: Tensor) -> Tensor:
-    """uint8 [b 3 h w] as the encoder reads them: -1..1."""
+    """uint8 [b 3 h w] scaled to -1..1, the image encoder's range."""
     return pictures.float() / 127.5 - 1
 
 
 def squared(picture: np.ndarray, side: int) -> np.ndarray:
-    """[h w 3] padded with grey to a square of `side`: all of a picture of any aspect counts."""
+    """[h w 3] padded with grey to a square and resized to `side` pixels."""
     height, width = picture.shape[:2]
     longer = max(height, width)
     square = np.full((longer, longer, 3), 128, np.uint8)

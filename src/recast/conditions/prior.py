@@ -1,4 +1,4 @@
-"""Words to a picture's embedding: the diffusion prior of DALL-E 2 (arXiv:2204.06125, section 2.2)."""
+"""Text to CLIP image embeddings: the diffusion prior of DALL-E 2 (arXiv:2204.06125, section 2.2)."""
 
 import json
 import math
@@ -22,9 +22,9 @@ Batch = Float[Tensor, "b d"]
 
 @dataclass(frozen=True)
 class PriorLevels:
-    """The noise levels of a prior's training, from its scheduler's configuration.
+    """The noise schedule of a prior, from its scheduler's configuration.
 
-    num_train: how many. clip: clean embeddings are held within plus and minus this; Karlo's to 5.
+    num_train: timesteps. clip: clean embeddings are clamped to +-clip; 5 for Karlo.
     """
 
     num_train: int = 1000
@@ -37,10 +37,10 @@ class PriorLevels:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A trained `PriorTransformer` with the text encoder that it listens to.
+    """A trained `PriorTransformer` with the text encoder that it is conditioned on.
 
-    scale: guidance away from empty words; 1 is none. steps: of DDIM. draws: embeddings drawn, of which the one nearest
-    to the words is kept: a prior's draws differ, and the best of several answers the words more surely.
+    scale: classifier-free guidance away from the empty prompt; 1 is none. steps: of DDIM. draws: embeddings sampled, of
+    which the one nearest to the text embedding is kept, as DALL-E 2 does with two.
     """
 
     network: nn.Module
@@ -62,10 +62,10 @@ class Prior:
 
     @torch.no_grad()
     def __call__(self, text: str, seed: int, /) -> Embedding:
-        """The embedding of a picture that the words may describe. Raises RequestError for too many words."""
+        """A sampled embedding of a picture that fits the text. Raises RequestError for too many tokens."""
         wanted, unwanted = self.text(text), self.text("")
         rng = torch.Generator().manual_seed(seed)
-        # One draw at a time, so that more draws add to the fewer and never replace them.
+        # One sample at a time, so that the first n of more draws are the same as n draws.
         noise = torch.stack([torch.randn(self.network.config.embedding_dim, generator=rng) for _ in range(self.draws)])
         start = noise.to(self.device)
 
@@ -90,10 +90,10 @@ class Prior:
 
 
 def ddim(clean: Callable[[Batch, int], Batch], x: Batch, levels: PriorLevels, steps: int) -> Batch:
-    """From noise to a clean embedding, without new noise on the way: DDIM (arXiv:2010.02502, eq. 12, eta = 0).
+    """Samples embeddings from noise `x` by DDIM (arXiv:2010.02502, eq. 12, eta = 0).
 
-    clean: a guess at the clean embeddings, of noisy ones and their level. Levels are spaced from the noisiest down
-    ("trailing", arXiv:2305.08891), so that the walk begins where the noise is all there is.
+    clean: predicts clean embeddings from noisy ones and their timestep. Timesteps are spaced from the last one down
+    ("trailing", arXiv:2305.08891), so that sampling starts at pure noise.
     """
     signal = levels.signal()
     walk = [round(levels.num_train * (1 - i / steps)) - 1 for i in range(steps)]
@@ -106,7 +106,7 @@ def ddim(clean: Callable[[Batch, int], Batch], x: Batch, levels: PriorLevels, st
 
 
 def nearest(drawn: Batch, to: Embedding) -> Embedding:
-    """The one of several embeddings whose direction is nearest to another's."""
+    """The embedding of the batch with the largest cosine similarity to `to`."""
     return drawn[F.cosine_similarity(drawn, to[None]).argmax()]
 
 

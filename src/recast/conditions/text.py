@@ -1,4 +1,4 @@
-"""Words as CLIP text features, which the prior turns into a picture's embedding."""
+"""CLIP text features, the condition of the prior."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from recast.types import Embedding, Tokens
 
 @dataclass(frozen=True, eq=False)
 class TextFeatures:
-    """What CLIP makes of words.
+    """CLIP features of a text.
 
-    pooled: the projected embedding, in the space of pictures' embeddings, not normalised. hidden: one feature a token.
-    mask: true for the tokens of the words and their two ends, false for padding.
+    pooled: the projected embedding, in the space of image embeddings, not normalised. hidden: one feature per token.
+    mask: true for text, start and end tokens, false for padding.
     """
 
     pooled: Embedding
@@ -28,7 +28,7 @@ class TextFeatures:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Words to features: a CLIPTextModelWithProjection and the tokenizer that it was trained with."""
+    """A CLIPTextModelWithProjection and the tokenizer that it was trained with."""
 
     network: nn.Module
     tokenizer: Any
@@ -44,7 +44,7 @@ class TextEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens that words may come to, their two ends not counted."""
+        """Most tokens of a text, without the start and end tokens."""
         return self._places - 2
 
     @torch.no_grad()

@@ -1,13 +1,13 @@
-"""Words that a model was never trained on, and near ones that it was. English."""
+"""Words of a prompt that a model was not trained on, with suggestions of known ones. English."""
 
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
 NEAR = 3
-"""Most near words that are offered for one."""
+"""Most suggestions for one word."""
 CLOSENESS = 0.75
-"""How alike two spellings must be to be offered, 0..1; below it they share letters and no meaning."""
+"""Least similarity of spelling for a suggestion, 0..1; below it words share letters but no meaning."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -24,7 +24,7 @@ STOP_WORDS = _words(
     under up upon us very video view was we were what when where which while who whose will with within without
     you your"""
 )
-"""Words that carry no content that a picture could show."""
+"""Words without visual content."""
 
 FAMILIES: tuple[frozenset[str], ...] = tuple(
     _words(family)
@@ -50,7 +50,7 @@ FAMILIES: tuple[frozenset[str], ...] = tuple(
         silver teal turquoise violet white yellow""",
     )
 )
-"""Words of one kind: where no spelling is near, a kind's known members are offered."""
+"""Groups of related words: where no spelling is near, the known members of a word's group are suggested."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENDINGS = (
@@ -68,9 +68,9 @@ _SHORTEST_STEM = 3
 
 
 def unknown(text: str, known: frozenset[str]) -> dict[str, tuple[str, ...]]:
-    """Each word of `text` that `known` has in no form, in order, with near ones that it has, the nearest first.
+    """The words of `text` that `known` has in no inflected form, in order, each with suggestions from it, best first.
 
-    Empty for an empty `known`: a model that does not say what it knows claims nothing.
+    Empty for an empty `known`, which means that the model does not list its vocabulary.
     """
     if not known:
         return {}
@@ -80,7 +80,7 @@ def unknown(text: str, known: frozenset[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _forms(word: str) -> Iterator[str]:
-    # The word, and what it may be a plural, participle or adjective of; a doubled last letter ("running") is undone.
+    # The word, and the stems it may be a plural, participle or adjective of; a doubled last letter ("running") too.
     yield word
     for ending, instead in _ENDINGS:
         stem = word.removesuffix(ending) + instead

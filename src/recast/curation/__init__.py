@@ -1,1 +1,1 @@
-"""From folders of footage to shards of examples: found, cut, filtered, captioned, encoded, written."""
+"""Curation: footage to shards of training examples, by shot detection, filters, captions and cached conditioning."""

@@ -1,4 +1,4 @@
-"""Sizes that examples are brought to, so that those of one size can share a batch: the nearest shape, then a crop."""
+"""Aspect-ratio buckets: sizes that examples are resized and cropped to, so that a batch has one size."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recast.video.resize import resized
 
 _SIDES = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 MULTIPLE = 8
-"""Both sides of a bucket are multiples of this many pixels: what an autoencoder of four levels takes."""
+"""Both sides of a bucket are multiples of this many pixels: an autoencoder with three downsamplings needs that."""
 
 
 @dataclass(frozen=True, order=True)
@@ -29,7 +29,7 @@ class Size:
 
     @property
     def rows_columns(self) -> tuple[int, int]:
-        """The same as arrays have it."""
+        """Height and width in pixels, the order of array axes."""
         return self.height, self.width
 
 
@@ -67,18 +67,18 @@ def nearest(shown: tuple[Fraction, Fraction], buckets: tuple[Size, ...]) -> Size
 
 
 def enlargement(shown: tuple[Fraction, Fraction], bucket: Size) -> float:
-    """How much a picture of that width and height must grow to fill the bucket; below 1 it shrinks."""
+    """Factor by which a picture of that width and height is enlarged to fill the bucket; below 1 it is reduced."""
     return float(max(bucket.width / shown[0], bucket.height / shown[1]))
 
 
 def fitted(frames: Frames, bucket: Size, sample_aspect: Fraction = Fraction(1)) -> UInt8[Tensor, "t 3 H W"]:
-    """Frames resized until they just cover the bucket, and its middle cut out of them.
+    """Frames resized so that they just cover the bucket, and centre-cropped to it.
 
     sample_aspect: width of a pixel over its height; the bucket's pixels are square.
     """
     rows, columns = frames.shape[-2:]
     grown = max(Fraction(bucket.height, rows), bucket.width / (columns * sample_aspect))
-    # Rounding up: a row short would have to be made up.
+    # Rounded up, so that no row or column is missing.
     covering = resized(frames, (ceil(rows * grown), ceil(columns * sample_aspect * grown)))
     top, left = (covering.shape[-2] - bucket.height) // 2, (covering.shape[-1] - bucket.width) // 2
     return covering[..., top : top + bucket.height, left : left + bucket.width].contiguous()

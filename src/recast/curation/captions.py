@@ -1,4 +1,4 @@
-"""Words for a clip: those that lie beside it, or those that a captioning model finds."""
+"""Captions of clips: read from files beside them, or predicted by a captioning model."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def beside(path: Path) -> str | None:
-    """The caption in NAME.txt or NAME.json beside a file or folder, or in it; None where there is none to be read.
+    """The caption in NAME.txt or NAME.json beside a file, or in a folder; None where none can be read.
 
     JSON: an object with `caption`, or with a list `captions`, of which the first is taken.
     """
@@ -56,7 +56,7 @@ class Captioner:
 
     @classmethod
     def opened(cls, folder: str, device: str = "cpu") -> "Captioner":
-        """The captioner in a folder. Raises WeightsError where it is missing, unsafe or damaged. Nothing is fetched."""
+        """The captioner in a folder. Raises WeightsError where it is missing, unsafe or damaged; downloads nothing."""
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         path = Path(folder)
@@ -77,7 +77,7 @@ class Captioner:
 
     @torch.no_grad()
     def __call__(self, picture: UInt8[Tensor, "3 h w"]) -> str | None:
-        """One caption, the likeliest word at a time."""
+        """One caption, by greedy decoding."""
         given = self.processor(images=picture.numpy(), input_data_format="channels_first", return_tensors="pt")
         said = self.network.generate(
             pixel_values=given["pixel_values"].to(self.device), max_new_tokens=MOST_TOKENS, do_sample=False

@@ -1,4 +1,4 @@
-"""What the generator is told and asked of a clip, computed once: moments, structure latents, depth and embeddings."""
+"""What the generator is trained on, precomputed for a clip: latent moments, structure latents, depth, embeddings."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ DEEPEST_LEVEL = 7
 
 @dataclass(frozen=True, eq=False)
 class Conditioner:
-    """The networks of one model that fill examples. scale: brings the autoencoder's latents to unit variance."""
+    """The networks of one model that compute examples. scale: factor that gives latents unit variance."""
 
     vae: AutoencoderKL
     scale: float
@@ -37,7 +37,7 @@ class Conditioner:
 
     @classmethod
     def opened(cls, model: str, device: str = "cpu") -> "Conditioner":
-        """Those of a known model or a folder. Raises WeightsError where one is missing or damaged."""
+        """The networks of a known model or of a model folder. Raises WeightsError where one is missing or damaged."""
         folder, where = ModelFolder.found(model), torch.device(device)
         with quiet():
             vae = folder.network("vae", AutoencoderKL).to(where)
@@ -51,7 +51,7 @@ class Conditioner:
             )
 
     def example(self, frames: Frames, maps: Maps, levels: tuple[float, ...], caption: str | None) -> Example:
-        """A clip as the generator meets it, in fp16. maps: its inverse depth, 0..1 over the clip."""
+        """A clip as the generator is trained on it, in fp16. maps: its inverse depth, 0..1 over the clip."""
         structure = torch.stack([self.moments(_greys(softened(maps, level)))[:, :4] for level in levels])
         embeddings = self.encoder.embeddings(frames)
         if self.unit_embeddings:
@@ -60,7 +60,7 @@ class Conditioner:
         return Example(moments.half(), structure.half(), levels, embeddings.half(), caption)
 
     def maps(self, frames: Frames) -> Maps:
-        """Inverse depth, 0..1 over the clip, in steps of 1/65535."""
+        """Inverse depth, 0..1 over the clip, quantised to steps of 1/65535."""
         return maps_of(steps_of(self.depth(Clip(frames, Fraction(1))).maps))
 
     @torch.no_grad()
@@ -80,14 +80,14 @@ def conditioner(model: str, device: str) -> Conditioner:
 
 
 def levels_of(key: str, count: int) -> tuple[float, ...]:
-    """The t_s of a clip's structure latents, rising: 0 and count - 1 others of 1..7, drawn by the clip's key."""
+    """The t_s of a clip's structure latents, ascending: 0, and count - 1 of 1..7 drawn with the clip's key as seed."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
     others = rng.choice(np.arange(1, DEEPEST_LEVEL + 1), size=count - 1, replace=False)
     return (0.0, *(float(level) for level in sorted(others)))
 
 
 def true_maps(inverse: Float[np.ndarray, "t h w"]) -> Maps:
-    """A world's own inverse depth as `Conditioner.maps` gives it."""
+    """A world's true inverse depth, normalised and quantised as `Conditioner.maps` does."""
     return maps_of(steps_of(normalized(torch.from_numpy(inverse)[:, None].float())))
 
 

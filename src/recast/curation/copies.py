@@ -1,4 +1,4 @@
-"""Copies of what is already there, found by perceptual hash, also where they were encoded again or resized."""
+"""Near-duplicates, found by perceptual hash, also where they were re-encoded or resized."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,14 +12,14 @@ from recast.types import Frames
 
 BITS = 64
 ALLOWED_BITS = 5
-"""Bits in 64 that copies may differ in, on the average of their frames: re-encoding turns one or two."""
+"""Bits of 64 in which copies may differ, averaged over their frames; re-encoding flips one or two."""
 MIDDLE_GREY = 128
 
 
 def perceptual_hash(frames: Frames) -> bytes:
-    """64 bits of each of the first, middle and last frame: the signs of its lowest cosine waves, but for the mean.
+    """64 bits for each of the first, middle and last frame: which of its lowest DCT coefficients exceed their median.
 
-    pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). A single frame has 64.
+    pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). One frame gives 64 bits.
     """
     picks = sorted({0, len(frames) // 2, len(frames) - 1})
     return b"".join(_hash(rearrange(frames[pick], "c h w -> h w c").numpy()) for pick in picks)
@@ -35,9 +35,9 @@ def _hash(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
 def copies(hashes: Iterable[tuple[bytes, str]]) -> Iterator[int | None]:
     """For each hash, in order, the index of an earlier one that it is a copy of, or None.
 
-    Each comes with its source's name: clips of one source are never each other's copies, since a calm shot is alike
-    all along. A hash is compared only with those that share one of its bands exactly: of more bands than bits may
-    differ, one must be untouched, so that no copy is missed and few are looked at.
+    hashes: each with its source's name. Clips of one source are never counted as copies of each other, since a static
+    shot looks alike throughout. A hash is compared only with those that share one of its bands exactly: there is one
+    band more than bits may differ, so two copies always share a band, and none is missed.
     """
     known: dict[tuple[int, int, bytes], list[int]] = defaultdict(list)
     kept: dict[int, tuple[np.ndarray, str]] = {}
@@ -58,7 +58,7 @@ def _same(bits: np.ndarray, source: str, other: tuple[np.ndarray, str]) -> bool:
 
 
 def _bands(code: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """One more piece than bits may differ, each with the hash's length and its place in it."""
+    """The hash in ALLOWED_BITS + 1 bands or more, each with the hash's length and the band's position."""
     count = ALLOWED_BITS * len(code) * 8 // BITS + 1
     bits = np.unpackbits(np.frombuffer(code, np.uint8))
     for place, piece in enumerate(np.array_split(bits, count)):

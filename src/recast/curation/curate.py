@@ -1,4 +1,4 @@
-"""From sources to shards, stage by stage, each kept on disk as it is done, so that a run that was killed goes on."""
+"""The stages of curation in order, each stored on disk when it is done, so that a killed run can resume."""
 
 import hashlib
 import json
@@ -28,13 +28,13 @@ from recast.model.folder import ModelFolder
 from recast.types import Watch
 
 WORK = ".work"
-"""The folder, inside that of the shards, that holds what is done until all is done."""
+"""Folder inside that of the shards with intermediate results; it is removed at the end."""
 IMAGES_A_JOB, WORLDS_A_JOB = 32, 1024
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be curated, and how; sources as they were said. Making one reads no file."""
+    """Sources as the user gave them, what was found in them, and the settings."""
 
     sources: tuple[str, ...]
     settings: Settings
@@ -42,7 +42,7 @@ class Plan:
 
     @classmethod
     def made(cls, sources: Sequence[str], settings: Settings) -> "Plan":
-        """The plan for some sources. Raises RequestError for one that is not there, or a part that is not known."""
+        """The plan for some sources. Raises RequestError for a missing source or an unknown part."""
         known("shot detector", settings.shots, DETECTORS)
         known("kind of picture", settings.pictures, PICTURES)
         known("way to take folders", settings.folders, ("auto", "clip", "images"))
@@ -52,7 +52,7 @@ class Plan:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What two runs must have in common to go on from each other."""
+        """What two runs must have in common for one to resume the other."""
         settings = self.settings
         model = None if settings.model is None else digest(ModelFolder.found(settings.model).path)
         captioner = None if settings.captioner is None else digest(Path(settings.captioner))
@@ -71,7 +71,7 @@ class Plan:
         return {matter.value: self.found.count(matter) for matter in SourceKind}
 
     def batches(self) -> Iterator[tuple[int, tuple[Material, ...]]]:
-        """Materials that are scanned together, with the first one's place: many of what is quick, else one."""
+        """Materials that one job scans, with the index of the first: many where scanning is quick, else one."""
         sizes = {SourceKind.IMAGE: IMAGES_A_JOB, SourceKind.WORLD: WORLDS_A_JOB}
         materials, start = self.found.materials, 0
         while start < len(materials):
@@ -86,9 +86,8 @@ class Plan:
 def curated(plan: Plan, folder: Path, watch: Watch, crew: Executor = Executor()) -> tuple[dict[str, Any], bool]:  # noqa: B008
     """Makes the shards of a plan in a folder; returns their summary, and whether there was anything to do.
 
-    Goes on where an earlier run of the same plan stopped, and leaves what one without a stop would have. Raises
-    RequestError where the folder holds something else or another run is at work in it, ExtraError where a package is
-    missing.
+    Resumes an interrupted run of the same plan; the result is the same as without the interruption. Raises RequestError
+    where the folder holds something else or is in use by another run, ExtraError where a package is missing.
     """
     known("runner", crew.runner, RUNNERS)
     schema()
@@ -104,7 +103,7 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Executor = Executor())
 
 
 def _through(plan: Plan, folder: Path, watch: Watch, crew: Executor) -> dict[str, Any]:
-    """All stages, those done before left out; returns the summary, which is written last."""
+    """Runs all stages that are not done yet; returns the summary, which is written last."""
     scans = list(_scanned(plan, folder / WORK, watch, crew))
     chosen = selected(scans, plan.settings)
     encoded = _encoded(plan, chosen.kept, folder, watch, crew)
@@ -117,12 +116,12 @@ def _through(plan: Plan, folder: Path, watch: Watch, crew: Executor) -> dict[str
 
 
 def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
-    """What a finished run of the same plan left. Raises RequestError for another's, and for other things."""
+    """The summary of a finished run of the same plan, None without one. Raises RequestError for anything else."""
     path = folder / SUMMARY
     if path.exists():
         summary = json.loads(path.read_text("utf-8"))
         _check_same(summary.get("identity"), plan, folder)
-        shutil.rmtree(folder / WORK, ignore_errors=True)  # the last act, which may have been cut short
+        shutil.rmtree(folder / WORK, ignore_errors=True)  # an earlier run may have been killed before it removed this
         return summary
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"this is a file, and shards need a folder: {folder}")
@@ -132,7 +131,7 @@ def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
 
 
 def _work(folder: Path) -> Path:
-    """The folder to work in, with what an earlier run has done in it."""
+    """The folder of intermediate results, with those of an earlier run."""
     work = folder / WORK
     for part in ("scans", "rows"):
         try:
@@ -143,7 +142,7 @@ def _work(folder: Path) -> Path:
 
 
 def _begin(plan: Plan, folder: Path) -> None:
-    """Makes sure that what was done is of this plan, and clears away what a killed run was writing."""
+    """Checks that intermediate results belong to this plan, and removes half-written files of a killed run."""
     work = folder / WORK
     identity = work / "identity.json"
     if identity.exists():

@@ -1,4 +1,4 @@
-"""Second pass: the clips that were chosen, at their bucket's size, captioned, conditioned, and put into a shard."""
+"""Second pass: the selected clips, resized to their bucket, captioned, conditioned and written into shards."""
 
 import json
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ from recast.video.read import opened
 FACTS = ("bucket", "frames", "seconds", "fps", "width", "height", "hash", "scores")
 """What the manifest takes over from a candidate."""
 EARLY_SECONDS = 1.0
-"""How long before its first clip a video is opened: rounding of times must not cost a frame."""
+"""Decoding starts this long before the first clip, so that rounding of times loses no frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A clip at its bucket's size, with what is known of it. maps: true inverse depth, where a world tells it."""
+    """A clip at its bucket's size, with its metadata. maps: true inverse depth of a world, else None."""
 
     candidate: Candidate
     frames: Frames
@@ -39,7 +39,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """One shard to make, for one process. candidates: in order, those of one source together. rows: its JSON file."""
+    """Writes one shard. candidates: ordered, those of one source adjacent. rows: the JSON file of manifest rows."""
 
     candidates: tuple[Candidate, ...]
     settings: Settings
@@ -47,13 +47,13 @@ class EncodeJob:
     rows: Path
 
     def __call__(self) -> None:
-        """Writes the shard and then its rows, which say that it is whole."""
+        """Writes the shard, then its rows; the rows' file marks the shard as complete."""
         thumbs: list[tuple[str, str, str | None]] = []
         rows = write_shard(self.target, self._samples(thumbs))
         write_text(self.rows, json.dumps({"rows": rows, "thumbs": thumbs}))
 
     def crashed(self) -> None:
-        """Raises RecastError: what was read once should be readable again."""
+        """Raises RecastError: the first pass could read these files, so this is no bad input."""
         sources = ", ".join(dict.fromkeys(each.source for each in self.candidates))
         raise RecastError(f"encoding ended the process, at {self.target.name}; leave out what it is made of: {sources}")
 
@@ -66,7 +66,7 @@ class EncodeJob:
 
 
 def sample(cut: Cut, settings: Settings) -> Sample:
-    """What is written of a clip: its frames, and its conditioning where there is a model for it."""
+    """The members of a clip: its frames, and its conditioning where a model is set."""
     candidate = cut.candidate
     levels = () if settings.model is None else levels_of(candidate.key, settings.levels)
     about = {"caption": cut.caption, "source": candidate.source, "start": candidate.start, "stride": candidate.stride}

@@ -1,4 +1,4 @@
-"""What is left out, and why: each filter measures a clip, and says which measures are too low or too high."""
+"""Filters of clips: each computes a score and drops clips whose score is too low or too high."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from recast.curation.text import text_share
 from recast.types import Frames
 
 LOOKED_PX, FLOW_PX = 360, 144
-"""Short sides at which clips are looked at, and their motion is measured."""
+"""Short sides in pixels at which clips are measured, and at which optical flow is computed."""
 DARKEST, PLAINEST = 24.0, 4.0
 SAME_LEVELS, FROZEN_SHARE = 0.3, 0.5
 LEAST_EXPLAINED = 0.35
@@ -23,7 +23,7 @@ LEAST_EXPLAINED = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A clip as filters see it: frames of at most 360 px on the short side."""
+    """A clip as the filters get it: frames of at most 360 px on the short side."""
 
     frames: Frames
 
@@ -39,19 +39,19 @@ class Look:
 
     @cached_property
     def flow(self) -> Float[np.ndarray, "s h w 2"]:
-        """Pixels that each point of a frame moves until the next, by DIS (arXiv:1603.03590); s = t - 1."""
+        """Optical flow to the next frame in pixels, by DIS (arXiv:1603.03590); s = t - 1."""
         seer: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         return np.stack([seer.calc(now, then, None) for now, then in zip(self.grey, self.grey[1:], strict=False)])
 
     @cached_property
     def speed(self) -> Float[np.ndarray, "s h w"]:
-        """The length of the flow, in percent of the short side."""
+        """Magnitude of the flow, in percent of the short side per frame."""
         return 100 * np.linalg.norm(self.flow, axis=-1) / min(self.grey.shape[1:])
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One reason to leave a clip out. about: what it means, for the report. moving: needs two frames or more."""
+    """One reason to drop a clip. about: description in the report. moving: needs at least two frames."""
 
     about: str
     measure: Callable[[Look], float]
@@ -60,38 +60,38 @@ class Filter:
 
 
 def darkness(look: Look) -> float:
-    """Luma that 95 % of the darkest frame stay below, 0..255."""
+    """95th percentile of luma in the darkest frame, 0..255."""
     return float(np.percentile(look.grey, 95, axis=(1, 2)).min())
 
 
 def plainness(look: Look) -> float:
-    """Deviation of luma in the plainest frame, in levels."""
+    """Standard deviation of luma, 0..255, in the frame where it is smallest."""
     return float(look.grey.std(axis=(1, 2)).min())
 
 
 def frozen_share(look: Look) -> float:
-    """The share of neighbouring frames that are the same but for rounding."""
+    """Share of neighbouring frames that are equal up to rounding."""
     levels = np.abs(np.diff(look.grey.astype(np.int16), axis=0)).mean(axis=(1, 2))
     return float((levels < SAME_LEVELS).mean())
 
 
 def motion(look: Look) -> float:
-    """How fast the fastest twentieth of the picture moves, in percent of the short side a frame; mean over frames."""
+    """95th percentile of speed in a frame, in percent of the short side per frame; mean over frames."""
     return float(np.percentile(look.speed, 95, axis=(1, 2)).mean())
 
 
 def rush(look: Look) -> float:
-    """How fast half of the picture moves at the fastest moment, in the same unit."""
+    """Median speed in the fastest frame, in the same unit."""
     return float(np.median(look.speed, axis=(1, 2)).max())
 
 
 def explained(look: Look) -> float:
-    """How well motion explains the next frame at the worst moment: correlation with the frame brought back, -1..1."""
+    """Correlation of a frame with the next one warped back along the flow, -1..1; minimum over the clip."""
     return min(_correlation(now, _brought_back(then, flow)) for now, then, flow in _pairs(look))
 
 
 def lettering(look: Look) -> float:
-    """The share of the middle frame that text covers, 0..1."""
+    """Share of the middle frame's area that text covers, 0..1."""
     return text_share(rearrange(look.frames[len(look.frames) // 2], "c h w -> h w c").numpy())
 
 
@@ -104,11 +104,11 @@ FILTERS: dict[str, Filter] = {
     "torn": Filter("frames that do not follow", explained, lambda share, _: share < LEAST_EXPLAINED, moving=True),
     "text": Filter("text in the picture", lettering, lambda share, said: share > said.max_text),
 }
-"""Filters in the order in which they are asked, the cheap ones first: the first that drops a clip is the reason."""
+"""Filters in the order in which they run, cheap ones first; the first that drops a clip is the recorded reason."""
 
 
 def judged(frames: Frames, settings: Settings) -> tuple[dict[str, float], str | None]:
-    """What each filter measured, and the name of the one that drops the clip; those behind it are not asked."""
+    """Scores by filter, and the name of the filter that drops the clip, or None; later filters are not run."""
     look, scores = Look(frames), {}
     for name, each in FILTERS.items():
         if name in settings.skip or (each.moving and len(frames) < 2):

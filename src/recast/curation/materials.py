@@ -1,4 +1,4 @@
-"""What there is to curate: videos, pictures, numbered frames and procedural worlds, found and put in order."""
+"""Sources of curation: finds videos, pictures, sequences of numbered frames and procedural worlds, in order."""
 
 import os
 import re
@@ -35,13 +35,13 @@ VIDEOS = frozenset(
         ".wmv",
     ]
 )
-"""Endings of what is taken for a video in a folder; a file that is named itself is tried whatever its ending."""
+"""File extensions taken for videos in a folder; a file given by name is tried whatever its extension."""
 MASKS = "masks"
 WORLDS = re.compile(r"world:([1-9]\d*)(?:@(\d+))?")
 
 
 class SourceKind(StrEnum):
-    """What a material is."""
+    """Kind of a material."""
 
     VIDEO = "video"
     SEQUENCE = "sequence"
@@ -51,7 +51,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True)
 class Material:
-    """One thing to curate. name: its path as said, or world:SEED. stamp: changes when the file does."""
+    """One source of clips. name: its path as given, or world:SEED. stamp: changes when the file does."""
 
     matter: SourceKind
     name: str
@@ -59,7 +59,7 @@ class Material:
 
     @property
     def path(self) -> Path:
-        """Where it lies; a world lies nowhere."""
+        """Its path; a world has none."""
         assert self.matter is not SourceKind.WORLD
         return Path(self.name)
 
@@ -71,7 +71,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Found:
-    """All that was found, in order. passed_over: what was left alone, with the reason."""
+    """All materials in order. passed_over: files that were skipped, with the reason."""
 
     materials: tuple[Material, ...]
     passed_over: tuple[tuple[str, str], ...] = ()
@@ -82,10 +82,10 @@ class Found:
 
 
 def found(sources: list[str], folders: str, frames: int) -> Found:
-    """What lies behind the sources as they were said: files, folders (searched through), and world:N or world:N@SEED.
+    """Materials of sources as the user gave them: files, folders (recursively), and world:N or world:N@SEED.
 
-    folders: auto, clip or images, as in `Settings`; frames: the fewest that make a sequence.
-    Raises RequestError for a source that is not there, and where nothing was found.
+    folders: auto, clip or images, as in `Settings`; frames: the least number that makes a sequence.
+    Raises RequestError for a missing source, and where nothing was found.
     """
     materials: dict[str, Material] = {}
     passed_over: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""The report of a curation: one HTML page that needs nothing else, with pictures of what was kept and what was not."""
+"""The report of a curation: one self-contained HTML page with pictures of what was kept and what was dropped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -11,7 +11,7 @@ from recast.curation.scan import SHORT, SMALL, THUMB, Candidate, Scan
 from recast.curation.selection import COPIES, Selection
 
 SHOWN = 18
-"""Pictures that are shown of each outcome."""
+"""Most thumbnails for each outcome."""
 BARS, PLOT_PX = 24, (420, 120)
 REASONS = {name: each.about for name, each in FILTERS.items()} | {
     COPIES: "copies of an earlier one",
@@ -46,7 +46,7 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } .kept { fill: 
 def page(
     summary: dict[str, Any], scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, tuple[str, str | None]]
 ) -> str:
-    """The page. thumbs: of some examples, JPEG in base64 and the caption, by key; dropped ones come from the scans."""
+    """The page. thumbs: of kept examples, base64 JPEG and caption, by key; those of dropped clips are in the scans."""
     sections = [
         _numbers(summary),
         _reasons(summary),
@@ -114,7 +114,7 @@ def _plots(scans: Sequence[Scan], chosen: Selection) -> str:
 
 
 def histogram(title: str, values: Sequence[float], others: Sequence[float] = ()) -> str:
-    """Bars of two stacked groups as SVG; the scale ends where 99 % do, the last bar holds the rest. "" for nothing."""
+    """Stacked histogram of two groups as SVG, "" for no values; its last bar holds all above the 99th percentile."""
     every = [*values, *others]
     if not every:
         return ""

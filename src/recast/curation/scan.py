@@ -1,4 +1,4 @@
-"""First pass: a material looked through, cut into shots, its clips judged. What it finds is JSON, kept on disk."""
+"""First pass: a material decoded, cut into shots, its clips filtered. Its results are stored as JSON."""
 
 import base64
 import hashlib
@@ -30,14 +30,14 @@ from recast.video.resize import resized
 WORLD_FPS = 10.0
 THUMB = Size(144, 96)
 THUMBS_EACH = 2
-"""Thumbnails that are kept of a material for each outcome."""
+"""Most thumbnails of one material for each outcome."""
 SMALL, SHORT = "small", "short"
-"""Reasons that need no look at the frames: too small for its bucket; a shot shorter than a clip."""
+"""Reasons that need no decoding: too small for its bucket; a shot shorter than a clip."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A clip that may become an example. The material's name and the span say where it is; seconds: where it starts."""
+    """A clip that may become an example, at a span of frames of a material. seconds: start time."""
 
     source: str
     matter: SourceKind
@@ -54,20 +54,20 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Its name in the shards: of the material's name and the place in it."""
+        """Its key in the shards: a hash of the material's name, and the start frame."""
         return f"{hashlib.sha256(self.source.encode()).hexdigest()[:12]}-{self.start:07d}"
 
     @property
     def span(self) -> Span:
-        """Which frames it has."""
+        """The frames that it takes from the material."""
         return Span(self.start, self.stride, self.frames)
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What became of one material.
+    """The result for one material.
 
-    dropped: candidates with the reason. shots: their lengths in seconds. thumbs: JPEG in base64, by reason, "" of the
+    dropped: candidates with the reason. shots: their lengths in seconds. thumbs: JPEG in base64, by reason, "" for kept
     candidates. failed: why it could not be read.
     """
 
@@ -81,7 +81,7 @@ class Scan:
 
     @classmethod
     def from_dict(cls, said: dict[str, Any]) -> "Scan":
-        """The one that `asdict` was given."""
+        """The inverse of `asdict`."""
         held: dict[str, Any] = {
             "matter": SourceKind(said["matter"]),
             "candidates": tuple(_candidate(each) for each in said["candidates"]),
@@ -94,7 +94,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class ScanJob:
-    """Some materials to scan, for one process. target: the JSON file that says that it is done."""
+    """Scans some materials in one process. target: JSON file of the results, which marks the job as done."""
 
     materials: tuple[Material, ...]
     first: int
@@ -102,22 +102,22 @@ class ScanJob:
     target: Path
 
     def __call__(self) -> None:
-        """Scans them and writes what was found."""
+        """Scans the materials and writes the results."""
         self.write([scanned(each, self.settings, self.first + i) for i, each in enumerate(self.materials)])
 
     def crashed(self) -> None:
-        """Writes that reading them ended the process, as a broken codec may."""
+        """Records that scanning crashed the process, as a broken codec may."""
         self.write([Scan(each.name, each.matter, failed="reading it ended the process") for each in self.materials])
 
     def write(self, scans: list[Scan]) -> None:
-        """Writes the job's outcome, whole or not at all."""
+        """Writes the results atomically."""
         write_text(self.target, json.dumps([asdict(scan) for scan in scans]))
 
 
 def scanned(material: Material, settings: Settings, number: int = 0) -> Scan:
-    """What became of a material; never raises for what is wrong with it, only for what is wrong with the machine.
+    """Scans a material. What is wrong with the material is recorded; only errors of the machine are raised.
 
-    number: its place among all, which deals worlds to buckets in turn.
+    number: its index among all materials, by which worlds take buckets in turn.
     """
     if material.matter is SourceKind.WORLD:
         return Scan(material.name, material.matter, (_world(material, settings, number),))
@@ -127,7 +127,7 @@ def scanned(material: Material, settings: Settings, number: int = 0) -> Scan:
         raise
     except MediaError as error:
         said = str(error)
-    except Exception as error:  # whatever a strange file brings out in a library must not end a run of days
+    except Exception as error:  # whatever a broken file raises in a library must not end a run of days
         said = f"{type(error).__name__}: {error}"
     said = " ".join(said.split()).replace(f": {material.name}", "").replace(material.name, material.path.name)
     return Scan(material.name, material.matter, failed=said)
@@ -165,7 +165,7 @@ def _read(material: Material, settings: Settings) -> Scan:
 
 
 Outcome = tuple[str | None, Candidate, UInt8[Tensor, "3 h w"]]
-"""Why a clip is dropped, None where it is not; the clip; and one of its frames."""
+"""Reason for dropping a clip, None where it is kept; the clip; one of its frames."""
 
 
 def _looked(source: Source, whole: Candidate, wanted: list[Span], settings: Settings) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""Between the passes: which candidates are kept, and which shard each of them goes to."""
+"""Between the two passes: drops duplicates, and assigns candidates to shards."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,14 +15,14 @@ COPIES = "copies"
 
 @dataclass(frozen=True)
 class Selection:
-    """What is kept, in the sources' order, and what is not: a copy, with the candidate that it is a copy of."""
+    """Candidates that are kept, in the sources' order, and copies, each with the candidate that it duplicates."""
 
     kept: tuple[Candidate, ...]
     copies: tuple[tuple[Candidate, Candidate], ...] = ()
 
 
 def selected(scans: Iterable[Scan], settings: Settings) -> Selection:
-    """All candidates but copies of earlier ones. Worlds are never copies: no two seeds make the same."""
+    """All candidates but copies of earlier ones. Worlds are never copies: every seed renders a different scene."""
     candidates = [candidate for scan in scans for candidate in scan.candidates]
     if COPIES in settings.skip:
         return Selection(tuple(candidates))

@@ -1,4 +1,4 @@
-"""What `recast curate` is asked to do: every setting, once, with its default."""
+"""Settings of `recast curate`, with their defaults."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ Sizes = Annotated[tuple[Size, ...], BeforeValidator(lambda said: parsed(said) if
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class Settings:
-    """How sources become examples. `asked` raises RequestError, in one line, for what cannot be."""
+    """How sources become examples. `asked` raises RequestError for invalid values."""
 
     frames: int = Field(default=8, ge=2)
     """Frames of a clip."""
@@ -25,7 +25,7 @@ class Settings:
     fps: Annotated[FiniteFloat, Field(gt=0, le=1000)] | None = None
     """Frames a second of a clip, in place of `stride`: the nearest whole number of frames apart."""
     buckets: Sizes = BUCKETS["paper"]
-    """Sizes that clips and pictures are brought to; each goes to the one of the nearest shape."""
+    """Sizes of clips and pictures; each is brought to the one of the nearest aspect ratio."""
     shots: str = "either"
     """How cuts are found; a name of `DETECTORS`."""
     folders: Literal["auto", "clip", "images"] = "auto"
@@ -33,31 +33,31 @@ class Settings:
     skip: tuple[str, ...] = ()
     """Filters not to apply: names of `FILTERS`, and copies."""
     max_enlargement: Amount = 1.5
-    """The most that a source may have to grow to fill its bucket."""
+    """Most enlargement of a source to fill its bucket, as a factor."""
     min_motion: Amount = 0.4
-    """The least motion, in percent of the short side from one frame of the clip to the next."""
+    """Least 95th percentile of speed, in percent of the short side per frame of the clip."""
     max_motion: Amount = 16.0
-    """The most, in the same unit, of half of the picture."""
+    """Most median speed, in the same unit."""
     max_text: Amount = 0.01
-    """The most of the picture that readable text may cover, 0..1."""
+    """Most share of the picture that readable text may cover, 0..1."""
     captioner: str | None = None
     """A folder with a captioning model of transformers, for what has no caption."""
     model: str | None = "pocket"
-    """Whose networks compute the conditioning: the name of a model or its folder; None leaves it out."""
+    """Model, by name or folder, whose networks compute the conditioning; None leaves it out."""
     levels: int = Field(default=2, ge=1, le=8)
-    """Of how many t_s structure latents are kept: 0, and others of 1..7 drawn for each clip; 8 keeps all."""
+    """Number of t_s at which structure latents are kept: 0, and others of 1..7 drawn for each clip; 8 keeps all."""
     true_depth: bool = False
-    """Whether worlds tell their true depth, not what the model's estimator sees."""
+    """Whether worlds keep their true depth instead of the estimator's."""
     pictures: Literal["jpg", "png", "none"] = "jpg"
-    """How frames are kept; png loses nothing."""
+    """Format of the frames; png is lossless."""
     per_shard: Count = 256
     """The most examples in a shard."""
     device: str = "cpu"
-    """What networks compute on. Results of two devices differ in the last digits."""
+    """Device of the networks. Results of two devices differ in the last digits."""
 
     @classmethod
     def asked(cls, **said: object) -> "Settings":
-        """Settings from what a user said, by name, numbers as text or not. Raises RequestError."""
+        """Settings from a user's values by name, numbers as text or not. Raises RequestError."""
         try:
             return TypeAdapter(cls).validate_python(said)
         except ValidationError as error:
@@ -67,6 +67,6 @@ class Settings:
             raise RequestError(f"{name} is {first['input']!r}; it should be {wrong}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """In JSON's types, but for the device, on which results hardly depend."""
+        """As JSON types, without the device, on which results hardly depend."""
         said = TypeAdapter(Settings).dump_python(self, mode="json", exclude={"device"})
         return said | {"buckets": list(map(str, self.buckets)), "skip": sorted(self.skip)}

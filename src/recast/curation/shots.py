@@ -1,4 +1,4 @@
-"""Where a video is cut, by PySceneDetect, and which stretches of its frames become clips."""
+"""Shot detection by PySceneDetect, and the spans of frames that become clips."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from recast.video.read import Frame, Source, Window, frames
 from recast.video.resize import resized
 
 SEEN_PX, BLUR_PX, CUT, GREAT_CUT, STANDS_OUT = 128, 2.0, 27.0, 33.0, 3.0
-"""Short side of the frames that cuts are looked for in, deviation of the blur before, and PySceneDetect's thresholds.
+"""Short side in pixels at which cuts are detected, sigma of the blur in pixels, and PySceneDetect's thresholds.
 
-Noise and snow change hues from frame to frame, which the detectors take for cuts; blurred, they hardly do. Measured
-so: of 70 cuts between worlds all but one score 35 and more, frames of one shot up to 31 where much moves; a real cut
-between two grey landscapes scores 24, but stands out from its surroundings as nothing else in eight real clips does.
+Noise and snow change hues from frame to frame, which the detectors take for cuts; the blur suppresses that. Measured
+so: of 70 cuts between worlds all but one score at least 35, frames of one shot at most 31 where much moves; a real
+cut between two grey landscapes scores 24, but is the largest local outlier in eight real clips.
 """
 
 
 def _content(threshold: float = CUT) -> list[Any]:
     with extra("curate"):
         from scenedetect.detectors import ContentDetector
-    # No least length of a shot: PySceneDetect would leave out a cut that follows another too soon, and a clip would
-    # hold it. A cut too many costs a clip, a cut too few spoils one.
+    # No minimum length of a shot: PySceneDetect would drop a cut that follows another too soon, and a clip would span
+    # it. A false cut costs one clip, a missed cut spoils one.
     return [ContentDetector(threshold=threshold, min_scene_len=0)]
 
 
@@ -42,8 +42,8 @@ DETECTORS: dict[str, Callable[[], list[Any]]] = {
     "content": _content,
     "adaptive": _adaptive,
 }
-"""PySceneDetect's detectors that cuts are found by. content: a great change of colour from frame to frame; adaptive:
-one that is great against its surroundings, two frames on either side."""
+"""PySceneDetect's detectors of cuts. content: the change of colour between frames exceeds a threshold; adaptive: it
+exceeds that of its neighbours, two frames on either side."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Span:
 
     @property
     def stop(self) -> int:
-        """Behind its last frame."""
+        """Index after its last frame."""
         return self.start + (self.frames - 1) * self.stride + 1
 
     @property
@@ -78,7 +78,7 @@ def shots(source: Source, detector: str) -> list[range]:
 
 
 def spans(shot: range, frames: int, stride: int) -> Iterator[Span]:
-    """As many clips as lie in a shot, one behind the other."""
+    """As many clips as fit into a shot, back to back."""
     length = (frames - 1) * stride + 1
     for start in range(shot.start, shot.stop - length + 1, frames * stride):
         yield Span(start, stride, frames)
@@ -87,7 +87,7 @@ def spans(shot: range, frames: int, stride: int) -> Iterator[Span]:
 def clips(source: Source, wanted: Iterable[Span], start: float = 0.0) -> Iterator[tuple[Span, list[Frame]]]:
     """Each span with its frames, in one pass through the source from `start` seconds on.
 
-    wanted: in order, none overlapping another. A span that the source ends in is left out.
+    wanted: in order, without overlap. A span that reaches past the source's end is left out.
     """
     todo = iter(wanted)
     span, held = next(todo, None), []

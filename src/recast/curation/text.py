@@ -1,4 +1,4 @@
-"""How much of a picture readable text covers: titles, subtitles, watermarks, signs. By RapidOCR, whose models ship."""
+"""Share of a picture that text covers (titles, subtitles, watermarks, signs), by RapidOCR, which ships its models."""
 
 from functools import cache
 from typing import Any
@@ -12,11 +12,11 @@ from recast.errors import extra
 LONG_SIDE_PX = 480
 SUREST = 0.8
 SHORTEST = 3
-"""Texts of fewer letters and digits do not count: on grass and ripples the reader sees single huge signs."""
+"""Least number of letters and digits of a text: on grass and ripples OCR finds single huge characters."""
 
 
 def text_share(image: UInt8[np.ndarray, "h w 3"]) -> float:
-    """The share of the picture that lies in boxes around text that could be read, 0..1."""
+    """Share of the picture inside boxes of recognised text, 0..1."""
     read = _reader()(np.ascontiguousarray(image[..., ::-1]))
     if read.boxes is None or read.txts is None:
         return 0.0

@@ -1,1 +1,1 @@
-"""Work that is done elsewhere: jobs in processes of this machine or on a cluster."""
+"""Jobs: work run in processes of this machine or on a cluster."""

@@ -1,4 +1,4 @@
-"""The same jobs in this process, in several, or on a cluster. Which one, and in what order, changes no result."""
+"""Runners of jobs: one process, several, or a cluster. Neither the runner nor the order changes a result."""
 
 import logging
 import os
@@ -19,23 +19,23 @@ from recast.types import Watch
 
 @runtime_checkable
 class Job(Protocol):
-    """A piece of work that leaves its outcome in a file. It can be sent to another process."""
+    """A unit of work that writes its result to a file. It can be pickled."""
 
     def __call__(self) -> None:
-        """Does it."""
+        """Runs the job."""
         ...
 
     def crashed(self) -> None:
-        """Called in its place where doing it ended the process; leaves an outcome, or raises."""
+        """Called instead of the job where running it crashed the process; writes a result, or raises."""
         ...
 
 
 Runner = Callable[[Sequence[Job], int], Iterator[None]]
-"""Does jobs with so many workers, and yields once for each that is done."""
+"""Runs jobs with that many workers, and yields once for each that is done."""
 
 
 def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
-    """In processes of this machine; a job that ends its process, as a broken codec may, is found out and given up."""
+    """Runs jobs in processes of this machine. A job that crashes its process, as a broken codec may, is found and skipped."""
     if workers == 1:
         with one_thread():
             for job in jobs:
@@ -46,8 +46,8 @@ def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
         for number in _pooled(left, workers):
             del left[number]
             yield
-        # Jobs are handed out in order: whichever ended its process is among the first that are left. One process finds
-        # it, as the first of those that it did not do.
+        # Jobs are started in order, so the one that crashed is among the first that are left. A single process then
+        # finds it: the first job that it did not finish.
         suspects = list(left)[: 2 * workers + 1]
         for number in _pooled({number: left[number] for number in suspects}, 1):
             del left[number]
@@ -58,7 +58,7 @@ def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
 
 
 def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
-    """With Ray Data: on the cluster of RAY_ADDRESS, whose machines share the folder, else with local workers."""
+    """Runs jobs with Ray Data: on the cluster of RAY_ADDRESS, whose machines share the folder, else with local workers."""
     with extra("ray"):
         import ray
         import ray.data
@@ -79,18 +79,18 @@ def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
 
 
 RUNNERS: dict[str, Runner] = {"local": local, "ray": through_ray}
-"""Where jobs are done, by name."""
+"""Runners by name."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Who does jobs: so many workers, by a runner of RUNNERS."""
+    """Runs jobs with a number of workers, by a runner of RUNNERS."""
 
     workers: int = 1
     runner: str = "local"
 
     def do(self, stage: str, jobs: Sequence[Job], watch: Watch) -> None:
-        """Does jobs, and reports how many are done."""
+        """Runs jobs, and reports how many are done."""
         watch(stage, 0, len(jobs))
         for count, _ in enumerate(RUNNERS[self.runner](jobs, self.workers) if jobs else (), 1):
             watch(stage, count, len(jobs))
@@ -98,7 +98,7 @@ class Executor:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch and OpenCV: sums then come in one order, and processes do not wait for each other."""
+    """One thread for torch and OpenCV: the order of sums is fixed, and processes do not compete for cores."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -110,10 +110,10 @@ def one_thread() -> Iterator[None]:
 
 
 def _pooled(jobs: dict[int, Job], workers: int) -> Iterator[int]:
-    """The number of each job that was done; the others were not, because one of them ended its process."""
+    """Yields the key of each job that is done; the others are not, because one of them crashed its process."""
     if not jobs:
         return
-    # Spawned, since a fork of a process whose threads hold locks may hang.
+    # Spawn, because a fork may hang where threads hold locks.
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_prepare) as pool:
         futures: dict[Future[None], int] = {}
         try:

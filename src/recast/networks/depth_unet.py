@@ -1,7 +1,7 @@
 """A small convolutional depth estimator, for transformers' `AutoModelForDepthEstimation`.
 
-The published estimators are transformers over patches, which need millions of pictures before they see a shape; this
-one learns from scratch in minutes on a processor.
+The published estimators are vision transformers, which need millions of pictures; this UNet can be trained from
+scratch in minutes on a CPU (docs/decisions/0014).
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from transformers.modeling_outputs import DepthEstimatorOutput
 
 
 class DepthUNetConfig(PretrainedConfig):
-    """widths: channels at a half, a quarter and so on of the picture's size.
+    """widths: channels at 1/2, 1/4 and so on of the picture's size.
 
-    scales: how many times its own size a picture is looked at, each time in a mirror too; the answer is the
-    mean. Where there are none it is looked at once, as it is, as in training.
-    over_time: whether each block first mixes every channel over three neighbouring frames, since what stands before
-    something else moves against it. A batch of pictures is then one clip, in order.
+    scales: test-time augmentation: factors by which pictures are resized; the prediction is the mean over scales and
+    their mirror images. Empty: one pass at the picture's own size, as in training.
+    over_time: whether each block first mixes every channel over three neighbouring frames, for depth from motion
+    parallax. A batch of pictures is then one clip, in order.
     """
 
     model_type = "depth_unet"
@@ -45,12 +45,12 @@ class DepthUNetConfig(PretrainedConfig):
 
     @property
     def reach(self) -> int:
-        """How many frames before and after its own an answer depends on."""
+        """Frames before and after its own that a prediction depends on."""
         return 2 * len(self.widths) - 1 if self.over_time else 0
 
 
 class DepthUNet(PreTrainedModel):
-    """Pictures to inverse depth of 0..1, by a UNet of residual blocks. U-Net: arXiv:1505.04597."""
+    """Inverse depth, 0..1, from pictures, by a UNet of residual blocks. U-Net: arXiv:1505.04597."""
 
     config_class = DepthUNetConfig
     main_input_name = "pixel_values"
@@ -68,7 +68,7 @@ class DepthUNet(PreTrainedModel):
     def forward(self, pixel_values: Float[Tensor, "*b 3 h w"], **_: object) -> DepthEstimatorOutput:
         """predicted_depth: [b h w], 1 nearest; or [b t h w] of pictures [b t 3 h w], which are clips.
 
-        In training mode pictures are taken as they are, with sides that are multiples of 2 to the number of widths.
+        In training mode pictures are not resized; their sides must be multiples of 2 ** len(widths).
         """
         clips = pixel_values
         if clips.ndim == 4:
@@ -104,9 +104,9 @@ class DepthUNet(PreTrainedModel):
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside a 1 x 1 one; over time, each channel is mixed over three frames before.
+    """Residual block: two 3 x 3 convolutions and a 1 x 1 skip; over time, each channel is first mixed over three frames.
 
-    At first the mixing takes each frame as it is, so that weights learned from pictures alone are a start.
+    The mixing starts as the identity, so that weights trained on pictures can be used.
     """
 
     def __init__(self, given: int, width: int, *, groups: int, over_time: bool = False) -> None:
@@ -119,17 +119,17 @@ class Residual(nn.Module):
         self.out = nn.GroupNorm(groups, width)
 
     def forward(self, x: Float[Tensor, "bt given h w"], frames: int) -> Float[Tensor, "bt width h w"]:
-        """The same size, `width` channels; bt: clips of `frames` frames, one after the other."""
+        """Features of the same size with `width` channels; bt: clips of `frames` frames, concatenated."""
         if self.mixing is not None:
             x = _mixed(x, self.mixing, frames)
         return F.silu(self.out(self.beside(x) + self.second(F.silu(self.norm(self.first(x))))))
 
 
 def _mixed(x: Float[Tensor, "bt c h w"], weights: Float[Tensor, "c 3"], frames: int) -> Float[Tensor, "bt c h w"]:
-    """Each channel with the frame before and the one after; the clip's first and last are their own neighbours."""
+    """Depthwise convolution over (previous, own, next) frame; the clip's first and last frame are repeated."""
     own = torch.eye(frames, device=x.device)
     before, after = (torch.cat(rows) for rows in ((own[:1], own[:-1]), (own[1:], own[-1:])))
-    # One small matrix product for each channel is several times faster than shifting and adding.
+    # One small matrix product per channel is several times faster than shifts and sums.
     over_time = torch.einsum("c n, n t s -> c t s", weights, torch.stack([before, own, after])).to(x.dtype)
     clips = rearrange(x, "(b t) c h w -> b c t (h w)", t=frames)
     return rearrange(over_time @ clips, "b c t (h w) -> (b t) c h w", h=x.shape[2])

@@ -1,4 +1,4 @@
-"""The generator of Gen-1 as it is trained: the space-time network and the projection of content to its tokens."""
+"""The trained generator of Gen-1: space-time UNet, and projection of content embeddings to tokens."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,18 @@ from recast.networks.spacetime import SpaceTimeUNet, inflate, widen
 from recast.networks.storage import loaded
 
 STRUCTURE_CHANNELS = 8
-"""Four of structure latents and four that say t_s."""
+"""Four of structure latents and four of the embedding of t_s (arXiv:2302.03011, section 3.3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
-    """How large a generator is; as written, Stable Diffusion 1.5 with four tokens of content.
+    """Size of a generator; the defaults are Stable Diffusion 1.5 with four content tokens.
 
-    widths: channels at each resolution; attention: where its layers are; layers: residual blocks at all, or at each;
-    heads: of each attention; groups: of each norm. tokens: that a content embedding of `content_width` becomes, each
-    `token_width` wide; the paper takes the embedding as the only token, but then attention has nothing to choose from,
-    and its queries and keys get no gradient. max_frames: the longest clip.
-    fused: attention by PyTorch's kernel, which is faster on GPUs and, backwards, several times slower on processors.
+    widths: channels at each resolution; attention: resolutions with attention; layers: residual blocks per resolution,
+    one number or one each; heads: of attention; groups: of group norms. tokens: number of content tokens, `token_width`
+    wide, made of an embedding of `content_width`. Differs: the paper uses the embedding as the only token, but attention
+    over one token is constant, so its queries and keys get no gradient. max_frames: longest clip.
+    fused: attention by PyTorch's kernel, which is faster on GPUs; its backward pass is several times slower on CPUs.
     """
 
     widths: tuple[int, ...] = (320, 640, 1280, 1280)
@@ -42,7 +42,7 @@ class UNetConfig:
     fused: bool = True
 
     def unet(self) -> UNet2DConditionModel:
-        """The image network, with random weights."""
+        """The image UNet, randomly initialised."""
         down = tuple("CrossAttnDownBlock2D" if there else "DownBlock2D" for there in self.attention)
         up = tuple("CrossAttnUpBlock2D" if there else "UpBlock2D" for there in reversed(self.attention))
         return UNet2DConditionModel(
@@ -58,12 +58,12 @@ class UNetConfig:
         )
 
     def projection(self) -> ImageProjection:
-        """Content to tokens, with random weights."""
+        """The projection of content to tokens, randomly initialised."""
         return ImageProjection(self.content_width, self.token_width, self.tokens)
 
 
 class Generator(nn.Module):
-    """What is trained together: the network, and the projection of content embeddings to its tokens."""
+    """The space-time UNet and the projection of content embeddings to its tokens, which are trained together."""
 
     def __init__(self, net: SpaceTimeUNet, projection: ImageProjection, *, fused: bool = True) -> None:
         super().__init__()
@@ -74,17 +74,17 @@ class Generator(nn.Module):
 
     @classmethod
     def new(cls, layers: UNetConfig, *, structure: bool = True) -> "Generator":
-        """One with random weights; layers over time and structure channels change nothing yet."""
+        """A randomly initialised generator; temporal layers and structure channels start without effect."""
         net = inflate(layers.unet(), STRUCTURE_CHANNELS if structure else 0, layers.max_frames)
         return cls(net, layers.projection(), fused=layers.fused)
 
     @classmethod
     def grown(cls, model: ModelFolder, layers: UNetConfig, *, structure: bool = True) -> "Generator":
-        """One that starts as the network of a folder, and answers as it does.
+        """A generator initialised from a model folder; its predictions start the same.
 
-        An image network (Stable Diffusion's layout) gets layers over time; one without structure gets its channels; a
-        folder without a projection gets `layers`' own, with random weights. The folder's sizes count, not `layers`'.
-        Raises WeightsError as ModelFolder does, and for a network that is told structure where the stage has none.
+        Missing parts are added: temporal layers to an image UNet (Stable Diffusion's layout), structure channels, and a
+        randomly initialised projection as `layers` describes it. All other sizes are the folder's, not `layers`'.
+        Raises WeightsError as ModelFolder does, and for a UNet with structure channels where `structure` is False.
         """
         if model.has("temporal"):
             net = loaded(model)
@@ -109,7 +109,7 @@ class Generator(nn.Module):
     ) -> Float[Tensor, "b t 4 y x"]:
         """The velocity; where `told` is False there is no content, all tokens zero.
 
-        noisy: four channels of latents, and behind them structure's eight where it is told.
+        noisy: four channels of latents, followed by the eight structure channels where the generator has them.
         """
         tokens = self.projection(embedding) * conditioned[:, None, None]
         return self.net(noisy, timestep, tokens, video)

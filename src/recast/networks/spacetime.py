@@ -1,4 +1,4 @@
-"""The network of Gen-1: an image UNet with layers over time. arXiv:2302.03011, section 3.2."""
+"""The space-time UNet of Gen-1: an image UNet with temporal layers. arXiv:2302.03011, section 3.2."""
 
 from copy import deepcopy
 from functools import partial
@@ -26,16 +26,16 @@ PRODUCTS = (
     _ops._scaled_dot_product_efficient_attention.default,
     _ops._scaled_dot_product_cudnn_attention.default,
 )
-"""Operators that nearly all of a step's time goes to; selective checkpointing keeps their results."""
+"""Operators that take nearly all time of a step; selective checkpointing stores their results."""
 
 
 class SpaceTimeUNet(nn.Module):
-    """An image UNet that can also see a clip as a whole: layers over time follow its spatial ones.
+    """An image UNet with temporal layers after its spatial ones, which can be switched off.
 
-    unet: any of diffusers' conditional UNets. It becomes part of this network; `inflate` copies it first.
-    max_frames: the longest clip whose frames have places; see TemporalTransformer.
+    unet: any conditional UNet of diffusers. It becomes part of this network; `inflate` copies it first.
+    max_frames: longest clip, the number of position embeddings; see TemporalTransformer.
 
-    With temporal layers off it is the image UNet, bit for bit; new ones change nothing until they are trained.
+    With temporal layers off it is the image UNet, bit for bit; new temporal layers have no effect until trained.
     """
 
     def __init__(self, unet: UNet2DConditionModel, *, max_frames: int = 32) -> None:
@@ -58,12 +58,12 @@ class SpaceTimeUNet(nn.Module):
         tokens: Float[Tensor, "b *t n d"],
         video: bool | Bool[Tensor, " b"] = True,
     ) -> Float[Tensor, "b t out h w"]:
-        """What the network predicts (noise, velocity or clean latents: as it was trained) for noisy latents `x`.
+        """The network's prediction (noise, velocity or clean latents, as it was trained) for noisy latents `x`.
 
         x: mixed with noise as the network was trained, structure planes behind the latents' channels.
         timestep: 0..999, may lie between two. tokens: [b n d] for all frames of a clip, or [b t n d] for each.
         video: False keeps a clip's frames apart from each other; one answer for all clips or one for each.
-        Raises ShapeError for more frames than have places.
+        Raises ShapeError for more than `max_frames` frames.
         """
         frames = x.shape[1]
         images = rearrange(x, "b t c h w -> (b t) c h w")
@@ -88,26 +88,26 @@ class SpaceTimeUNet(nn.Module):
 
     @property
     def extra_channels(self) -> int:
-        """Of structure, which it reads behind the latents' own."""
+        """Number of structure channels, which follow the latents' channels in its input."""
         return self.unet.config.in_channels - self.unet.config.out_channels
 
     @property
     def token_width(self) -> int:
-        """Of the tokens that its cross-attention reads."""
+        """Width of the tokens that cross-attention reads."""
         return self.unet.config.cross_attention_dim
 
     def enable_gradient_checkpointing(self, *, selective: bool = False) -> "SpaceTimeUNet":
-        """Keeps less for the backward pass and computes it again; the same gradients.
+        """Recomputes activations in the backward pass to save memory; gradients are the same.
 
-        Whole blocks are computed again, a third of a step's products; selective: only what lies between the products
-        (norms, activations, sums), which costs almost none of them and saves less memory.
+        By default whole blocks are recomputed, which adds a third to a step's FLOPs; selective: only norms, activations
+        and sums, which adds almost none and saves less memory.
         """
         keep = PRODUCTS if selective else ()
         self.unet.enable_gradient_checkpointing(partial(self.temporal_context.recomputed, keep=keep))
         return self
 
     def disable_gradient_checkpointing(self) -> "SpaceTimeUNet":
-        """Keeps everything for the backward pass."""
+        """Stores all activations for the backward pass."""
         self.unet.disable_gradient_checkpointing()
         return self
 
@@ -116,22 +116,22 @@ class SpaceTimeUNet(nn.Module):
         return {name: weight for name, weight in self.unet.state_dict().items() if not _is_temporal(name)}
 
     def temporal_state_dict(self) -> dict[str, Tensor]:
-        """The weights of the layers over time, named by the layer that each follows."""
+        """The weights of the temporal layers, named by the spatial layer that each follows."""
         return {name: weight for name, weight in self.unet.state_dict().items() if _is_temporal(name)}
 
     def image_parameters(self) -> list[nn.Parameter]:
-        """What an optimiser may change of the image UNet."""
+        """Parameters of the image UNet."""
         return [weight for name, weight in self.unet.named_parameters() if not _is_temporal(name)]
 
     def temporal_parameters(self) -> list[nn.Parameter]:
-        """What an optimiser may change of the layers over time."""
+        """Parameters of the temporal layers."""
         return [weight for name, weight in self.unet.named_parameters() if _is_temporal(name)]
 
 
 def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int = 32) -> SpaceTimeUNet:
-    """A space-time network that starts as a copy of `unet`: it gives the same answer for each frame.
+    """A space-time UNet that starts as a copy of `unet`: its prediction for each frame is the same.
 
-    extra_channels: of structure, read behind the latents' own and ignored at first. max_frames: see SpaceTimeUNet.
+    extra_channels: of structure, after the latents' channels, with zero weights. max_frames: see SpaceTimeUNet.
     """
     net = SpaceTimeUNet(deepcopy(unet), max_frames=max_frames)
     if extra_channels:
@@ -140,7 +140,7 @@ def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int
 
 
 def widen(net: SpaceTimeUNet, extra_channels: int) -> None:
-    """Lets a network read more channels, behind those it knows, and ignore them at first: it answers as before."""
+    """Adds input channels with zero weights after the present ones: predictions stay the same."""
     unet = net.unet
     old = unet.conv_in
     channels = old.in_channels + extra_channels

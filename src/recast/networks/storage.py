@@ -1,4 +1,4 @@
-"""The network's folder: image weights in diffusers' layout, and the layers over time beside them."""
+"""A space-time UNet on disk: image weights in diffusers' layout, temporal weights beside them."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TEMPORAL_FILE = "model.safetensors"
 
 
 def save(net: SpaceTimeUNet, folder: str | PathLike[str], dtype: torch.dtype | None = None) -> None:
-    """Writes folder/unet, which diffusers reads as an image UNet, and folder/temporal. `dtype`: None keeps it."""
+    """Writes folder/unet, which diffusers reads as an image UNet, and folder/temporal. dtype: of the weights; None keeps it."""
     image, temporal = Path(folder) / "unet", Path(folder) / "temporal"
     net.unet.save_config(image)
     temporal.mkdir(parents=True, exist_ok=True)
@@ -32,13 +32,13 @@ def save(net: SpaceTimeUNet, folder: str | PathLike[str], dtype: torch.dtype | N
 def loaded(model: ModelFolder | str | PathLike[str], dtype: torch.dtype = torch.float32) -> SpaceTimeUNet:
     """The network in a folder that `save` wrote, in evaluation mode.
 
-    Raises WeightsError where a part is missing, is no safetensors, does not fit its config, or is not finite.
+    Raises WeightsError where a part is missing, is not safetensors, does not fit its config, or is not finite.
     """
     folder = model if isinstance(model, ModelFolder) else ModelFolder(Path(model), ModelMetadata())
     path = folder.component("temporal")
     unet = folder.network("unet", UNet2DConditionModel)
     net = SpaceTimeUNet(unet, max_frames=_max_frames(path / "config.json"))
-    weights = load_file(min(path.glob("*.safetensors"), key=lambda file: len(file.name)))  # fp16 only if alone
+    weights = load_file(min(path.glob("*.safetensors"), key=lambda file: len(file.name)))  # the fp16 variant only where there is no other
     _check(net.temporal_state_dict(), weights, path)
     net.unet.load_state_dict(weights, strict=False)
     return net.to(dtype=dtype).eval()

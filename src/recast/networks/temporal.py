@@ -1,4 +1,4 @@
-"""The layers over time of Gen-1 (arXiv:2302.03011, section 3.2 and figure 3), and the switch that they share."""
+"""The temporal layers of Gen-1 (arXiv:2302.03011, section 3.2 and figure 3), and the context that they share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,13 +13,13 @@ from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_conte
 
 Features = Float[Tensor, "b t c h w"]
 Answer = Tensor | tuple[Tensor]
-"""Of a spatial layer: a convolution's as it is, a diffusers transformer's in a tuple."""
+"""Output of a spatial layer: a tensor for a convolution, a tuple for a transformer of diffusers."""
 
 
 class TemporalConv(nn.Conv2d):
-    """A convolution over three frames at each pixel, added to what comes in; adds nothing at the start.
+    """A residual convolution over three frames at each pixel, initialised to zero.
 
-    It is a 3 by 1 convolution over (frames, pixels), which channels-last memory gives as a view: nothing is copied.
+    It is a 3 x 1 convolution over (frames, pixels), which is a view of channels-last memory: nothing is copied.
     """
 
     def __init__(self, channels: int) -> None:
@@ -34,10 +34,10 @@ class TemporalConv(nn.Conv2d):
 
 
 class TemporalTransformer(nn.Module):
-    """A transformer over the frames of each pixel, like the spatial one before it; adds nothing at the start.
+    """A residual transformer over the frames of each pixel, shaped like the spatial one before it, initialised to zero.
 
-    Its second attention is over frames too: the paper does not say what it reads, and the content is the same in every
-    frame. Each frame's place is learned, so no more than `max_frames` can be seen at once.
+    Its second attention is over frames too: the paper does not define its context, and content is the same in every
+    frame. Position embeddings are learned, so a clip has at most `max_frames` frames.
     """
 
     def __init__(self, channels: int, *, heads: int, layers: int, max_frames: int) -> None:
@@ -67,9 +67,9 @@ class TemporalTransformer(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class BatchLayout:
-    """How the images that a spatial layer sees make up clips, and which of those are videos.
+    """How the images of a batch form clips, and which clips temporal layers act on.
 
-    frames: of each clip. videos: the clips that temporal layers act on, by place in the batch; None is all of them.
+    frames: of each clip. videos: indices of the clips that temporal layers act on; None is all of them.
     """
 
     frames: int = 1
@@ -77,9 +77,9 @@ class BatchLayout:
 
 
 class TemporalContext:
-    """Tells every temporal layer of one network the layout of the batch that is passing through; off between passes.
+    """The layout of the batch in the current forward pass, shared by all temporal layers of a network; off in between.
 
-    One pass at a time: two threads need two networks.
+    Not thread-safe: two threads need two networks.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class TemporalContext:
 
     @contextmanager
     def on(self, layout: BatchLayout | None) -> Iterator[None]:
-        """Temporal layers act on batches of this layout inside the block; None is off."""
+        """Inside the block temporal layers act on batches of this layout; None switches them off."""
         before, self.layout = self.layout, layout
         try:
             yield
@@ -95,14 +95,14 @@ class TemporalContext:
             self.layout = before
 
     def follow(self, spatial: nn.Module, temporal: nn.Module) -> None:
-        """Lets `temporal` change what `spatial` answers. A hook, so that image weights keep their names."""
+        """Applies `temporal` to the output of `spatial`. It is a forward hook, so that image weights keep their names."""
         spatial.add_module("temporal", temporal)
         spatial.register_forward_hook(self._through_time)
 
     def recomputed(self, block: Callable[..., Tensor], *inputs: object, keep: Sequence[object] = ()) -> Tensor:
-        """Gradient checkpointing that gives the second pass, during backward, the first one's layout.
+        """Gradient checkpointing whose recomputation, in the backward pass, has the layout of the forward pass.
 
-        keep: operators whose results are kept all the same, because computing them again costs too much.
+        keep: operators whose results are stored, because recomputing them costs too much.
         """
         layout = self.layout
 
@@ -134,6 +134,6 @@ def _over_frames(
     if layout.videos is None:
         changed = temporal(clips)
     else:
-        changed = clips.clone()  # index_copy would do so too, but loses channels-last memory
+        changed = clips.clone()  # index_copy would lose channels-last memory
         changed[layout.videos] = temporal(clips[layout.videos]).to(clips.dtype)
     return rearrange(changed, "b t c h w -> (b t) c h w")
