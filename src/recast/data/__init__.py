@@ -1,1 +1,1 @@
-"""What networks are trained on: examples, shards, rendered worlds, cached latents, and the folders that hold them."""
+"""Training data: examples, shards, rendered worlds, cached latents, and datasets made of them."""

@@ -1,4 +1,4 @@
-"""Where examples come from: sources of one size each, put together into buckets that a batch is drawn from."""
+"""Datasets: sources of examples grouped into buckets of one size, from which batches are drawn."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -15,7 +15,7 @@ from recast.errors import RequestError
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Sources as one."""
+    """Concatenated sources of one shape."""
 
     sources: Sequence[Source]
 
@@ -27,23 +27,23 @@ class Joined:
         return self._ends[-1]
 
     def example(self, index: int) -> Example:
-        """The example at `index` of them all, in order."""
+        """The example at `index` of the concatenation."""
         which = bisect_right(self._ends, index)
         return self.sources[which].example(index - (self._ends[which - 1] if which else 0))
 
 
 Shape = tuple[int, int, int]
-"""Frames, and rows and columns of their latents."""
+"""Frames, and height and width of their latents."""
 
 
 def shape_of(source: Source) -> Shape:
-    """The shape of a source's examples, which all have the same."""
+    """The shape that all examples of a source have."""
     frames, _, rows, columns = source.example(0).moments.shape
     return frames, rows, columns
 
 
 def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
-    """Sources whose examples may share a batch, in the order of their first appearance; empty ones are left out."""
+    """Sources grouped by shape, in the order of first appearance; empty sources are left out."""
     groups: dict[Shape, list[Source]] = defaultdict(list)
     for source in sources:
         if len(source):
@@ -53,7 +53,7 @@ def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
 
 @dataclass(frozen=True, eq=False)
 class DataMix:
-    """What image steps and video steps are fed with, each a choice of buckets."""
+    """Buckets for image steps and for video steps."""
 
     pictures: Sequence[Source]
     clips: Sequence[Source]
@@ -62,7 +62,7 @@ class DataMix:
     def of(cls, sources: Sequence[Source], frames: int) -> "DataMix":
         """Sources of at least `frames` frames are clips, shorter ones pictures; without pictures, clips' frames serve.
 
-        Raises RequestError where there is no source at all, or none long enough.
+        Raises RequestError where there is no source, or none long enough.
         """
         found = buckets(sources)
         if not found:
@@ -74,7 +74,7 @@ class DataMix:
         return cls([bucket for bucket in found.values() if bucket not in clips] or clips, clips)
 
     def bucket(self, rng: np.random.Generator, *, video: bool) -> Source:
-        """One bucket for a step, as often as it has examples."""
+        """The bucket of a step, drawn in proportion to the number of examples."""
         among = self.clips if video else self.pictures
         sizes = np.array([len(bucket) for bucket in among], dtype=float)
         return among[rng.choice(len(among), p=sizes / sizes.sum())]

@@ -1,4 +1,4 @@
-"""What `--data` names, opened by what lies in each folder: shards, caches of worlds, pools of rendered pictures."""
+"""Opens the folders of `--data`: shards, caches of worlds, pools of rendered pictures."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from recast.errors import RequestError
 
 
 def opened(folders: Sequence[Path]) -> tuple[list[Source], list[RenderedDataset]]:
-    """Sources of examples and pools of pictures, in the order in which they are named.
+    """Sources of examples and pools of pictures, in the order of the folders.
 
-    A folder that only holds such folders stands for all of them. Raises RequestError for one that holds none.
+    A folder that only contains such folders stands for all of them. Raises RequestError for one that contains none.
     """
     sources: list[Source] = []
     pools: list[RenderedDataset] = []

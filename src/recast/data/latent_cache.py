@@ -1,4 +1,4 @@
-"""What the generator is trained on, computed once: latents, structure latents and content embeddings of the pool."""
+"""Cache of a pool's latents, structure latents and content embeddings, for training the generator."""
 
 import json
 from collections.abc import Callable
@@ -28,10 +28,10 @@ Estimate = Callable[[np.ndarray], Float[Tensor, "t 1 h w"]]
 
 @dataclass(frozen=True, eq=False)
 class LatentCache:
-    """One pool's clips as the network meets them, fp16; a source of examples.
+    """Cached examples of one pool, fp16.
 
-    latents: [n t 4 h w], unit variance; structure: [n 2 t 4 h w], at t_s = 0 and at the clip's own other level;
-    detail: [n], that level, 1..7; embeddings: [n t d], of length 1.
+    latents: [n t 4 h w], unit variance; structure: [n 2 t 4 h w], at t_s = 0 and at one other t_s of the clip;
+    detail: [n], that t_s, 1..7; embeddings: [n t d], of norm 1.
     """
 
     latents: Tensor
@@ -43,7 +43,7 @@ class LatentCache:
         return len(self.latents)
 
     def example(self, index: int) -> Example:
-        """One clip; only the mode of its latents is known."""
+        """The example of one clip; only the mode of its latents is known."""
         return Example(
             moments(self.latents[index]),
             self.structure[index],
@@ -77,9 +77,9 @@ class Encoders:
 def fill(
     folder: Path, pool: RenderedDataset, clips: range, picks: list[int], encoders: Encoders, *, seed: int = 0
 ) -> None:
-    """Writes the latents of some clips of a pool, of the frames `picks` of each, where they are not there yet.
+    """Writes the latents of clips of a pool, of the frames `picks` of each, that are not cached yet.
 
-    Every second clip takes its depth from the estimator where there is one, so that the network knows its faults.
+    Every second clip uses estimated depth where there is an estimator, so that the generator is trained on its errors.
     """
     if folder.exists():
         return
@@ -97,7 +97,7 @@ def _row(pool: RenderedDataset, index: int, picks: list[int], encoders: Encoders
     whole = np.asarray(pool.frames[index])
     frames = whole[picks]
     if encoders.estimate is not None and index % 2:
-        inverse = encoders.estimate(whole)[picks]  # an estimator may look at the frames around
+        inverse = encoders.estimate(whole)[picks]  # an estimator may read neighbouring frames
     else:
         inverse = torch.from_numpy(pool.inverse[index][picks].astype(np.float32))[:, None]
     maps = normalized(inverse)
@@ -109,7 +109,7 @@ def _row(pool: RenderedDataset, index: int, picks: list[int], encoders: Encoders
 
 
 def embed(folder: Path, pool: RenderedDataset, clips: range, picks: list[int], image: nn.Module) -> None:
-    """Writes the content embeddings of the same frames: of length 1, by the image encoder."""
+    """Writes the content embeddings of the same frames, of norm 1."""
     path = folder / "embeddings.npy"
     if path.exists():
         return

@@ -1,4 +1,4 @@
-"""The manifest of shards: one Parquet row a sample, with the place of each of its members."""
+"""The manifest of shards: one Parquet row per sample, with the byte offset of each member."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ from recast.video.output import new_file
 
 
 def schema(scores: Iterable[str] = ()) -> Any:  # noqa: ANN401 -- pyarrow has no types
-    """The columns; scores: names of the filters' measures. Raises ExtraError where pyarrow is missing."""
+    """The columns; scores: names of the filters' scores. Raises ExtraError where pyarrow is missing."""
     with extra("curate"):
         import pyarrow as pa
 
@@ -40,7 +40,7 @@ def schema(scores: Iterable[str] = ()) -> Any:  # noqa: ANN401 -- pyarrow has no
 
 
 def write_manifest(target: Path, batches: Iterable[list[dict[str, Any]]], scores: Iterable[str]) -> None:
-    """Writes rows, a row group a batch; the file appears only when it is whole."""
+    """Writes rows atomically, a row group for each batch."""
     columns = schema(scores)
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""A pool of rendered worlds on disk, memory-mapped: made once, so that training never waits for the renderer."""
+"""Pools of rendered worlds on disk, memory-mapped, so that training does not wait for the renderer."""
 
 import json
 from concurrent.futures import ProcessPoolExecutor
@@ -12,14 +12,14 @@ import numpy as np
 from recast.world import Scene, captioned, rendered, sampled
 
 NUM_CAPTIONS = 4
-"""Ways in which each clip is put into words."""
+"""Captions of each clip."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to render: `clips` scenes of `frames` frames.
+    """Plan of a pool: `clips` scenes of `frames` frames.
 
-    textured, framing: ranges to draw from, None for the world's own mix; look: one for all of them, None alike.
+    textured, framing: ranges to sample from, None for the world's own distribution; look: of all scenes, None for any.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Plan:
     look: str | None = None
 
     def wishes(self, rng: np.random.Generator) -> dict[str, Any]:
-        """What a scene is asked to be."""
+        """Fixed attributes of one scene, for `recast.world`."""
         ranges = {"textured": self.textured, "framing": self.framing}
         drawn = {name: float(rng.uniform(*span)) for name, span in ranges.items() if span is not None}
         return drawn if self.look is None else drawn | {"look": self.look}
@@ -45,7 +45,7 @@ PLANS = (
     Plan("tall", 700, 224, 128, first_seed=2_000_000),
     Plan("textured", 2000, 128, 128, first_seed=3_000_000, frames=3, textured=(0.3, 1.0)),
     Plan("textured-wide", 800, 128, 224, first_seed=4_000_000, frames=3, textured=(0.3, 1.0)),
-    # For the depth estimator, as cameras see: of every texture, and close.
+    # For the depth estimator: photographic, with every texture, and close.
     Plan("solid", 6000, 128, 128, first_seed=5_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
     Plan("solid-wide", 2500, 128, 224, first_seed=6_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
     Plan(
@@ -54,20 +54,20 @@ PLANS = (
     Plan("moving", 4000, 128, 128, first_seed=7_100_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
     Plan("moving-wide", 1200, 128, 224, first_seed=7_200_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
 )
-"""The pool that `pocket` is trained on. Seeds from 10 million on are never trained on."""
+"""The pools that `pocket` is trained on. Seeds from 10 million on are held out."""
 
 
 @runtime_checkable
 class Pictures(Protocol):
-    """Frames of clips of one size, with their depth: a pool of worlds, or a bucket of shards."""
+    """Frames and depth of clips of one size: a pool of worlds, or a bucket of shards."""
 
     def __len__(self) -> int:
-        """How many clips there are."""
+        """Number of clips."""
         ...
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Frames of each clip, and their rows and columns in pixels."""
+        """Frames of each clip, and their height and width in pixels."""
         ...
 
     def picture(self, clip: int, frame: int) -> np.ndarray:
@@ -75,11 +75,11 @@ class Pictures(Protocol):
         ...
 
     def depth(self, clip: int, frame: int) -> np.ndarray:
-        """Its inverse depth, of any scale: float32 [h w]."""
+        """Its inverse depth, of arbitrary scale: float32 [h w]."""
         ...
 
     def things(self, clip: int, frame: int) -> np.ndarray:
-        """The number of the subject at each pixel, 0 for none or where it is not known: uint8 [h w]."""
+        """Subject index at each pixel, 0 for none or unknown: uint8 [h w]."""
         ...
 
 
@@ -87,8 +87,8 @@ class Pictures(Protocol):
 class RenderedDataset:
     """Rendered clips of one size.
 
-    frames: uint8 [n t h w 3]; inverse: float16 [n t h w], 1/m; masks: uint8 [n t h w]; captions: several a clip;
-    scenes: the canonical words of each clip.
+    frames: uint8 [n t h w 3]; inverse: float16 [n t h w], 1/m; masks: uint8 [n t h w]; captions: several per clip;
+    scenes: the attributes of each clip in canonical words.
     """
 
     frames: np.ndarray
@@ -102,7 +102,7 @@ class RenderedDataset:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Frames of each clip, and their rows and columns in pixels."""
+        """Frames of each clip, and their height and width in pixels."""
         _, frames, rows, columns, _ = self.frames.shape
         return frames, rows, columns
 
@@ -115,7 +115,7 @@ class RenderedDataset:
         return self.inverse[clip, frame].astype(np.float32)
 
     def things(self, clip: int, frame: int) -> np.ndarray:
-        """The number of the subject at each pixel, 0 for none: uint8 [h w]."""
+        """Subject index at each pixel, 0 for none: uint8 [h w]."""
         return self.masks[clip, frame]
 
     @classmethod
@@ -127,12 +127,12 @@ class RenderedDataset:
 
 
 def opened(folder: Path, names: tuple[str, ...]) -> dict[str, RenderedDataset]:
-    """Pools by the name of their plan."""
+    """Pools by the name of their plan, memory-mapped."""
     return {name: RenderedDataset.opened(folder / name) for name in names}
 
 
 def render(folder: Path, plans: tuple[Plan, ...] = PLANS, workers: int = 2) -> None:
-    """Renders what is not there yet; a plan's folder appears only when it is whole."""
+    """Renders missing pools; a pool's folder appears atomically."""
     for plan in plans:
         if not (folder / plan.name).exists():
             _render(folder, plan, workers)
@@ -166,7 +166,7 @@ def _span(part: Path, plan: Plan, start: int, stop: int) -> list[dict]:
 
 
 def words_of(scene: Scene) -> dict:
-    """The canonical words of a scene, as JSON holds them."""
+    """The attributes of a scene in canonical words, as JSON types."""
     attributes = {
         name: getattr(scene, name) for name in ("environment", "time", "weather", "look", "layout", "textured")
     }

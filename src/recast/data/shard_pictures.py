@@ -1,4 +1,4 @@
-"""Shards as what the autoencoder and the depth estimator learn from: pictures with depth."""
+"""Shards as datasets of the autoencoder and the depth estimator: pictures with depth."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from recast.data.shards import Bucket
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A bucket's frames and depth; what is a subject in them is not known."""
+    """Frames and depth of a bucket, without masks of subjects."""
 
     bucket: Bucket
 
@@ -19,7 +19,7 @@ class Shown:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Frames of each clip, and their rows and columns in pixels."""
+        """Frames of each clip, and their height and width in pixels."""
         return self.bucket.frames, *self.bucket.size
 
     def picture(self, clip: int, frame: int) -> np.ndarray:
@@ -31,5 +31,5 @@ class Shown:
         return self.bucket.depth(clip)[frame, 0].numpy()
 
     def things(self, clip: int, frame: int) -> np.ndarray:  # noqa: ARG002 -- alike for all
-        """Nothing is told apart: uint8 [h w]."""
+        """Zeros, since subjects are unknown: uint8 [h w]."""
         return np.zeros(self.bucket.size, np.uint8)

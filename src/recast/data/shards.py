@@ -1,4 +1,4 @@
-"""Shards as sources of examples: any sample by its place in its file, exact and in any order, without unpacking."""
+"""Shards as datasets: random access to samples by their byte offsets, without unpacking."""
 
 import io
 import zlib
@@ -26,8 +26,8 @@ from recast.types import Frames, Maps
 class Bucket:
     """Samples of one size and one number of frames, of one folder or several: a `Source`.
 
-    frames: of each sample; 1 are pictures. size: rows and columns in pixels. rows: the manifests' rows, as pyarrow
-    keeps them, and the folder of each. Files are opened anew for each sample, so that processes may share a bucket.
+    frames: of each sample; 1 for pictures. size: height and width in pixels. rows: the manifests' rows, as a pyarrow
+    table, with the folder of each. Files are opened for each sample, so that processes may share a bucket.
     """
 
     frames: int
@@ -38,13 +38,13 @@ class Bucket:
         return len(self.rows)
 
     def row(self, index: int) -> dict[str, Any]:
-        """All that the manifest says of a sample."""
+        """A sample's row of the manifest."""
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         return self.rows.slice(index, 1).to_pylist()[0]
 
     def example(self, index: int) -> Example:
-        """What the generator is trained on. Raises RequestError for a sample that is damaged or has no conditioning."""
+        """The example of a sample. Raises RequestError for a sample that is damaged or has no conditioning."""
         row = self.row(index)
         if not row["levels"]:
             raise RequestError(f"{row['folder']} was curated without conditioning; curate it with --model")
@@ -54,11 +54,11 @@ class Bucket:
         return Example(moments, structure, tuple(row["levels"]), embeddings, row["caption"])
 
     def shown(self, index: int) -> Frames:
-        """The frames themselves. Raises RequestError for a sample that is damaged, or was kept without them."""
+        """The frames of a sample. Raises RequestError for a sample that is damaged or stored without frames."""
         return torch.stack([self.picture(index, frame) for frame in range(self.frames)])
 
     def picture(self, index: int, frame: int) -> UInt8[Tensor, "3 h w"]:
-        """One of the frames. Raises as `shown` does."""
+        """One frame. Raises as `shown` does."""
         row = self.row(index)
         names = [member["name"] for member in row["members"] if member["name"].endswith((".jpg", ".png"))]
         if not names:
@@ -67,14 +67,14 @@ class Bucket:
         return rearrange(torch.from_numpy(image), "h w c -> c h w")
 
     def depth(self, index: int) -> Maps:
-        """Inverse depth, 0..1 over the clip, 1 near. Raises RequestError for a sample that has none, or is damaged."""
+        """Inverse depth, 0..1 over the clip, 1 nearest. Raises RequestError for a sample without depth, or damaged."""
         return maps_of(_array(self.row(index), "depth.npy"))
 
 
 def opened(*folders: str | PathLike[str]) -> list[Bucket]:
-    """The buckets of one folder of shards or of several together, the smallest clips first.
+    """The buckets of one or several folders of shards, smallest clips first.
 
-    Raises RequestError for a folder without a manifest, and for a shard that is missing or cut off, by its name.
+    Raises RequestError for a folder without a manifest, and for a missing or truncated shard.
     """
     with_folders = [_checked(Path(folder)) for folder in folders]
     assert with_folders, "there is nothing to open"
@@ -95,7 +95,7 @@ def _grouped(table: Any) -> Iterator[Bucket]:  # noqa: ANN401
 
 
 def _checked(folder: Path) -> Any:  # noqa: ANN401
-    """The manifest's table with the folder in each row; every shard is there, and as long as its samples need."""
+    """The manifest's table with the folder in each row, once every shard is present and long enough for its samples."""
     table = manifest(folder / MANIFEST)
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,4 +1,4 @@
-"""Shards: tar files of samples that the webdataset library reads, with the place of every member in them."""
+"""Shards: tar files in webdataset's format, with the byte offset of every member."""
 
 import io
 import json
@@ -26,16 +26,16 @@ PICTURES: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG"},
     "none": {},
 }
-"""How frames may be kept, and what Pillow is told for it."""
+"""Formats of frames, with Pillow's options."""
 
 DEPTH_STEPS = 65535
-"""Inverse depth of 0..1 is kept in so many steps."""
+"""Inverse depth of 0..1 is stored as integers up to this."""
 _HEADER = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What is written of one clip: its members by name without the key, such as 000.jpg or moments.npy."""
+    """One sample of a shard. members: contents by name without the key, such as 000.jpg or moments.npy."""
 
     key: str
     members: dict[str, bytes]
@@ -54,7 +54,7 @@ def members_of(
 
 
 def conditioning_of(example: Example) -> dict[str, bytes]:
-    """The members that an example is read from."""
+    """The members of an example: moments, structure latents and embeddings."""
     return {
         f"{name}.npy": array(getattr(example, name).numpy().astype(np.float16))
         for name in ("moments", "structure", "embeddings")
@@ -76,17 +76,17 @@ def array(values: np.ndarray) -> bytes:
 
 
 def steps_of(maps: Maps) -> UInt16[np.ndarray, "t h w"]:
-    """Maps of 0..1 as whole numbers."""
+    """Maps of 0..1 as integers, 65535 for 1."""
     return np.round(rearrange(maps, "t 1 h w -> t h w").numpy().astype(np.float64) * DEPTH_STEPS).astype(np.uint16)
 
 
 def maps_of(steps: UInt16[np.ndarray, "t h w"]) -> Maps:
-    """Maps of 0..1 from whole numbers."""
+    """Maps of 0..1 from integers; the inverse of `steps_of`."""
     return torch.from_numpy(steps.astype(np.float32) / DEPTH_STEPS)[:, None]
 
 
 def write_shard(target: Path, samples: Iterable[Sample]) -> list[dict[str, Any]]:
-    """Writes samples as a tar file, which appears only when it is whole; returns their rows with their members' places.
+    """Writes samples as a tar file, atomically; returns their manifest rows with the members' offsets.
 
     The same samples give the same bytes. Raises RecastError where the disk is full or cannot be written.
     """
@@ -102,7 +102,7 @@ def write_shard(target: Path, samples: Iterable[Sample]) -> list[dict[str, Any]]
 
 
 def write_text(target: Path, text: str) -> None:
-    """Writes a text file, which appears only when it is whole."""
+    """Writes a text file atomically."""
     with new_file(target, overwrite=True) as place:
         place.write_text(text, "utf-8")
 

@@ -35,7 +35,7 @@ Runner = Callable[[Sequence[Job], int], Iterator[None]]
 
 
 def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
-    """Runs jobs in processes of this machine. A job that crashes its process, as a broken codec may, is found and skipped."""
+    """Runs jobs in processes of this machine. A job that crashes its process (a broken codec) is skipped."""
     if workers == 1:
         with one_thread():
             for job in jobs:
@@ -58,7 +58,7 @@ def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
 
 
 def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
-    """Runs jobs with Ray Data: on the cluster of RAY_ADDRESS, whose machines share the folder, else with local workers."""
+    """Runs jobs with Ray Data: on the cluster of RAY_ADDRESS, which shares the folder, else with local workers."""
     with extra("ray"):
         import ray
         import ray.data

@@ -104,7 +104,7 @@ class DepthUNet(PreTrainedModel):
 
 
 class Residual(nn.Module):
-    """Residual block: two 3 x 3 convolutions and a 1 x 1 skip; over time, each channel is first mixed over three frames.
+    """Residual block: two 3 x 3 convolutions and a 1 x 1 skip; over time, channels are first mixed over three frames.
 
     The mixing starts as the identity, so that weights trained on pictures can be used.
     """

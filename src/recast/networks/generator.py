@@ -25,7 +25,7 @@ class UNetConfig:
 
     widths: channels at each resolution; attention: resolutions with attention; layers: residual blocks per resolution,
     one number or one each; heads: of attention; groups: of group norms. tokens: number of content tokens, `token_width`
-    wide, made of an embedding of `content_width`. Differs: the paper uses the embedding as the only token, but attention
+    wide, made of an embedding of `content_width`. Differs: the paper uses the embedding as only token, but attention
     over one token is constant, so its queries and keys get no gradient. max_frames: longest clip.
     fused: attention by PyTorch's kernel, which is faster on GPUs; its backward pass is several times slower on CPUs.
     """

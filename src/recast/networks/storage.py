@@ -20,7 +20,7 @@ TEMPORAL_FILE = "model.safetensors"
 
 
 def save(net: SpaceTimeUNet, folder: str | PathLike[str], dtype: torch.dtype | None = None) -> None:
-    """Writes folder/unet, which diffusers reads as an image UNet, and folder/temporal. dtype: of the weights; None keeps it."""
+    """Writes folder/unet, which diffusers reads as an image UNet, and folder/temporal. dtype: None keeps it."""
     image, temporal = Path(folder) / "unet", Path(folder) / "temporal"
     net.unet.save_config(image)
     temporal.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def loaded(model: ModelFolder | str | PathLike[str], dtype: torch.dtype = torch.
     path = folder.component("temporal")
     unet = folder.network("unet", UNet2DConditionModel)
     net = SpaceTimeUNet(unet, max_frames=_max_frames(path / "config.json"))
-    weights = load_file(min(path.glob("*.safetensors"), key=lambda file: len(file.name)))  # the fp16 variant only where there is no other
+    weights = load_file(min(path.glob("*.safetensors"), key=lambda file: len(file.name)))  # fp16 only if alone
     _check(net.temporal_state_dict(), weights, path)
     net.unet.load_state_dict(weights, strict=False)
     return net.to(dtype=dtype).eval()

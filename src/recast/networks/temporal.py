@@ -95,7 +95,7 @@ class TemporalContext:
             self.layout = before
 
     def follow(self, spatial: nn.Module, temporal: nn.Module) -> None:
-        """Applies `temporal` to the output of `spatial`. It is a forward hook, so that image weights keep their names."""
+        """Applies `temporal` to the output of `spatial`. A forward hook, so that image weights keep their names."""
         spatial.add_module("temporal", temporal)
         spatial.register_forward_hook(self._through_time)
 

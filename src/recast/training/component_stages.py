@@ -1,4 +1,4 @@
-"""The stages of everything that is no generator: autoencoder, depth estimator, CLIP pair and prior."""
+"""Training stages of autoencoder, depth estimator, CLIP pair and prior."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ from recast.training.tokenizer import NUM_PIECES, SHIPPED, token_ids
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderStage:
-    """The autoencoder, on square crops of `crop` px; decoder: only that half, so that latents stay what they are."""
+    """The autoencoder, on square crops of `crop` px. decoder: train the decoder only, so that latents do not change."""
 
     scales: VAEConfig = field(default_factory=VAEConfig)
     images: int = 32
@@ -43,35 +43,35 @@ class AutoencoderStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Crops."""
+        """Crops per step."""
         return {"images": self.images}
 
     def network(self, inputs: Inputs) -> AutoencoderKL:
-        """With random weights, or the start's."""
+        """Randomly initialised, or the start's."""
         if inputs.start is None:
             return self.prepared(self.scales.network())
         return self.prepared(inputs.start.network("vae", AutoencoderKL))
 
     def prepared(self, network: AutoencoderKL) -> AutoencoderKL:
-        """An autoencoder as this stage trains it."""
+        """An autoencoder with the encoder frozen where only the decoder is trained."""
         for name, weight in network.named_parameters():
             weight.requires_grad_(not self.decoder or name.startswith(("decoder", "post_quant_conv")))
         return network.train()
 
     def loss(self, inputs: Inputs) -> Loss[AutoencoderKL]:
-        """Error of the pictures."""
+        """Reconstruction loss."""
         return reconstruction(inputs.pictures(), batch=self.images, crop=self.crop, seed=self.seed)
 
     def least(self) -> tuple["AutoencoderStage", Inputs]:
-        """One crop."""
+        """Batch of one crop."""
         return replace(self, images=1), Inputs(pools=[blank((2 * self.crop, 2 * self.crop))])
 
 
 @dataclass(frozen=True, kw_only=True)
 class DepthStage:
-    """The depth estimator; invariant: to scale and shift, as truth of unknown scale needs.
+    """The depth estimator. invariant: loss invariant to scale and shift, for ground truth of unknown scale.
 
-    images: rows of a batch. frames: of each; where they are more than one, rows are clips.
+    images: rows of a batch. frames: of each row; more than one makes rows clips.
     """
 
     widths: DepthConfig = field(default_factory=DepthConfig)
@@ -84,11 +84,11 @@ class DepthStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Pictures, or clips, with their depth."""
+        """Pictures or clips per step."""
         return {"images" if self.frames == 1 else "clips": self.images}
 
     def network(self, inputs: Inputs) -> DepthUNet:
-        """With random weights, or the start's, which may have to learn to see motion."""
+        """Randomly initialised, or the start's, with layers over time added where it lacks them."""
         if inputs.start is None or not inputs.start.has("depth_estimator"):
             return self.widths.network()
         return self.widths.grown(inputs.start.network("depth_estimator", DepthUNet))
@@ -98,12 +98,12 @@ class DepthStage:
         return self.widths.grown(network)
 
     def loss(self, inputs: Inputs) -> Loss[DepthUNet]:
-        """Error of inverse depth."""
+        """Loss of inverse depth."""
         pictures = inputs.pictures()
         return distance(pictures, batch=self.images, frames=self.frames, invariant=self.invariant, seed=self.seed)
 
     def least(self) -> tuple["DepthStage", Inputs]:
-        """One picture, or one clip."""
+        """Batch of one picture or one clip."""
         return replace(self, images=1), Inputs(pools=[blank(self.size)])
 
 
@@ -119,11 +119,11 @@ class PairStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Pictures with a caption each."""
+        """Pairs of picture and caption per step."""
         return {"images": self.images}
 
     def network(self, inputs: Inputs) -> Pair:
-        """With random weights."""
+        """Randomly initialised."""
         return self.towers.network(self._tokenizer(inputs))
 
     def prepared(self, network: Pair) -> Pair:
@@ -136,7 +136,7 @@ class PairStage:
         return network.train()
 
     def loss(self, inputs: Inputs) -> Loss[Pair]:
-        """Which caption belongs to which picture."""
+        """Contrastive loss."""
         tokenizer = self._tokenizer(inputs)
         return contrastive(
             inputs.worlds(),
@@ -148,10 +148,10 @@ class PairStage:
         )
 
     def least(self) -> tuple["PairStage", Inputs]:
-        """Eight pictures, with captions as long as a text encoder reads.
+        """Batch of eight pictures, with captions of maximal length.
 
-        One alone has nothing to be told from, and beside two the gradient of the words' table, which does not grow with
-        a batch, would look large. Telling more pairs apart costs next to nothing.
+        The contrastive loss needs at least two pairs, and with two the gradient of the token embedding, whose size does
+        not depend on the batch, would dominate memory. The cost of the similarity matrix itself is negligible.
         """
         side, caption = (self.towers.side, self.towers.side), "a " * self.towers.places
         return replace(self, images=8), Inputs(pools=[blank(side, caption)], folder=SHIPPED)
@@ -163,7 +163,7 @@ class PairStage:
 
 @dataclass(frozen=True, kw_only=True)
 class PriorStage:
-    """The prior, on captions and embeddings of the same clips. reader: whose text encoder it listens to."""
+    """The prior, on captions and embeddings of the same clips. reader: the pair whose text encoder conditions it."""
 
     depths: PriorConfig = field(default_factory=PriorConfig)
     reader: CLIPConfig = field(default_factory=CLIPConfig)
@@ -173,26 +173,26 @@ class PriorStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Captions with the embedding of a frame each."""
+        """Pairs of caption and frame embedding per step."""
         return {"captions": self.captions}
 
     def network(self, inputs: Inputs) -> PriorTransformer:
-        """With random weights, standardized for the data."""
+        """Randomly initialised, standardized for the data."""
         network = self.depths.network()
         standardize(network, Spread.of(self._heard(inputs).pairs))
         return network
 
     def prepared(self, network: PriorTransformer) -> PriorTransformer:
-        """As it is: all of it is trained."""
+        """The network unchanged: all of its weights are trained."""
         return network.train()
 
     def loss(self, inputs: Inputs) -> Loss[PriorTransformer]:
-        """Error of the embedding."""
+        """Squared error of the embedding."""
         heard = self._heard(inputs)
         return unclip(heard, Spread.of(heard.pairs), batch=self.captions, seed=self.seed)
 
     def least(self) -> tuple["PriorStage", Inputs]:
-        """One caption."""
+        """Batch of one caption."""
         width, places = self.depths.width, self.depths.places
         ids = torch.zeros(2, 1, places, dtype=torch.long)
         tokenizer = Inputs(folder=SHIPPED).tokenizer(places=places, pieces=0)
@@ -210,7 +210,7 @@ class PriorStage:
 
 
 def blank(size: Size, caption: str = "") -> RenderedDataset:
-    """A pool of one black picture, of one size in pixels."""
+    """A pool of one black picture, of a size in pixels."""
     columns, rows = size
     shape = (1, 1, rows, columns)
     captions, depth = [[caption] * NUM_CAPTIONS], np.linspace(0, 1, rows * columns, dtype=np.float16).reshape(shape)

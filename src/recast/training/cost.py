@@ -1,7 +1,7 @@
-"""What a training will take: counted by its own loss on PyTorch's meta device, where tensors have shapes and no data.
+"""Cost of a training in FLOPs, memory and hours, counted with its own loss on PyTorch's meta device, without data.
 
 FLOPs are twice the multiply-adds of products, convolutions and attention, forward and backward, as the literature
-counts them for MFU (arXiv:2204.02311, appendix B). Memory is the most that is alive at once.
+counts them for MFU (arXiv:2204.02311, appendix B). Memory is the peak of live tensors.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,12 +25,12 @@ from recast.training.preset import Preset
 from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, Stage
 
 TRAINED_BYTES, FROZEN_BYTES = 22, 6
-"""For each weight: fp32 and a bfloat16 copy; for a trained one also gradient, average and AdamW's two moments, fp32."""
+"""Bytes per weight: fp32 and a bfloat16 copy; for trained ones also gradient, EMA and AdamW's two moments in fp32."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one row of a batch takes. flops: forward and backward; alive: bytes beside the weights, by checkpointing."""
+    """Cost of one row of a batch. flops: forward and backward; alive: bytes of activations, by checkpointing."""
 
     flops: float
     alive: Mapping[str, int]
@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a preset will take on its hardware.
+    """Cost of a preset on its hardware.
 
-    weights, trained: of the network. rows: of each kind, such as images and clips; seen: how many in all.
-    flops: of the whole run. hours: at the hardware's rate and use. memory: bytes of one device at the peak, by
-    checkpointing; an estimate, without what libraries take for themselves.
+    weights, trained: number of all and of trained weights. rows: by kind, such as images and clips; seen: rows of the
+    run. flops: of the run. hours: at the hardware's rate and MFU. memory: peak bytes of one device, by checkpointing;
+    an estimate, without what libraries allocate.
     """
 
     steps: int
@@ -56,7 +56,7 @@ class Cost:
 
 
 def cost(preset: Preset) -> Cost:
-    """What a preset will take; nothing is computed but shapes."""
+    """The cost of a preset, from shapes only."""
     stage, recipe, hardware = preset.stage, preset.config, preset.hardware
     rows = {
         kind: Row(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
@@ -92,12 +92,12 @@ def run_flops(preset: Preset) -> float:
 
 
 def rows_seen(stage: Stage, steps: int) -> dict[str, int]:
-    """How many rows of each kind a run sees, on average over its chance."""
+    """Expected number of rows of each kind in a run."""
     return {kind: round(steps * rows) for kind, rows in rows_a_step(stage).items()}
 
 
 def rows_a_step(stage: Stage) -> dict[str, float]:
-    """How many rows of each kind a step sees, on average over its chance."""
+    """Expected number of rows of each kind in a step."""
     if not isinstance(stage, GeneratorStage) or not stage.batches.clips:
         return dict(stage.batch)
     share = stage.batches.image_steps
@@ -110,17 +110,17 @@ def _ways(stage: Stage) -> tuple[Checkpointing, ...]:
 
 
 def row_flops(stage: Stage, kind: str) -> float:
-    """Of one row of a kind, forward and backward; what checkpointing computes again is not the model's and left out."""
+    """FLOPs of one row, forward and backward, without recomputation by checkpointing, as MFU is defined."""
     least, inputs = stage.least()
     least = _checkpointed(least, "none")
     return _flops(_network(least, inputs), least, inputs, kind)
 
 
 def step_flops(stage: Stage, network: nn.Module, inputs: Inputs, processes: int = 1) -> float:
-    """Of a mean step, on one of so many processes: of this very network, and of data as large as this.
+    """Expected FLOPs of a step on one of `processes` processes, for this network and this data.
 
-    Of each kind of row the largest size is counted, so it is too much by what a mean row is smaller.
-    Raises RequestError where the inputs do not suffice.
+    Every row counts with the largest size of its kind in the data, so this is an upper bound for mixed sizes.
+    Raises RequestError where an input is missing.
     """
     least, blank = stage.least()
     least, large = _checkpointed(least, "none"), _largest(stage, inputs, blank)
@@ -130,7 +130,7 @@ def step_flops(stage: Stage, network: nn.Module, inputs: Inputs, processes: int 
 
 
 def row_bytes(stage: Stage, kind: str, way: Checkpointing) -> int:
-    """Most that is alive at once beside weights and gradients, for each row of a kind."""
+    """Peak bytes of one row besides weights and gradients."""
     least, inputs = stage.least()
     least, storages = _checkpointed(least, way), Alive()
     _step(_network(least, inputs), least, inputs, kind, storages)
@@ -142,7 +142,7 @@ def _checkpointed(stage: Stage, way: Checkpointing) -> Stage:
 
 
 def _largest(stage: Stage, inputs: Inputs, blank: Inputs) -> Inputs:
-    """The largest that a stage is fed with of each kind; as it is meant to be, where nothing is told of it."""
+    """The largest size of each kind in the stage's data; the stage's nominal sizes where there is no data."""
     if isinstance(stage, GeneratorStage):
         diet = DataMix.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
         kinds = [kind for kind in (diet.pictures, diet.clips) if kind]
@@ -166,7 +166,7 @@ def _step(network: nn.Module, stage: Stage, inputs: Inputs, kind: str, watched: 
 
 
 def _step_of(stage: Stage, kind: str) -> int:
-    """The first step that sees such rows."""
+    """The first step with rows of that kind."""
     if not isinstance(stage, GeneratorStage):
         return 0
     is_video = stage.batches.is_video
@@ -174,13 +174,13 @@ def _step_of(stage: Stage, kind: str) -> int:
 
 
 def _network(stage: Stage, inputs: Inputs) -> nn.Module:
-    """The stage's network without data."""
+    """The stage's network on the meta device."""
     with torch.device("meta"):
         return _computing(stage.network(inputs))
 
 
 def _bare(network: nn.Module) -> nn.Module:
-    """A copy without data, which takes no memory."""
+    """A copy on the meta device."""
     weights = {
         id(weight): nn.Parameter(torch.empty_like(weight, device="meta"), weight.requires_grad)
         for weight in network.parameters()
@@ -189,14 +189,14 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def _computing(network: nn.Module) -> nn.Module:
-    """The network, computing in bfloat16 where autocast would: products, but not norms."""
+    """The network with bfloat16 where autocast uses it: in matrix products, not in norms."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(torch.bfloat16).register_forward_pre_hook(_given_in(torch.bfloat16))
         elif isinstance(module, nn.GroupNorm | nn.LayerNorm):
             module.register_forward_pre_hook(_given_in(torch.float32))
     for weight in network.parameters():
-        if weight.requires_grad:  # gradients are counted by the weight, and all are kept
+        if weight.requires_grad:  # gradients are counted with the weights, and all are kept
             weight.register_post_accumulate_grad_hook(_forget)
     return network
 
@@ -211,9 +211,9 @@ def _forget(weight: Tensor) -> None:
 
 @contextmanager
 def _fused_attention() -> Iterator[None]:
-    """Attention as GPUs compute it: on meta tensors PyTorch would write its scores down, which nothing real keeps.
+    """Replaces attention by one that stores no score matrix, as fused kernels on GPUs do; meta tensors have none.
 
-    A patch and no mode of PyTorch's, because those are left while checkpointing computes again.
+    It is a patch because a dispatch mode of PyTorch is not active while checkpointing recomputes.
     """
     plain = F.scaled_dot_product_attention
 

@@ -1,4 +1,4 @@
-"""Trained networks as a model folder: diffusers' layout, weights only as safetensors, ready for `recast edit -m`."""
+"""Writes trained networks as a model folder in diffusers' layout, weights as safetensors, for `recast edit -m`."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ CLASSES = {
     "depth_estimator": ["recast", "DepthUNet"],
     "scheduler": ["diffusers", "DDIMScheduler"],
 }
-"""What the parts of a folder are, for its model_index.json."""
+"""Library and class of each component, for model_index.json."""
 
 GREY = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
@@ -47,7 +47,7 @@ def write_generator(network: Generator, folder: Path, *, dtype: torch.dtype) -> 
 
 @runtime_checkable
 class Saved(Protocol):
-    """A network of diffusers or transformers, which writes itself."""
+    """A network of diffusers or transformers."""
 
     config: Any
 
@@ -95,14 +95,14 @@ WRITERS: dict[str, Callable[..., None]] = {
     "image_encoder": write_pair,
     "prior": write_prior,
 }
-"""How the network of a stage is written, by the stage's component."""
+"""Writers of a stage's network, by the stage's component."""
 
 
 BESIDE: dict[str, tuple[str, ...]] = {
     "unet": ("temporal", "projection", "scheduler"),
     "image_encoder": ("text_encoder", "feature_extractor"),
 }
-"""What else is written with a component."""
+"""Further components that are written together with one."""
 
 
 def publish(
@@ -114,10 +114,10 @@ def publish(
     facts: ModelMetadata | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a trained network into a new folder, beside all that the model it started from has.
+    """Writes a trained network into a new model folder, with all other components of the model it started from.
 
-    facts: of the new model; None leaves the start's. levels: of noise, for a generator: a diffusers scheduler's config.
-    The folder appears whole or not at all.
+    facts: metadata of the new model; None keeps the start's. levels: config of a diffusers scheduler, for a generator.
+    The folder is written atomically.
     """
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -135,13 +135,13 @@ def publish(
 
 
 def write_index(folder: Path) -> None:
-    """Writes model_index.json, which lists what the folder has."""
+    """Writes model_index.json, which lists the folder's components."""
     known = {name: kind for name, kind in CLASSES.items() if (folder / name).is_dir()}
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "Gen1", **known}, indent=1) + "\n")
 
 
 def write_facts(folder: Path, facts: ModelMetadata) -> None:
-    """Writes recast.json, leaving out what is as it is by default."""
+    """Writes recast.json, without fields that have their default."""
     usual = asdict(ModelMetadata())
     said = {name: value for name, value in asdict(facts).items() if value != usual[name]}
     (folder / "recast.json").write_text(json.dumps(said, indent=1) + "\n")

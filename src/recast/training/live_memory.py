@@ -1,4 +1,4 @@
-"""How much memory is alive at once: every storage that operators make, until the last tensor on it has gone."""
+"""Peak memory of live tensors: follows every storage that operators allocate until it is freed."""
 
 import weakref
 from typing import Any
@@ -10,9 +10,9 @@ from torch.utils._pytree import tree_iter
 
 
 class Alive(TorchDispatchMode):
-    """Counts bytes of storages made inside the block. most: the largest sum so far; what was there before is not in it.
+    """Counts bytes of storages allocated inside the block. most: the peak so far, without earlier storages.
 
-    Storages are followed by weak references, so what autograd keeps for the backward pass counts as long as it does.
+    Storages are followed by weak references, so tensors that autograd saves for the backward pass count until freed.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a preset is: a stage of training, its recipe, and the machine that it is meant for."""
+"""A preset: a training stage, its configuration, and the hardware it is meant for."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from recast.training.stages import Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What a preset is meant for.
+    """Hardware of a preset.
 
-    devices: how many of `name`. tflops: products a second of one device, in bfloat16, as `benchmarks/` measures it.
-    use: the share of them that goes into the model (MFU): assumed, until a run has measured it. gib: memory of one.
+    devices: number of devices of type `name`. tflops: TFLOP/s of bfloat16 matrix products on one device, as
+    `benchmarks/` measures it. use: MFU, assumed until a run has measured it. gib: memory of one device in GiB.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Hardware:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A training, as a recipe is written: what it is for, what goes in, and how long it is on the fire.
+    """A training: its purpose, stage, optimiser configuration and hardware.
 
     after: what stands ready before: presets and steps by name, or a model folder in words. start: the preset whose
     network it goes on from, with a new optimizer; empty where the command names the start, or where there is none.

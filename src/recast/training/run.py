@@ -1,4 +1,4 @@
-"""A preset being followed: what goes into it, its folder, and the weights that it comes to."""
+"""Runs of presets: inputs, run folder, and the resulting weights."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ SEED = 20
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """A preset with its inputs. folder: of its checkpoints; network: that it goes on from, None for the stage's own."""
+    """A preset with its inputs. folder: of checkpoints. network: to start from, None for the stage's own."""
 
     preset: Preset
     inputs: Inputs
@@ -39,46 +39,46 @@ class TrainingRun:
 
     @cached_property
     def loss(self) -> Loss[Any]:
-        """What the network learns from. Raises RequestError where the inputs do not suffice."""
+        """The stage's loss. Raises RequestError where an input is missing."""
         return self.preset.stage.loss(self.inputs)
 
     def initial_network(self) -> Any:  # noqa: ANN401 -- each stage has its own
-        """The network at step 0, the same each time."""
+        """The network at step 0, deterministic."""
         if self.network is not None:
             return self.network
-        with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global stream
+        with torch.random.fork_rng(devices=[]):  # modules initialise their weights from the global generator
             torch.manual_seed(SEED)
             return self.preset.stage.network(self.inputs)
 
     def flops(self, processes: int = 1) -> float:
-        """Of a mean step on one of so many processes, as `step_flops` counts them."""
+        """Expected FLOPs of a step on one of `processes` processes, by `step_flops`."""
         return step_flops(self.preset.stage, self.initial_network(), self.inputs, processes)
 
     def samples(self) -> SampleDrawer | None:
-        """What a generator makes of a few examples, where an autoencoder is at hand to show it."""
+        """Samples of a generator for a few examples; None without an autoencoder to decode them."""
         vae = self.inputs.autoencoder()
         if vae is None or not isinstance(self.preset.stage, GeneratorStage):
             return None
         return samples.drawn(self.inputs.examples(), self.preset.stage, vae)
 
     def configuration(self) -> dict[str, object]:
-        """What the weights depend on besides the recipe, as JSON; where memory is saved does not count."""
+        """What the weights depend on besides the train config, as JSON; gradient checkpointing is not part of it."""
         stage = {name: value for name, value in asdict(self.preset.stage).items() if name != "checkpointing"}
         rows = [len(source) for source in self.inputs.sources] + [len(pool) for pool in self.inputs.pools]
         return json.loads(json.dumps({"stage": stage, "rows": rows}))
 
 
 def open_run(_name: str, preset: Preset, run: Path, *, data: Sequence[Path], start: str | None) -> TrainingRun:
-    """A preset, perhaps with other numbers, ready to be followed in a folder. Raises RequestError, WeightsError."""
+    """A preset, perhaps with changed settings, ready to run in a folder. Raises RequestError, WeightsError."""
     sources, pools = opened(data)
     model = None if start is None else ModelFolder.found(start)
     return TrainingRun(preset, Inputs(sources, pools, model, run / "tokenizer"), run)
 
 
 def train(course: TrainingRun, *, engine: Engine = SINGLE, watch: Monitor = unmonitored) -> Any:  # noqa: ANN401
-    """The network, trained to the end of its recipe, from where the folder's checkpoint stands; in evaluation mode.
+    """Trains to the last step, resuming from the folder's newest checkpoint; returns the network in evaluation mode.
 
-    Its averaged weights are left in the folder as safetensors. Raises what `fit` does.
+    Writes its EMA weights into the folder as safetensors. Raises what `fit` does.
     """
     network = fit(
         course.initial_network(),
@@ -98,7 +98,7 @@ def train(course: TrainingRun, *, engine: Engine = SINGLE, watch: Monitor = unmo
 
 
 def result(course: TrainingRun) -> Any:  # noqa: ANN401
-    """The network as training left it, read where it is done, else trained to the end; in evaluation mode."""
+    """The trained network in evaluation mode; loaded where training is done, else trained now."""
     if not (course.folder / RESULT).exists():
         return train(course)
     network = course.initial_network()
@@ -107,9 +107,9 @@ def result(course: TrainingRun) -> Any:  # noqa: ANN401
 
 
 def publish(course: TrainingRun, network: nn.Module, run: Path) -> Path:
-    """Writes run/model, a model folder with the trained network beside what it started from. Returns what was written.
+    """Writes run/model, a model folder with the trained network and the components it started from; returns its path.
 
-    pocket's stages leave their weights to `pocket-export`, which writes all of them at once.
+    For pocket's stages it only returns the path of the weights: `pocket-export` writes the model folder of all.
     """
     stage, inputs = course.preset.stage, course.inputs
     if course.folder != run:

@@ -1,4 +1,4 @@
-"""What a generator makes of a few examples while it is trained: one picture, their frames above and its own below."""
+"""Samples of a generator during training, as one picture: source frames above, samples below."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ EXAMPLES, STEPS = 3, 8
 
 
 def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) -> SampleDrawer:
-    """Three of the examples that the stage is fed with, each made anew by a walk of eight steps, without guidance.
+    """Draws samples for three examples of the stage's data: eight sampling steps, without guidance.
 
-    Content is the example's own first embedding, and noise the same at each drawing. Of a clip, the first frame and the
-    last are shown. Raises RequestError as `Diet` does.
+    Content is the example's first embedding; the noise is the same each time. Of a clip, the first and last frame are
+    shown. Raises RequestError as `DataMix.of` does.
     """
     frames = stage.batches.frames if stage.batches.clips else 1
     diet = DataMix.of(sources, frames)
@@ -63,7 +63,7 @@ def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure
 
 
 def _planes(example: Example, frames: int) -> Maps:
-    """The structure as it is, and the planes that say so."""
+    """Structure latents at t_s = 0, and the channels that embed t_s."""
     latents = example.structure[0, :frames].float()
     planes = detail_planes(example.levels[0], (latents.shape[-2], latents.shape[-1]))
     return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=frames)], dim=1)

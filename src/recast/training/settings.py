@@ -1,4 +1,4 @@
-"""`--set NAME=VALUE`: a preset with some of its numbers said differently."""
+"""`--set NAME=VALUE`: changes settings of a preset."""
 
 import json
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from recast.errors import RequestError
 from recast.training.preset import Preset
 
 PLACES = (("config",), ("stage",), ("stage", "batches"), ("hardware",))
-"""Where a preset's settings stand."""
+"""Parts of a preset that hold settings, as paths of attributes."""
 
 
 def changed(preset: Preset, said: Sequence[str]) -> Preset:
-    """The preset with the settings said, each as NAME=VALUE. Raises RequestError for an unknown name or a wrong kind.
+    """The preset with settings changed by NAME=VALUE. Raises RequestError for an unknown name or a wrong type.
 
-    Names are those of the recipe, the stage, its batches and the hardware; the first that has the name is meant.
+    Names are fields of the train config, the stage, its batches and the hardware, searched in that order.
     """
     for one in said:
         name, is_set, text = one.partition("=")
@@ -31,7 +31,7 @@ def changed(preset: Preset, said: Sequence[str]) -> Preset:
 
 
 def settings(preset: Preset) -> dict[str, tuple[tuple[str, ...], object]]:
-    """What can be set: by name, where it stands in the preset and what it is."""
+    """Settings by name: the path of attributes in the preset, and the value."""
     found: dict[str, tuple[tuple[str, ...], object]] = {}
     for path in PLACES:
         part = reduce(lambda whole, name: getattr(whole, name, None), path, preset)

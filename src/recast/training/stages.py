@@ -1,4 +1,4 @@
-"""What a stage of training is: a network, what it is fed with, and what it is told is wrong with its answers."""
+"""Training stages: each defines a network, its batches and its loss."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,15 +38,15 @@ SD_LEVELS: Mapping[str, Any] = {
     "timestep_spacing": "trailing",
     "clip_sample": False,
 }
-"""Stable Diffusion's levels, for a network that predicts velocity: a diffusers scheduler's config."""
+"""Stable Diffusion's noise schedule with velocity prediction, as the config of a diffusers scheduler."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a stage may draw on. sources: of examples; pools: of pictures; start: the model that it starts from.
+    """Inputs of a stage. sources: datasets of examples; pools: of pictures; start: the model that it starts from.
 
-    folder: where a tokenizer is kept that had to be learned. prior_data: what a prior learns from, where it is at hand.
-    vae: the autoencoder that examples were made by, where it is at hand apart from the start.
+    folder: for a tokenizer that is trained. prior_data: dataset of a prior, None to make it from sources.
+    vae: the autoencoder that encoded the examples, None to take the start's.
     """
 
     sources: Sequence[Source] = ()
@@ -57,7 +57,7 @@ class Inputs:
     vae: AutoencoderKL | None = None
 
     def autoencoder(self) -> AutoencoderKL | None:
-        """The one that examples were made by, where it is at hand: its own or the start's."""
+        """The autoencoder that encoded the examples: `vae`, else the start's, else None."""
         if self.vae is None and self.start is not None and self.start.has("vae"):
             return self.start.network("vae", AutoencoderKL)
         return self.vae
@@ -69,7 +69,7 @@ class Inputs:
         return self.sources
 
     def pictures(self) -> Sequence[Pictures]:
-        """The pools, and shards as such. Raises RequestError where there is neither."""
+        """The pools, and shards as datasets of pictures. Raises RequestError where there is neither."""
         found = [*self.pools, *(Shown(source) for source in self.sources if isinstance(source, Bucket))]
         if not found:
             raise RequestError("this stage learns from pictures; say --data with folders of shards or pools")
@@ -82,7 +82,7 @@ class Inputs:
         return self.pools
 
     def tokenizer(self, *, places: int, pieces: int) -> CLIPTokenizer:
-        """The start's tokenizer, or one that is learned from the pools' captions, once."""
+        """The start's tokenizer, else one trained on the pools' captions and kept in `folder`."""
         if self.start is not None and self.start.has("tokenizer"):
             return self.start.part("tokenizer", CLIPTokenizer)
         if not (self.folder / "tokenizer_config.json").exists():
@@ -92,7 +92,7 @@ class Inputs:
 
     @cached_property
     def text(self) -> nn.Module:
-        """The start's text encoder, which is not trained. Raises RequestError where there is no start."""
+        """The start's text encoder, frozen. Raises RequestError where there is no start."""
         if self.start is None:
             raise RequestError("this stage listens to a text encoder; say --from FOLDER of a model that has one")
         return self.start.network("text_encoder", CLIPTextModelWithProjection).requires_grad_(False)
@@ -100,40 +100,40 @@ class Inputs:
 
 @runtime_checkable
 class Stage(Protocol):
-    """One kind of training, with its numbers."""
+    """One kind of training, with its settings."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def component(self) -> str:
-        """What part of a model it trains, by the name of its folder."""
+        """The model component that it trains, by the name of its folder."""
         ...
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """How many rows a step has, by what they are."""
+        """Rows per step, by kind."""
         ...
 
     def network(self, inputs: Inputs) -> Any:  # noqa: ANN401 -- each stage has its own
-        """What is trained, as it is at step 0; what is frozen requires no gradient."""
+        """The network at step 0; frozen weights have requires_grad False."""
         ...
 
     def prepared(self, network: Any) -> Any:  # noqa: ANN401
-        """A network of an earlier stage, as this one trains it."""
+        """The network of an earlier stage, set up for this one (frozen weights, checkpointing, mode)."""
         ...
 
     def loss(self, inputs: Inputs) -> Loss[Any]:
-        """What it learns from. Raises RequestError where the inputs do not suffice."""
+        """The loss. Raises RequestError where an input is missing."""
         ...
 
     def least(self) -> tuple["Stage", Inputs]:
-        """The same with the smallest batch, and inputs of the right shapes that hold nothing: for counting costs."""
+        """The stage with the smallest batch, and blank inputs of the right shapes, for cost estimates."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Blank:
-    """A source of zeros, of one size in pixels."""
+    """A dataset of one example of zeros, of a size in pixels."""
 
     frames: int
     size: Size
@@ -143,7 +143,7 @@ class Blank:
         return 1
 
     def example(self, index: int) -> Example:
-        """The same each time, whatever the index."""
+        """The example of zeros; index is 0."""
         assert index == 0
         columns, rows = (side // 8 for side in self.size)
         return Example(
@@ -158,11 +158,11 @@ class Blank:
 class GeneratorStage:
     """The generator, on images or on images and clips.
 
-    structure: whether it is told any. motion: whether its layers over time are trained. levels: of noise, as a
-    diffusers scheduler has them. checkpointing: what is computed again in the backward pass, to save memory:
-    "selective" norms and activations, "full" whole blocks. picture_sizes, clip_sizes: what the data should have; each
-    is meant flipped too. stride: frames of the source from one frame of a clip to the next. min_snr and
-    temporal_weight: of the loss, see `diffusion.velocity`.
+    structure: whether it has structure channels. motion: whether temporal layers are trained. levels: noise schedule,
+    as the config of a diffusers scheduler. checkpointing: what is recomputed in the backward pass to save memory:
+    "selective" norms and activations, "full" whole blocks. picture_sizes, clip_sizes: nominal sizes of the data, each
+    also transposed. stride: source frames between two frames of a clip. min_snr, temporal_weight: of the loss, see
+    `diffusion.velocity`.
     """
 
     layers: UNetConfig = field(default_factory=UNetConfig)
@@ -181,12 +181,12 @@ class GeneratorStage:
 
     @property
     def batch(self) -> Mapping[str, int]:
-        """Images, and clips where there are any."""
+        """Images and, where there are any, clips per step."""
         clips = {"clips": self.batches.clips} if self.batches.clips else {}
         return {"images": self.batches.images, **clips}
 
     def network(self, inputs: Inputs) -> Generator:
-        """Grown from the start, or with random weights."""
+        """Initialised from the start, or randomly."""
         if inputs.start is None:
             network = Generator.new(self.layers, structure=self.structure)
         else:
@@ -194,7 +194,7 @@ class GeneratorStage:
         return self.prepared(network)
 
     def prepared(self, network: Generator) -> Generator:
-        """A generator of the stage before, as this one trains it."""
+        """The generator with temporal layers frozen or trained, and checkpointing set."""
         for weight in network.net.temporal_parameters():
             weight.requires_grad_(self.motion)
         if self.checkpointing == "none":
@@ -204,11 +204,11 @@ class GeneratorStage:
         return network.train()
 
     def schedule(self) -> Schedule:
-        """The levels of noise."""
+        """The noise schedule."""
         return schedule(self.levels)
 
     def loss(self, inputs: Inputs) -> Loss[Generator]:
-        """Velocity, at the stage's levels."""
+        """Velocity loss with the stage's noise schedule."""
         return velocity(
             inputs.examples(),
             self.schedule(),
@@ -220,7 +220,7 @@ class GeneratorStage:
         )
 
     def least(self) -> tuple["GeneratorStage", Inputs]:
-        """One image, one clip, of the largest sizes."""
+        """Batch of one image and one clip, of the largest sizes."""
         batches = replace(self.batches, images=1, clips=min(self.batches.clips, 1))
         sources: list[Source] = [self._blank(self.picture_sizes, 1)]
         if batches.clips:

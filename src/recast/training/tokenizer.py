@@ -1,4 +1,4 @@
-"""The tokenizer: byte-pair pieces of the captions, in the files that CLIP's tokenizer reads."""
+"""Trains the tokenizer: byte-pair encoding of captions, in the file format of CLIP's tokenizer."""
 
 import json
 import string
@@ -21,9 +21,9 @@ SHIPPED = Path(__file__).parents[1] / "assets" / "pocket" / "tokenizer"
 def write_tokenizer(
     captions: Iterable[str], folder: Path, *, places: int = PLACES, pieces: int = NUM_PIECES
 ) -> CLIPTokenizer:
-    """Learns `pieces` from captions and writes vocab.json, merges.txt and tokenizer_config.json.
+    """Trains a vocabulary of `pieces` tokens on captions and writes the tokenizer's files.
 
-    Every letter, digit and mark is a piece of its own too, so that any lower-case English text can be read.
+    Every letter, digit and punctuation mark is a token too, so that any lower-case English text can be encoded.
     """
     learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     learner.normalizer = normalizers.Lowercase()
@@ -46,7 +46,7 @@ def write_tokenizer(
 
 
 def token_ids(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Int[Tensor, "n m"]:
-    """Captions as token ids, filled up to the tokenizer's length."""
+    """Captions as token ids, padded to the tokenizer's length."""
     places = tokenizer.model_max_length
     return tokenizer(list(captions), padding="max_length", truncation=True, max_length=places, return_tensors="pt")[
         "input_ids"

@@ -1,4 +1,4 @@
-"""Labelled video: ray-cast worlds whose depth, masks, flow and captions are known."""
+"""Procedural video with ground truth: ray-cast worlds with depth, masks, optical flow and captions."""
 
 from recast.world.captions import captioned
 from recast.world.footage import Footage, rendered

@@ -1,4 +1,4 @@
-"""Cameras: where the eye stands at each moment, and the rays that leave it.
+"""Cameras: poses over time, and rays of pixels.
 
 Camera frame: x to the right, y down, z ahead. A pixel's ray is (u, v, 1), so that the parameter along it is depth, and
 its inverse is linear in (u, v) on every plane; the caster works in that inverse depth throughout.
@@ -17,9 +17,9 @@ MOVES: tuple[Move, ...] = ("still", "pan", "orbit", "dolly", "handheld")
 
 @dataclass(frozen=True)
 class Camera:
-    """A moving eye. At time 0, the middle of the clip, it stands at `eye` and looks at `target`.
+    """A moving camera. At time 0, the middle of the clip, it is at `eye` and looks at `target`.
 
-    focal: in units of the frame's short side; move and rate: what it does besides, rate 1 being lively;
+    focal: in units of the frame's short side; move: kind of motion; rate: its speed, 1 is fast;
     drift: metres a second along x, y, z by which eye and target follow a subject; phase: of the handheld shake.
     """
 
@@ -33,7 +33,7 @@ class Camera:
 
 
 def views(camera: Camera, times: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t 4 4"]:
-    """World to camera, for each time in seconds."""
+    """World-to-camera matrices for times in seconds."""
     eye, target = np.array(camera.eye)[None].repeat(len(times), 0), np.array(camera.target)[None].repeat(len(times), 0)
     reach = np.linalg.norm(np.array(camera.target) - camera.eye)
     swing, rate = times[:, None], camera.rate
@@ -56,7 +56,7 @@ def views(camera: Camera, times: Float[np.ndarray, " t"]) -> Float[np.ndarray, "
 
 
 def looking(eye: Float[np.ndarray, "t 3"], target: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 4 4"]:
-    """World to camera for eyes that look at targets, upright."""
+    """World-to-camera matrices of upright cameras at `eye` that look at `target`."""
     ahead = target - eye
     ahead = ahead / np.linalg.norm(ahead, axis=-1, keepdims=True)
     right = np.cross([0.0, 1.0, 0.0], ahead)

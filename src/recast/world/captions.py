@@ -1,4 +1,4 @@
-"""Captions: a scene in the words that somebody might write below it."""
+"""Captions: random English descriptions of a scene."""
 
 import numpy as np
 
@@ -23,9 +23,9 @@ UNLIT = ("black", "brown", "gray")  # no neon tube has such a colour
 
 
 def captioned(scene: Scene, rng: np.random.Generator) -> str:
-    """What somebody might write below the scene: its largest subjects, place, look, hour and weather, or some of them.
+    """A random caption: the largest subjects, environment, look, time and weather of the scene, or some of them.
 
-    No word is said that is not true of the scene: a pencil sketch has no colours, a room no weather.
+    It holds only what the picture shows: a pencil sketch has no colours, a room no weather.
     """
     kind = rng.random()
     if kind < 0.1:
@@ -38,12 +38,12 @@ def captioned(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def tells_place(scene: Scene) -> bool:
-    """Whether the environment shows: on arbitrary textures it does not."""
+    """Whether the environment is visible: under arbitrary textures it is not."""
     return scene.textured < NAMED_BELOW
 
 
 def tells_colour(scene: Scene) -> bool:
-    """Whether subjects show their colour: not in a pencil sketch, not under arbitrary textures."""
+    """Whether the colour of subjects is visible: not in a pencil sketch, not under arbitrary textures."""
     return scene.textured < NAMED_BELOW and scene.look != "pencil sketch"
 
 
@@ -68,7 +68,7 @@ def _place(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def _styled(scene: Scene, rng: np.random.Generator, text: str, chance: float) -> str:
-    """The text with its look before or behind it; a photograph's is mostly left unsaid."""
+    """The text with the look before or after it; that of a photograph is mostly omitted."""
     if rng.random() > (chance if scene.look != "plain" else 0.25):
         return text
     if rng.random() < 0.6:
@@ -77,7 +77,7 @@ def _styled(scene: Scene, rng: np.random.Generator, text: str, chance: float) ->
 
 
 def _conditions(scene: Scene, rng: np.random.Generator) -> str:
-    """Hour and weather, each said when it stands out."""
+    """Time and weather, each rarely where it is the default and mostly where it is not."""
     said = []
     if rng.random() < (0.25 if scene.time == "day" else 0.85):
         said.append(_pick(rng, TIMES[scene.time]))

@@ -1,4 +1,4 @@
-"""Optical flow that is known, not estimated: each visible point is carried to where it is a moment later."""
+"""Ground-truth optical flow: the projected motion of each visible point to the next frame."""
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -11,7 +11,7 @@ from recast.world.solids import Solid
 def flowed(
     hits: Hits, spots: Spots, world: list[Solid], views: Float[np.ndarray, "t1 4 4"], lens: Lens
 ) -> Float32[np.ndarray, "t h w 2"]:
-    """Pixels to the right and down until the next view; views and the solids' poses have one moment more than hits."""
+    """Flow in pixels, right and down, to the next view; views and poses of solids have one time more than hits."""
     flow = np.empty((*hits.ids.shape, 2), np.float32)
     focal = np.float32(lens.focal)
     rays = np.ones((4, *hits.ids.shape[1:]), np.float32)
@@ -28,7 +28,7 @@ def flowed(
 
 
 def _moved(spots: Spots, world: list[Solid], views: Float[np.ndarray, "t1 4 4"]) -> Float32[np.ndarray, "n 2"]:
-    """How far, in u and v, the points of moving solids get until the next view."""
+    """Flow in u and v of the points on moving solids."""
     first = int(spots.solid.min())
     poses = np.stack([np.broadcast_to(solid.pose, views.shape) for solid in world[first:]], 1)
     carried = (views[1:, None] @ poses[1:] @ np.linalg.inv(views[:-1, None] @ poses[:-1])).astype(np.float32)

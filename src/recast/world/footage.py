@@ -1,4 +1,4 @@
-"""Footage: a scene as frames with everything that is known about them."""
+"""Footage: rendered frames of a scene with their ground truth."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ from recast.world.surroundings import grounds, surroundings
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """A clip and its truth.
+    """A clip with ground truth.
 
     frames: sRGB; depth: metres along the viewing axis, 100 for the sky; masks: 0 for the background, k for the k-th
     subject of the scene; flow: pixels to the right and down that the visible point moves until the next frame (for the
-    last frame, until the frame that would follow); caption: one way to put the scene into words.
+    last frame, until the frame that would follow); caption: one of the scene's captions.
     """
 
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -42,8 +42,8 @@ class Footage:
 def rendered(
     scene: Scene, num_frames: int = 8, height: int = 128, width: int = 128, stride_seconds: float = 0.1
 ) -> Footage:
-    """Films the scene: `num_frames` frames, `stride_seconds` apart, its time 0 being in their middle."""
-    # One moment more than frames, for the flow of the last.
+    """Renders `num_frames` frames of the scene, `stride_seconds` apart, centred on time 0."""
+    # One time more than frames, for the flow of the last frame.
     times = (np.arange(num_frames + 1) - (num_frames - 1) / 2) * stride_seconds
     lens = Lens(height, width, scene.camera.focal * min(height, width))
     world, owners = solids(scene, times)
@@ -65,7 +65,7 @@ def rendered(
 
 
 def solids(scene: Scene, times: Float[np.ndarray, " t"]) -> tuple[list[Solid], UInt8[np.ndarray, " n"]]:
-    """Every solid of the scene, and for each thing that a pixel can show the number of the subject it belongs to."""
+    """All solids of the scene, and the subject index of each thing that a pixel can show."""
     around = surroundings(scene.layout, np.random.default_rng([scene.seed, 2]), scene.reach)
     if scene.layout != "room":
         afloat = any(subject.kind == "boat" for subject in scene.subjects)

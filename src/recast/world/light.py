@@ -74,7 +74,7 @@ def sky(scene: Scene, ray: Ray) -> Ray:
 
 
 def _disc(scene: Scene, ray: Ray, rng: np.random.Generator, dull: float) -> tuple[Float32[np.ndarray, " n"], RGB]:
-    """How much each pixel shows of the low sun or the moon, glow included."""
+    """Opacity of the low sun or the moon with its glow at each pixel, and its colour."""
     x, y, z = ray
     across, up = rng.uniform(-0.3, 0.3), rng.uniform(0.08, 0.22) if scene.time == "sunset" else rng.uniform(0.18, 0.4)
     far = (x - np.float32(across)) ** 2 + (y - np.float32(up)) ** 2

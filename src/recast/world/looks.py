@@ -1,6 +1,6 @@
 """Looks: a shaded picture as a photograph, a sketch, a painting, a clay scene, a cartoon or neon tubes.
 
-Grain and hatching lie still on the paper, prints and patterns on the surface that they belong to: nothing flickers.
+Grain and hatching are fixed to the screen, prints and patterns to surfaces, so that nothing flickers.
 """
 
 from collections.abc import Callable
@@ -130,7 +130,7 @@ def _merged(planes: Planes) -> Frames:
 
 
 def _fallen(picture: Picture, planes: Planes) -> Planes:
-    """Flakes and drops over the picture."""
+    """Composites snowflakes and raindrops over the picture."""
     if picture.particles is None:
         return planes
     bright = {"day": 1.0, "sunset": 0.85, "night": 0.55}[picture.scene.time]
@@ -143,7 +143,7 @@ def _saturated(planes: Planes, amount: float) -> Planes:
 
 
 def _base(picture: Picture, steps: int = 0) -> Planes:
-    """Colours without light, and the sky as it is, or in so many steps of brightness."""
+    """Albedo of surfaces, and the lit sky, quantised to `steps` levels of brightness unless that is 0."""
     sky = picture.lit
     if steps:
         grey = sum(sky) / 3 + np.float32(1e-3)
@@ -153,12 +153,12 @@ def _base(picture: Picture, steps: int = 0) -> Planes:
 
 
 def _tinted(picture: Picture, hours: dict[str, tuple[float, float, float]]) -> Planes:
-    """The colour of the hour on everything but the sky, which has it already."""
+    """Tints everything but the sky, whose colour already depends on the time of day."""
     return tuple(np.where(picture.is_sky, np.float32(1), np.float32(c)) for c in hours[picture.scene.time])
 
 
 def _veiled(picture: Picture, planes: Planes) -> Planes:
-    """Half of the fog of the photograph, so that a flat picture is foggy too."""
+    """Adds half of a photograph's fog, for looks without light."""
     if picture.scene.weather != "fog":
         return planes
     return tuple((c + s) / 2 for c, s in zip(planes, picture.lit, strict=True))
@@ -189,14 +189,14 @@ def _blurred_frames(frames: Frames, sigma: float) -> Frames:
 
 
 def _softened(frames: Frames, lines: Plane) -> Frames:
-    """Outlines blurred a little: one ray a pixel leaves steps, which no lens would."""
+    """Antialiases outlines by a small blur, since there is one ray per pixel."""
     soft = np.stack([cv2.GaussianBlur(frame, (3, 3), 0.8) for frame in frames])
     np.copyto(soft, frames, where=(lines < 0.3)[..., None])
     return soft
 
 
 def _exposed(frames: Frames, textured: float, rng: np.random.Generator) -> Frames:
-    """What a camera adds: a soft lens, darker corners, exposure and grain, each more with `textured`."""
+    """Camera effects: blur, vignetting, exposure and grain, each growing with `textured`."""
     if textured < 0.02:
         return frames
     blur, vignette = rng.exponential(0.5 * textured), rng.uniform(0, 0.5) * textured

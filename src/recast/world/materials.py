@@ -1,4 +1,4 @@
-"""Materials: the colour, the second colour and the texture of every thing that a pixel can show."""
+"""Materials: colours and texture of every thing that a pixel can show."""
 
 from dataclasses import dataclass
 

@@ -23,7 +23,7 @@ SKY, GROUND, FIRST = 0, 1, 2  # what a pixel shows: the sky, the ground, or soli
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What each pixel sees: inverse depth (1/m) and which thing."""
+    """What each pixel shows: inverse depth (1/m) and the index of a thing."""
 
     inverse_depth: Float32[np.ndarray, "t h w"]
     ids: Int16[np.ndarray, "t h w"]
@@ -48,7 +48,7 @@ class Spots:
 
 
 def spots(hits: Hits, masks: UInt8[np.ndarray, "t h w"], lens: Lens) -> Spots:
-    """Every pixel of every subject, to be worked on apart from the many that show the background."""
+    """The pixels of subjects, gathered so that they can be processed without the background."""
     where = np.flatnonzero(masks)
     frame, rest = np.divmod(where, masks[0].size)
     row, column = np.divmod(rest, masks.shape[2])
@@ -140,7 +140,7 @@ def _frame(
 
 
 def _ground(view: Float[np.ndarray, "4 4"], lens: Lens) -> tuple[Float32[np.ndarray, "h w"], Int16[np.ndarray, "h w"]]:
-    """The empty world: a plane under a sky."""
+    """Ground plane and sky, without solids."""
     height = np.linalg.inv(view)[1]  # of a camera point above the ground
     ground = _sum(_sums(-height[None, :3] / height[3], lens), 0, (slice(None), slice(None)))
     return np.maximum(ground, np.float32(1 / FAR)), np.where(ground > 1 / FAR, np.int16(GROUND), np.int16(SKY))

@@ -1,4 +1,4 @@
-"""Sampling: scenes at random, with whatever is wanted of them held fixed."""
+"""Random scenes, with some attributes held fixed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from recast.world.words import COLOURS, ENVIRONMENTS, KINDS, LOOKS, TIMES, WEATH
 
 # People and animals are what most clips show; trees and houses stand in the background of worlds anyway.
 KIND_CHANCES = (0.24, 0.13, 0.1, 0.08, 0.12, 0.08, 0.08, 0.07, 0.05, 0.05)
-KNOWN = {  # the words that each wish may hold
+KNOWN = {  # values that each attribute may have
     "environment": ENVIRONMENTS,
     "time": TIMES,
     "weather": WEATHERS,
@@ -27,13 +27,12 @@ KNOWN = {  # the words that each wish may hold
 
 
 def sampled(seed: int, **wanted: Any) -> Scene:  # noqa: ANN401 - one keyword for each attribute, checked below
-    """A scene drawn from `seed`; the same seed and wishes give the same scene.
+    """A scene drawn from `seed`; the same arguments give the same scene.
 
     wanted: environment, time, weather, look, layout (canonical words), kinds and colours (sequences of canonical words,
     one for each subject), num_subjects, textured (0 to 1), framing (height of the first subject over the frame's short
-    side), move (of the camera). Whatever is not wanted is drawn by chance, in a fixed order, so that a wish for a look
-    or an environment leaves the rest alone.
-    Raises RequestError for a wish that is not known.
+    side), move (of the camera). All other attributes are random, drawn in a fixed order, so that fixing a look or an
+    environment does not change the rest. Raises RequestError for an unknown attribute or value.
     """
     rng = np.random.default_rng([seed, 7])
     drawn = _drawn(rng)
@@ -61,7 +60,7 @@ def sampled(seed: int, **wanted: Any) -> Scene:  # noqa: ANN401 - one keyword fo
 
 
 def _drawn(rng: np.random.Generator) -> dict[str, Any]:
-    """Every attribute by chance."""
+    """All attributes, drawn at random."""
     return {
         "environment": _one(rng, tuple(ENVIRONMENTS)),
         "time": _one(rng, tuple(TIMES), (0.5, 0.2, 0.3)),
@@ -120,7 +119,7 @@ def _framed(rng: np.random.Generator, kind: str, share: float) -> Frame:
     if kind in ("cube", "ball", "house", "car", "boat"):
         share = min(share, 0.65)
     long, focal = max(main.height, 0.62 * main.length), float(rng.uniform(0.95, 1.7))
-    # The nearest side of a bulky thing is what looms, not its middle.
+    # Of a bulky thing the nearest side decides its size on screen, not the middle.
     reach = long * focal / share + 0.45 * min(main.length, main.width)
     return Frame(share, focal, reach, reach / focal, long)
 

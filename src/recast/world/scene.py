@@ -1,4 +1,4 @@
-"""Scenes: a world written down in a few words and numbers."""
+"""Scenes: descriptions of a world in canonical words and numbers."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from recast.world.camera import Camera
 
 @dataclass(frozen=True)
 class Subject:
-    """Something the clip is about.
+    """A subject of the clip.
 
     kind, colour: canonical words; position: x, height, z in metres at the middle of the clip; heading: radians, 0 away
     from the viewer, a quarter turn to the right; speed: metres a second; size: times the kind's own size; phase: of its
@@ -32,7 +32,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole world: everything that `rendered` needs, and nothing else.
+    """A description of a world: all that `rendered` needs.
 
     environment, time, weather, look: canonical words; subjects: the largest on screen first; layout: the environment
     whose shapes stand around, most often the environment itself; textured: 0 for clean surfaces, 1 for arbitrary ones;

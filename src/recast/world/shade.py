@@ -1,4 +1,4 @@
-"""Shading: the colour of every pixel before a look is given to it, from materials, textures, light and weather.
+"""Shading: the colour of every pixel before a look is applied, from materials, textures, light and weather.
 
 Colours are planes r, g, b of [t h w] from 0 to 1: arrays of planes are several times faster than interleaved ones.
 """
@@ -24,7 +24,7 @@ Planes = tuple[Plane, ...]  # r, g, b
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a look works with.
+    """Shading results, the input of a look.
 
     albedo, lit: colours without and with light and weather; light: its brightness; lines: 1 on outlines and creases;
     surface: where on its tile each point lies, anchored to the thing that it belongs to; particles: flakes or drops,
@@ -45,7 +45,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """What was filmed, before it has colours: hits, poses, the subjects' pixels, solids and their owners, the views."""
+    """A scene after ray casting, before shading: hits, poses, pixels of subjects, solids with their owners, views."""
 
     hits: Hits
     seen: Placed

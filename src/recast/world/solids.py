@@ -1,4 +1,4 @@
-"""Solids that a ray meets in closed form: every one is an affine picture of a unit ball, tube or convex block.
+"""Solids with closed-form ray intersections: affine images of a unit ball, tube or convex block.
 
 Frames of reference: the world has x to the right, y up and z away from the viewer, in metres, with the ground at y = 0.
 A solid's own frame is the one in which its unit shape stands: the ball has radius 1, the tube runs along y from -1 to 1
@@ -31,7 +31,7 @@ class Solid:
 
     form: the unit shape; taper: radius of a tube's head over that of its foot (0 is a cone).
     pose: maps the unit shape into the world, [t 4 4] or [4 4] where it stands still.
-    tone: name of the material, looked up by whoever colours the scene.
+    tone: name of the material in a palette.
     """
 
     form: Form

@@ -1,4 +1,4 @@
-"""Surroundings: what stands around the subjects in each environment, as shapes without colours.
+"""Surroundings: solids around the subjects in each environment, as shapes without colours.
 
 A layout is made of shapes with tones; the palette of an environment gives its tones their colours. The two are apart,
 so that any layout may stand in any environment: towers under snow, trunks in a desert.

@@ -1,4 +1,4 @@
-"""Textures: random pictures with the statistics of natural ones, to train an autoencoder on."""
+"""Random pictures with the statistics of natural images, to train an autoencoder on."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tiles: seamless patterns that surfaces and papers wear."""
+"""Tiles: seamless textures of surfaces and paper."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 
 SIDE = 256  # pixels of a tile
 ROW, COLUMN = np.mgrid[:SIDE, :SIDE] / SIDE
-PATTERNS = ("fractal", "grain", "stripes", "checks", "spots", "bricks")  # those that anything may wear
+PATTERNS = ("fractal", "grain", "stripes", "checks", "spots", "bricks")  # those that any surface may have
 
 
 @cache

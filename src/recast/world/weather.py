@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32
 from recast.world.camera import Lens
 from recast.world.scene import Scene
 
-# How much of a thing is lost at the first subject's distance, and twice as much of the rest at twice that.
+# Share of a colour that fog replaces at the first subject's distance; its transmission falls exponentially.
 AIR = {"day": (0.8, 0.82, 0.85), "sunset": (0.75, 0.5, 0.31), "night": (0.13, 0.15, 0.2)}
 HAZE = {"sun": 0.012, "snow": 0.07, "rain": 0.1, "fog": 0.26}
 

@@ -1,4 +1,4 @@
-"""The words of the world: canonical names with the phrases that people use for them."""
+"""Vocabulary of the world: canonical names with synonymous phrases."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The autoencoder: pictures of worlds, random textures and depth maps, at eight pixels a latent."""
+"""Loss of the autoencoder, on pictures of worlds, random textures and depth maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ NUM_LEAVES = 1500
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """How large an autoencoder is; as written, Stable Diffusion's: eight pixels a latent, four channels.
+    """Size of an autoencoder; the defaults are Stable Diffusion's: downsampling by eight, four channels.
 
-    widths: channels at each resolution. attention: in the middle; without it any size comes out equally well.
+    widths: channels at each resolution. attention: in the middle block; without it, any size works equally well.
     """
 
     widths: tuple[int, ...] = (128, 256, 512, 512)
@@ -38,7 +38,7 @@ class VAEConfig:
     side: int = 512
 
     def network(self) -> AutoencoderKL:
-        """The autoencoder, with random weights."""
+        """The autoencoder, randomly initialised."""
         return AutoencoderKL(
             block_out_channels=self.widths,
             down_block_types=("DownEncoderBlock2D",) * len(self.widths),
@@ -52,7 +52,7 @@ class VAEConfig:
 
 
 def reconstruction(pools: Sequence[Pictures], *, batch: int = 32, crop: int = 64, seed: int = 0) -> Loss[AutoencoderKL]:
-    """Error of the pictures as `_distance` weighs it, and a slight pull to unit variance. crop: px, of either side.
+    """Reconstruction loss (`_distance`), and a small KL term. crop: side of square crops in pixels.
 
     Raises RequestError where pictures are smaller than the crop.
     """
@@ -82,7 +82,7 @@ def reconstruction(pools: Sequence[Pictures], *, batch: int = 32, crop: int = 64
 
 
 def _kind(rng: np.random.Generator) -> int:
-    """Worlds (0) most of the time, leaves (1) often, a depth map (2) sometimes."""
+    """Kind of the next picture: 0 a world, 1 dead leaves, 2 a depth map."""
     return int(rng.choice(3, p=(0.6, 0.28, 0.12)))
 
 
@@ -97,7 +97,7 @@ def _world(rng: np.random.Generator, pools: Sequence[Pictures], kind: int) -> np
 
 
 def _crop(rng: np.random.Generator, picture: np.ndarray, side: int) -> np.ndarray:
-    """[3 h w] uint8: a part of the picture, sometimes mirrored, or with its colours permuted."""
+    """A random crop, uint8 [3 h w], sometimes mirrored or with permuted channels."""
     top, left = rng.integers(picture.shape[0] - side + 1), rng.integers(picture.shape[1] - side + 1)
     crop = picture[top : top + side, left : left + side]
     if rng.random() < 0.5:
@@ -108,9 +108,9 @@ def _crop(rng: np.random.Generator, picture: np.ndarray, side: int) -> np.ndarra
 
 
 def _distance(given: Float[Tensor, "b 3 h w"], wanted: Float[Tensor, "b 3 h w"]) -> Tensor:
-    """Squared and absolute error, colour difference counted twice, and a little of the gradients.
+    """Squared and absolute error, with colour differences counted twice, and a small error of image gradients.
 
-    Gradients alone, or at several scales, spend all four channels on outlines: the first try came out grey.
+    With a larger weight of gradients, or several scales of them, colours came out grey (docs/log.md).
     """
     off = given - wanted
     light = off.mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A batch of the generator: what each row draws, from its own stream of chance, and what it is told."""
+"""Batches of the generator: noise level, noise and conditions of each row, drawn from the row's own generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from recast.data.examples import Example
 from recast.engine.rng import normal_noise
 
 Sigmas = Float[np.ndarray, " levels"]
-"""Rising noise levels, of which a row is given one."""
+"""Ascending noise levels; each row uses one."""
 MIDDLE, SPREAD = 0.6, 1.2
-"""Of levels drawn log-normally: the median, for latents of unit variance, and the deviation of the logarithm."""
+"""Log-normal distribution of sigma, for latents of unit variance: median, and standard deviation of the logarithm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batches:
-    """What steps are fed with.
+    """Composition of batches.
 
     images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
     image_steps: share of the steps that see images where there are clips too (section 3.4). structure_blur_prob: share
@@ -44,13 +44,13 @@ class Batches:
     lognormal_prob: float = 0.0
 
     def is_video(self, rng: np.random.Generator) -> bool:
-        """Whether a step sees clips, or images."""
+        """Whether a step has a batch of clips, else of images."""
         return self.clips > 0 and bool(rng.random() >= self.image_steps)
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One example of a step: clean latents, the noise laid on them and its level, and what the network is told."""
+    """One row of a batch: clean latents, noise and its level, and conditions. conditioned: False for null content."""
 
     clean: Float[Tensor, "t 4 y x"]
     noise: Float[Tensor, "t 4 y x"]
@@ -61,7 +61,7 @@ class Row:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, whole: Example, batches: Batches, sigmas: Sigmas, *, video: bool) -> "Row":
-        """A clip of the example, or one frame of it, with the content of any frame; at one of these levels."""
+        """Draws a row: a clip of the example or one frame, with the content embedding of a random frame."""
         content = _content(rng, whole.embeddings, batches.embedding_noise)
         example = _span(rng, whole, batches.frames if video else 1)
         clean = example.latents(normal_noise(rng, example.structure.shape[1:]))
@@ -77,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows of one size, together, on one device."""
+    """Stacked rows of one shape, on one device."""
 
     clean: Float[Tensor, "b t 4 y x"]
     noise: Float[Tensor, "b t 4 y x"]
@@ -88,7 +88,7 @@ class Batch:
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device) -> "Batch":
-        """Rows, brought to a device."""
+        """Stacks rows on a device."""
         return cls(
             clean=torch.stack([row.clean for row in rows]).to(device),
             noise=torch.stack([row.noise for row in rows]).to(device),
@@ -123,7 +123,7 @@ def _content(rng: np.random.Generator, embeddings: Float[Tensor, "t d"], blurred
 
 
 def _structure(rng: np.random.Generator, example: Example, softened: float) -> Float[Tensor, "t 8 y x"]:
-    """Structure latents at one of the example's levels, and the planes that say which."""
+    """Structure latents at one of the example's t_s, and the channels that embed it."""
     soft = len(example.levels) > 1 and rng.random() < softened
     which = int(rng.integers(1, len(example.levels))) if soft else 0
     latents = example.structure[which].float()

@@ -1,4 +1,4 @@
-"""The CLIP pair: pictures and captions in one space. arXiv:2103.00020, section 2.3."""
+"""The CLIP pair and its contrastive loss. arXiv:2103.00020, section 2.3."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,17 +33,16 @@ ATTRIBUTES = {
     "kind": tuple(KINDS),
     "colour": tuple(COLOURS),
 }
-"""What is known of every rendered picture; kind and colour are the main subject's."""
+"""Attributes of rendered pictures, with their classes; kind and colour are the first subject's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CLIPConfig:
-    """How large a pair is; as written, CLIP ViT-L/14.
+    """Size of a pair; the defaults are CLIP ViT-L/14.
 
-    width: of the embeddings. side, patch: of a picture, in px. image, text: width, layers and heads of each tower.
-    places: tokens of a caption. vocabulary: at least so many different ones. heads: whether the attributes of worlds
-    are read from image embeddings too.
-    fused: attention by PyTorch's kernel, as in a generator.
+    width: of the embeddings. side, patch: of a picture, in px. image, text: width, layers and heads of each encoder.
+    places: tokens of a caption. vocabulary: least number of token ids. heads: whether linear heads predict the
+    attributes of worlds from image embeddings (`contrastive`). fused: attention by PyTorch's kernel (`UNetConfig`).
     """
 
     width: int = 768
@@ -57,15 +56,15 @@ class CLIPConfig:
     fused: bool = True
 
     def network(self, tokenizer: CLIPTokenizer) -> "Pair":
-        """The pair, with random weights, for captions that the tokenizer reads."""
+        """The pair, randomly initialised, for the tokenizer's vocabulary."""
         return Pair(self, tokenizer)
 
     def image_config(self) -> CLIPVisionConfig:
-        """The image encoder's."""
+        """Configuration of the image encoder."""
         return CLIPVisionConfig(image_size=self.side, patch_size=self.patch, **self._tower(*self.image))
 
     def text_config(self, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
-        """The text encoder's, for the words of a tokenizer."""
+        """Configuration of the text encoder, for a tokenizer's vocabulary."""
         return CLIPTextConfig(
             vocab_size=max(len(tokenizer), self.vocabulary),
             max_position_embeddings=self.places,
@@ -87,9 +86,9 @@ class CLIPConfig:
 
 
 class Pair(nn.Module):
-    """An image encoder and a text encoder, and how sharply they tell pairs apart.
+    """An image encoder, a text encoder and the logit scale of the contrastive loss.
 
-    heads: read the attributes from an image embedding; only training uses them.
+    heads: predict attributes from image embeddings, only in training.
     """
 
     def __init__(self, towers: CLIPConfig, tokenizer: CLIPTokenizer) -> None:
@@ -105,7 +104,7 @@ class Pair(nn.Module):
     def forward(
         self, pixels: Float[Tensor, "b 3 h w"], words: Int[Tensor, "b m"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
-        """Embeddings of pictures and of captions, of length 1."""
+        """Embeddings of pictures and of captions, of norm 1."""
         seen, read = self.image(pixels).image_embeds, self.text(words).text_embeds
         return F.normalize(seen.float(), dim=-1), F.normalize(read.float(), dim=-1)
 
@@ -124,11 +123,11 @@ def contrastive(
     seed: int = 0,
     heads_weight: float = 1.0,
 ) -> Loss[Pair]:
-    """Each picture must find its caption among the others of the batch, and each caption its picture.
+    """Symmetric cross-entropy between pictures and captions of a batch.
 
-    It compares the rows of the whole batch, so a batch is never divided.
-    Differs: where a pair has heads, the attributes must also be readable from the image embedding. Captions leave most
-    of them out, and CLIP learns from what captions say; with so few pictures it would hardly see the subject's colour.
+    It compares all rows with each other, so a batch cannot be divided.
+    Differs: where a pair has heads, cross-entropy of the attributes is added. Captions omit most attributes, and with
+    so few pictures the embeddings would hardly represent the subject's colour.
     """
     labels = [_labels(pool) for pool in pools]
     ids = [ids_of(tokenizer, pool.captions) for pool in pools]
@@ -164,18 +163,18 @@ def _misread(network: Pair, seen: Float[Tensor, "b d"], truth: Int[Tensor, "b at
 
 
 def ids_of(tokenizer: CLIPTokenizer, captions: Sequence[Sequence[str]]) -> np.ndarray:
-    """The captions of some clips as token ids, [n captions places]."""
+    """Captions of clips as token ids, [n captions places]."""
     flat = [caption for ways in captions for caption in ways]
     return rearrange(token_ids(tokenizer, flat).numpy(), "(n k) m -> n k m", n=len(captions))
 
 
 def _longest(words: Tensor, tokenizer: CLIPTokenizer) -> int:
-    # Padding is the end token too: one of them must stay, the rest is the same for all.
+    # Padding is the end token too: one column of it must stay, further columns are equal for all captions.
     return int((words != tokenizer.eos_token_id).sum(1).max()) + 1
 
 
 def _labels(pool: RenderedDataset) -> np.ndarray:
-    """[n attributes], the place of each word in its table."""
+    """Class index of each attribute, [n attributes]."""
     rows = [{**scene, **scene["subjects"][0]} for scene in pool.scenes]
     return np.array([[table.index(row[name]) for name, table in ATTRIBUTES.items()] for row in rows])
 

@@ -1,4 +1,4 @@
-"""The depth estimator: inverse depth up to a scale and a shift. After MiDaS, arXiv:1907.01341, section 5."""
+"""Loss and augmentation of the depth estimator. After MiDaS, arXiv:1907.01341, section 5."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,23 +22,22 @@ from recast.world import dead_leaves
 Depth = Float[Tensor, "b h w"]
 NUM_LEAVES = 400
 STREWN = 0.25
-"""Share of the clips that are painted over with textures of the wrong kind."""
+"""Probability that textures of all things are replaced, since texture is no cue of depth."""
 PEOPLED = 0.7
-"""Share of the clips that figures of others are pasted into."""
+"""Probability that figures of other clips are pasted in."""
 SHADED = 0.5
-"""Share of the clips that shadows fall on: what is dark is not far for that."""
+"""Probability of synthetic shadows, since darkness is no cue of depth."""
 FROZEN = 0.2
-"""Share of the clips in which nothing moves by itself: depth must be seen there too."""
+"""Probability of a clip that repeats one frame, since depth must not depend on motion alone."""
 SUBJECT_WEIGHT = 6.0
-"""How much more a pixel on a subject, or near one, counts: a subject is small, and what is kept of a clip is it."""
+"""Weight of pixels on or near a subject: subjects are small, and their depth matters most to an edit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DepthConfig:
-    """How large an estimator is. channels: at a half, a quarter and so on of the picture's size.
+    """Size of an estimator. channels: at 1/2, 1/4 and so on of the picture's size.
 
-    scales: how many times their size pictures are looked at in use; over_time: whether it sees motion (see
-    `DepthUNetConfig`).
+    scales: of test-time augmentation; over_time: whether layers mix neighbouring frames (see `DepthUNetConfig`).
     """
 
     channels: tuple[int, ...] = (32, 48, 72, 96, 96)
@@ -47,12 +46,12 @@ class DepthConfig:
     over_time: bool = False
 
     def network(self) -> DepthUNet:
-        """The estimator, with random weights."""
+        """The estimator, randomly initialised."""
         config = DepthUNetConfig(widths=self.channels, groups=self.groups, scales=self.scales, over_time=self.over_time)
         return DepthUNet(config)
 
     def grown(self, learned: DepthUNet) -> DepthUNet:
-        """The estimator as it was learned, whatever its widths; where these see motion it can learn to."""
+        """A trained estimator with its own widths; mixing over time is added as identity where this config has it."""
         known = learned.config.to_dict()
         network = DepthUNet(DepthUNetConfig.from_dict(known | {"over_time": self.over_time or known["over_time"]}))
         network.load_state_dict(learned.state_dict(), strict=False)
@@ -62,12 +61,12 @@ class DepthConfig:
 def distance(
     pools: Sequence[Pictures], *, batch: int = 16, frames: int = 1, invariant: bool = False, seed: int = 0
 ) -> Loss[DepthUNet]:
-    """Error of inverse depth, 0..1 over each picture or clip, and of its gradients at two scales (eq. 11).
+    """Error of inverse depth, 0..1 over each picture or clip, and of its gradients at two scales (MiDaS, eq. 11).
 
-    frames: of each row. Of clips, the error of what changes from frame to frame counts beside them.
-    invariant: the scale and shift that fit each answer best are forgiven, as in MiDaS (equations 4 to 7 and 11). Truth
-    of unknown scale needs that. Worlds give depth without error, so there each picture's own range stands for the
-    fit; forgiving more teaches a small estimator nothing (docs/log.md).
+    frames: of each row. For clips the error of differences between frames is added.
+    invariant: each prediction is first aligned by scale and shift, as in MiDaS (equations 4 to 7 and 11), for ground
+    truth of unknown scale. Worlds have exact depth, which is normalised by its own range instead; there the invariant
+    loss taught a small estimator nothing (docs/log.md).
     """
     chances = np.array([len(pool) for pool in pools], dtype=float)
     chances /= chances.sum()
@@ -100,7 +99,7 @@ def _each(clips: Float[Tensor, "b t h w"]) -> Float[Tensor, "bt h w"]:
 
 
 def fitted(given: Depth, wanted: Depth) -> Depth:
-    """Each answer with the scale and shift that bring it nearest to the truth, by least squares. MiDaS, equation 4."""
+    """Each prediction, aligned to the ground truth by scale and shift in least squares. MiDaS, equation 4."""
     given, wanted = given.float(), wanted.float()
     middle, truth = (reduce(maps, "b h w -> b 1 1", "mean") for maps in (given, wanted))
     spread = reduce((given - middle).square(), "b h w -> b 1 1", "mean")
@@ -109,17 +108,17 @@ def fitted(given: Depth, wanted: Depth) -> Depth:
 
 
 def normalized(inverse: np.ndarray) -> np.ndarray:
-    """Inverse depth as 0..1, by the range that leaves out 1 % at either end."""
+    """Inverse depth scaled to 0..1 by its 1st to 99th percentile."""
     low, high = np.quantile(inverse, (0.01, 0.99))
     return np.clip((inverse - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
 
 
 Example = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""A clip [t 3 h w], its inverse depth [t h w], and how much each of its pixels counts, 1 on average."""
+"""A clip [t 3 h w], its inverse depth [t h w], and weights of pixels [t h w] with mean 1."""
 
 
 def example(rng: np.random.Generator, pool: Pictures, leaves: Leaves, frames: int = 1) -> Example:
-    """Some clip of the pool, as another camera might have seen other things there."""
+    """A random clip of the pool, augmented."""
     clip, numbers = int(rng.integers(len(pool))), _run(rng, pool.shape[0], frames)
     parts = ([part(clip, number) for number in numbers] for part in (pool.picture, pool.depth, pool.things))
     shown = Shown(*(np.stack(part) for part in parts))
@@ -140,7 +139,7 @@ def example(rng: np.random.Generator, pool: Pictures, leaves: Leaves, frames: in
 
 
 def _run(rng: np.random.Generator, held: int, frames: int) -> list[int]:
-    """So many frames of those held: one after the other, there and back where they do not suffice, or all the same."""
+    """Indices of `frames` of `held` frames: consecutive, back and forth where there are too few, or all the same."""
     if frames > 1 and rng.random() < FROZEN:
         return [int(rng.integers(held))] * frames
     there_and_back = [*range(held), *range(held - 2, 0, -1)]
@@ -150,7 +149,7 @@ def _run(rng: np.random.Generator, held: int, frames: int) -> list[int]:
 
 
 def _cropped(rng: np.random.Generator, shown: Shown) -> Shown:
-    """A part of it, at the size of the whole."""
+    """A random crop, resized to the full size."""
     height, width = shown.depth.shape[1:]
     share = rng.uniform(0.55, 1)
     h, w = int(height * share), int(width * share)
@@ -167,9 +166,9 @@ def _cropped(rng: np.random.Generator, shown: Shown) -> Shown:
 
 
 def _strewn(rng: np.random.Generator, shown: Shown, leaves: Leaves) -> Shown:
-    """Each thing, and the ground, painted over with a texture of its own: what is busy is not near for that.
+    """Replaces the textures of all subjects and of the ground, so that a busy texture is no cue of nearness.
 
-    A thing's texture goes where the middle of the thing goes.
+    A subject's texture moves with the centre of its mask.
     """
     height, width = shown.things.shape[1:]
     painted = shown.frames.astype(np.float32)
@@ -187,7 +186,7 @@ def _strewn(rng: np.random.Generator, shown: Shown, leaves: Leaves) -> Shown:
 
 
 def _middles(where: Bool[np.ndarray, "t h w"]) -> Int[np.ndarray, "t 2"]:
-    """Row and column of each mask's middle, from the first one's; the one before's where a mask is empty."""
+    """Offset (rows, columns) of each mask's centre from the first one's; the previous one where a mask is empty."""
     found = [np.argwhere(mask).mean(axis=0) if mask.any() else None for mask in where]
     first = last = next(middle for middle in found if middle is not None)
     moved = []
@@ -198,7 +197,7 @@ def _middles(where: Bool[np.ndarray, "t h w"]) -> Int[np.ndarray, "t 2"]:
 
 
 def _shaded(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """One to three shadows, long or round, with soft or sharp edges."""
+    """Adds one to three shadows, long or round, with soft or sharp edges."""
     height, width = frames.shape[1:3]
     light = np.ones((height, width), np.float32)
     for _ in range(int(rng.integers(1, 4))):
@@ -210,7 +209,7 @@ def _shaded(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _filmed(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """As another camera might have seen it: light, colour, blur and noise. 0..1."""
+    """Random changes of light and colour, blur and noise. 0..1."""
     seen = frames.astype(np.float32) / 255
     if rng.random() < 0.3:
         blur = float(rng.uniform(0.4, 1.4))

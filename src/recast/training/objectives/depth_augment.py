@@ -1,7 +1,7 @@
-"""Figures pasted on the ground of other pictures, as deep as the ground that they stand on.
+"""Copy-paste augmentation (Ghiasi et al. 2021, arXiv:2012.07177) for depth.
 
-Copy-paste augmentation (Ghiasi et al. 2021, arXiv:2012.07177) for depth: whatever stands out from what is around it,
-however it is clothed, is as near as its feet. Renders alone teach that of few bodies, each of few colours.
+Figures are pasted into other clips with the depth of the ground at their feet. Renders alone have few shapes of
+figures in few colours; pasted ones have other colours, textures and backgrounds.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from jaxtyping import Bool, Float32, UInt8
 from recast.data.renders import Pictures
 
 MOST = 3
-"""Figures in one picture."""
+"""Most figures in one picture."""
 HEIGHTS = (0.1, 0.75)
-"""How high figures are, as shares of the picture."""
+"""Range of the height of figures, as a share of the picture's."""
 TRIES = 5
 LEAST_AREA, LEAST_SIDE = 100, 8
-"""Pixels that a thing must cover to be cut out."""
+"""Least area and least side in pixels of a subject that is cut out."""
 CLOTHED = 0.7
-"""Share of figures that get other colours."""
+"""Probability that a figure is recoloured."""
 PACE = 0.012
-"""How far figures go from frame to frame, as a share of the picture's sides: the deviation of a normal distribution."""
+"""Standard deviation of a figure's displacement per frame, as a share of the picture's sides."""
 RODS = 0.35
-"""Share of figures that hold or ride on something thin."""
+"""Probability of thin parts (rods and rings) added to a figure."""
 
 Leaves = Callable[[np.random.Generator], np.ndarray]
 """Draws a texture."""
@@ -33,7 +33,7 @@ Leaves = Callable[[np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """A figure: its colours 0..255 and where it covers what is behind it, 0..1."""
+    """A figure: its colours, 0..255, and its alpha, 0..1."""
 
     colours: Float32[np.ndarray, "h w 3"]
     cover: Float32[np.ndarray, "h w"]
@@ -41,7 +41,7 @@ class Cutout:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Frames, their inverse depth, and which thing each pixel shows, 0 for none."""
+    """Frames, their inverse depth, and the subject index at each pixel, 0 for none."""
 
     frames: UInt8[np.ndarray, "t h w 3"]
     depth: Float32[np.ndarray, "t h w"]
@@ -49,7 +49,7 @@ class Shown:
 
 
 def peopled(rng: np.random.Generator, shown: Shown, pool: Pictures, leaves: Leaves) -> Shown:
-    """The clip with one to three figures more, each going its own way."""
+    """The clip with one to three pasted figures, each moving on its own."""
     for number in range(int(rng.integers(1, MOST + 1))):
         if figure := _found(rng, pool):
             shown = _placed(rng, shown, _clothed(rng, figure, leaves), 200 + number)
@@ -57,12 +57,12 @@ def peopled(rng: np.random.Generator, shown: Shown, pool: Pictures, leaves: Leav
 
 
 def _found(rng: np.random.Generator, pool: Pictures) -> Cutout | None:
-    """The first of a few things drawn that shows whole."""
+    """A cutout of a random subject inside the frame; None where a few tries find none."""
     return next((cut for _ in range(TRIES) if (cut := _cut_out(rng, pool))), None)
 
 
 def _cut_out(rng: np.random.Generator, pool: Pictures) -> Cutout | None:
-    """A thing of some picture of the pool that shows whole, perhaps mirrored; None where the one drawn does not."""
+    """A random subject of a random picture, perhaps mirrored; None where it touches the border or is too small."""
     clip, frame = int(rng.integers(len(pool))), int(rng.integers(pool.shape[0]))
     things = pool.things(clip, frame)
     counts = np.bincount(things.ravel())
@@ -82,7 +82,7 @@ def _cut_out(rng: np.random.Generator, pool: Pictures) -> Cutout | None:
 
 
 def _clothed(rng: np.random.Generator, figure: Cutout, leaves: Leaves) -> Cutout:
-    """The figure in one to four bands of other colours, plain or textured, that keep some of its light and shade."""
+    """The figure recoloured in one to four bands, plain or textured, keeping part of its shading."""
     if rng.random() >= CLOTHED:
         return figure
     height, width = figure.cover.shape
@@ -101,7 +101,7 @@ def _clothed(rng: np.random.Generator, figure: Cutout, leaves: Leaves) -> Cutout
 
 
 def _placed(rng: np.random.Generator, shown: Shown, figure: Cutout, number: int) -> Shown:
-    """The figure, with its feet on a place of the ground in every frame, behind whatever is nearer than that."""
+    """Pastes the figure with its feet on the ground in every frame, occluded by whatever is nearer."""
     frames, height, width = shown.depth.shape
     rows = int(np.clip(height * np.exp(rng.uniform(*np.log(HEIGHTS))), LEAST_SIDE, height))
     columns = int(np.clip(rows * figure.cover.shape[1] / figure.cover.shape[0] * rng.uniform(0.8, 1.25), 3, 2 * width))
@@ -134,7 +134,7 @@ def _placed(rng: np.random.Generator, shown: Shown, figure: Cutout, number: int)
 def _with_rods(
     rng: np.random.Generator, colours: Float32[np.ndarray, "h w 3"], cover: Float32[np.ndarray, "h w"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rings and rods of one colour: wheels, frames, rackets, skis, ropes."""
+    """Adds rings and rods of one colour, like wheels, frames, rackets, skis and ropes."""
     height, width = cover.shape
     margin = max(height, width) // 4
     cover = cv2.copyMakeBorder(cover, 0, 0, margin, margin, cv2.BORDER_CONSTANT, value=0)
@@ -159,7 +159,7 @@ def _with_rods(
 def _at(
     size: tuple[int, int], colours: Float32[np.ndarray, "h w 3"], cover: Float32[np.ndarray, "h w"], top: int, left: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A figure on an empty canvas, cut off where it leaves it, be it all of it."""
+    """The figure on an empty canvas, clipped at its borders."""
     height, width = size
     canvas, over = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     rows = slice(*np.clip((top, top + cover.shape[0]), 0, height))

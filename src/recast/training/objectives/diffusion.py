@@ -1,4 +1,4 @@
-"""What the generator learns: velocity at every noise level, told structure and content. Gen-1's eq. 6."""
+"""Loss of the generator: velocity prediction, conditioned on structure and content. Gen-1's eq. 6."""
 
 import time
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ def velocity(
     temporal_weight: float = 0.0,
     seed: int = 0,
 ) -> Loss[Generator]:
-    """Squared error of v = alpha noise - sigma clean, at uniform levels. arXiv:2302.03011, eq. 6; arXiv:2202.00512.
+    """Squared error of v = alpha noise - sigma clean, at uniform timesteps. arXiv:2302.03011, eq. 6; arXiv:2202.00512.
 
-    structure: whether the network is told any. min_snr: weighs each row's error in v by min(SNR, it) / (SNR + 1), at
-    most (arXiv:2303.09556, section 3.4); None weighs all alike, which is eq. 6. temporal_weight: weight of the squared
-    change of the error from frame to frame, so that what flickers costs more than what stays; the best answer is the
-    same. Raises RequestError where the data has no clips as long as the stage wants.
+    structure: whether the network has structure channels. min_snr: gamma of the weight min(SNR, gamma) / (SNR + 1) of
+    each row (arXiv:2303.09556, section 3.4); None weighs all rows alike, which is eq. 6. temporal_weight: weight of the
+    squared difference of the error between neighbouring frames, which penalises flicker; the minimiser is the same.
+    Raises RequestError where the data has no clips of the stage's length.
     """
     diet = DataMix.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
@@ -46,7 +46,7 @@ def velocity(
         batch = Batch.of(rows, device_of(network))
         off = _off(network, batch, at_levels.to(batch.level.device)[batch.level], video=video, structure=structure)
         errors = _mean_square(off)
-        # One picture has no next one, and a weight of nothing should cost nothing.
+        # An image has no neighbouring frame, and a weight of 0 should cost no time.
         weighed = errors + temporal_weight * _mean_square(off.diff(dim=1)) if temporal_weight and video else errors
         weighed = weighed if min_snr is None else weighed * _min_snr(keep.to(batch.level.device)[batch.level], min_snr)
         return LossOutput(
@@ -56,10 +56,10 @@ def velocity(
     return loss
 
 
-# Examples are kept in fp16, which a processor's autocast does not know; and what is told should not be rounded.
+# Examples are stored in fp16, which autocast on CPUs does not support; and conditions should not be rounded.
 @torch.autocast("cpu", enabled=False)
 def _drawn(diet: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
-    """Whether a step sees clips, and its rows of this share."""
+    """Whether a step has clips, and the rows of this shard of its batch."""
     rng = step_rng(seed, share.step)
     video = batches.is_video(rng)
     bucket = diet.bucket(rng, video=video)

@@ -1,4 +1,4 @@
-"""The prior: from words to a picture's embedding. DALL-E 2, arXiv:2204.06125, section 2.2 and equation 2."""
+"""The prior, from text to CLIP image embeddings, and its loss. DALL-E 2, arXiv:2204.06125, section 2.2, equation 2."""
 
 import math
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.training.tokenizer import token_ids
 
 DROPPED = 0.1
-"""Share of the captions that are left empty, so that guidance has something to push away from."""
+"""Probability of an empty caption, for classifier-free guidance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriorConfig:
-    """How large a prior is; as written, the one that CLIP ViT-L/14 is published with.
+    """Size of a prior; the defaults are those of a published prior for CLIP ViT-L/14.
 
-    width: of an embedding. places: tokens of a caption. fused: attention by PyTorch's kernel, as in a generator.
+    width: of an embedding. places: tokens of a caption. fused: attention by PyTorch's kernel, as in `UNetConfig`.
     """
 
     width: int = 768
@@ -37,7 +37,7 @@ class PriorConfig:
     fused: bool = True
 
     def network(self) -> PriorTransformer:
-        """The prior, with random weights: causal attention over words, level and noisy embedding."""
+        """The prior, randomly initialised: causal attention over text tokens, timestep and noisy embedding."""
         network = PriorTransformer(
             num_attention_heads=self.heads,
             attention_head_dim=self.head_width,
@@ -52,20 +52,20 @@ class PriorConfig:
 
 @runtime_checkable
 class Pairs(Protocol):
-    """Captions and the embeddings of the pictures that they describe."""
+    """Captions, with embeddings of the frames that they describe."""
 
     def __len__(self) -> int:
-        """How many clips there are."""
+        """Number of clips."""
         ...
 
     def __getitem__(self, index: int) -> tuple[Int[Tensor, "k m"], Float[Tensor, "f d"]]:
-        """Token ids of a clip's captions, each a way of saying it, and the embeddings of its frames."""
+        """Token ids of a clip's captions [k m], and embeddings of its frames [f d]."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionPairs:
-    """Pairs in memory. captions: token ids; embeddings: of the frames, of length 1."""
+    """Pairs in memory. captions: token ids; embeddings: of the frames, of norm 1."""
 
     captions: Int[Tensor, "n k m"]
     embeddings: Float[Tensor, "n f d"]
@@ -79,7 +79,7 @@ class CaptionPairs:
 
 @dataclass(frozen=True, eq=False)
 class Captioned:
-    """Pairs of a source whose examples have captions; one without is told as having none."""
+    """Pairs of a source of examples; an example without a caption has the empty one."""
 
     source: Source
     tokenizer: CLIPTokenizer
@@ -94,21 +94,21 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and deviation of embeddings; one deviation for all entries, so that directions keep their proportions."""
+    """Mean and standard deviation of embeddings; one scalar deviation, so that directions are preserved."""
 
     mean: Float[Tensor, " d"]
     deviation: float
 
     @classmethod
     def of(cls, pairs: Pairs, most: int = 4096) -> "Spread":
-        """Measured on at most so many clips, evenly taken."""
+        """Estimated on at most `most` clips, evenly spaced."""
         rows = torch.cat([pairs[i][1].float() for i in range(0, len(pairs), max(1, len(pairs) // most))])
         return cls(rows.mean(0), float(rows.std(0).square().mean().sqrt()) or math.ulp(1.0))
 
 
 @dataclass(frozen=True, eq=False)
 class PriorData:
-    """What the prior learns from: pairs, the text encoder, which is not trained, and the empty caption's token ids."""
+    """Training data of a prior: pairs, the frozen text encoder, and token ids of the empty caption."""
 
     pairs: Pairs
     text: nn.Module
@@ -116,7 +116,7 @@ class PriorData:
 
 
 def unclip(heard: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) -> Loss[PriorTransformer]:
-    """Squared error of the clean embedding, guessed from a noisy one and a caption of the same clip."""
+    """Squared error of the clean embedding, predicted from a noisy one and a caption of the same clip."""
     signal = PriorLevels().signal().float()
 
     def loss(network: PriorTransformer, share: BatchShard) -> Tensor:
@@ -127,7 +127,7 @@ def unclip(heard: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) 
         kept = signal.to(device)[level][:, None]
         with torch.no_grad():
             told = heard.text.to(device)(words)
-        # The padding is the end token, and so is the end itself: the first of them counts.
+        # Padding is the end token too: only the first end token is attended to.
         mask = (words == heard.empty[-1].to(device)).cumsum(1) <= 1
         noisy = kept.sqrt() * wanted + (1 - kept).sqrt() * noise
         answer = network(noisy, level, told.text_embeds.float(), told.last_hidden_state.float(), mask)
@@ -137,7 +137,7 @@ def unclip(heard: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) 
 
 
 def standardize(network: PriorTransformer, spread: Spread) -> None:
-    """Lets the prior work on embeddings of mean 0 and deviation 1, and give back ones as they are."""
+    """Sets the prior's mean and standard deviation, so that it is trained on standardised embeddings."""
     network.clip_mean.data.copy_(spread.mean[None])
     network.clip_std.data.fill_(spread.deviation)
     network.clip_mean.requires_grad_(False)
