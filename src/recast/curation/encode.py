@@ -22,7 +22,7 @@ from recast.types import Frames, Maps
 from recast.video.read import opened
 
 FACTS = ("bucket", "frames", "seconds", "fps", "width", "height", "hash", "scores")
-"""What the manifest takes over from a candidate."""
+"""Fields of a candidate that are copied into the manifest."""
 EARLY_SECONDS = 1.0
 """Decoding starts this long before the first clip, so that rounding of times loses no frame."""
 

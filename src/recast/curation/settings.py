@@ -23,13 +23,13 @@ class Settings:
     stride: Count = 4
     """Frames of the source from one frame of a clip to the next."""
     fps: Annotated[FiniteFloat, Field(gt=0, le=1000)] | None = None
-    """Frames a second of a clip, in place of `stride`: the nearest whole number of frames apart."""
+    """Frames per second of a clip, instead of `stride`; rounded to a whole stride."""
     buckets: Sizes = BUCKETS["paper"]
     """Sizes of clips and pictures; each is brought to the one of the nearest aspect ratio."""
     shots: str = "either"
     """How cuts are found; a name of `DETECTORS`."""
     folders: Literal["auto", "clip", "images"] = "auto"
-    """What a folder of pictures is; auto takes it for a clip where names differ by contiguous numbers alone."""
+    """How a folder of pictures is read; auto: as a clip where names differ only by contiguous numbers."""
     skip: tuple[str, ...] = ()
     """Filters not to apply: names of `FILTERS`, and copies."""
     max_enlargement: Amount = 1.5
@@ -41,7 +41,7 @@ class Settings:
     max_text: Amount = 0.01
     """Most share of the picture that readable text may cover, 0..1."""
     captioner: str | None = None
-    """A folder with a captioning model of transformers, for what has no caption."""
+    """A folder with a captioning model of transformers, for clips without a caption."""
     model: str | None = "pocket"
     """Model, by name or folder, whose networks compute the conditioning; None leaves it out."""
     levels: int = Field(default=2, ge=1, le=8)

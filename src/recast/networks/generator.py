@@ -107,7 +107,7 @@ class Generator(nn.Module):
         *,
         video: bool,
     ) -> Float[Tensor, "b t 4 y x"]:
-        """The velocity; where `told` is False there is no content, all tokens zero.
+        """The predicted velocity; rows where `conditioned` is False get null content, tokens of zeros.
 
         noisy: four channels of latents, followed by the eight structure channels where the generator has them.
         """

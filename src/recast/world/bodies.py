@@ -137,7 +137,7 @@ def house(_phase: Phase, _pace: float) -> list[Solid]:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What framing needs to know of a kind: the body, its height and length in metres, its stride and its paces."""
+    """A kind of subject: its body, height and length in metres, stride and range of speeds."""
 
     body: Callable[[Phase, float], list[Solid]]
     height: float

@@ -1,4 +1,4 @@
-"""Light by the hour: the sun, the moon, the lamp of a room, and the sky."""
+"""Light by time of day: sun, moon, the lamp of a room, and the sky."""
 
 from dataclasses import dataclass
 

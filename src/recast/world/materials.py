@@ -50,7 +50,7 @@ class Materials:
 def materials(
     scene: Scene, solids: list[Solid], owners: UInt8[np.ndarray, " n"], rng: np.random.Generator
 ) -> Materials:
-    """What everything in the scene is made of."""
+    """The materials of all things in the scene."""
     palette = PALETTES[scene.environment]
     tones = ["sky", "ground"] + [solid.tone for solid in solids]
     skin, hair = SKINS[rng.integers(len(SKINS))], HAIRS[rng.integers(len(HAIRS))]
@@ -127,7 +127,7 @@ def _standing_around(
         "pavement": ((158, 154, 148), ("checks", 6.0, 0.03)),
     }
     colour, (pattern, repeat, contrast) = known.get(name) or (FIXED[name], ("fractal", 1.0, 0.0))
-    # On bright surfaces the same contrast would look like dirt.
+    # On bright surfaces the full contrast would look like dirt.
     contrast *= 1.0 if pattern == "panes" else min(1.0, 1.35 - max(colour) / 255)
     shift = WALL_SHIFTS.get(number, (0, 0, 0))
     drift = rng.normal(0, 5)

@@ -200,7 +200,7 @@ def clutter(rng: np.random.Generator, reach: float) -> list[Solid]:
 
 
 def grounds(environment: str, rng: np.random.Generator, reach: float, afloat: bool) -> list[Solid]:
-    """What lies on the ground of an environment: the sea before a beach, the pavements and marks of a street."""
+    """Solids that lie on the ground of an environment: the sea before a beach, the pavements and marks of a street."""
     reach = min(max(reach, 2.0), 22.0)
     thin = 0.004 * reach
     if environment == "beach":
