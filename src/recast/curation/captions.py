@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.errors import WeightsError
+from recast.model.configs import check_configs
 from recast.model.folder import quiet
 
 MOST_TOKENS = 40
@@ -66,6 +67,7 @@ class Captioner:
             held = sorted(file.name for file in path.iterdir() if file.suffix in _PICKLES)
             why = f"{held[0]} can run code when read; convert it" if held else "there is no safetensors file"
             raise WeightsError(f"the captioner cannot be read: {why}; {folder}")
+        check_configs("the captioner", path)
         try:
             with quiet():
                 safely = {"local_files_only": True, "trust_remote_code": False}

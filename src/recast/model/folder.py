@@ -16,6 +16,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from recast.errors import WeightsError
+from recast.model.configs import check_configs
 from recast.model.metadata import ModelMetadata, json_object
 
 MODELS: dict[str, str] = {
@@ -42,7 +43,6 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 _WITHOUT_WEIGHTS = frozenset({"feature_extractor", "prior_scheduler", "scheduler", "tokenizer"})
 _WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
 _PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
-_CODE = frozenset({"auto_map", "_attn_implementation_internal"})
 _UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
@@ -87,8 +87,7 @@ class ModelFolder:
         for needed in COMPONENTS[name]:
             if not (path / needed).is_file():
                 raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
-            for asked in _CODE & json_object(path / needed).keys():
-                raise WeightsError(f"{name} asks to run code from elsewhere ({asked}), which recast never does; {path}")
+        check_configs(name, path)
         if name not in _WITHOUT_WEIGHTS:
             _weight_files(name, path)
         return path
