@@ -18,6 +18,7 @@ from recast.cli.inspect import info, rerun
 from recast.cli.lists import methods, models
 from recast.cli.preview import preview
 from recast.cli.structure import structure
+from recast.cli.table import visible
 from recast.cli.train import train
 from recast.cli.world import world
 from recast.errors import RecastError, RecastWarning
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _refused(message: str, code: int) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", visible(" ".join(message.split())), file=sys.stderr)
     return code
 
 
@@ -108,7 +109,7 @@ def _trace_if_debugging() -> None:
 
 def _show_own_warnings() -> None:
     def show(message: Warning | str, *_where: object, **_more: object) -> None:
-        print("warning:", " ".join(str(message).split()), file=sys.stderr)
+        print("warning:", visible(" ".join(str(message).split())), file=sys.stderr)
 
     warnings.showwarning = show
     if not os.environ.get("RECAST_DEBUG"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Json, Overwrite, Quiet, as_png
+from recast.cli.table import visible
 from recast.editing.request import Request
 from recast.errors import RequestError
 
@@ -46,7 +47,7 @@ def compare(
     if as_json:
         print(json.dumps({"output": str(output), "rows": names}))
     elif not quiet:
-        print(f"{output}: {', '.join(names)}", file=sys.stderr)
+        print(visible(f"{output}: {', '.join(names)}"), file=sys.stderr)
 
 
 def _small(path: Path, max_frames: int | None) -> "Frames":

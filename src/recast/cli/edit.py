@@ -11,6 +11,7 @@ import typer
 
 from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
 from recast.cli.progress import peak_gib, shown
+from recast.cli.table import visible
 from recast.editing.request import Request
 
 
@@ -52,9 +53,9 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         result = edited(request, model, watch)
     took = time.monotonic() - began
     for note in (*result.record.notes, *result.notes):
-        print("note:", note, file=sys.stderr)
+        print("note:", visible(note), file=sys.stderr)
     if as_json:
         facts = {"output": str(request.target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
         print(json.dumps(facts | {"notes": [*result.record.notes, *result.notes], "record": asdict(result.record)}))
     elif not quiet:
-        print(f"{request.target}: {len(result.frames)} frames in {took:.1f} s", file=sys.stderr)
+        print(visible(f"{request.target}: {len(result.frames)} frames in {took:.1f} s"), file=sys.stderr)

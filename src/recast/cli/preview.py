@@ -9,6 +9,7 @@ import typer
 
 from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, as_png, flagged, parsed, request_from
 from recast.cli.progress import Watch, shown
+from recast.cli.table import visible
 from recast.editing.request import Request
 from recast.errors import RequestError
 
@@ -57,7 +58,7 @@ def preview(
     if as_json:
         print(json.dumps({"output": str(target), "rows": list(rows)}))
     elif not quiet:
-        print(f"{target}: {', '.join(rows)}", file=sys.stderr)
+        print(visible(f"{target}: {', '.join(rows)}"), file=sys.stderr)
 
 
 def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request]:

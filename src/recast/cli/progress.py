@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from recast.cli.table import visible
 from recast.errors import Cancelled
 
 Watch = Callable[[str, int, int], None]
@@ -96,7 +97,7 @@ def _lines() -> Watch:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
