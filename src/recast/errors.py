@@ -39,6 +39,10 @@ class ShapeError(RecastError):
     exit_code = 2
 
 
+class WriteError(RecastError):
+    """The disk does not take the result: full, over a quota or limit, or read-only; make room or write elsewhere."""
+
+
 class WeightsError(RecastError):
     """A model folder or weight file is missing, incomplete, unsafe or damaged."""
 

@@ -1,14 +1,145 @@
-"""One run at a time in a folder."""
+"""Files and folders that are there whole or not at all, and one run at a time in a folder."""
 
+import errno
+import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from recast.errors import RequestError
+from recast.errors import RecastError, RequestError, WriteError
 
 LOCK = ".lock"
+PART = ".part"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""No space, a quota used up, a file over the system's limit, and a disk that takes no writes at all."""
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_SHORT = re.compile(r"\d+ requested and \d+ written")
+
+
+def part_of(target: Path) -> Path:
+    """Where a file or folder is made before it gets its name: beside it, so that a rename puts it in place."""
+    return target.with_name(target.name + PART)
+
+
+@contextmanager
+def whole_file(target: Path, part: Path | None = None) -> Iterator[Path]:
+    """A path to write to, which becomes `target` when the block ends well; gone if anything is raised.
+
+    part: the path, None for `part_of`. What stood at `target` stays there until then. Raises OSError.
+    """
+    part = part_of(target) if part is None else part
+    try:
+        yield part
+        put(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(target: Path, part: Path | None = None) -> Iterator[Path]:
+    """A new, empty folder to fill, which becomes `target` when the block ends well; gone if anything is raised.
+
+    part: its path meanwhile, None for `part_of`. A folder at `target` stays there until then, and gives way.
+    Raises OSError.
+    """
+    part = part_of(target) if part is None else part
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        put(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def put(part: Path, target: Path) -> None:
+    """Gives the finished file or folder `part` the name `target` at once, all of it on the disk first. Raises OSError.
+
+    A power cut leaves what was there before or what is there after; of a folder that gives way, perhaps neither under
+    this name, but the old one under NAME.old.
+    """
+    sync_all(part)
+    if part.is_dir() and target.is_dir():
+        _exchange(part, target)
+    else:
+        part.replace(target)
+    sync(target.parent)
+
+
+def _exchange(part: Path, target: Path) -> None:
+    # No system call of Python's renames a folder over one that holds something.
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    try:
+        part.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Writes a file to its disk, not only to memory. Raises OSError."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_all(path: Path) -> None:
+    """`sync` of a file, or of a folder and all that is in it."""
+    for inner in path.rglob("*") if path.is_dir() else ():
+        if inner.is_dir() or inner.is_file():
+            sync(inner)
+    sync(path)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's bytes, or a folder's list of names, are on the disk itself. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk_told(target: Path) -> Iterator[None]:
+    """Raises WriteError in place of whatever is raised because the disk of `target` takes no more."""
+    try:
+        yield
+    except RecastError:
+        raise
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise unwritten(target, error) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk took no more: by the number that Python and PyAV keep, or in the words of safetensors and numpy.
+
+    numpy has no number for an array that was written in part.
+    """
+    said = _OS_ERROR.search(str(error))
+    number = int(said[1]) if said else getattr(error, "errno", None)
+    return number in _FULL or (isinstance(error, OSError) and _SHORT.search(str(error)) is not None)
+
+
+def unwritten(target: Path, error: BaseException) -> WriteError:
+    """What to say where the disk took no more: why, how much is free there, and what to do."""
+    place = next((folder for folder in (target, *target.absolute().parents) if folder.is_dir()), Path())
+    free = shutil.disk_usage(place).free / 2**30
+    why = getattr(error, "strerror", None) or str(error)
+    return WriteError(
+        f"the disk does not take {target} ({why}), with {free:.2f} GiB free there; nothing half-written is left: "
+        "make room, or give a place on another disk"
+    )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +22,8 @@ from recast.cli.structure import structure
 from recast.cli.table import visible
 from recast.cli.train import train
 from recast.cli.world import world
-from recast.errors import RecastError, RecastWarning
+from recast.errors import RecastError, RecastWarning, WriteError
+from recast.files import is_full, unwritten
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which newer versions of typer carry inside
 _FAILED, _WRONG_USAGE, _INTERRUPTED = 1, 2, 130
@@ -86,14 +88,20 @@ def run(arguments: Sequence[str]) -> int:
             return _without_stdout()
         except Exception as error:
             _trace_if_debugging()
-            where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-            about = f"{type(error).__name__}: {error}"
-            return _refused(f"recast failed{where}, and should not: {about}; RECAST_DEBUG=1 shows where", _FAILED)
+            return _failed(error)
 
 
 def _refused(message: str, code: int) -> int:
     print("error:", visible(" ".join(message.split())), file=sys.stderr)
     return code
+
+
+def _failed(error: Exception) -> int:
+    if is_full(error):
+        return _refused(str(unwritten(Path(getattr(error, "filename", None) or ""), error)), WriteError.exit_code)
+    where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+    about = f"{type(error).__name__}: {error}"
+    return _refused(f"recast failed{where}, and should not: {about}; RECAST_DEBUG=1 shows where", _FAILED)
 
 
 def _without_stdout() -> int:

@@ -18,6 +18,7 @@ from recast.conditions.image import embedded
 from recast.data.examples import Example, moments
 from recast.data.renders import RenderedDataset
 from recast.engine.precision import autocast
+from recast.files import disk_told, whole_file, whole_folder
 
 ARRAYS = ("latents", "structure", "detail", "embeddings")
 METADATA = "cache.json"
@@ -85,12 +86,10 @@ def fill(
         return
     rng = np.random.default_rng([seed, 4, clips.start])
     rows = [_row(pool, i, picks, encoders, int(rng.integers(1, 8))) for i in clips]
-    part = folder.with_suffix(".part")
-    part.mkdir(parents=True, exist_ok=True)
-    for name, column in zip(ARRAYS[:-1], zip(*rows, strict=True), strict=True):
-        np.save(part / f"{name}.npy", torch.stack(column).half().numpy())
-    (part / METADATA).write_text(json.dumps({"precision": encoders.precision}) + "\n")
-    part.rename(folder)
+    with disk_told(folder), whole_folder(folder) as part:
+        for name, column in zip(ARRAYS[:-1], zip(*rows, strict=True), strict=True):
+            np.save(part / f"{name}.npy", torch.stack(column).half().numpy())
+        (part / METADATA).write_text(json.dumps({"precision": encoders.precision}) + "\n")
 
 
 def _row(pool: RenderedDataset, index: int, picks: list[int], encoders: Encoders, detail: int) -> tuple[Tensor, ...]:
@@ -114,4 +113,5 @@ def embed(folder: Path, pool: RenderedDataset, clips: range, picks: list[int], i
     if path.exists():
         return
     rows = [embedded(image, np.asarray(pool.frames[i][picks])).half().numpy() for i in clips]
-    np.save(path, np.stack(rows))
+    with disk_told(path), whole_file(path) as part, part.open("wb") as file:
+        np.save(file, np.stack(rows))

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from recast.files import disk_told, whole_folder
 from recast.world import Scene, captioned, rendered, sampled
 
 NUM_CAPTIONS = 4
@@ -139,8 +140,12 @@ def render(folder: Path, plans: tuple[Plan, ...] = PLANS, workers: int = 2) -> N
 
 
 def _render(folder: Path, plan: Plan, workers: int) -> None:
-    part = folder / f"{plan.name}.part"
-    part.mkdir(parents=True, exist_ok=True)
+    target = folder / plan.name
+    with disk_told(target), whole_folder(target) as part:
+        _fill(part, plan, workers)
+
+
+def _fill(part: Path, plan: Plan, workers: int) -> None:
     shape = (plan.clips, plan.frames, plan.height, plan.width)
     for name, dtype, tail in (("frames", np.uint8, (3,)), ("inverse", np.float16, ()), ("masks", np.uint8, ())):
         np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=(*shape, *tail)).flush()
@@ -149,7 +154,6 @@ def _render(folder: Path, plan: Plan, workers: int) -> None:
     with ProcessPoolExecutor(workers) as pool, (part / "clips.jsonl").open("w") as lines:
         for rows in pool.map(_span, *zip(*spans, strict=True)):
             lines.writelines(json.dumps(row) + "\n" for row in rows)
-    part.rename(folder / plan.name)
 
 
 def _span(part: Path, plan: Plan, start: int, stop: int) -> list[dict]:

@@ -28,7 +28,8 @@ from torch.distributed.checkpoint.api import CheckpointException
 from recast.engine import manifest, rng_state
 from recast.engine.distributed import Engine
 from recast.engine.state import TrainState
-from recast.errors import RecastError, RecastWarning, RequestError
+from recast.errors import RecastError, RecastWarning, RequestError, WriteError
+from recast.files import part_of, write_synced
 
 KEPT = 3
 LATEST, STATE = "LATEST", "state.json"
@@ -46,10 +47,10 @@ class Position:
 def save(folder: Path, learner: TrainState, position: Position, configuration: Mapping, engine: Engine) -> None:
     """Writes `folder`/step-000123, then forgets all but the last three. All processes call it at the same step.
 
-    Raises RecastError where a number is not finite, or where the disk does not take it; older ones stay whole.
+    Raises RecastError where a number is not finite, WriteError where the disk does not take it; older ones stay whole.
     """
     final = folder / f"step-{position.step:06d}"
-    part = final.with_name(final.name + ".part")
+    part = part_of(final)
     if not all(engine.all_gather(learner.is_finite())):
         raise RecastError(
             f"weights are NaN or Inf after step {position.step} and are not kept; older checkpoints in {folder} are "
@@ -65,8 +66,8 @@ def save(folder: Path, learner: TrainState, position: Position, configuration: M
 
     def complete() -> dict[str, dict]:
         if engine.first:
-            manifest.write(part / STATE, json.dumps(state, indent=1))
-        manifest.write(part / f"chance-{engine.rank:05d}.json", json.dumps(rng_state.states()))
+            write_synced(part / STATE, json.dumps(state, indent=1))
+        write_synced(part / f"chance-{engine.rank:05d}.json", json.dumps(rng_state.states()))
         return {}
 
     def commit() -> None:
@@ -162,10 +163,10 @@ def _on_all(engine: Engine, part: Path, act: Callable[[], object]) -> list:
     return [answer for answer, _ in answers]
 
 
-def _unwritten(part: Path, reason: str) -> RecastError:
+def _unwritten(part: Path, reason: str) -> WriteError:
     free = shutil.disk_usage(part.parent).free / 2**30
     shutil.rmtree(part, ignore_errors=True)
-    return RecastError(
+    return WriteError(
         f"the checkpoint {part} could not be written ({reason}), with {free:.2f} GiB free there; those before it are "
         "whole: make room and start again, the run goes on from the last of them"
     )

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from recast.files import put, whole_file, write_synced
+
 MANIFEST = "MANIFEST.json"
 
 
@@ -20,21 +22,16 @@ def digests(folder: Path, part: int = 0, parts: int = 1) -> dict[str, dict]:
 
 def commit(part: Path, final: Path, digests: Mapping[str, dict]) -> None:
     """Puts the finished folder `part` in the place of `final`, with a manifest of its files. Raises OSError."""
-    write(part / MANIFEST, _listed(digests))
-    for folder in [*(path for path in part.rglob("*") if path.is_dir()), part]:
-        _sync(folder)
+    write_synced(part / MANIFEST, _listed(digests))
     if final.exists():
         set_aside(final)
-    part.rename(final)
-    _sync(final.parent)
+    put(part, final)
 
 
 def point(pointer: Path, name: str) -> None:
     """Lets the file `pointer` say `name`, at once."""
-    aside = pointer.with_name(pointer.name + ".part")
-    write(aside, name + "\n")
-    aside.rename(pointer)
-    _sync(pointer.parent)
+    with whole_file(pointer) as part:
+        part.write_text(name + "\n")
 
 
 def fault(folder: Path, part: int = 0, parts: int = 1) -> str | None:
@@ -60,14 +57,6 @@ def set_aside(folder: Path) -> None:
     folder.rename(aside)
 
 
-def write(path: Path, text: str) -> None:
-    """Writes a file to its disk, not only to memory. Raises OSError."""
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _listed(digests: Mapping[str, dict]) -> str:
     return json.dumps(digests, indent=1, sort_keys=True) + "\n"
 
@@ -83,11 +72,3 @@ def _name(folder: Path, file: Path) -> str:
 def _digest(file: Path) -> dict:
     with file.open("rb") as stream:
         return {"bytes": os.fstat(stream.fileno()).st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

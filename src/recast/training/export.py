@@ -15,6 +15,7 @@ from torch import nn
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.glpn.image_processing_pil_glpn import GLPNImageProcessorPil
 
+from recast.files import disk_told, whole_folder
 from recast.model.folder import COMPONENTS, ModelFolder
 from recast.model.metadata import ModelMetadata
 from recast.networks.generator import Generator
@@ -119,19 +120,15 @@ def publish(
     facts: metadata of the new model; None keeps the start's. levels: config of a diffusers scheduler, for a generator.
     The folder is written atomically.
     """
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    if start is not None:
-        _copy(start, part, but={component, *BESIDE.get(component, ())})
-    WRITERS[component](network, part, dtype=torch.float32)
-    if levels is not None:
-        DDIMScheduler(**levels).save_pretrained(part / "scheduler")
-    if facts is not None:
-        write_facts(part, facts)
-    write_index(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with disk_told(folder), whole_folder(folder) as part:
+        if start is not None:
+            _copy(start, part, but={component, *BESIDE.get(component, ())})
+        WRITERS[component](network, part, dtype=torch.float32)
+        if levels is not None:
+            DDIMScheduler(**levels).save_pretrained(part / "scheduler")
+        if facts is not None:
+            write_facts(part, facts)
+        write_index(part)
 
 
 def write_index(folder: Path) -> None:

@@ -17,6 +17,7 @@ from recast.engine.config import Loss
 from recast.engine.distributed import SINGLE, Engine
 from recast.engine.loop import fit
 from recast.engine.monitor import Monitor, SampleDrawer, unmonitored
+from recast.files import disk_told, whole_file
 from recast.model.folder import ModelFolder
 from recast.model.metadata import ModelMetadata
 from recast.training import export, samples
@@ -91,9 +92,9 @@ def train(course: TrainingRun, *, engine: Engine = SINGLE, watch: Monitor = unmo
         samples=None if watch is unmonitored else course.samples(),
     )
     if engine.first:
-        part = course.folder / f"{RESULT}.part"
-        save_file({name: weight.cpu().contiguous() for name, weight in network.state_dict().items()}, part)
-        part.rename(course.folder / RESULT)
+        target = course.folder / RESULT
+        with disk_told(target), whole_file(target) as part:
+            save_file({name: weight.cpu().contiguous() for name, weight in network.state_dict().items()}, part)
     return network
 
 

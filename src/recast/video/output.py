@@ -1,6 +1,5 @@
 """Where output goes: a hidden temporary name beside the target, which becomes the target when all has gone well."""
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recast.errors import RequestError
+from recast.files import PART, disk_told, is_full, put, sync, sync_all, whole_file
 from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, numbered_as
 
 
@@ -21,16 +21,10 @@ def new_file(target: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary path that becomes `target`; gone if anything is raised. Raises RequestError for one that exists."""
     if target.exists() and not overwrite:
         raise RequestError(f"this file exists already; give another name, or allow to overwrite it: {target}")
-    place = _beside(target)
-    with _creatable(target):
-        place.touch(exist_ok=False)
-    try:
+    with disk_told(target), whole_file(target, _beside(target)) as place:
+        with _creatable(target):
+            place.touch(exist_ok=False)
         yield place
-        _sync(place)
-        place.replace(target)
-        _sync(place.parent)
-    finally:
-        place.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -49,20 +43,26 @@ def new_folder(folder: Path, pattern: str, overwrite: bool) -> Iterator[Path]:
             f"the folder holds such pictures already; give another, or allow to overwrite them: {folder}"
         )
     place = _beside(folder)
-    with _creatable(folder):
-        place.mkdir()
-    try:
+    with disk_told(folder), _gone(place):
+        with _creatable(folder):
+            place.mkdir()
         yield place
-        for file in place.iterdir():
-            _sync(file)
+        if not folder.exists():
+            put(place, folder)
+            return
+        # The folder may hold other things than these pictures, so it cannot be replaced as a whole.
+        sync_all(place)
         for file in old:
             file.unlink()
-        if not folder.exists():
-            place.replace(folder)
-        else:
-            for file in place.iterdir():
-                file.replace(folder / file.name)
-        _sync(folder)
+        for file in place.iterdir():
+            file.replace(folder / file.name)
+        sync(folder)
+
+
+@contextmanager
+def _gone(place: Path) -> Iterator[None]:
+    try:
+        yield
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -78,17 +78,11 @@ def _creatable(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise
         raise RequestError(f"nothing can be written there ({error.strerror}): {target}") from error
 
 
 def _beside(target: Path) -> Path:
-    return target.absolute().parent / f".recast-{secrets.token_hex(6)}{target.suffix}"
-
-
-def _sync(path: Path) -> None:
-    """To the disk itself, so that a power cut after the renaming cannot leave an empty file."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    # Hidden, and of a name that no other edit has: many may write into one folder at a time.
+    return target.absolute().parent / f".recast-{secrets.token_hex(6)}{PART}"

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from recast.errors import RequestError
+from recast.files import disk_told, whole_file
 from recast.video.resize import resized
 
 GAP = 4
@@ -76,9 +77,11 @@ def _label(said: str, width: int, height: int) -> Picture:
 
 
 def saved(image: UInt8[Tensor, "3 h w"], path: Path) -> Path:
-    """Writes a picture as PNG and returns its path. Raises RequestError where that cannot be done."""
+    """Writes a picture as PNG and returns its path. Raises RequestError, or WriteError, where that cannot be done."""
+    picture = Image.fromarray(rearrange(image, "c h w -> h w c").contiguous().cpu().numpy())
     try:
-        Image.fromarray(rearrange(image, "c h w -> h w c").contiguous().cpu().numpy()).save(path, format="PNG")
+        with disk_told(path), whole_file(path) as part:
+            picture.save(part, format="PNG")
     except OSError as error:
         raise RequestError(f"the picture cannot be written ({error.strerror}): {path}") from error
     return path
