@@ -58,15 +58,15 @@ def test_json_is_one_object_on_stdout(model, capsys):
 def test_rerun_gives_the_same_bytes(here, model, ending):
     first, again = here / f"first{ending}", here / f"again{ending}"
     assert edited(model, "-q", "-o", str(first), "--method", "sdedit", "--strength", "0.5", "--seed", "3") == 0
-    assert run(["rerun", str(first), "-o", str(again), "-q"]) == 0
+    assert run(["rerun", str(first), "-o", str(again), "-q", "--trust"]) == 0
     assert first.read_bytes() == again.read_bytes()
-    assert run(["rerun", str(first), "-o", str(again), "-q", "-y", "--set", "seed=4"]) == 0
+    assert run(["rerun", str(first), "-o", str(again), "-q", "-y", "--trust", "--set", "seed=4"]) == 0
     assert first.read_bytes() != again.read_bytes()
 
 
 def test_rerun_of_pictures_gives_the_same_bytes(here, model):
     assert edited(model, "-q", "-o", "first") == 0
-    assert run(["rerun", "first", "-o", "again", "-q"]) == 0
+    assert run(["rerun", "first", "-o", "again", "-q", "--trust"]) == 0
     names = sorted(file.name for file in (here / "first").iterdir())
     assert len(names) == 6
     assert all((here / "first" / name).read_bytes() == (here / "again" / name).read_bytes() for name in names)
@@ -76,11 +76,11 @@ def test_rerun_of_pictures_gives_the_same_bytes(here, model):
 def test_rerun_says_when_its_source_has_changed(model, capsys):
     assert edited(model, "-q", "-o", "out.mp4") == 0
     Path("clip/000.png").write_bytes(Path("clip/001.png").read_bytes())
-    assert run(["rerun", "out.mp4"]) == 2
+    assert run(["rerun", "out.mp4", "--trust"]) == 2
     assert "error: clip has changed since" in capsys.readouterr().err
-    assert run(["rerun", "out.mp4", "--set", "source=clip", "-q"]) == 0
+    assert run(["rerun", "out.mp4", "--set", "source=clip", "-q", "--trust"]) == 0
     Path("clip").rename("moved")
-    assert run(["rerun", "out.mp4"]) == 2
+    assert run(["rerun", "out.mp4", "--trust"]) == 2
     assert "error: clip is not here; run this where it was made" in capsys.readouterr().err
 
 

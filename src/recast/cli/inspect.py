@@ -1,6 +1,7 @@
 """`recast info` and `recast rerun`: what a file is and how it was made, and making it again."""
 
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Json, Overwrite, Quiet, Settings, named
-from recast.cli.table import tell
+from recast.cli.table import tell, visible
 from recast.errors import MediaError, RequestError
 
 if TYPE_CHECKING:
+    from recast.cli.trust import Named
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.video.source import Source
@@ -33,9 +35,10 @@ def info(path: Made, *, as_json: Json = False) -> None:
         print("\nno record: recast did not make this file, or its metadata was removed since")
         return
     record = json.loads(text)
-    request = record.pop("request")
+    request = record.pop("request", {})
     tell(record, title="made")
-    tell({name: value for name, value in request.items() if value not in (None, [], {})}, title="request")
+    said = request if isinstance(request, dict) else {"request": request}
+    tell({name: value for name, value in said.items() if value not in (None, [], {})}, title="request")
 
 
 def rerun(
@@ -43,12 +46,17 @@ def rerun(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT", help="The new result.")] = None,
     *,
     settings: Settings = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Read files that the record names anywhere else.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a file again from its own record: the same bytes on the same machine, or with other settings."""
+    """Make a file again from its own record: the same bytes on the same machine, or with other settings.
+
+    It reads what the record names beside the file or in the current folder, and what you give with --set.
+    """
     from recast.cli.edit import run
+    from recast.cli.trust import check_readable, check_trusted, named_by
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.video.record import embedded
@@ -58,32 +66,33 @@ def rerun(
         raise MediaError(f"{path} carries no record: recast did not make it, or its metadata was removed since")
     record, changes = Record.from_json(text), named(settings)
     request = Request.from_dict(record.request).updated(**changes)
-    _check_inputs(record, request, changes)
+    named_files = named_by(request, changes)
+    if not trust:
+        check_trusted(named_files, path)
+    check_readable(named_files)
+    if named_files and not quiet:
+        told = ", ".join(f"{each.setting} {each.path}" for each in named_files)
+        print("reads what the record names:", visible(told), file=sys.stderr)
+    _check_inputs(record, request, named_files)
     target = output or path.with_name(f"{path.stem}-again{path.suffix}")
     run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 
-def _check_inputs(record: "Record", request: "Request", changes: dict[str, object]) -> None:
+def _check_inputs(record: "Record", request: "Request", named_files: "list[Named]") -> None:
     from recast import __version__
-    from recast.editing.record import digest, input_files
+    from recast.editing.record import digest
     from recast.errors import RecastWarning
     from recast.model.folder import ModelFolder
 
-    chosen = {str(value) for value in changes.values()}
-    for path in input_files(request):
-        if str(path) in chosen:
-            continue
-        if not path.exists():
-            raise RequestError(f"{path} is not here; run this where it was made, or give it with --set source=FILE")
+    for setting, path in ((each.setting, each.path) for each in named_files if each.setting != "model"):
         if record.inputs.get(str(path)) not in (None, digest(path)):
-            raise RequestError(f"{path} has changed since; to use it all the same, give it with --set source=FILE")
+            raise RequestError(f"{path} has changed since; to use it all the same, give it with --set {setting}=FILE")
     if record.recast != __version__:
         warnings.warn(
             f"made with recast {record.recast}, and this is {__version__}; it may differ", RecastWarning, stacklevel=1
         )
-    if (
-        request.model == record.model["name"]
-        and digest(ModelFolder.found(request.model).path) != record.model["digest"]
+    if request.model == record.model.get("name") and digest(ModelFolder.found(request.model).path) != record.model.get(
+        "digest"
     ):
         warnings.warn(f"model {request.model} has changed since; it will differ", RecastWarning, stacklevel=1)
 

@@ -41,8 +41,12 @@ class Record:
         """The record that `to_json` wrote. Raises MediaError where it is none."""
         try:
             said = json.loads(text)
-            return cls(**said | {"notes": tuple(said.get("notes", ()))})
-        except (TypeError, ValueError) as fault:
+            record = cls(**said | {"notes": tuple(said.get("notes", ()))})
+            for part in (record.request, record.model, record.inputs, record.worked):
+                if not isinstance(part, dict):
+                    raise TypeError(f"a {type(part).__name__} where names and values should be")
+            return record
+        except (AttributeError, TypeError, ValueError) as fault:
             raise MediaError(f"the file's record is damaged, or not recast's: {fault}") from None
 
     def to_json(self) -> str:

@@ -180,7 +180,7 @@ def _check_finite(name: str, path: Path, weights: Mapping[str, Any]) -> None:
 
 def _weight_files(name: str, path: Path) -> list[Path]:
     # Checked here by content, since a pickle may bear any name; the plain file is preferred to its fp16 variant.
-    held = sorted(file for file in path.iterdir() if _WEIGHT_FILE.fullmatch(file.name))
+    held = sorted(file for file in path.iterdir() if _WEIGHT_FILE.fullmatch(file.name) and file.is_file())
     chosen = [file for file in held if ".fp16" not in file.name] or held
     pickles = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _PICKLES)
     if not chosen and pickles:

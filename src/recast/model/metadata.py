@@ -56,7 +56,9 @@ class ModelMetadata:
 
 def json_object(path: Path) -> dict[str, Any]:
     """What one of a model's JSON files holds. Raises WeightsError where it is no JSON object."""
+    if path.exists() and not path.is_file():
+        raise WeightsError(f"{path.name} is no regular file; get it again; {path}")
     try:
         return {**json.loads(path.read_text("utf-8"))}
-    except (OSError, TypeError, ValueError) as fault:
+    except (OSError, RecursionError, TypeError, ValueError) as fault:
         raise WeightsError(f"{path.name} is damaged ({fault}); get it again; {path}") from fault

@@ -72,7 +72,7 @@ def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.nd
 def _inside(path: Path) -> list[Path]:
     if not path.exists():
         raise MediaError(f"there is no such file: {path}")
-    if path.is_file():
+    if not path.is_dir():
         return [path]
     found = [file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS and file.is_file()]
     if not found:
@@ -103,6 +103,8 @@ def _numbered(pattern: Path) -> list[Path]:
 @contextmanager
 def picture_at(path: Path, kinds: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> Iterator[Image.Image]:
     """The open picture, its size checked before it is decoded. Raises MediaError, also for what Pillow finds inside."""
+    if path.exists() and not path.is_file():
+        raise MediaError(f"this is no regular file: {path}")
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:

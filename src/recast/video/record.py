@@ -9,6 +9,8 @@ from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, picture_at
 GIF_HEADER_BYTES = 13
 GIF_BLOCK_BYTES = 255
 COMMENT = b"\x21\xfe"
+MOST_BYTES = 2**24
+"""Of a record; one of a long request has some thousand."""
 
 
 def embedded(path: Path) -> str | None:
@@ -30,13 +32,17 @@ def embedded(path: Path) -> str | None:
 def _is_record(said: str) -> bool:
     try:
         return isinstance(json.loads(said), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
 def _beside(folder: Path) -> str | None:
+    path = folder / RECORD_NAME
     try:
-        return (folder / RECORD_NAME).read_text(encoding="utf-8")
+        # A pipe would never end, and neither would a link to /dev/zero.
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return None
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 
