@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from recast.editing.api import Editor, Result, load
+    from recast.editing.api import Editor, Result, load, open_clip
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.editing.stages import edit
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from recast.model.folder import MODELS
     from recast.types import Clip
 
-__all__ = ["METHODS", "MODELS", "Clip", "Editor", "RecastError", "Record", "Request", "Result", "edit", "load"]
+__all__ = [
+    "METHODS",
+    "MODELS",
+    "Clip",
+    "Editor",
+    "RecastError",
+    "Record",
+    "Request",
+    "Result",
+    "edit",
+    "load",
+    "open_clip",
+]
 
 __version__ = version("recast-video")
 
@@ -32,6 +44,7 @@ _HOMES = {
     "Result": "editing.api",
     "edit": "editing.stages",
     "load": "editing.api",
+    "open_clip": "editing.api",
 }
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from os import PathLike
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -57,25 +56,6 @@ class Clip:
         """Rows and columns, in pixels."""
         return self.frames.shape[-2], self.frames.shape[-1]
 
-    @classmethod
-    def open(
-        cls,
-        path: str | PathLike[str],
-        *,
-        start: float = 0.0,
-        end: float | None = None,
-        max_frames: int | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> "Clip":
-        """Decodes a stretch of a video file: start <= time < end in seconds, at most `max_frames`.
-
-        size: rows and columns, None for the file's own. Raises MediaError where it cannot be read, RequestError where
-        the stretch holds no frame.
-        """
-        from recast.video.read import Window, opened, read
-
-        return read(opened(path), Window(start=start, end=end, max_frames=max_frames, size=size))
-
 
 class Kind(StrEnum):
     """What a structure map measures, and in what unit."""
@@ -90,7 +70,7 @@ class Kind(StrEnum):
 class Structure:
     """What must stay where it is: one map a frame, at the clip's pixel size.
 
-    detail: t_s of Gen-1 (arXiv:2302.03011, section 3.2), 0 keeps all, 7 keeps the least; the maps here are not yet
+    detail: t_s of Gen-1 (arXiv:2302.03011, section 3.3), 0 keeps all, 7 keeps the least; the maps here are not yet
     softened.
     """
 
@@ -179,7 +159,7 @@ class Sampler(Protocol):
         *,
         step_hook: StepHook = unchanged,
     ) -> Latents:
-        """From `x` at level sigmas[0] to the clean latents at sigmas[-1] == 0. Raises LevelsError where levels rise."""
+        """From `x` at level sigmas[0] to sigmas[-1], 0 for most models. Raises ScheduleError where levels rise."""
         ...
 
 

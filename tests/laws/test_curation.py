@@ -129,8 +129,8 @@ def test_ray_changes_no_byte(sources, shards, tmp_path):
 import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
 from laws.test_curation import made
-from recast.jobs.runners import Crew
-made(Path({str(sources)!r}), Path({str(tmp_path / "ray")!r}), Crew(2, "ray"))
+from recast.jobs.runners import Executor
+made(Path({str(sources)!r}), Path({str(tmp_path / "ray")!r}), Executor(2, "ray"))
 """
     # Ray is polite by default, and on a busy machine would never be served.
     own = {**os.environ, "RAY_worker_niceness": "0"}

@@ -26,7 +26,7 @@ def editor() -> recast.Editor:
 
 @cache
 def source(path: Path) -> Clip:
-    return Clip.open(path, max_frames=3, size=(128, 128))
+    return recast.open_clip(path, max_frames=3, size=(128, 128))
 
 
 @cache

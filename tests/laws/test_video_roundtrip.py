@@ -9,6 +9,7 @@ import pytest
 import torch
 from video_files import NTSC, RECORD, Recipe, copied, made
 
+import recast
 from recast.types import Clip
 from recast.video.read import Window, frames, opened, read
 from recast.video.record import embedded
@@ -123,7 +124,7 @@ def test_the_record_comes_back_and_bytes_are_the_same_each_time(tmp_path, target
 def test_a_clip_from_memory_comes_back(tmp_path):
     clip = Clip(torch.randint(0, 256, (3, 3, 31, 42), generator=torch.manual_seed(0), dtype=torch.uint8), NTSC)
     save_clip(clip, tmp_path / "shots")
-    back = Clip.open(tmp_path / "shots")
+    back = recast.open_clip(tmp_path / "shots")
     assert torch.equal(back.frames, clip.frames)
     assert back.fps == clip.fps
     save_clip(clip, tmp_path / "out.mp4")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import recast
 from recast.cli.app import run
 from recast.cli.compare import ROW_PX
 from recast.cli.world import WISHES
-from recast.types import Clip
 from recast.world import rendered, sampled
 from recast.world.sampling import KNOWN
 
@@ -23,7 +23,7 @@ def here(tmp_path, monkeypatch):
 
 
 def pixels(path):
-    return Clip.open(path).frames.permute(0, 2, 3, 1).numpy()
+    return recast.open_clip(path).frames.permute(0, 2, 3, 1).numpy()
 
 
 def test_pictures_depth_and_masks_are_those_of_the_scene(here, capsys):

@@ -36,14 +36,14 @@ def test_a_file_is_edited_and_saved_at_its_own_size(editor, source, tmp_path):
 
 
 def test_a_clip_from_memory_is_saved_at_its_own_size_and_rate(editor, source, tmp_path):
-    clip = replace(recast.Clip.open(source), fps=Fraction(30000, 1001))
+    clip = replace(recast.open_clip(source), fps=Fraction(30000, 1001))
     target = editor(clip, prompt="snow", steps=2).save(tmp_path / "out.mp4")
     saved = opened(target)
     assert (saved.size, saved.fps, saved.num_frames) == (clip.size, clip.fps, len(clip))
 
 
 def test_file_and_clip_give_the_same_frames(editor, source, tmp_path):
-    by_file, by_clip = (editor(said, prompt="snow", steps=2) for said in (source, recast.Clip.open(source)))
+    by_file, by_clip = (editor(said, prompt="snow", steps=2) for said in (source, recast.open_clip(source)))
     assert torch.equal(by_file.frames, by_clip.frames)
     first, second = by_file.save(tmp_path / "a"), by_clip.save(tmp_path / "b")
     assert torch.equal(read(opened(first), Window()).frames, read(opened(second), Window()).frames)
@@ -61,9 +61,9 @@ def test_a_clip_from_memory_takes_a_mask_of_its_own_size(editor, source, tmp_pat
     mask = Image.new("L", (52, 40))
     mask.paste(255, (0, 0, 26, 40))
     mask.save(tmp_path / "mask.png")
-    clip = recast.Clip.open(source)
+    clip = recast.open_clip(source)
     saved = editor(clip, prompt="snow", steps=2, mask=tmp_path / "mask.png", feather=0).save(tmp_path / "out")
-    after = recast.Clip.open(saved)
+    after = recast.open_clip(saved)
     assert torch.equal(after.frames[..., 26:], clip.frames[..., 26:])
     assert not torch.equal(after.frames[..., :26], clip.frames[..., :26])
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from recast.types import Condition, Denoiser, Latents
 
 Noise = Callable[[Latents, int], Latents]
-"""Standard normal noise like some latents, another for each number; `Shot.noise`."""
+"""Standard normal noise like some latents, another for each number; `DenoiseInputs.noise`."""
 
 
 def ensembled(denoise: Denoiser, members: int, noise: Noise) -> Denoiser:

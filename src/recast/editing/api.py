@@ -12,7 +12,7 @@ from recast.editing.resolve import check_inputs, check_target
 from recast.editing.stages import Edited, generate, prepare, unwatched, write
 from recast.errors import RequestError
 from recast.types import Clip, Frames, Watch
-from recast.video.read import opened
+from recast.video.read import Window, opened, read
 from recast.video.write import save_clip
 
 
@@ -24,6 +24,22 @@ def load(model: str | PathLike[str] = "pocket", *, device: str = "auto", dtype: 
     """
     asked = Request.asked(model=str(model), device=device, dtype=dtype)
     return Editor(Model.loaded(asked.model, device=asked.device, dtype=asked.dtype), asked)
+
+
+def open_clip(
+    path: str | PathLike[str],
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    max_frames: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Clip:
+    """Decodes a stretch of a video file: start <= time < end in seconds, at most `max_frames`.
+
+    size: rows and columns, None for the file's own. Raises MediaError where it cannot be read, RequestError where the
+    stretch holds no frame.
+    """
+    return read(opened(path), Window(start=start, end=end, max_frames=max_frames, size=size))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """The judge: a network that says what a clip shows, and where the thing at a given point ends.
 
-It never saw the generators that it judges. Trained by `python -m recast.evaluation.judge.judge` on renders of worlds
+It never saw the generators that it judges. Trained by `python -m recast.evaluation.judge.train` on renders of worlds
 alone, some of which went through an autoencoder, since every generated picture does. Its own accuracy on renders of
 unseen seeds stands beside every figure that it gives: no more can be expected of a model.
 
@@ -182,9 +182,3 @@ def _conv(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
 
 def _stage(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(_conv(before, after, stride=2), _conv(after, after), _conv(after, after))
-
-
-if __name__ == "__main__":
-    from recast.evaluation.judge.train import main
-
-    main()

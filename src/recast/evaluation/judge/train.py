@@ -131,7 +131,7 @@ def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
 def main() -> None:
     """Renders the lessons, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
     parser = argparse.ArgumentParser(
-        prog="python -m recast.evaluation.judge.judge", description="Train the judge on worlds."
+        prog="python -m recast.evaluation.judge.train", description="Train the judge on worlds."
     )
     parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="where lessons, checkpoints and log go")
     parser.add_argument("--lessons", type=int, default=COUNT, help="pictures to render")
@@ -159,3 +159,7 @@ def initial_judge(seed: int) -> JudgeNetwork:
         network = JudgeNetwork()
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     return network
+
+
+if __name__ == "__main__":
+    main()
