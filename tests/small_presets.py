@@ -16,7 +16,7 @@ from recast.training.objectives.autoencoder import VAEConfig
 from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig
 from recast.training.objectives.depth import DepthConfig
 from recast.training.objectives.prior import CaptionPairs, PriorConfig, PriorData
-from recast.training.stages import GeneratorStage, Inputs, Stage
+from recast.training.stages import GeneratorStage, Inputs, TrainStage
 from recast.training.tokenizer import SHIPPED
 
 WIDTH = 12
@@ -26,7 +26,7 @@ LAYERS = UNetConfig(
 TOWERS = CLIPConfig(width=WIDTH, side=16, patch=8, image=(16, 1, 2), text=(WIDTH, 1, 2), places=8, vocabulary=0)
 
 
-def small(name: str) -> tuple[Stage, Inputs]:
+def small(name: str) -> tuple[TrainStage, Inputs]:
     """A preset's stage with small networks and batches, and inputs for it."""
     stage = PRESETS[name].stage
     match stage:
@@ -50,7 +50,7 @@ def small(name: str) -> tuple[Stage, Inputs]:
     raise AssertionError(name)
 
 
-def begun(stage: Stage, inputs: Inputs) -> nn.Module:
+def begun(stage: TrainStage, inputs: Inputs) -> nn.Module:
     """The stage's network as it begins, the same each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

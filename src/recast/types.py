@@ -202,5 +202,5 @@ def _generator(seed: int, frame: int, number: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + frame + number * 998_244_353_003) % 2**63)
 
 
-Watch = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Called as work goes on with (stage, done, total), from the thread that works; raises Cancelled to stop it cleanly."""

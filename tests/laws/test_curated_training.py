@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from recast.cli.app import run
 from recast.data import shards
-from recast.data.shard_pictures import Shown
+from recast.data.shard_pictures import ShardPictures
 from recast.errors import RequestError
 from recast.training.objectives.autoencoder import reconstruction
 from tiny_folder import clip_folder, written
@@ -48,7 +48,7 @@ def test_worlds_become_shards_a_model_and_an_edit(model: Path, curated: Path, tm
 
 def test_shards_show_what_they_hold(curated: Path):
     (bucket,) = shards.opened(curated)
-    shown = Shown(bucket)
+    shown = ShardPictures(bucket)
     assert (len(shown), shown.shape) == (2, (FRAMES, SIDE, SIDE))
     for clip in range(2):
         frames, depth = bucket.shown(clip), bucket.depth(clip)

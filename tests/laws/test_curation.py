@@ -21,7 +21,7 @@ from recast.backbones import BACKBONES
 from recast.conditions.depth import DepthExtractor, normalized
 from recast.conditions.image import ImageEncoder
 from recast.curation.buckets import fitted
-from recast.curation.curate import WORK, Executor, Plan, curated
+from recast.curation.curate import WORK, CurationPlan, Executor, curated
 from recast.data.shards import opened
 from recast.data.storage import SUMMARY
 from recast.editing.record import digest
@@ -69,7 +69,7 @@ def unwatched(*_):
 
 
 def made(sources, folder, crew=None, **more):
-    plan = Plan.made([str(sources), "world:3"], settings(**SAID | more))
+    plan = CurationPlan.made([str(sources), "world:3"], settings(**SAID | more))
     return curated(plan, folder, unwatched, crew or Executor())
 
 
@@ -174,7 +174,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_result(sources, shards, tmp_pa
 
 
 def test_conditioning_equals_what_the_pipeline_computes(model, tmp_path):
-    plan = Plan.made(["world:2"], settings(model=model, levels=3, pictures="png"))
+    plan = CurationPlan.made(["world:2"], settings(model=model, levels=3, pictures="png"))
     curated(plan, tmp_path / "shards", unwatched)
     folder = ModelFolder.found(model)
     backbone = BACKBONES["gen1"](folder)
@@ -196,7 +196,7 @@ def test_conditioning_equals_what_the_pipeline_computes(model, tmp_path):
 
 
 def test_worlds_may_tell_their_true_depth(model, tmp_path):
-    curated(Plan.made(["world:1@7"], settings(model=model, true_depth=True)), tmp_path / "shards", unwatched)
+    curated(CurationPlan.made(["world:1@7"], settings(model=model, true_depth=True)), tmp_path / "shards", unwatched)
     (bucket,) = opened(tmp_path / "shards")
     footage = rendered(sampled(7), 4, *bucket.size, 0.1)
     assert_close(bucket.depth(0), normalized(torch.from_numpy(footage.inverse_depth)[:, None]), rtol=0, atol=1e-5)

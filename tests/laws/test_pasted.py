@@ -7,13 +7,13 @@ import pytest
 
 from recast.data import renders
 from recast.training.objectives import depth
-from recast.training.objectives.depth_augment import Shown, peopled
+from recast.training.objectives.depth_augment import DepthSample, peopled
 
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> renders.RenderedDataset:
     folder = tmp_path_factory.mktemp("pool")
-    plan = renders.Plan("some", 6, 96, 96, first_seed=70, frames=1, framing=(0.4, 0.6), look="plain")
+    plan = renders.RenderPlan("some", 6, 96, 96, first_seed=70, frames=1, framing=(0.4, 0.6), look="plain")
     renders.render(folder, (plan,), workers=1)
     return renders.RenderedDataset.opened(folder / "some")
 
@@ -22,11 +22,11 @@ def leaves(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
 
 
-def ground(frames: int = 1, far: float = 0.1) -> Shown:
+def ground(frames: int = 1, far: float = 0.1) -> DepthSample:
     """A plane up to the horizon in the middle of the picture, and sky."""
     rows = np.clip(np.arange(96, dtype=np.float32) - 48, 0, None) / 48 + np.float32(far)
     inverse = np.broadcast_to(rows[None, :, None], (frames, 96, 96))
-    return Shown(np.full((frames, 96, 96, 3), 128, np.uint8), inverse, np.zeros((frames, 96, 96), np.uint8))
+    return DepthSample(np.full((frames, 96, 96, 3), 128, np.uint8), inverse, np.zeros((frames, 96, 96), np.uint8))
 
 
 def test_a_figure_is_as_near_as_its_feet_and_hides_nothing_nearer(worlds: renders.RenderedDataset):
@@ -64,7 +64,7 @@ def test_a_figure_stays_itself_on_its_way(worlds: renders.RenderedDataset):
 
 def test_nothing_is_pasted_where_there_is_no_ground(worlds: renders.RenderedDataset):
     before = ground()
-    sky = Shown(before.frames, np.full_like(before.depth, 0.1), before.things)
+    sky = DepthSample(before.frames, np.full_like(before.depth, 0.1), before.things)
     for seed in range(10):
         after = peopled(np.random.default_rng(seed), sky, worlds, leaves)
         assert np.array_equal(after.frames, sky.frames)

@@ -13,7 +13,7 @@ import webdataset
 
 from recast.curation.conditioning import maps_of, steps_of
 from recast.curation.filters import FILTERS
-from recast.data.examples import Example, Source
+from recast.data.examples import Example, ExampleSource
 from recast.data.manifest import write_manifest
 from recast.data.shards import opened
 from recast.data.storage import MANIFEST, Sample, conditioning_of, members_of, write_shard
@@ -56,7 +56,7 @@ def same(one, other):
 
 def test_what_is_written_is_read_in_any_order(tmp_path):
     (bucket,) = opened(written(tmp_path / "shards"))
-    assert isinstance(bucket, Source)
+    assert isinstance(bucket, ExampleSource)
     assert (bucket.frames, bucket.size, len(bucket)) == (2, (16, 24), 3)
     for index in (2, 0, 1, 2):
         pictures, depth, example = drawn(KEYS[index])

@@ -27,7 +27,7 @@ def course(name: str, folder: Path) -> TrainingRun:
 def test_looking_at_samples_changes_nothing(name: str, shown: int, tmp_path: Path):
     seen: list[StepStats] = []
     alone = train(course(name, tmp_path / "alone"))
-    watched = train(course(name, tmp_path / "watched"), watch=seen.append)
+    watched = train(course(name, tmp_path / "watched"), monitor=seen.append)
     assert torch.equal(flat(alone), flat(watched))
     first, last = (each.samples_image for each in seen if each.samples_image is not None)
     assert first is not None

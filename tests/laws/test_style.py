@@ -17,8 +17,6 @@ MAX_PACKAGE_BYTES, LARGE_BYTES = 28_000_000, 1_000_000  # pocket has 25 of them,
 LARGE = ("src/recast/assets/pocket/*/*.safetensors", "src/recast/assets/judge/model.safetensors")
 """Files over 1 MB that earn their place."""
 
-SHARED_CLASS_NAMES = {"Frame", "Kind", "Plan", "Row", "Scan", "Shown", "Source", "Stage"}
-"""Names that two classes still share. It only shrinks."""
 RETIRED = {
     "ALONE": "SINGLE",
     "Ask": "BranchDenoiser",
@@ -126,7 +124,7 @@ def test_no_two_classes_share_a_name():
     ]
     times = Counter(name for name, _ in classes)
     _nothing(
-        (f"{place}: {name}" for name, place in classes if times[name] > 1 and name not in SHARED_CLASS_NAMES),
+        (f"{place}: {name}" for name, place in classes if times[name] > 1),
         "one name, one class in the whole package:",
     )
 

@@ -198,7 +198,7 @@ def test_contrast_needs_its_whole_batch():
 @pytest.fixture(scope="module")
 def small_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pool")
-    renders.render(folder, (renders.Plan("small", 4, 64, 96, first_seed=77, frames=2),), workers=1)
+    renders.render(folder, (renders.RenderPlan("small", 4, 64, 96, first_seed=77, frames=2),), workers=1)
     return folder / "small"
 
 

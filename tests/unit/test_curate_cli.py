@@ -19,7 +19,7 @@ from recast.cli.app import run
 from recast.curation.buckets import BUCKETS, Size, nearest, parsed
 from recast.curation.captions import Captioner, beside
 from recast.curation.conditioning import levels_of
-from recast.curation.curate import Plan, curated
+from recast.curation.curate import CurationPlan, curated
 from recast.curation.materials import SourceKind, found
 from recast.data.shards import opened
 from recast.errors import RecastError, RequestError, WeightsError
@@ -165,7 +165,7 @@ def blip(tmp_path_factory):
 def test_what_has_no_caption_gets_one_from_a_captioner(here, blip):
     (here / "in" / "film.txt").write_text("what is written")
     film(here / "in" / "untold.mp4", world(31, 16))
-    curated(Plan.made(["in"], settings(captioner=str(blip), pictures="png")), here / "out", unwatched)
+    curated(CurationPlan.made(["in"], settings(captioner=str(blip), pictures="png")), here / "out", unwatched)
     (bucket,) = opened(here / "out")
     said = {bucket.row(i)["source"]: bucket.row(i)["caption"] for i in range(len(bucket))}
     assert said["in/film.mp4"] == "what is written"
@@ -230,7 +230,7 @@ def test_odd_files_are_read_or_listed_and_never_fatal(footage, tmp_path):
         "odd161x121_vp9_bear.webm",
         "rot090_mirror_man.mp4",
     ]
-    plan = Plan.made([str(footage / "io" / name) for name in odd], settings(skip=("static",)))
+    plan = CurationPlan.made([str(footage / "io" / name) for name in odd], settings(skip=("static",)))
     summary, _ = curated(plan, tmp_path / "out", unwatched)
     failed = {Path(each["source"]).name for each in summary["failed"]}
     assert {"vvc_unsupported.mp4", "indeo4_yuv410_flame.avi"} <= failed
@@ -239,9 +239,9 @@ def test_odd_files_are_read_or_listed_and_never_fatal(footage, tmp_path):
 
 
 def test_a_changed_source_is_another_curation(here):
-    plan = Plan.made(["in"], settings())
+    plan = CurationPlan.made(["in"], settings())
     curated(plan, here / "out", unwatched)
     film(here / "in" / "film.mp4", world(32, 16))
     with pytest.raises(RequestError, match="differ in materials"):
-        curated(Plan.made(["in"], settings()), here / "out", unwatched)
+        curated(CurationPlan.made(["in"], settings()), here / "out", unwatched)
     assert issubclass(RequestError, RecastError)

@@ -10,7 +10,7 @@ from PIL import Image
 import tiny_folder
 from recast.cli.app import run
 from recast.editing.request import knobs_of
-from recast.editing.stages import unwatched
+from recast.editing.stages import no_progress
 from recast.errors import MediaError, RequestError
 from recast.evaluation import METRICS
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
@@ -51,7 +51,7 @@ def kept(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcomes(setting, kept):
     """The one run that most tests look at; what it found is kept, so that commands that ask for the same are quick."""
-    return evaluated(Suite(setting, TASKS, results=kept), unwatched)
+    return evaluated(Suite(setting, TASKS, results=kept), no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_first_number_moves_all_worlds():
 def test_true_depth_is_told_instead(setting, outcomes):
     told = EvalConfig(setting.model, "cpu", (WORDS,), FEW, true_depth=True)
     seen = _of(outcomes, "edits 1001")
-    for outcome in evaluated(Suite(told, TASKS[-1:]), unwatched):
+    for outcome in evaluated(Suite(told, TASKS[-1:]), no_progress):
         assert (outcome.figures == seen[outcome.trial].figures) == (outcome.trial != WORDS)
 
 
@@ -173,7 +173,7 @@ def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, kept, tmp_path):
 
 
 def test_a_wider_range_goes_on_from_a_narrow_one(setting, outcomes, kept):
-    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), unwatched)
+    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), no_progress)
     assert narrow == outcomes[:1]
 
 
@@ -181,12 +181,12 @@ def test_results_of_another_setting_are_refused(setting, tmp_path):
     kept = tmp_path / "results.jsonl"
     kept.write_text('{"model": "another"}')
     with pytest.raises(RequestError, match="another"):
-        evaluated(Suite(setting, world_tasks(1), results=kept), unwatched)
+        evaluated(Suite(setting, world_tasks(1), results=kept), no_progress)
 
 
 @pytest.mark.slow
 def test_processes_tell_the_same(setting, outcomes):
-    assert evaluated(Suite(setting, TASKS, jobs=2), unwatched) == outcomes
+    assert evaluated(Suite(setting, TASKS, jobs=2), no_progress) == outcomes
 
 
 def test_footage_is_found_and_measured(setting, tmp_path):
@@ -195,7 +195,7 @@ def test_footage_is_found_and_measured(setting, tmp_path):
     (tmp_path / "frames" / "unmasked" / "images").mkdir(parents=True)
     (task,) = footage_tasks(tmp_path)
     assert task.name == "masks square"
-    (outcome,) = evaluated(Suite(setting, (task,)), unwatched)
+    (outcome,) = evaluated(Suite(setting, (task,)), no_progress)
     assert outcome.figures.keys() == {"nearer", "nearest"}
     assert all(0 <= value <= 1 for value in outcome.figures.values())
 

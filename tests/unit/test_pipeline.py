@@ -11,7 +11,7 @@ from recast.editing.loaded import Model, chosen_device, chosen_dtype
 from recast.editing.record import Record, digest
 from recast.editing.request import Request
 from recast.editing.resolve import check_target, chosen_size, enlargement
-from recast.editing.stages import Stage, edit, export, generate, prepare, stage, unwatched
+from recast.editing.stages import Stage, edit, export, generate, no_progress, prepare, stage
 from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import Window, opened, read
@@ -174,12 +174,12 @@ def test_maps_are_exported_at_the_sources_size(request_, model, tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_short_memory_is_told_with_what_to_do(error):
-    with pytest.raises(OutOfMemoryError, match="in stage decode; use fewer frames"), stage(Stage.DECODE, unwatched):
+    with pytest.raises(OutOfMemoryError, match="in stage decode; use fewer frames"), stage(Stage.DECODE, no_progress):
         raise error
 
 
 def test_errors_say_in_which_stage():
-    with pytest.raises(KeyError) as raised, stage(Stage.READ, unwatched):
+    with pytest.raises(KeyError) as raised, stage(Stage.READ, no_progress):
         raise KeyError
     assert raised.value.__notes__ == ["in stage read"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation_files import settings
-from recast.curation.curate import WORK, Plan, curated
+from recast.curation.curate import WORK, CurationPlan, curated
 from recast.errors import RequestError
 from recast.files import run_lock
 
@@ -42,7 +42,7 @@ def test_a_claim_ends_with_what_it_was_for(tmp_path: Path):
 
 def test_shards_are_made_by_one_run_at_a_time(tmp_path: Path):
     (tmp_path / WORK).mkdir()
-    plan = Plan.made(["world:1"], settings())
+    plan = CurationPlan.made(["world:1"], settings())
     with run_lock(tmp_path / WORK), pytest.raises(RequestError, match="another run is at work there"):
         curated(plan, tmp_path, lambda *_: None)
     assert [path.name for path in tmp_path.iterdir()] == [WORK]

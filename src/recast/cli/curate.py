@@ -14,7 +14,7 @@ from recast.cli.progress import shown
 from recast.cli.table import tell
 
 if TYPE_CHECKING:
-    from recast.curation.curate import Plan
+    from recast.curation.curate import CurationPlan
 
 MOST_WORKERS = 16
 DATA, LEFT_OUT = "What an example is", "What is left out"
@@ -73,13 +73,13 @@ def curate(  # noqa: PLR0913 -- one parameter for each flag
     **said: Any,  # noqa: ANN401 -- one for each of SETTINGS
 ) -> None:
     """Turn footage into shards to train on: cut, filtered, captioned, conditioned. Run again, it goes on."""
-    from recast.curation.curate import Executor, Plan, curated
+    from recast.curation.curate import CurationPlan, Executor, curated
     from recast.curation.settings import Settings
     from recast.editing.loaded import chosen_device
 
     given = {name: value for name, value in said.items() if value not in (None, [])}
     given |= {"true_depth": true_depth, "device": chosen_device(device).type}
-    plan = Plan.made(sources, Settings.asked(**given | ({} if conditioning else {"model": None})))
+    plan = CurationPlan.made(sources, Settings.asked(**given | ({} if conditioning else {"model": None})))
     if dry_run:
         _foretell(plan, output, as_json=as_json)
         return
@@ -104,7 +104,7 @@ def _tell(summary: dict[str, Any], output: Path, when: str) -> None:
     print(f"{output / 'report.html'}: what was kept and dropped, in pictures; {when}", file=sys.stderr)
 
 
-def _foretell(plan: "Plan", output: Path, *, as_json: bool) -> None:
+def _foretell(plan: "CurationPlan", output: Path, *, as_json: bool) -> None:
     facts: dict[str, object] = {"output": str(output), "found": plan.counts(), "settings": plan.settings.to_dict()}
     facts["passed_over"] = [{"source": name, "reason": reason} for name, reason in plan.found.passed_over]
     if as_json:

@@ -98,7 +98,7 @@ def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine:
             if not quiet:
                 tell_estimate(name, course.preset, flops * recipe.steps, device=place.device, processes=place.world)
                 watches.append(stack.enter_context(monitor.progress_monitor(name, recipe.steps)))
-        network = train(course, engine=place, watch=monitor.combined(*watches))
+        network = train(course, engine=place, monitor=monitor.combined(*watches))
         if place.first:
             print(publish(course, network, run))
 

@@ -23,9 +23,9 @@ from recast.data.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
 from recast.editing.record import digest
 from recast.errors import RequestError, known
 from recast.files import run_lock
-from recast.jobs.runners import RUNNERS, Executor
+from recast.jobs.runners import ONE_WORKER, RUNNERS, Executor
 from recast.model.folder import ModelFolder
-from recast.types import Watch
+from recast.types import ProgressCallback
 
 WORK = ".work"
 """Folder inside that of the shards with intermediate results; it is removed at the end."""
@@ -33,7 +33,7 @@ IMAGES_A_JOB, WORLDS_A_JOB = 32, 1024
 
 
 @dataclass(frozen=True)
-class Plan:
+class CurationPlan:
     """Sources as the user gave them, what was found in them, and the settings."""
 
     sources: tuple[str, ...]
@@ -41,7 +41,7 @@ class Plan:
     found: Found
 
     @classmethod
-    def made(cls, sources: Sequence[str], settings: Settings) -> "Plan":
+    def made(cls, sources: Sequence[str], settings: Settings) -> "CurationPlan":
         """The plan for some sources. Raises RequestError for a missing source or an unknown part."""
         known("shot detector", settings.shots, DETECTORS)
         known("kind of picture", settings.pictures, PICTURES)
@@ -83,7 +83,9 @@ class Plan:
             start = stop
 
 
-def curated(plan: Plan, folder: Path, watch: Watch, crew: Executor = Executor()) -> tuple[dict[str, Any], bool]:  # noqa: B008
+def curated(
+    plan: CurationPlan, folder: Path, watch: ProgressCallback, crew: Executor = ONE_WORKER
+) -> tuple[dict[str, Any], bool]:
     """Makes the shards of a plan in a folder; returns their summary, and whether there was anything to do.
 
     Resumes an interrupted run of the same plan; the result is the same as without the interruption. Raises RequestError
@@ -102,7 +104,7 @@ def curated(plan: Plan, folder: Path, watch: Watch, crew: Executor = Executor())
     return summary, True
 
 
-def _through(plan: Plan, folder: Path, watch: Watch, crew: Executor) -> dict[str, Any]:
+def _through(plan: CurationPlan, folder: Path, watch: ProgressCallback, crew: Executor) -> dict[str, Any]:
     """Runs all stages that are not done yet; returns the summary, which is written last."""
     scans = list(_scanned(plan, folder / WORK, watch, crew))
     chosen = selected(scans, plan.settings)
@@ -115,7 +117,7 @@ def _through(plan: Plan, folder: Path, watch: Watch, crew: Executor) -> dict[str
     return summary
 
 
-def _summary(plan: Plan, folder: Path) -> dict[str, Any] | None:
+def _summary(plan: CurationPlan, folder: Path) -> dict[str, Any] | None:
     """The summary of a finished run of the same plan, None without one. Raises RequestError for anything else."""
     path = folder / SUMMARY
     if path.exists():
@@ -141,7 +143,7 @@ def _work(folder: Path) -> Path:
     return work
 
 
-def _begin(plan: Plan, folder: Path) -> None:
+def _begin(plan: CurationPlan, folder: Path) -> None:
     """Checks that intermediate results belong to this plan, and removes half-written files of a killed run."""
     work = folder / WORK
     identity = work / "identity.json"
@@ -154,7 +156,7 @@ def _begin(plan: Plan, folder: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _check_same(identity: dict[str, Any] | None, plan: Plan, folder: Path) -> None:
+def _check_same(identity: dict[str, Any] | None, plan: CurationPlan, folder: Path) -> None:
     wanted = json.loads(json.dumps(plan.identity))
     if identity == wanted:
         return
@@ -168,7 +170,7 @@ def _check_same(identity: dict[str, Any] | None, plan: Plan, folder: Path) -> No
     )
 
 
-def _scanned(plan: Plan, work: Path, watch: Watch, crew: Executor) -> Iterator[Scan]:
+def _scanned(plan: CurationPlan, work: Path, watch: ProgressCallback, crew: Executor) -> Iterator[Scan]:
     place = work / "scans"
     jobs = [ScanJob(batch, first, plan.settings, place / f"{first:08d}.json") for first, batch in plan.batches()]
     crew.do("scan", [job for job in jobs if not job.target.exists()], watch)
@@ -176,13 +178,15 @@ def _scanned(plan: Plan, work: Path, watch: Watch, crew: Executor) -> Iterator[S
         yield from map(Scan.from_dict, json.loads(job.target.read_text("utf-8")))
 
 
-def _encoded(plan: Plan, kept: Sequence[Candidate], folder: Path, watch: Watch, crew: Executor) -> list[dict[str, Any]]:
+def _encoded(
+    plan: CurationPlan, kept: Sequence[Candidate], folder: Path, watch: ProgressCallback, crew: Executor
+) -> list[dict[str, Any]]:
     jobs = list(shard_jobs(kept, plan.settings, folder, folder / WORK))
     crew.do("encode", [job for job in jobs if not job.rows.exists()], watch)
     return [json.loads(job.rows.read_text("utf-8")) for job in jobs]
 
 
-def _summed(plan: Plan, scans: list[Scan], chosen: Selection, encoded: list[dict[str, Any]]) -> dict[str, Any]:
+def _summed(plan: CurationPlan, scans: list[Scan], chosen: Selection, encoded: list[dict[str, Any]]) -> dict[str, Any]:
     dropped = Counter(reason for scan in scans for reason, _ in scan.dropped)
     dropped[COPIES] += len(chosen.copies)
     kept = Counter(("images" if each.frames == 1 else "clips", each.bucket) for each in chosen.kept)

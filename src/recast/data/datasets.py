@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from recast.data.examples import Example, Source
+from recast.data.examples import Example, ExampleSource
 from recast.errors import RequestError
 
 
@@ -17,7 +17,7 @@ from recast.errors import RequestError
 class Joined:
     """Concatenated sources of one shape."""
 
-    sources: Sequence[Source]
+    sources: Sequence[ExampleSource]
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -36,15 +36,15 @@ Shape = tuple[int, int, int]
 """Frames, and height and width of their latents."""
 
 
-def shape_of(source: Source) -> Shape:
+def shape_of(source: ExampleSource) -> Shape:
     """The shape that all examples of a source have."""
     frames, _, rows, columns = source.example(0).moments.shape
     return frames, rows, columns
 
 
-def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
+def buckets(sources: Sequence[ExampleSource]) -> dict[Shape, Joined]:
     """Sources grouped by shape, in the order of first appearance; empty sources are left out."""
-    groups: dict[Shape, list[Source]] = defaultdict(list)
+    groups: dict[Shape, list[ExampleSource]] = defaultdict(list)
     for source in sources:
         if len(source):
             groups[shape_of(source)].append(source)
@@ -55,11 +55,11 @@ def buckets(sources: Sequence[Source]) -> dict[Shape, Joined]:
 class DataMix:
     """Buckets for image steps and for video steps."""
 
-    pictures: Sequence[Source]
-    clips: Sequence[Source]
+    pictures: Sequence[ExampleSource]
+    clips: Sequence[ExampleSource]
 
     @classmethod
-    def of(cls, sources: Sequence[Source], frames: int) -> "DataMix":
+    def of(cls, sources: Sequence[ExampleSource], frames: int) -> "DataMix":
         """Sources of at least `frames` frames are clips, shorter ones pictures; without pictures, clips' frames serve.
 
         Raises RequestError where there is no source, or none long enough.
@@ -73,7 +73,7 @@ class DataMix:
             raise RequestError(f"the stage wants clips of {frames} frames and the longest in the data has {longest}")
         return cls([bucket for bucket in found.values() if bucket not in clips] or clips, clips)
 
-    def bucket(self, rng: np.random.Generator, *, video: bool) -> Source:
+    def bucket(self, rng: np.random.Generator, *, video: bool) -> ExampleSource:
         """The bucket of a step, drawn in proportion to the number of examples."""
         among = self.clips if video else self.pictures
         sizes = np.array([len(bucket) for bucket in among], dtype=float)

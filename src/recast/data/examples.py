@@ -43,7 +43,7 @@ def moments(latents: Float[Tensor, "t 4 y x"]) -> Float[Tensor, "t 8 y x"]:
 
 
 @runtime_checkable
-class Source(Protocol):
+class ExampleSource(Protocol):
     """A dataset of examples of one shape, which may share a batch: a cache of worlds, a bucket of shards."""
 
     def __len__(self) -> int:

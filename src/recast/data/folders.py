@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from recast.data.examples import Source
+from recast.data.examples import ExampleSource
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import RenderedDataset
 from recast.errors import RequestError
 
 
-def opened(folders: Sequence[Path]) -> tuple[list[Source], list[RenderedDataset]]:
+def opened(folders: Sequence[Path]) -> tuple[list[ExampleSource], list[RenderedDataset]]:
     """Sources of examples and pools of pictures, in the order of the folders.
 
     A folder that only contains such folders stands for all of them. Raises RequestError for one that contains none.
     """
-    sources: list[Source] = []
+    sources: list[ExampleSource] = []
     pools: list[RenderedDataset] = []
     for folder in folders:
         found = [part for part in _parts(folder) if _opened(part, sources, pools)]
@@ -32,7 +32,7 @@ def _parts(folder: Path) -> Iterator[Path]:
         yield from sorted(part for part in folder.iterdir() if part.is_dir())
 
 
-def _opened(folder: Path, sources: list[Source], pools: list[RenderedDataset]) -> bool:
+def _opened(folder: Path, sources: list[ExampleSource], pools: list[RenderedDataset]) -> bool:
     if (folder / "manifest.parquet").exists():
         from recast.data import shards
 

@@ -17,7 +17,7 @@ NUM_CAPTIONS = 4
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderPlan:
     """Plan of a pool: `clips` scenes of `frames` frames.
 
     textured, framing: ranges to sample from, None for the world's own distribution; look: of all scenes, None for any.
@@ -41,19 +41,21 @@ class Plan:
 
 
 PLANS = (
-    Plan("square", 6000, 128, 128, first_seed=0),
-    Plan("wide", 2400, 128, 224, first_seed=1_000_000),
-    Plan("tall", 700, 224, 128, first_seed=2_000_000),
-    Plan("textured", 2000, 128, 128, first_seed=3_000_000, frames=3, textured=(0.3, 1.0)),
-    Plan("textured-wide", 800, 128, 224, first_seed=4_000_000, frames=3, textured=(0.3, 1.0)),
+    RenderPlan("square", 6000, 128, 128, first_seed=0),
+    RenderPlan("wide", 2400, 128, 224, first_seed=1_000_000),
+    RenderPlan("tall", 700, 224, 128, first_seed=2_000_000),
+    RenderPlan("textured", 2000, 128, 128, first_seed=3_000_000, frames=3, textured=(0.3, 1.0)),
+    RenderPlan("textured-wide", 800, 128, 224, first_seed=4_000_000, frames=3, textured=(0.3, 1.0)),
     # For the depth estimator: photographic, with every texture, and close.
-    Plan("solid", 6000, 128, 128, first_seed=5_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
-    Plan("solid-wide", 2500, 128, 224, first_seed=6_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
-    Plan(
+    RenderPlan("solid", 6000, 128, 128, first_seed=5_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
+    RenderPlan("solid-wide", 2500, 128, 224, first_seed=6_000_000, frames=2, textured=(0.0, 1.0), look="plain"),
+    RenderPlan(
         "close", 3000, 128, 128, first_seed=7_000_000, frames=2, textured=(0.0, 0.8), framing=(0.7, 2.2), look="plain"
     ),
-    Plan("moving", 4000, 128, 128, first_seed=7_100_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
-    Plan("moving-wide", 1200, 128, 224, first_seed=7_200_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
+    RenderPlan("moving", 4000, 128, 128, first_seed=7_100_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"),
+    RenderPlan(
+        "moving-wide", 1200, 128, 224, first_seed=7_200_000, textured=(0.0, 1.0), framing=(0.35, 1.6), look="plain"
+    ),
 )
 """The pools that `pocket` is trained on. Seeds from 10 million on are held out."""
 
@@ -132,20 +134,20 @@ def opened(folder: Path, names: tuple[str, ...]) -> dict[str, RenderedDataset]:
     return {name: RenderedDataset.opened(folder / name) for name in names}
 
 
-def render(folder: Path, plans: tuple[Plan, ...] = PLANS, workers: int = 2) -> None:
+def render(folder: Path, plans: tuple[RenderPlan, ...] = PLANS, workers: int = 2) -> None:
     """Renders missing pools; a pool's folder appears atomically."""
     for plan in plans:
         if not (folder / plan.name).exists():
             _render(folder, plan, workers)
 
 
-def _render(folder: Path, plan: Plan, workers: int) -> None:
+def _render(folder: Path, plan: RenderPlan, workers: int) -> None:
     target = folder / plan.name
     with disk_told(target), whole_folder(target) as part:
         _fill(part, plan, workers)
 
 
-def _fill(part: Path, plan: Plan, workers: int) -> None:
+def _fill(part: Path, plan: RenderPlan, workers: int) -> None:
     shape = (plan.clips, plan.frames, plan.height, plan.width)
     for name, dtype, tail in (("frames", np.uint8, (3,)), ("inverse", np.float16, ()), ("masks", np.uint8, ())):
         np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=(*shape, *tail)).flush()
@@ -156,7 +158,7 @@ def _fill(part: Path, plan: Plan, workers: int) -> None:
             lines.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def _span(part: Path, plan: Plan, start: int, stop: int) -> list[dict]:
+def _span(part: Path, plan: RenderPlan, start: int, stop: int) -> list[dict]:
     frames, inverse, masks = (np.load(part / f"{name}.npy", mmap_mode="r+") for name in ("frames", "inverse", "masks"))
     rows = []
     for i in range(start, stop):

@@ -9,7 +9,7 @@ from recast.data.shards import Bucket
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ShardPictures:
     """Frames and depth of a bucket, without masks of subjects."""
 
     bucket: Bucket

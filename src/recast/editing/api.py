@@ -9,9 +9,9 @@ from recast.editing.loaded import Model
 from recast.editing.record import Record
 from recast.editing.request import ALSO_CALLED, Request
 from recast.editing.resolve import check_inputs, check_target
-from recast.editing.stages import Edited, generate, prepare, unwatched, write
+from recast.editing.stages import Edited, generate, no_progress, prepare, write
 from recast.errors import RequestError
-from recast.types import Clip, Frames, Watch
+from recast.types import Clip, Frames, ProgressCallback
 from recast.video.read import Window, opened, read
 from recast.video.write import save_clip
 
@@ -49,7 +49,9 @@ class Editor:
     model: Model
     defaults: Request
 
-    def __call__(self, clip: Clip | str | PathLike[str], *, watch: Watch = unwatched, **settings: object) -> "Result":
+    def __call__(
+        self, clip: Clip | str | PathLike[str], *, watch: ProgressCallback = no_progress, **settings: object
+    ) -> "Result":
         """Edits a clip, or the stretch of a file that start, end and max_frames say.
 
         settings: as the command line's flags and the fields of `Request`, such as prompt="a snowy field",
@@ -91,7 +93,9 @@ class Result:
         """How it was made, as each output carries it."""
         return self.edited.record
 
-    def save(self, path: str | PathLike[str], *, overwrite: bool = False, watch: Watch = unwatched) -> Path:
+    def save(
+        self, path: str | PathLike[str], *, overwrite: bool = False, watch: ProgressCallback = no_progress
+    ) -> Path:
         """Writes the clip at its source's own size, with the source's sound where it came from a file.
 
         Raises RequestError for a file that is already there or of an unknown kind.

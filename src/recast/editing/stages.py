@@ -33,7 +33,17 @@ from recast.editing.resolve import (
     with_method,
 )
 from recast.errors import OutOfMemoryError
-from recast.types import Clip, Condition, DenoiseInputs, Frames, Latents, StepHook, Structure, Watch, unchanged
+from recast.types import (
+    Clip,
+    Condition,
+    DenoiseInputs,
+    Frames,
+    Latents,
+    ProgressCallback,
+    StepHook,
+    Structure,
+    unchanged,
+)
 from recast.video.read import Source, frames, opened, read
 from recast.video.resize import enlarged
 from recast.video.write import writing
@@ -54,12 +64,12 @@ class Stage(StrEnum):
     WRITE = "write"
 
 
-def unwatched(_stage: str, _done: int, _total: int, /) -> None:
+def no_progress(_stage: str, _done: int, _total: int, /) -> None:
     """The watch that looks away."""
 
 
 @contextmanager
-def stage(name: Stage, watch: Watch) -> Iterator[Report]:
+def stage(name: Stage, watch: ProgressCallback) -> Iterator[Report]:
     """Reports a stage's start and end, gives its block a way to report between, and names it in errors that leave it.
 
     Raises OutOfMemoryError, with what to do, in place of what torch, OpenCV and Python raise for it.
@@ -110,7 +120,7 @@ class Edited:
     notes: tuple[str, ...] = ()
 
 
-def edit(request: Request, model: Model, watch: Watch = unwatched) -> Edited:
+def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) -> Edited:
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes."""
     check_inputs(request)
     target = check_target(request)
@@ -118,7 +128,9 @@ def edit(request: Request, model: Model, watch: Watch = unwatched) -> Edited:
     return write(edited, target, watch, overwrite=request.overwrite)
 
 
-def prepare(request: Request, model: Model, watch: Watch = unwatched, clip: Clip | None = None) -> Prepared:
+def prepare(
+    request: Request, model: Model, watch: ProgressCallback = no_progress, clip: Clip | None = None
+) -> Prepared:
     """The request's clip, or the one given, at the size to work at, and its structure."""
     with stage(Stage.READ, watch):
         if clip is None:
@@ -133,7 +145,7 @@ def prepare(request: Request, model: Model, watch: Watch = unwatched, clip: Clip
     return Prepared(source, size, clip, structure)
 
 
-def generate(request: Request, prepared: Prepared, model: Model, watch: Watch = unwatched) -> Edited:
+def generate(request: Request, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
     """The clip with the request's content."""
     request = with_method(request, model)
     with stage(Stage.CONTENT, watch):
@@ -157,7 +169,7 @@ def generate(request: Request, prepared: Prepared, model: Model, watch: Watch = 
     return Edited(request, prepared, torch.cat(decoded), _record(request, prepared, shot, model))
 
 
-def write(edited: Edited, target: Path, watch: Watch = unwatched, *, overwrite: bool = False) -> Edited:
+def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *, overwrite: bool = False) -> Edited:
     """Writes the edited clip at its source's own size, with its sound; outside the mask the source's own pixels."""
     request, source, clip = edited.request, edited.prepared.source, edited.prepared.clip
     assert source is not None, "a clip from memory has no file to take size, times and sound from"
@@ -176,7 +188,12 @@ def write(edited: Edited, target: Path, watch: Watch = unwatched, *, overwrite: 
 
 
 def export(
-    request: Request, prepared: Prepared, target: Path, watch: Watch = unwatched, *, overwrite: bool = False
+    request: Request,
+    prepared: Prepared,
+    target: Path,
+    watch: ProgressCallback = no_progress,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
     assert prepared.source is not None, "a clip from memory has no file to take size and times from"

@@ -18,7 +18,7 @@ from recast.evaluation.items import FRAME_ENCODER, EvalConfig, EvalItem, Outcome
 from recast.evaluation.judge.judge import WEIGHTS
 from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
-from recast.types import Watch
+from recast.types import ProgressCallback
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""
@@ -98,7 +98,7 @@ def footage_tasks(folder: Path) -> tuple[EvalItem, ...]:
     return tuple([EvalItem("clip", str(path)) for path in clips] + [EvalItem("masks", str(path)) for path in sequences])
 
 
-def evaluated(suite: Suite, watch: Watch) -> list[Outcome]:
+def evaluated(suite: Suite, watch: ProgressCallback) -> list[Outcome]:
     """The outcomes of all tasks, in the order of the tasks whatever was done first."""
     done = _kept(suite)
     missing = [task for task in suite.tasks if task.name not in done]

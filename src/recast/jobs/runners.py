@@ -14,7 +14,7 @@ import cv2
 import torch
 
 from recast.errors import extra
-from recast.types import Watch
+from recast.types import ProgressCallback
 
 
 @runtime_checkable
@@ -89,11 +89,14 @@ class Executor:
     workers: int = 1
     runner: str = "local"
 
-    def do(self, stage: str, jobs: Sequence[Job], watch: Watch) -> None:
+    def do(self, stage: str, jobs: Sequence[Job], watch: ProgressCallback) -> None:
         """Runs jobs, and reports how many are done."""
         watch(stage, 0, len(jobs))
         for count, _ in enumerate(RUNNERS[self.runner](jobs, self.workers) if jobs else (), 1):
             watch(stage, count, len(jobs))
+
+
+ONE_WORKER = Executor()
 
 
 @contextmanager

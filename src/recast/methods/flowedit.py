@@ -9,7 +9,7 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.diffusion.guidance import guided
-from recast.diffusion.schedule import truncated
+from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError
 from recast.methods.gen1 import UnitInterval
@@ -60,7 +60,8 @@ class FlowEdit:
         if split == len(sigmas) - 1:
             return edited
         start = edited + sigmas[split] * shot.noise(source)
-        return shot.sampler(target, start, sigmas[split:], shot.condition, step_hook=shot.step_hook)
+        x = shot.sampler(target, start, sigmas[split:], shot.condition, step_hook=shot.step_hook)
+        return finish(x, sigmas[-1])
 
     def _denoiser(self, shot: DenoiseInputs, backbone: Backbone, scale: float) -> Denoiser:
         size = min(shot.window, backbone.max_frames)

@@ -10,7 +10,7 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.guidance import guided
-from recast.diffusion.schedule import truncated
+from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.windows import windowed
 from recast.types import DenoiseInputs, Kind, Latents
 
@@ -45,11 +45,13 @@ class Gen1:
         walk = backbone.sigmas(shot.steps)
         sigmas = truncated(walk, self.strength)
         size = min(shot.window, backbone.max_frames)
-        within = (walk[round(self.guided_until * shot.steps)], walk[round(self.guided_from * shot.steps)])
+        edges = [round(share * (len(walk) - 1)) for share in (self.guided_until, self.guided_from)]
+        within = (walk[edges[0]], walk[edges[1]])
         steady = guided(backbone.denoise_branches, shot.cfg_scale, self.temporal_guidance, within)
         denoise = ensembled(windowed(steady, size, int(self.overlap * size)), shot.ensemble, shot.noise)
         start = self._start(shot, backbone, sigmas[0])
-        return shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook)
+        x = shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook)
+        return finish(x, sigmas[-1])
 
     def _start(self, shot: DenoiseInputs, backbone: Backbone, sigma: float) -> Latents:
         if self.strength < 1:

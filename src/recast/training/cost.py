@@ -22,14 +22,14 @@ from recast.engine.config import BatchShard, LossOutput
 from recast.engine.rng import step_rng
 from recast.training.live_memory import Alive
 from recast.training.preset import Preset
-from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, Stage
+from recast.training.stages import CHECKPOINTING, Checkpointing, GeneratorStage, Inputs, TrainStage
 
 TRAINED_BYTES, FROZEN_BYTES = 22, 6
 """Bytes per weight: fp32 and a bfloat16 copy; for trained ones also gradient, EMA and AdamW's two moments in fp32."""
 
 
 @dataclass(frozen=True)
-class Row:
+class RowCost:
     """Cost of one row of a batch. flops: forward and backward; alive: bytes of activations, by checkpointing."""
 
     flops: float
@@ -48,7 +48,7 @@ class Cost:
     steps: int
     weights: int
     trained: int
-    rows: Mapping[str, Row]
+    rows: Mapping[str, RowCost]
     seen: Mapping[str, int]
     flops: float
     hours: float
@@ -59,7 +59,7 @@ def cost(preset: Preset) -> Cost:
     """The cost of a preset, from shapes only."""
     stage, recipe, hardware = preset.stage, preset.config, preset.hardware
     rows = {
-        kind: Row(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
+        kind: RowCost(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
         for kind, seldom in rows_a_step(stage).items()
         if seldom
     }
@@ -91,12 +91,12 @@ def run_flops(preset: Preset) -> float:
     return sum(rows * row_flops(preset.stage, kind) for kind, rows in seen.items() if rows)
 
 
-def rows_seen(stage: Stage, steps: int) -> dict[str, int]:
+def rows_seen(stage: TrainStage, steps: int) -> dict[str, int]:
     """Expected number of rows of each kind in a run."""
     return {kind: round(steps * rows) for kind, rows in rows_a_step(stage).items()}
 
 
-def rows_a_step(stage: Stage) -> dict[str, float]:
+def rows_a_step(stage: TrainStage) -> dict[str, float]:
     """Expected number of rows of each kind in a step."""
     if not isinstance(stage, GeneratorStage) or not stage.batches.clips:
         return dict(stage.batch)
@@ -105,18 +105,18 @@ def rows_a_step(stage: Stage) -> dict[str, float]:
     return {kind: rows * shares[kind] for kind, rows in stage.batch.items()}
 
 
-def _ways(stage: Stage) -> tuple[Checkpointing, ...]:
+def _ways(stage: TrainStage) -> tuple[Checkpointing, ...]:
     return CHECKPOINTING if isinstance(stage, GeneratorStage) else ("none",)
 
 
-def row_flops(stage: Stage, kind: str) -> float:
+def row_flops(stage: TrainStage, kind: str) -> float:
     """FLOPs of one row, forward and backward, without recomputation by checkpointing, as MFU is defined."""
     least, inputs = stage.least()
     least = _checkpointed(least, "none")
     return _flops(_network(least, inputs), least, inputs, kind)
 
 
-def step_flops(stage: Stage, network: nn.Module, inputs: Inputs, processes: int = 1) -> float:
+def step_flops(stage: TrainStage, network: nn.Module, inputs: Inputs, processes: int = 1) -> float:
     """Expected FLOPs of a step on one of `processes` processes, for this network and this data.
 
     Every row counts with the largest size of its kind in the data, so this is an upper bound for mixed sizes.
@@ -129,7 +129,7 @@ def step_flops(stage: Stage, network: nn.Module, inputs: Inputs, processes: int 
     return sum(rows[kind] * _flops(networks[kind], least, large, kind) for kind in rows) / processes
 
 
-def row_bytes(stage: Stage, kind: str, way: Checkpointing) -> int:
+def row_bytes(stage: TrainStage, kind: str, way: Checkpointing) -> int:
     """Peak bytes of one row besides weights and gradients."""
     least, inputs = stage.least()
     least, storages = _checkpointed(least, way), Alive()
@@ -137,11 +137,11 @@ def row_bytes(stage: Stage, kind: str, way: Checkpointing) -> int:
     return storages.most // least.batch[kind]
 
 
-def _checkpointed(stage: Stage, way: Checkpointing) -> Stage:
+def _checkpointed(stage: TrainStage, way: Checkpointing) -> TrainStage:
     return replace(stage, checkpointing=way) if isinstance(stage, GeneratorStage) else stage
 
 
-def _largest(stage: Stage, inputs: Inputs, blank: Inputs) -> Inputs:
+def _largest(stage: TrainStage, inputs: Inputs, blank: Inputs) -> Inputs:
     """The largest size of each kind in the stage's data; the stage's nominal sizes where there is no data."""
     if isinstance(stage, GeneratorStage):
         diet = DataMix.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
@@ -152,20 +152,22 @@ def _largest(stage: Stage, inputs: Inputs, blank: Inputs) -> Inputs:
     return blank
 
 
-def _flops(network: nn.Module, stage: Stage, inputs: Inputs, kind: str) -> float:
+def _flops(network: nn.Module, stage: TrainStage, inputs: Inputs, kind: str) -> float:
     counter = FlopCounterMode(display=False)
     _step(network, stage, inputs, kind, counter)
     return counter.get_total_flops() / stage.batch[kind]
 
 
-def _step(network: nn.Module, stage: Stage, inputs: Inputs, kind: str, watched: AbstractContextManager[object]) -> None:
+def _step(
+    network: nn.Module, stage: TrainStage, inputs: Inputs, kind: str, watched: AbstractContextManager[object]
+) -> None:
     loss = stage.loss(inputs)
     with watched, _fused_attention():
         answer = loss(network, BatchShard(_step_of(stage, kind)))
         (answer.mean if isinstance(answer, LossOutput) else answer).backward()
 
 
-def _step_of(stage: Stage, kind: str) -> int:
+def _step_of(stage: TrainStage, kind: str) -> int:
     """The first step with rows of that kind."""
     if not isinstance(stage, GeneratorStage):
         return 0
@@ -173,7 +175,7 @@ def _step_of(stage: Stage, kind: str) -> int:
     return next(step for step in count() if is_video(step_rng(stage.seed, step)) == (kind == "clips"))
 
 
-def _network(stage: Stage, inputs: Inputs) -> nn.Module:
+def _network(stage: TrainStage, inputs: Inputs) -> nn.Module:
     """The stage's network on the meta device."""
     with torch.device("meta"):
         return _computing(stage.network(inputs))

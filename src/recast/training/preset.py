@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from recast.engine.config import TrainConfig
-from recast.training.stages import Stage
+from recast.training.stages import TrainStage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Preset:
     """
 
     about: str
-    stage: Stage
+    stage: TrainStage
     config: TrainConfig
     hardware: Hardware
     after: str = ""

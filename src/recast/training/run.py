@@ -76,34 +76,34 @@ def open_run(_name: str, preset: Preset, run: Path, *, data: Sequence[Path], sta
     return TrainingRun(preset, Inputs(sources, pools, model, run / "tokenizer"), run)
 
 
-def train(course: TrainingRun, *, engine: Engine = SINGLE, watch: Monitor = unmonitored) -> Any:  # noqa: ANN401
+def train(run: TrainingRun, *, engine: Engine = SINGLE, monitor: Monitor = unmonitored) -> Any:  # noqa: ANN401
     """Trains to the last step, resuming from the folder's newest checkpoint; returns the network in evaluation mode.
 
     Writes its EMA weights into the folder as safetensors. Raises what `fit` does.
     """
     network = fit(
-        course.initial_network(),
-        course.loss,
-        course.preset.config,
-        course.folder,
-        configuration=course.configuration(),
+        run.initial_network(),
+        run.loss,
+        run.preset.config,
+        run.folder,
+        configuration=run.configuration(),
         engine=engine,
-        monitor=watch,
-        samples=None if watch is unmonitored else course.samples(),
+        monitor=monitor,
+        samples=None if monitor is unmonitored else run.samples(),
     )
     if engine.first:
-        target = course.folder / RESULT
+        target = run.folder / RESULT
         with disk_told(target), whole_file(target) as part:
             save_file({name: weight.cpu().contiguous() for name, weight in network.state_dict().items()}, part)
     return network
 
 
-def result(course: TrainingRun) -> Any:  # noqa: ANN401
+def result(run: TrainingRun) -> Any:  # noqa: ANN401
     """The trained network in evaluation mode; loaded where training is done, else trained now."""
-    if not (course.folder / RESULT).exists():
-        return train(course)
-    network = course.initial_network()
-    network.load_state_dict(load_file(course.folder / RESULT))
+    if not (run.folder / RESULT).exists():
+        return train(run)
+    network = run.initial_network()
+    network.load_state_dict(load_file(run.folder / RESULT))
     return network.eval()
 
 

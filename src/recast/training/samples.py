@@ -10,7 +10,7 @@ from torch import nn
 from recast.backbones.gen1 import Gen1Backbone
 from recast.conditions.detail import detail_planes
 from recast.data.datasets import DataMix
-from recast.data.examples import Example, Source
+from recast.data.examples import Example, ExampleSource
 from recast.diffusion.samplers import ddim
 from recast.engine.monitor import ImagePixels, SampleDrawer
 from recast.engine.rng import device_of, normal_noise, row_rng
@@ -21,7 +21,7 @@ from recast.types import Branch, Condition, Frames, Latents, Maps
 EXAMPLES, STEPS = 3, 8
 
 
-def drawn(sources: Sequence[Source], stage: GeneratorStage, vae: AutoencoderKL) -> SampleDrawer:
+def drawn(sources: Sequence[ExampleSource], stage: GeneratorStage, vae: AutoencoderKL) -> SampleDrawer:
     """Draws samples for three examples of the stage's data: eight sampling steps, without guidance.
 
     Content is the example's first embedding; the noise is the same each time. Of a clip, the first and last frame are

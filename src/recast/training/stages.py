@@ -11,9 +11,9 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from recast.data.examples import Example, Source
+from recast.data.examples import Example, ExampleSource
 from recast.data.renders import Pictures, RenderedDataset
-from recast.data.shard_pictures import Shown
+from recast.data.shard_pictures import ShardPictures
 from recast.data.shards import Bucket
 from recast.diffusion.schedule import Schedule, schedule
 from recast.engine.config import Loss
@@ -49,7 +49,7 @@ class Inputs:
     vae: the autoencoder that encoded the examples, None to take the start's.
     """
 
-    sources: Sequence[Source] = ()
+    sources: Sequence[ExampleSource] = ()
     pools: Sequence[RenderedDataset] = ()
     start: ModelFolder | None = None
     folder: Path = Path()
@@ -62,7 +62,7 @@ class Inputs:
             return self.start.network("vae", AutoencoderKL)
         return self.vae
 
-    def examples(self) -> Sequence[Source]:
+    def examples(self) -> Sequence[ExampleSource]:
         """The sources. Raises RequestError where there is none."""
         if not self.sources:
             raise RequestError("this stage learns from examples; say --data with folders of shards or caches")
@@ -70,7 +70,7 @@ class Inputs:
 
     def pictures(self) -> Sequence[Pictures]:
         """The pools, and shards as datasets of pictures. Raises RequestError where there is neither."""
-        found = [*self.pools, *(Shown(source) for source in self.sources if isinstance(source, Bucket))]
+        found = [*self.pools, *(ShardPictures(source) for source in self.sources if isinstance(source, Bucket))]
         if not found:
             raise RequestError("this stage learns from pictures; say --data with folders of shards or pools")
         return found
@@ -99,7 +99,7 @@ class Inputs:
 
 
 @runtime_checkable
-class Stage(Protocol):
+class TrainStage(Protocol):
     """One kind of training, with its settings."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -126,7 +126,7 @@ class Stage(Protocol):
         """The loss. Raises RequestError where an input is missing."""
         ...
 
-    def least(self) -> tuple["Stage", Inputs]:
+    def least(self) -> tuple["TrainStage", Inputs]:
         """The stage with the smallest batch, and blank inputs of the right shapes, for cost estimates."""
         ...
 
@@ -222,7 +222,7 @@ class GeneratorStage:
     def least(self) -> tuple["GeneratorStage", Inputs]:
         """Batch of one image and one clip, of the largest sizes."""
         batches = replace(self.batches, images=1, clips=min(self.batches.clips, 1))
-        sources: list[Source] = [self._blank(self.picture_sizes, 1)]
+        sources: list[ExampleSource] = [self._blank(self.picture_sizes, 1)]
         if batches.clips:
             sources.append(self._blank(self.clip_sizes, self.batches.frames))
         return replace(self, batches=batches), Inputs(sources=sources)

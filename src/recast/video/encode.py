@@ -29,7 +29,7 @@ ODD_NOTE = "an odd size needs H.264 with full colour (4:4:4), which some players
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """A kind of file.
 
     sounds: codecs that are copied as they are. resound: the encoder for all others. ticks: per second, where the
@@ -58,14 +58,14 @@ _BITEXACT = {"fflags": "+bitexact"}
 _AVI = {"avoid_negative_ts": "disabled", **_BITEXACT}
 _ISO = {"movflags": "+faststart", **_BITEXACT}
 
-KINDS: dict[str, Kind] = {
-    ".mp4": Kind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
-    ".m4v": Kind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
-    ".mov": Kind("mov", "libx264", X264, {**_ISO, "movflags": "+faststart+use_metadata_tags"}, _MOV_SOUNDS, "aac"),
-    ".mkv": Kind("matroska", "libx264", X264, _BITEXACT, _MKV_SOUNDS, "aac", ticks=1000),
-    ".webm": Kind("webm", "libvpx-vp9", VP9, _BITEXACT, frozenset({"opus", "vorbis"}), "libopus", ticks=1000),
-    ".avi": Kind("avi", "mpeg4", MPEG4, _AVI, frozenset({"mp3", "mp2", "ac3"}), "libmp3lame", tagged=False),
-    ".gif": Kind("gif", "gif", {}, _BITEXACT, ticks=100, tagged=False),
+KINDS: dict[str, FileKind] = {
+    ".mp4": FileKind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
+    ".m4v": FileKind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
+    ".mov": FileKind("mov", "libx264", X264, {**_ISO, "movflags": "+faststart+use_metadata_tags"}, _MOV_SOUNDS, "aac"),
+    ".mkv": FileKind("matroska", "libx264", X264, _BITEXACT, _MKV_SOUNDS, "aac", ticks=1000),
+    ".webm": FileKind("webm", "libvpx-vp9", VP9, _BITEXACT, frozenset({"opus", "vorbis"}), "libopus", ticks=1000),
+    ".avi": FileKind("avi", "mpeg4", MPEG4, _AVI, frozenset({"mp3", "mp2", "ac3"}), "libmp3lame", tagged=False),
+    ".gif": FileKind("gif", "gif", {}, _BITEXACT, ticks=100, tagged=False),
 }
 
 
@@ -78,7 +78,7 @@ class Moment:
     source_seconds: Fraction
 
 
-def kind_of(target: Path) -> Kind:
+def kind_of(target: Path) -> FileKind:
     """By the name's ending. Raises RequestError for one that recast does not write."""
     try:
         return KINDS[target.suffix.lower()]
@@ -90,7 +90,7 @@ def kind_of(target: Path) -> Kind:
         ) from None
 
 
-def tick(kind: Kind, source: Source, fps: Fraction) -> Fraction:
+def tick(kind: FileKind, source: Source, fps: Fraction) -> Fraction:
     """The time base to write in, in seconds: exact for the source's times wherever the container can be so."""
     if kind.ticks:
         return Fraction(1, kind.ticks)
@@ -105,7 +105,7 @@ def tick(kind: Kind, source: Source, fps: Fraction) -> Fraction:
     return Fraction(1, exact if exact <= FINEST_TICKS else source.time_base.denominator)
 
 
-def container_options(kind: Kind, tick: Fraction) -> dict[str, str]:
+def container_options(kind: FileKind, tick: Fraction) -> dict[str, str]:
     """The muxer's options. MP4 keeps the lead of one stream over another in ticks of the whole movie, else of 1 ms."""
     fine = {"movie_timescale": str(tick.denominator)} if kind.container in ("mp4", "mov") else {}
     return {**kind.container_options, **fine}
@@ -115,7 +115,7 @@ class VideoEncoder:
     """Upright RGB frames to packets of one video stream."""
 
     def __init__(
-        self, container: OutputContainer, kind: Kind, source: Source, size: tuple[int, int], tick: Fraction
+        self, container: OutputContainer, kind: FileKind, source: Source, size: tuple[int, int], tick: Fraction
     ) -> None:
         self._container, self._kind, self._tick = container, kind, tick
         self._matrix = BT709 if kind.tagged else assumed_matrix(size)
@@ -146,7 +146,7 @@ class VideoEncoder:
         self._container.mux(self._stream.encode(None))
 
 
-def _pixel_format(kind: Kind, size: tuple[int, int]) -> str:
+def _pixel_format(kind: FileKind, size: tuple[int, int]) -> str:
     if kind.codec == "gif":
         return "pal8"
     # H.264 crops whole chroma pixels only: odd sizes need one chroma value for each pixel.

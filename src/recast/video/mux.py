@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from recast.video.container import demuxing
-from recast.video.encode import Kind, Moment, VideoEncoder, container_options, tick
+from recast.video.encode import FileKind, Moment, VideoEncoder, container_options, tick
 from recast.video.record import commented
 from recast.video.sound import Sound, fits
 from recast.video.source import Source, Window
@@ -19,7 +19,14 @@ class Movie:
     """Writes a video file at `place`, with the source's sound for as long as there are frames."""
 
     def __init__(
-        self, place: Path, kind: Kind, source: Source, window: Window, *, size: tuple[int, int], fps: Fraction | None
+        self,
+        place: Path,
+        kind: FileKind,
+        source: Source,
+        window: Window,
+        *,
+        size: tuple[int, int],
+        fps: Fraction | None,
     ) -> None:
         self._place, self._kind, self._source, self._window = place, kind, source, window
         self._tick = tick(kind, source, fps or source.fps)

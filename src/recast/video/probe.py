@@ -26,7 +26,7 @@ USUAL_RATES = tuple(Fraction(n, d) for d in (1000, 1001) for n in (24000, 25000,
 
 
 @dataclass(frozen=True)
-class Scan:
+class PacketScan:
     """The first frame; the first packets' times, sorted, in the time base; where the last of them ends."""
 
     first: VideoFrame
@@ -62,7 +62,7 @@ def probed(path: Path, container: InputContainer, stream: VideoStream) -> Source
     )
 
 
-def _scanned(path: Path, container: InputContainer, stream: VideoStream) -> Scan:
+def _scanned(path: Path, container: InputContainer, stream: VideoStream) -> PacketScan:
     decoder = alpha_decoder(stream) or stream.codec_context
     first, ends, frame_ends = None, {}, {}
     complete = True
@@ -81,7 +81,7 @@ def _scanned(path: Path, container: InputContainer, stream: VideoStream) -> Scan
     ends = frame_ends if _packets_are_not_frames(stream, first) else ends
     # Packets come in order of decoding: near the end of an unfinished scan some times are still missing.
     times = sorted(ends)[: None if complete else -NUM_REORDERED] or [0]
-    return Scan(first, times, ends.get(times[-1], 0), complete)
+    return PacketScan(first, times, ends.get(times[-1], 0), complete)
 
 
 def _end(timed: Packet | VideoFrame) -> dict[int, int]:
@@ -95,7 +95,7 @@ def _packets_are_not_frames(stream: VideoStream, first: VideoFrame) -> bool:
     return first.interlaced_frame or (not stream.frames and stream.codec_context.codec.canonical_name in ("vp8", "vp9"))
 
 
-def _rate(stream: VideoStream, scan: Scan) -> tuple[Fraction, bool]:
+def _rate(stream: VideoStream, scan: PacketScan) -> tuple[Fraction, bool]:
     """Mean frame rate, and whether it is constant: every time within a tick of its place on the grid."""
     tick = time_base(stream)
     told = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 0 < rate <= HIGHEST_FPS]
@@ -120,7 +120,7 @@ def _on_grid(times: list[int], frames_per_tick: Fraction) -> bool:
     return all(abs(time - place) <= 1 for time, place in grid)
 
 
-def _seconds(container: InputContainer, stream: VideoStream, scan: Scan) -> Fraction | None:
+def _seconds(container: InputContainer, stream: VideoStream, scan: PacketScan) -> Fraction | None:
     if scan.complete and scan.end > scan.times[0]:
         return (scan.end - scan.times[0]) * time_base(stream)
     if stream.duration:

@@ -10,13 +10,13 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from recast.video.container import SOUND_CODECS, reported, time_base
-from recast.video.encode import Kind, Moment
+from recast.video.encode import FileKind, Moment
 from recast.video.source import Source
 
 OPUS_RATE = 48_000
 
 
-def fits(source: Source, kind: Kind) -> bool:
+def fits(source: Source, kind: FileKind) -> bool:
     """Whether the target can hold the source's sound, copied or re-encoded."""
     return source.sound_codec in kind.sounds or (kind.resound is not None and source.sound_codec in SOUND_CODECS)
 
@@ -75,7 +75,7 @@ class Sound:
     """
 
     def __init__(
-        self, source: Source, container: InputContainer, target: OutputContainer, kind: Kind, *, early: bool
+        self, source: Source, container: InputContainer, target: OutputContainer, kind: FileKind, *, early: bool
     ) -> None:
         assert fits(source, kind)
         self._source, self._container, self._early = source, container, early

@@ -98,7 +98,7 @@ def _framing(rng: np.random.Generator) -> float:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Framing:
     """How a camera frames the first subject.
 
     share: of the short side that the subject takes; focal: over the short side; reach: metres to the subject; span:
@@ -112,7 +112,7 @@ class Frame:
     long: float
 
 
-def _framed(rng: np.random.Generator, kind: str, share: float) -> Frame:
+def _framed(rng: np.random.Generator, kind: str, share: float) -> Framing:
     main = BODIES[kind]
     if share > 1 and kind not in ("person", "horse", "dog"):
         share = share / 2
@@ -121,10 +121,10 @@ def _framed(rng: np.random.Generator, kind: str, share: float) -> Frame:
     long, focal = max(main.height, 0.62 * main.length), float(rng.uniform(0.95, 1.7))
     # Of a bulky thing the nearest side decides its size on screen, not the middle.
     reach = long * focal / share + 0.45 * min(main.length, main.width)
-    return Frame(share, focal, reach, reach / focal, long)
+    return Framing(share, focal, reach, reach / focal, long)
 
 
-def _staged(rng: np.random.Generator, kinds: list[str], colours: list[str], frame: Frame) -> list[Subject]:
+def _staged(rng: np.random.Generator, kinds: list[str], colours: list[str], frame: Framing) -> list[Subject]:
     """The first subject at the origin and the others beside it, before it and behind it, of about its size or less."""
     subjects = [_subject(rng, (kinds[0], colours[0]), (0.0, 0.0), 1.0, frame.span)]
     for name in zip(kinds[1:], colours[1:], strict=True):
@@ -164,7 +164,7 @@ def _subject(
     )
 
 
-def _filmed(rng: np.random.Generator, first: Subject, frame: Frame, move: Move) -> Camera:
+def _filmed(rng: np.random.Generator, first: Subject, frame: Framing, move: Move) -> Camera:
     """A camera that looks at the first subject, at its chest where it is too close for the whole."""
     middle = first.position[1] + first.height * (0.5 if frame.share < 1 else rng.uniform(0.62, 0.8))
     above = frame.span * rng.normal(0.06, 0.06) * (frame.share < 0.8)

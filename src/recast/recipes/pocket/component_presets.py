@@ -9,7 +9,7 @@ from recast.training.component_stages import AutoencoderStage, DepthStage, PairS
 from recast.training.objectives.depth import DepthConfig
 from recast.training.objectives.prior import PriorConfig
 from recast.training.preset import Preset
-from recast.training.stages import Stage
+from recast.training.stages import TrainStage
 
 _VAE = AutoencoderStage(scales=POCKET_SCALES, images=32, crop=64)
 _TOWERS_96 = replace(POCKET_TOWERS, side=96)
@@ -18,7 +18,7 @@ _CLIPS = DepthStage(widths=DepthConfig(scales=(1.0,), over_time=True), images=5,
 
 
 def _preset(
-    about: str, stage: Stage, config: TrainConfig, *, start: str = "", after: str = "pocket-pool", measured: str
+    about: str, stage: TrainStage, config: TrainConfig, *, start: str = "", after: str = "pocket-pool", measured: str
 ) -> Preset:
     return Preset(
         about=about,

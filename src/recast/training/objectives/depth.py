@@ -16,7 +16,7 @@ from recast.data.renders import Pictures
 from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, row_rng, step_rng
 from recast.networks.depth_unet import DepthUNet, DepthUNetConfig
-from recast.training.objectives.depth_augment import Leaves, Shown, peopled
+from recast.training.objectives.depth_augment import DepthSample, Leaves, peopled
 from recast.world import dead_leaves
 
 Depth = Float[Tensor, "b h w"]
@@ -121,7 +121,7 @@ def example(rng: np.random.Generator, pool: Pictures, leaves: Leaves, frames: in
     """A random clip of the pool, augmented."""
     clip, numbers = int(rng.integers(len(pool))), _run(rng, pool.shape[0], frames)
     parts = ([part(clip, number) for number in numbers] for part in (pool.picture, pool.depth, pool.things))
-    shown = Shown(*(np.stack(part) for part in parts))
+    shown = DepthSample(*(np.stack(part) for part in parts))
     if rng.random() < STREWN:
         shown = _strewn(rng, shown, leaves)
     if rng.random() < PEOPLED:
@@ -129,7 +129,7 @@ def example(rng: np.random.Generator, pool: Pictures, leaves: Leaves, frames: in
     if rng.random() < SHADED:
         shown = replace(shown, frames=_shaded(rng, shown.frames))
     if rng.random() < 0.5:
-        shown = Shown(shown.frames[:, :, ::-1], shown.depth[:, :, ::-1], shown.things[:, :, ::-1])
+        shown = DepthSample(shown.frames[:, :, ::-1], shown.depth[:, :, ::-1], shown.things[:, :, ::-1])
     if rng.random() < 0.5:
         shown = _cropped(rng, shown)
     near = np.stack([cv2.dilate((things > 0).astype(np.uint8), np.ones((13, 13), np.uint8)) for things in shown.things])
@@ -148,7 +148,7 @@ def _run(rng: np.random.Generator, held: int, frames: int) -> list[int]:
     return run[::-1] if rng.random() < 0.5 else run
 
 
-def _cropped(rng: np.random.Generator, shown: Shown) -> Shown:
+def _cropped(rng: np.random.Generator, shown: DepthSample) -> DepthSample:
     """A random crop, resized to the full size."""
     height, width = shown.depth.shape[1:]
     share = rng.uniform(0.55, 1)
@@ -160,12 +160,12 @@ def _cropped(rng: np.random.Generator, shown: Shown) -> Shown:
         return np.stack([cv2.resize(part, (width, height), interpolation=way) for part in parts])
 
     nearest = cv2.INTER_NEAREST
-    return Shown(
+    return DepthSample(
         enlarged(shown.frames, cv2.INTER_LINEAR), enlarged(shown.depth, nearest), enlarged(shown.things, nearest)
     )
 
 
-def _strewn(rng: np.random.Generator, shown: Shown, leaves: Leaves) -> Shown:
+def _strewn(rng: np.random.Generator, shown: DepthSample, leaves: Leaves) -> DepthSample:
     """Replaces the textures of all subjects and of the ground, so that a busy texture is no cue of nearness.
 
     A subject's texture moves with the centre of its mask.

@@ -40,7 +40,7 @@ class Cutout:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DepthSample:
     """Frames, their inverse depth, and the subject index at each pixel, 0 for none."""
 
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -48,7 +48,7 @@ class Shown:
     things: UInt8[np.ndarray, "t h w"]
 
 
-def peopled(rng: np.random.Generator, shown: Shown, pool: Pictures, leaves: Leaves) -> Shown:
+def peopled(rng: np.random.Generator, shown: DepthSample, pool: Pictures, leaves: Leaves) -> DepthSample:
     """The clip with one to three pasted figures, each moving on its own."""
     for number in range(int(rng.integers(1, MOST + 1))):
         if figure := _found(rng, pool):
@@ -100,7 +100,7 @@ def _clothed(rng: np.random.Generator, figure: Cutout, leaves: Leaves) -> Cutout
     return replace(figure, colours=colours * (1 - share + share * light))
 
 
-def _placed(rng: np.random.Generator, shown: Shown, figure: Cutout, number: int) -> Shown:
+def _placed(rng: np.random.Generator, shown: DepthSample, figure: Cutout, number: int) -> DepthSample:
     """Pastes the figure with its feet on the ground in every frame, occluded by whatever is nearer."""
     frames, height, width = shown.depth.shape
     rows = int(np.clip(height * np.exp(rng.uniform(*np.log(HEIGHTS))), LEAST_SIDE, height))
@@ -124,7 +124,7 @@ def _placed(rng: np.random.Generator, shown: Shown, figure: Cutout, number: int)
     over = over * (shown.depth <= near * 1.02)
     where: Bool[np.ndarray, "t h w"] = over > 0.5
     blend = over[..., None]
-    return Shown(
+    return DepthSample(
         (shown.frames * (1 - blend) + canvas * blend).clip(0, 255).astype(np.uint8),
         np.where(where, near, shown.depth),
         np.where(where, np.uint8(number), shown.things),

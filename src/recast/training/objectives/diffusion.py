@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.data.datasets import DataMix
-from recast.data.examples import Source
+from recast.data.examples import ExampleSource
 from recast.diffusion.parameterization import Prediction, scale_input, target
 from recast.diffusion.schedule import Schedule
 from recast.engine.config import BatchShard, Loss, LossOutput
@@ -19,7 +19,7 @@ from recast.training.objectives.batches import Batch, Batches, Row, Sigmas
 
 
 def velocity(
-    sources: Sequence[Source],
+    sources: Sequence[ExampleSource],
     schedule: Schedule,
     batches: Batches,
     *,

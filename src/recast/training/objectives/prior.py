@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from recast.conditions.prior import PriorLevels
-from recast.data.examples import Source
+from recast.data.examples import ExampleSource
 from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.training.tokenizer import token_ids
@@ -81,7 +81,7 @@ class CaptionPairs:
 class Captioned:
     """Pairs of a source of examples; an example without a caption has the empty one."""
 
-    source: Source
+    source: ExampleSource
     tokenizer: CLIPTokenizer
 
     def __len__(self) -> int:
