@@ -55,7 +55,7 @@ class Figures:
     def across(self, trials: Sequence[Variant], name: str) -> list[float]:
         """The measure's mean in each of the trials, over the tasks that all of them have."""
         told = [self.values[trial].get(name, {}) for trial in trials]
-        common = [task for task in told[0] if all(task in each for each in told)]
+        common = [task for task in told[0] if all(task in each for each in told)] if told else []
         return [float(np.mean([each[task] for task in common])) for each in told] if common else []
 
 

@@ -10,6 +10,7 @@ from recast.editing.loaded import Model
 from recast.editing.request import FIELDS, Request, all_settings, knobs_of
 from recast.errors import known
 from recast.evaluation.judge.judge import Judge
+from recast.methods import METHODS
 
 SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
@@ -76,6 +77,7 @@ class EvalConfig:
             known("setting of an evaluation", name, free)
         Request.asked(**dict(self.said))
         for trial in self.edits:
+            known("method", trial.method or self.method, METHODS)
             Request.asked(**{name: value for name, value in self.asked(trial).items() if name != "temporal_guidance"})
 
     @property
