@@ -4,21 +4,17 @@ import json
 from dataclasses import replace
 
 import pytest
-import torch
-from PIL import Image
 
 import tiny_folder
 from recast.cli.app import run
 from recast.editing.request import knobs_of
 from recast.editing.stages import unwatched
-from recast.errors import MediaError, RequestError
+from recast.errors import RequestError
 from recast.evaluation import METRICS
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
-from recast.evaluation.metrics.fidelity import masked
 from recast.evaluation.metrics.joint import Bars
-from recast.evaluation.suite import Suite, edits, evaluated, footage_tasks, world_tasks
+from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
 from recast.evaluation.trials import Asked, tried
-from tiny_folder import clip_folder
 
 # The tiny model knows few words, and worlds are described by others.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
@@ -192,44 +188,6 @@ def test_results_of_another_setting_are_refused(setting, tmp_path):
 @pytest.mark.slow
 def test_processes_tell_the_same(setting, outcomes):
     assert evaluated(Suite(setting, TASKS, jobs=2), unwatched) == outcomes
-
-
-def test_footage_is_found_and_measured(setting, tmp_path):
-    clip_folder(tmp_path / "frames" / "square" / "images", frames=3)
-    _masks(tmp_path / "frames" / "square" / "masks", frames=3)
-    (tmp_path / "frames" / "unmasked" / "images").mkdir(parents=True)
-    (task,) = footage_tasks(tmp_path)
-    assert task.name == "masks square"
-    (outcome,) = evaluated(Suite(setting, (task,)), unwatched)
-    assert outcome.figures.keys() == {"nearer", "nearest"}
-    assert all(0 <= value <= 1 for value in outcome.figures.values())
-
-
-def test_empty_masks_tell_nothing(setting, tmp_path):
-    clip_folder(tmp_path / "images", frames=2)
-    _masks(tmp_path / "masks", frames=2, side=0)
-    assert masked(tmp_path, open_context(setting).model) == {}
-
-
-def test_masks_of_other_pictures_tell_nothing(setting, tmp_path):
-    clip_folder(tmp_path / "images", frames=1)
-    _masks(tmp_path / "masks", frames=1)
-    (mask,) = (tmp_path / "masks").iterdir()
-    mask.rename(mask.with_stem("other"))
-    assert masked(tmp_path, open_context(setting).model) == {}
-
-
-def _masks(path, *, frames, side=16):
-    path.mkdir(parents=True)
-    for index in range(frames):
-        mask = torch.zeros(40, 52, dtype=torch.uint8)
-        mask[10 : 10 + side, 8 + 3 * index : 8 + 3 * index + side] = 255
-        Image.fromarray(mask.numpy()).save(path / f"{index:03d}.png")
-
-
-def test_no_footage_is_said_so(tmp_path):
-    with pytest.raises(MediaError, match=r"clips/.*frames/"):
-        footage_tasks(tmp_path)
 
 
 def _evaluate(folder, kept):

@@ -13,6 +13,7 @@ from recast.cli.progress import shown
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
+    from recast.evaluation.items import EvalItem, Variant
     from recast.evaluation.report import Report
     from recast.evaluation.suite import Suite
 
@@ -20,32 +21,41 @@ MOST_JOBS = 8
 Number = TypeVar("Number", int, float)
 
 
+Worlds = Annotated[bool, typer.Option("--worlds", help="Edits of worlds with unseen seeds, judged.")]
+First = Annotated[
+    int, typer.Option(metavar="N", min=0, help="The first world's number: choose on some worlds, publish others.")
+]
+Temporal = Annotated[bool, typer.Option("--temporal", help="The same by omega_t of 0 to 2, on a half.")]
+TemporalSteps = Annotated[
+    str | None, typer.Option(metavar="A,B,C", help="Steps at which --temporal sweeps (default: the model's own).")
+]
+Methods = Annotated[
+    str | None, typer.Option(metavar="A,B,C", help="Methods to compare on the same worlds, each with the first.")
+]
+RealClips = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
+]
+Results = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Keeps what is measured; the same command goes on from it.")
+]
+
+
 def evaluate(  # noqa: PLR0913 -- one parameter for each flag
-    count: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many worlds.")] = 100,
+    count: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many worlds; 100 or more for shares.")] = 100,
     *,
-    first: Annotated[
-        int, typer.Option(metavar="N", min=0, help="The first world's number: choose on some worlds, publish others.")
-    ] = 0,
-    worlds: Annotated[bool, typer.Option("--worlds", help="Edits of worlds with unseen seeds, judged.")] = False,
-    temporal: Annotated[bool, typer.Option("--temporal", help="The same by omega_t of 0 to 2, on a half.")] = False,
-    temporal_steps: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Steps at which --temporal sweeps (default: the model's own).")
-    ] = None,
-    methods: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Methods to compare on the same worlds, each with the first.")
-    ] = None,
-    footage: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
-    ] = None,
+    worlds: Worlds = False,
+    first: First = 0,
+    temporal: Temporal = False,
+    temporal_steps: TemporalSteps = None,
+    methods: Methods = None,
+    footage: RealClips = None,
     model: Annotated[str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="What to evaluate.")] = "pocket",
     details: Annotated[str, typer.Option(metavar="A,B,C|none", help="The t_s of edits; none: no edits.")] = "0,2,4,6",
     settings: Settings = None,
     true_depth: Annotated[bool, typer.Option("--true-depth", help="Tell the true depth, not the seen one.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to compute on.")] = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).")] = None,
-    results: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keeps what is measured; the same command goes on from it.")
-    ] = None,
+    results: Results = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     quiet: Quiet = False,
@@ -53,28 +63,48 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     """Measure what a model gets right, with 95 % intervals; more worlds make them narrower."""
     if not (worlds or temporal or footage):
         raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
+    base, tried = _tried(details, methods, temporal_steps, temporal=temporal)
+
+    from recast.editing.loaded import chosen_device
+    from recast.evaluation.items import EvalConfig
+    from recast.evaluation.suite import Suite
+
+    where, asked = chosen_device(device).type, count if worlds or temporal else None
+    setting = EvalConfig(model, where, tried, tuple((named(settings) | base).items()), true_depth=true_depth)
+    suite = Suite(setting, _tasks(asked, first, footage, edited=bool(tried)), jobs or _workers(where), results)
+    command = _command(suite, count=asked, first=first, footage=footage)
+    _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
+
+
+def _tried(
+    details: str, methods: str | None, temporal_steps: str | None, *, temporal: bool
+) -> tuple[dict[str, object], "tuple[Variant, ...]"]:
+    """The settings that all edits have, and the trials of each world."""
     levels = _listed("details", details, float, (0, 7)) if details != "none" else []
     steps = _listed("temporal-steps", temporal_steps, int, (1, 1000)) if temporal_steps else []
     if steps and not temporal:
         raise RequestError("--temporal-steps says where --temporal sweeps; write --temporal too")
-
-    from recast.editing.loaded import chosen_device
-    from recast.evaluation.items import EvalConfig
-    from recast.evaluation.report import Report
-    from recast.evaluation.suite import WORLD_KINDS, Suite, edits, evaluated, footage_tasks, world_tasks
-
-    where, asked = chosen_device(device).type, count if worlds or temporal else None
     base, others = _methods(methods)
-    said = tuple((named(settings) | base).items())
-    trials = edits(levels, temporal=temporal, steps=steps, methods=others)
-    setting = EvalConfig(model, where, trials, said, true_depth=true_depth)
-    kinds = WORLD_KINDS if levels else ("worlds", "edits")
-    tasks = (world_tasks(asked, first, kinds) if asked else ()) + (footage_tasks(footage) if footage else ())
-    suite = Suite(setting, tasks, jobs or _workers(where), results)
+
+    from recast.evaluation.suite import edits
+
+    return base, edits(levels, temporal=temporal, steps=steps, methods=others)
+
+
+def _tasks(count: int | None, first: int, footage: Path | None, *, edited: bool) -> "tuple[EvalItem, ...]":
+    from recast.evaluation.suite import WORLD_KINDS, footage_tasks, world_tasks
+
+    kinds = WORLD_KINDS if edited else ("worlds", "edits")
+    return (world_tasks(count, first, kinds) if count else ()) + (footage_tasks(footage) if footage else ())
+
+
+def _measured(suite: "Suite", command: str, *, quiet: bool) -> "Report":
+    from recast.evaluation.report import Report
+    from recast.evaluation.suite import evaluated
+
     with shown(quiet=quiet) as watch:
         outcomes = evaluated(suite, watch)
-    command = _command(suite, count=asked, first=first, footage=footage)
-    _tell(Report.made(outcomes, command, suite.identity, suite.head), as_json=as_json, markdown=markdown)
+    return Report.made(outcomes, command, suite.identity, suite.head)
 
 
 def _workers(device: str) -> int:

@@ -135,5 +135,6 @@ class EvalContext:
 def open_context(setting: EvalConfig) -> EvalContext:
     """The context for a setting, opened once a process. Raises WeightsError, RequestError."""
     model = Model.loaded(setting.model, device=setting.device, dtype="auto")
-    pictures, words = (part.opened(model.folder, model.device) for part in (ImageEncoder, TextEncoder))
+    pictures = ImageEncoder.opened(model.folder, model.device)
+    words = TextEncoder.opened(model.folder, model.device)
     return EvalContext(setting, model, Judge.opened(), encoder=pictures, pictures=pictures, words=words)

@@ -1,6 +1,6 @@
 """Grids of figures: which rows and columns each table has, and how a figure is written."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from recast.evaluation import METRICS
@@ -129,7 +129,8 @@ def compared(measured: Figures) -> Iterator[Grid]:
             for name, apart in measured.differences(trial, first).items()
         ]
         if trial in measured.seconds and first in measured.seconds:
-            rows.append(("seconds", *(cell("seconds", measured.seconds[each]) for each in (first, trial)), ""))
+            before, after = (cell("seconds", measured.seconds[each]) for each in (first, trial))
+            rows.append(("seconds", before, after, ""))
         title = f"{trial.method} against the first method, {trial.case} cases, on the same worlds"
         yield Grid(title, ("measure", "first method", str(trial.method), "difference"), tuple(rows))
 
@@ -176,7 +177,7 @@ def _grid(
     title: str,
     headings: Sequence[str],
     measured: Figures,
-    labels: dict[Variant, tuple[str, ...]],
+    labels: Mapping[Variant, tuple[str, ...]],
     names: Iterable[str],
 ) -> Grid:
     listed = tuple(names)
