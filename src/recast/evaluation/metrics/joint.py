@@ -6,8 +6,8 @@ from dataclasses import dataclass
 OUTLINE_KEPT = 0.75
 """The least outline IoU, over that of the world's own render.
 
-The judge's outline of a perfect edit is off by its own error, so the bar hangs on what it sees there. Noise stays
-below it, since the judge finds no subject there.
+The judge's outline of a perfect edit is off by its own error, so the bar hangs on what it sees there. It is no bar on
+its own: the judge, told a point, may guess an outline in flat grey that passes it, and the content tells then.
 """
 STEADY_KEPT = 0.97
 """The least frame consistency, over the smaller of the source's and the own render's.
