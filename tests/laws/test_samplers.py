@@ -73,8 +73,11 @@ def test_ddim_is_diffusers_ddim_on_every_step(prediction, spacing, offset, steps
 def test_a_walk_that_ends_at_timestep_0_is_diffusers(prediction, spacing, offset, steps):
     spaced = {"timestep_spacing": spacing, "steps_offset": offset}
     reference = DDIMScheduler(**SD, **spaced, prediction_type=prediction, set_alpha_to_one=False)
-    reference.set_timesteps(steps)
     ours = schedule(reference.config)
+    assert 1 / (1 + ours.final_sigma**2) == pytest.approx(float(reference.final_alpha_cumprod), abs=1e-6)
+    reference.alphas_cumprod = 1 / (1 + ours.sigmas**2)
+    reference.final_alpha_cumprod = reference.alphas_cumprod[0]
+    reference.set_timesteps(steps)
     sigmas = ours.timestep_sigmas(steps)
     assert sigmas[-1] == ours.final_sigma == ours.sigmas[0]
     check_decreasing(sigmas, to_zero=False)
@@ -82,7 +85,7 @@ def test_a_walk_that_ends_at_timestep_0_is_diffusers(prediction, spacing, offset
     for timestep in reference.timesteps:
         expected = reference.step(answered(expected, float(timestep)), timestep, expected).prev_sample
     found = finish(ddim(as_denoiser(ours), start() / alpha(sigmas[0]), sigmas, NOTHING), sigmas[-1])
-    assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert_close(found, expected, atol=1e-10, rtol=1e-10)
 
 
 def test_a_walk_to_0_is_finished_as_it_is():
