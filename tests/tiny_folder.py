@@ -67,7 +67,10 @@ def _write_encoders(path: Path) -> None:
         path / "image_encoder"
     )
     CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=16).save_pretrained(path / "feature_extractor")
-    PriorTransformer(2, WIDTH // 2, 1, embedding_dim=WIDTH, num_embeddings=PLACES).save_pretrained(path / "prior")
+    prior = PriorTransformer(2, WIDTH // 2, 1, embedding_dim=WIDTH, num_embeddings=PLACES)
+    torch.nn.init.ones_(prior.clip_std)  # with zeros, as it is made, all words are one embedding
+    torch.nn.init.normal_(prior.prd_embedding)
+    prior.save_pretrained(path / "prior")
     write_tokenizer(path / "tokenizer", places=PLACES)
 
 

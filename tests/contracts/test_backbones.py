@@ -1,45 +1,46 @@
 """What every backbone keeps to, made in memory or opened from a folder."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
+from itertools import product
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from recast.backbones import BACKBONES, Backbone
-from recast.backbones.tiny import SCHEDULER, tiny
+from recast.backbones import BACKBONES, Backbone, family_of
+from recast.backbones.tiny import tiny, write_stable_diffusion
+from recast.conditions.content import ContentInput, Medium
 from recast.diffusion.schedule import check_decreasing
 from recast.errors import BackboneError, WeightsError
-from recast.model.folder import ModelFolder
-from recast.networks import save
+from recast.model.folder import ModelFolder, quiet
+from recast.networks.hooks import SiteKind
+from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.types import Branch, Condition, Kind, Structure
+from tiny_folder import written
+
+CONTENT = [ContentInput(Medium.WORDS, "a red ball")]
+FOLDERS = {
+    "gen1": written,
+    "stable_diffusion": write_stable_diffusion,
+    "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
+    "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
+}
 
 
-def written(backbone, folder):
-    """The backbone as a model folder in diffusers' layout."""
-    save(backbone.net, folder)
-    backbone.vae.save_pretrained(folder / "vae")
-    projection = backbone.projection
-    texts = {
-        "scheduler/scheduler_config.json": SCHEDULER | {"_class_name": "DDIMScheduler"},
-        "projection/config.json": {"image_embed_dim": 12, "cross_attention_dim": 16, "num_image_text_embeds": 2},
-        "model_index.json": {"_class_name": "recast"},
-        "recast.json": asdict(backbone.metadata),
-    }
-    for name, entries in texts.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(json.dumps(entries))
-    save_file(projection.state_dict(), folder / "projection" / "model.safetensors")
-    return ModelFolder.found(folder)
+def opened(folder, **settings):
+    with quiet():
+        return BACKBONES[family_of(folder)](folder, **settings)
 
 
-@pytest.fixture(scope="module", params=["tiny", *BACKBONES])
-def backbone(request, tmp_path_factory):
-    if request.param == "tiny":
-        return tiny(1)
-    return BACKBONES[request.param](written(tiny(1), tmp_path_factory.mktemp("model")))
+@pytest.fixture(scope="module", params=FOLDERS)
+def folder(request, tmp_path_factory):
+    return ModelFolder.found(FOLDERS[request.param](tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def backbone(folder):
+    return opened(folder)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +50,26 @@ def frames():
 
 @pytest.fixture(scope="module")
 def condition(backbone):
-    planes = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48), detail=1))
-    return Condition(backbone.embedding_tokens(torch.ones(12)), backbone.null_tokens(), planes)
+    return conditioned(backbone)
 
 
-def test_it_is_a_backbone_and_says_what_it_is(backbone):
+def conditioned(backbone):
+    depth = Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48, generator=torch.Generator().manual_seed(1)), detail=1)
+    planes = backbone.structure_channels(depth) if backbone.structure_kinds else None
+    return Condition(backbone.encode_content(CONTENT), backbone.null_tokens(), planes)
+
+
+def test_every_family_is_here():
+    assert {name.split(",")[0] for name in FOLDERS} == BACKBONES.keys()
+
+
+def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):
     assert isinstance(backbone, Backbone)
-    assert backbone.structure_kinds == {Kind.DEPTH, Kind.EDGES}
-    assert (backbone.pixel_multiple, backbone.short_side, backbone.max_frames) == (8, 32, 16)
+    assert isinstance(tiny(), Backbone)
+    told = {"gen1": {Kind.DEPTH, Kind.EDGES}, "stable_diffusion": set()}[family_of(folder)]
+    assert backbone.structure_kinds in (told, {Kind.DEPTH})
+    assert (backbone.pixel_multiple, backbone.short_side) == (8, 32)
+    assert backbone.max_frames >= 16
 
 
 def test_levels_fall_to_zero(backbone):
@@ -81,15 +94,16 @@ def test_pixels_are_clamped_and_rounded(backbone):
 
 
 def test_no_content_has_the_shape_of_content(backbone):
-    assert backbone.null_tokens().shape == backbone.embedding_tokens(torch.ones(12)).shape
-    assert not backbone.null_tokens().any()
+    assert backbone.null_tokens().shape == backbone.encode_content(CONTENT).shape
+    assert not torch.equal(backbone.null_tokens(), backbone.encode_content(CONTENT))
 
 
-def test_embeddings_of_unit_length_differ_by_direction_only(backbone):
-    unit = replace(backbone, metadata=replace(backbone.metadata, embedding_norm="unit"))
-    vector = torch.arange(12.0)
-    assert_close(unit.embedding_tokens(vector), unit.embedding_tokens(7 * vector))
-    assert not torch.allclose(backbone.embedding_tokens(vector), backbone.embedding_tokens(-vector))
+def test_the_same_content_is_the_same_tokens(backbone):
+    first = backbone.encode_content(CONTENT, seed=1)
+    assert torch.equal(backbone.encode_content(CONTENT, seed=1), first)
+    assert_close(backbone.encode_content(CONTENT * 2, seed=1), first)
+    other = [ContentInput(Medium.WORDS, "snow")]
+    assert not torch.equal(backbone.encode_content(other, seed=1), first)
 
 
 def test_one_answer_a_branch(backbone, frames, condition):
@@ -98,7 +112,7 @@ def test_one_answer_a_branch(backbone, frames, condition):
     answers = backbone.denoise_branches(x, 0.5, condition, branches)
     assert [answer.shape for answer in answers] == [x.shape] * 3
     assert_close(answers[1], answers[2])
-    assert not torch.allclose(answers[0], answers[1], atol=1e-3)
+    assert not torch.allclose(answers[0], answers[1], atol=1e-4)
 
 
 def test_contents_of_different_lengths_are_asked_apart(backbone, frames, condition):
@@ -129,16 +143,24 @@ def test_answers_let_gradients_through(backbone, frames, condition):
     assert x.grad.abs().max() > 0
 
 
-def test_missing_structure_is_refused(backbone, frames, condition):
-    bare = replace(condition, structure_channels=None)
-    with pytest.raises(BackboneError, match="needs 8 structure planes and was told none"):
-        backbone.denoise_branches(backbone.encode(frames), 0.5, bare, [Branch(condition.cond)])
+def test_structure_that_is_missing_or_too_much_is_refused(backbone, frames, condition):
+    given = condition.structure_channels
+    wrong = replace(condition, structure_channels=torch.zeros(3, 2, 4, 6) if given is None else None)
+    with pytest.raises(BackboneError, match=r"needs \d structure \w+ and was told"):
+        backbone.denoise_branches(backbone.encode(frames), 0.5, wrong, [Branch(condition.cond)])
 
 
-def test_half_precision_stays_near(backbone, frames, condition):
-    half = replace(tiny(1), net=tiny(1).net.bfloat16(), vae=tiny(1).vae.bfloat16())
+def test_structures_that_it_was_not_trained_with_are_refused(backbone):
+    for kind in set(Kind) - backbone.structure_kinds:
+        with pytest.raises(BackboneError, match=f"cannot be told {kind}; it was trained with"):
+            backbone.structure_channels(Structure(kind, torch.zeros(1, 1, 32, 48)))
+
+
+def test_half_precision_stays_near(backbone, folder, frames, condition):
+    half = opened(folder, dtype=torch.bfloat16)
     latents = half.encode(frames)
     assert latents.dtype == torch.float32
+    assert half.null_tokens().dtype == half.encode_content(CONTENT).dtype == torch.float32
     [answer], [expected] = (
         b.denoise_branches(latents, 0.5, condition, [Branch(condition.cond)]) for b in (half, backbone)
     )
@@ -146,28 +168,60 @@ def test_half_precision_stays_near(backbone, frames, condition):
     assert_close(answer, expected, atol=0.1, rtol=0.1)
 
 
-def test_a_folder_gives_the_backbone_back(tmp_path, frames, condition):
-    made = tiny(1)
-    opened = BACKBONES["gen1"](written(made, tmp_path))
-    branches = [Branch(condition.uncond, temporal=False), Branch(condition.cond)]
-    x = made.encode(frames)
-    assert_close(opened.encode(frames), x)
+def test_branches_together_are_branches_one_after_the_other(backbone, frames, condition):
+    x, branches = backbone.encode(frames), [Branch(condition.uncond, temporal=False), Branch(condition.cond)]
+    apart = replace(backbone, together=False)
     assert_close(
-        opened.denoise_branches(x, 2.0, condition, branches),
-        made.denoise_branches(x, 2.0, condition, branches),
-        atol=1e-4,
-        rtol=1e-4,
+        apart.denoise_branches(x, 2.0, condition, branches),
+        backbone.denoise_branches(x, 2.0, condition, branches),
+        atol=1e-5,
+        rtol=1e-5,
     )
-    assert opened.metadata == made.metadata
-    assert opened.sigmas(5) == made.sigmas(5)
 
 
-@pytest.mark.parametrize("part", ["unet", "temporal", "vae", "scheduler"])
-def test_a_missing_part_is_named(tmp_path, part):
-    folder = written(tiny(1), tmp_path)
+def test_hooks_are_called_for_each_branch_and_leave_no_trace(backbone, frames, condition):
+    x, branches = backbone.encode(frames), [Branch(condition.uncond), Branch(condition.cond)]
+    plain, called = backbone.denoise_branches(x, 2.0, condition, branches), set()
+
+    def hook(call, attend):
+        called.add((call.kind, call.branch, call.sigma, call.frames))
+        return attend(call)
+
+    with backbone.hooked(hook):
+        assert_close(backbone.denoise_branches(x, 2.0, condition, branches), plain, rtol=0, atol=0)
+    assert {told[1:] for told in called} == {(0, 2.0, (0, 1, 2)), (1, 2.0, (0, 1, 2))}
+    assert {SiteKind.SELF, SiteKind.CROSS} <= {told[0] for told in called}
+    called.clear()
+    backbone.denoise_branches(x, 2.0, condition, branches)
+    assert not called
+
+
+def test_replayed_attention_gives_the_same(backbone, frames, condition):
+    x, branches, record = backbone.encode(frames), [Branch(condition.uncond), Branch(condition.cond)], RecordAttention()
+    with backbone.hooked(record):
+        first = backbone.denoise_branches(x, 2.0, condition, branches)
+    with backbone.hooked(ReplayAttention(record=record)):
+        assert_close(backbone.denoise_branches(x, 2.0, condition, branches), first, rtol=0, atol=0)
+
+
+def test_an_image_network_answers_each_frame_apart(tmp_path, frames):
+    backbone = opened(ModelFolder.found(write_stable_diffusion(tmp_path)))
+    x, condition = backbone.encode(frames), conditioned(backbone)
+    [whole] = backbone.denoise_branches(x, 2.0, condition, [Branch(condition.cond)])
+    for frame, answer in zip(x.split(1), whole.split(1), strict=True):
+        [alone] = backbone.denoise_branches(frame, 2.0, condition, [Branch(condition.cond, temporal=False)])
+        assert_close(answer, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "part"),
+    [("gen1", "temporal"), *product(BACKBONES, ["unet", "vae", "scheduler"]), ("stable_diffusion", "text_encoder")],
+)
+def test_a_missing_part_is_named(tmp_path, family, part):
+    folder = ModelFolder.found(FOLDERS[family](tmp_path))
     (tmp_path / part).rename(tmp_path / "elsewhere")
     with pytest.raises(WeightsError, match=f"no {part}"):
-        BACKBONES["gen1"](folder)
+        opened(folder)
 
 
 def test_equal_prompts_for_each_frame_give_the_bits_of_one_prompt(backbone, frames, condition):

@@ -1,32 +1,17 @@
 """Hooks see and change attention and features while they are in force, and leave no trace."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch.testing import assert_close
 
+from hooked_backbone import FRAMES, Heard, Scaled, asked, conditioned, noisy, passing
 from recast.backbones.tiny import tiny, tiny_unet
-from recast.diffusion.guidance import guided
-from recast.diffusion.windows import windowed
 from recast.errors import BackboneError
 from recast.networks.attention import hooked
 from recast.networks.hooks import SiteKind
-from recast.networks.recorded_attention import RecordAttention, ReplayAttention
-from recast.types import Branch, Condition, Kind, Picks, Structure
-
-FRAMES, SIZE = 3, (32, 48)
-
-
-@dataclass(frozen=True, eq=False)
-class Numbered(Condition):
-    """A condition that keeps its frames' absolute numbers."""
-
-    frames: Picks | None = None
-
-    def at(self, picks):
-        return replace(super().at(picks), frames=self.frames[picks])
 
 
 @pytest.fixture(scope="module")
@@ -37,58 +22,6 @@ def backbone():
 @pytest.fixture(scope="module")
 def condition(backbone):
     return conditioned(backbone, FRAMES)
-
-
-def conditioned(backbone, frames):
-    rng = torch.Generator().manual_seed(0)
-    planes = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(frames, 1, *SIZE, generator=rng)))
-    tokens = backbone.embedding_tokens(torch.ones(12))
-    return Numbered(tokens, backbone.null_tokens(), planes, torch.arange(10, 10 + frames))
-
-
-def noisy(frames=FRAMES):
-    return torch.randn(frames, 4, 4, 6, generator=torch.Generator().manual_seed(1))
-
-
-def branches(condition):
-    return [Branch(condition.uncond, temporal=False), Branch(condition.uncond), Branch(condition.cond)]
-
-
-def asked(backbone, condition, *hooks, x=None, sigma=2.0):
-    with backbone.hooked(*hooks):
-        return backbone.denoise_branches(noisy() if x is None else x, sigma, condition, branches(condition))
-
-
-def passing(call, attend):
-    return attend(call)
-
-
-class Heard:
-    """Keeps every call, of the kinds asked for."""
-
-    def __init__(self, *kinds):
-        self.kinds, self.calls = kinds, []
-
-    def interested(self, _site, kind):
-        return not self.kinds or kind in self.kinds
-
-    def __call__(self, call, attend):
-        self.calls.append(call)
-        return attend(call)
-
-
-class Scaled:
-    """Features of some kinds, made larger."""
-
-    def __init__(self, factor, *kinds):
-        self.factor, self.kinds, self.calls = factor, kinds, []
-
-    def interested(self, _site, kind):
-        return kind in self.kinds
-
-    def feature(self, call):
-        self.calls.append(call)
-        return call.features * self.factor
 
 
 def test_a_hook_that_only_attends_changes_no_bit(backbone, condition):
@@ -126,53 +59,6 @@ def test_calls_say_where_and_when_they_are(backbone, condition):
     assert (4, 6) in {call.grid for call in heard.calls}
     sites = dict(backbone.net.unet.named_modules())
     assert all(call.site in sites and call.heads == sites[call.site].heads for call in heard.calls)
-
-
-@pytest.mark.parametrize("parts", [("q", "k", "v"), ("answer",)])
-def test_recorded_and_replayed_attention_is_the_same(backbone, condition, parts):
-    record = RecordAttention(parts=parts)
-    first = asked(backbone, condition, record)
-    assert_close(asked(backbone, condition, ReplayAttention(record=record, parts=parts)), first, rtol=0, atol=0)
-
-
-def test_replayed_answers_make_the_content_count_for_nothing(backbone, condition):
-    record = RecordAttention(parts=("answer",), kinds=frozenset({SiteKind.CROSS}))
-    first = asked(backbone, condition, record)
-    other = replace(condition, cond=-condition.cond)
-    replay = ReplayAttention(record=record, parts=("answer",))
-    assert_close(asked(backbone, other, replay), first, rtol=0, atol=0)
-    assert not torch.allclose(asked(backbone, other)[2], first[2])
-
-
-def test_maps_weigh_values_to_the_kernels_answer(backbone, condition):
-    record = RecordAttention(parts=("probabilities",))
-    first = asked(backbone, condition, record)
-    replay = ReplayAttention(record=record, parts=("probabilities",))
-    assert_close(asked(backbone, condition, replay), first, rtol=1e-5, atol=1e-5)
-    for windows in record.calls.values():
-        for parts in windows.values():
-            assert_close(parts["probabilities"].sum(-1), torch.ones(()).expand(parts["probabilities"].shape[:-1]))
-
-
-def test_frames_of_a_record_are_found_one_by_one(backbone, condition):
-    """Spatial attention of frame 12 alone replays what was recorded of it in the whole clip."""
-    record = RecordAttention(parts=("answer",), kinds=frozenset({SiteKind.SELF}))
-    asked(backbone, condition, record)
-    last, seen = condition.at(torch.tensor([2])), Heard(SiteKind.SELF)
-    replay = ReplayAttention(record=record, parts=("answer",), branch=0)
-    with backbone.hooked(replay, seen):
-        backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
-    assert not seen.calls  # the replay outside answered
-    with backbone.hooked(seen, replay):
-        backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
-    kept = record.part("answer", seen.calls[0], 0)
-    assert torch.equal(kept[0], record.calls[seen.calls[0].site, 2.0, 0][10, 11, 12]["answer"][2])
-
-
-def test_what_was_not_recorded_is_refused(backbone, condition):
-    replay = ReplayAttention(record=RecordAttention())
-    with pytest.raises(BackboneError, match=r"no q was recorded at down_blocks.* sigma 2.0.*record that pass first"):
-        asked(backbone, condition, replay)
 
 
 def state(net):
@@ -273,18 +159,6 @@ def test_gradient_checkpointing_gives_the_same_gradients(condition, selective):
     assert_close(gradients(frugal, condition, *hooks), expected, rtol=1e-4, atol=1e-5)
     unhooked = gradients(plain, condition)
     assert not torch.allclose(expected[0], unhooked[0], rtol=0.01)
-
-
-def test_windows_keep_the_frames_numbers(backbone):
-    condition, heard, x = conditioned(backbone, 6), Heard(SiteKind.TEMPORAL), noisy(6)
-    denoise = windowed(guided(backbone.denoise_branches, 3.0), 4, 2)
-    record = RecordAttention()
-    with backbone.hooked(record, heard):
-        first = denoise(x, 2.0, condition)
-    assert {call.frames for call in heard.calls} == {(10, 11, 12, 13), (12, 13, 14, 15)}
-    with backbone.hooked(ReplayAttention(record=record)):
-        assert torch.equal(denoise(x, 2.0, condition), first)
-    assert torch.equal(denoise(x, 2.0, condition), first)
 
 
 def test_feature_hooks_change_what_goes_on(backbone, condition):

@@ -1,26 +1,50 @@
-"""Stable Diffusion's image autoencoder, frame by frame, so that memory does not grow with the clip."""
+"""Latents of Stable Diffusion's image autoencoder, and levels of a scheduler: what families on top of them share."""
+
+from dataclasses import dataclass, field
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.diffusion.schedule import Schedule
+from recast.model.metadata import ModelMetadata
+from recast.networks.hooks import PassContext
 from recast.types import Frames, Latents
 
 
-def pixels_a_latent(vae: AutoencoderKL) -> int:
-    """Along one side."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageLatentBackbone:
+    """The part of a backbone that is an image autoencoder and noise levels; a frame has one latent.
 
+    together: asks for all branches in one pass, which is faster; one after the other needs less memory, and the answers
+    are the same. pass_context: tells hooks the pass at hand.
+    """
 
-def encoded(vae: AutoencoderKL, frames: Frames) -> Latents:
-    """Pixels to unit-variance latents; the mean of the distribution, no randomness."""
-    return torch.cat([encoded_picture(vae, frame / 127.5 - 1) for frame in frames.split(1)])
+    vae: AutoencoderKL
+    schedule: Schedule
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    together: bool = True
+    pass_context: PassContext = field(default_factory=PassContext, repr=False)
 
+    @property
+    def pixel_multiple(self) -> int:
+        """Pixels a latent, along one side; networks themselves take latents of any size."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
-def decoded(vae: AutoencoderKL, latents: Latents) -> Frames:
-    """Latents to rounded and clamped pixels on the CPU."""
-    return torch.cat([_decoded_frame(vae, latent) for latent in latents.split(1)])
+    def sigmas(self, steps: int) -> list[float]:
+        """`steps` + 1 falling noise levels, the last one 0."""
+        return self.schedule.timestep_sigmas(steps)
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
+        return torch.cat([encoded_picture(self.vae, frame / 127.5 - 1) for frame in frames.split(1)])
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """Latents to pixels on the CPU, rounded and clamped, frame by frame."""
+        return torch.cat([_decoded_frame(self.vae, latent) for latent in latents.split(1)])
 
 
 def encoded_picture(vae: AutoencoderKL, pictures: Float[Tensor, "t 3 h w"]) -> Latents:

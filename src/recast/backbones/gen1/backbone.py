@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,50 +13,38 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.backbones.autoencoder import decoded, encoded, encoded_picture, pixels_a_latent
+from recast.backbones.autoencoder import ImageLatentBackbone, encoded_picture
 from recast.backbones.branches import batches, frame_numbers
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import Schedule, schedule
+from recast.diffusion.schedule import schedule
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata
 from recast.networks.attention import hooked
-from recast.networks.hooks import DenoisePass, Hook, PassContext
+from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Embedding, Kind, Latents, Maps, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Gen1Backbone:
+class Gen1Backbone(ImageLatentBackbone):
     """A space-time UNet, its autoencoder and its noise levels. arXiv:2302.03011.
 
     Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
-    projection: makes tokens of a content embedding; None takes it as the one token. together: asks for all branches
-    in one pass, which is faster; one after the other needs less memory. The answers are the same.
+    projection: makes tokens of a content embedding; None takes it as the one token.
     content: makes an embedding of what was said, with a seed; None where there is no folder with encoders.
     """
 
     net: SpaceTimeUNet
-    vae: AutoencoderKL
-    schedule: Schedule
     projection: ImageProjection | None = None
-    metadata: ModelMetadata = field(default_factory=ModelMetadata)
-    together: bool = True
     content: Callable[[Sequence[ContentInput], int], Embedding] | None = None
-    pass_context: PassContext = field(default_factory=PassContext, repr=False)
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
         """The kinds of structure that the network can be told."""
         return frozenset(map(Kind, self.metadata.structures)) if self._extra_channels else frozenset()
-
-    @property
-    def pixel_multiple(self) -> int:
-        """Pixels a latent; the network itself takes latents of any size."""
-        return pixels_a_latent(self.vae)
 
     @property
     def short_side(self) -> int:
@@ -67,20 +55,6 @@ class Gen1Backbone:
     def max_frames(self) -> int:
         """The most frames that have places."""
         return self.net.max_frames
-
-    def sigmas(self, steps: int) -> list[float]:
-        """`steps` + 1 falling noise levels, the last one 0."""
-        return self.schedule.timestep_sigmas(steps)
-
-    @torch.no_grad()
-    def encode(self, frames: Frames) -> Latents:
-        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
-        return encoded(self.vae, frames)
-
-    @torch.no_grad()
-    def decode(self, latents: Latents) -> Frames:
-        """Latents to pixels on the CPU, frame by frame."""
-        return decoded(self.vae, latents)
 
     @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,50 +13,38 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.backbones.autoencoder import decoded, encoded, pixels_a_latent
+from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, frame_numbers
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.detail import softened
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import Schedule, schedule
+from recast.diffusion.schedule import schedule
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata
 from recast.networks.attention import hooked
-from recast.networks.hooks import DenoisePass, Hook, PassContext
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.networks.hooks import DenoisePass, Hook
+from recast.types import Branch, Condition, Embedding, Kind, Latents, Maps, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StableDiffusionBackbone:
+class StableDiffusionBackbone(ImageLatentBackbone):
     """An image UNet, its autoencoder, text encoder and noise levels. arXiv:2112.10752.
 
     Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
-    together: asks for all branches in one pass, which is faster; one after the other needs less memory.
     """
 
     unet: UNet2DConditionModel
-    vae: AutoencoderKL
     prompt: PromptEncoder
-    schedule: Schedule
-    metadata: ModelMetadata = field(default_factory=ModelMetadata)
-    together: bool = True
-    pass_context: PassContext = field(default_factory=PassContext, repr=False)
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
         """Depth for 2-depth, whose network reads a fifth channel; none for the others."""
         return frozenset({Kind.DEPTH}) if self._extra_channels else frozenset()
-
-    @property
-    def pixel_multiple(self) -> int:
-        """Pixels a latent; the network itself takes latents of any size."""
-        return pixels_a_latent(self.vae)
 
     @property
     def short_side(self) -> int:
@@ -67,20 +55,6 @@ class StableDiffusionBackbone:
     def max_frames(self) -> int:
         """See MAX_FRAMES."""
         return MAX_FRAMES
-
-    def sigmas(self, steps: int) -> list[float]:
-        """`steps` + 1 falling noise levels, the last one 0."""
-        return self.schedule.timestep_sigmas(steps)
-
-    @torch.no_grad()
-    def encode(self, frames: Frames) -> Latents:
-        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
-        return encoded(self.vae, frames)
-
-    @torch.no_grad()
-    def decode(self, latents: Latents) -> Frames:
-        """Latents to pixels on the CPU, frame by frame."""
-        return decoded(self.vae, latents)
 
     @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:
