@@ -59,6 +59,8 @@ SOUND_CODECS = frozenset(
 SOUND_DECODERS = ",".join([*sorted(SOUND_CODECS), "mp3float", "mp2float", "libopus", "amrnb"])
 MAX_PIXELS = 2**25
 
+# Damage is counted from packets and frames instead: to catch FFmpeg's lines, its decoding threads have to wait for
+# Python's lock while Python waits for them, and both wait for ever.
 av.logging.set_level(None)
 
 

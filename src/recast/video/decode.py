@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from recast.errors import MediaError
 from recast.video.container import DECODERS, MAX_PIXELS
-from recast.video.source import Source
+from recast.video.source import Damage, Source
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 MISSING_ALLOWED = 2
@@ -34,12 +34,23 @@ def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
     return decoder
 
 
-def decoded(codec: VideoCodecContext, packet: Packet) -> list[VideoFrame]:
-    """A packet's frames; none where it is damaged. The empty packet that ends a stream asks for what is held back."""
+def packets_are_not_frames(stream: VideoStream, *, interlaced: bool) -> bool:
+    """A packet may hold one field of a frame, or one of VP9's frames that are never shown."""
+    return interlaced or (not stream.frames and stream.codec_context.codec.canonical_name in ("vp8", "vp9"))
+
+
+def decoded(codec: VideoCodecContext, packet: Packet, damage: Damage) -> list[VideoFrame]:
+    """A packet's frames; none where it is damaged, which is counted.
+
+    The empty packet that ends a stream asks for what is held back.
+    """
     try:
-        return codec.decode(packet if packet.size else None)
+        frames = codec.decode(packet if packet.size else None)
     except av.error.InvalidDataError:
+        damage.refused += 1
         return []
+    damage.corrupt += sum(frame.is_corrupt for frame in frames)
+    return frames
 
 
 class Decoder:
@@ -47,27 +58,47 @@ class Decoder:
 
     def __init__(self, source: Source, container: InputContainer, stream: VideoStream) -> None:
         self._source, self._container, self._stream = source, container, stream
-        self._num_hidden = self._num_decoded = 0
+        self._num_hidden = self._num_packets = self._num_decoded = 0
+        self._damage = Damage()
         self._seconds = Fraction(0)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         codec = alpha_decoder(self._stream) or self._stream.codec_context
         for packet in self._container.demux(self._stream):
             self._num_hidden += bool(packet.is_discard)
-            for frame in decoded(codec, packet):
+            self._num_packets += bool(packet.size and not packet.is_discard)
+            frames = decoded(codec, packet, self._damage)
+            self._source.damage.found(self._damage)
+            for frame in frames:
                 self._num_decoded += 1
                 self._seconds = ((frame.pts or 0) - self._source.first_pts) * self._source.time_base
                 yield frame
 
     def check_complete(self) -> None:
-        """Raises MediaError where the file ended early, or too many of its frames could not be decoded."""
+        """Counts what is missing. Raises MediaError where the file ended early, or where that is too much."""
         expected = self._expected()
+        self._damage.missing = max(0, expected - self._num_decoded, self._num_lost(), self._num_short())
+        self._source.damage.found(self._damage)
         missing = expected - self._num_decoded
         if missing > max(MISSING_ALLOWED, expected * MISSING_SHARE_ALLOWED) or self._num_decoded * 2 < expected:
             raise MediaError(
                 f"the video is cut off or damaged: {expected} frames were expected and {self._num_decoded} decoded; "
                 f"mend it, or give an end before the damage: {self._source.path}"
             )
+
+    def _num_lost(self) -> int:
+        """Packets that gave no frame, where each should give one."""
+        if packets_are_not_frames(self._stream, interlaced=self._source.interlaced):
+            return 0
+        return self._num_packets - self._num_decoded
+
+    def _num_short(self) -> int:
+        """Frames that a constant rate would have had in the time that the header promises, beyond what rounds away."""
+        promised = self._promised_seconds()
+        if promised is None or not self._source.constant:
+            return 0
+        short = round(promised * self._source.fps) - self._num_decoded
+        return short if short > MISSING_ALLOWED else 0
 
     def _expected(self) -> int:
         if self._stream.frames and self._source.container.startswith("mov"):

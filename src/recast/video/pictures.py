@@ -52,7 +52,7 @@ def sequence(path: Path) -> Source:
         seconds=len(paths) / fps,
         is_sequence=True,
         pictures=tuple(paths),
-        notes=tuple(notes),
+        assumed=tuple(notes),
     )
 
 

@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from recast.errors import MediaError
 from recast.video.colour import HDR_NOTES, UNTOLD, assumed_matrix, colour_of, has_alpha
 from recast.video.container import time_base
-from recast.video.decode import alpha_decoder, decoded
-from recast.video.source import Orientation, Source
+from recast.video.decode import alpha_decoder, decoded, packets_are_not_frames
+from recast.video.source import Damage, Orientation, Source
 
 NUM_SCANNED = 256
 NUM_REORDERED = 32
@@ -33,6 +33,7 @@ class PacketScan:
     times: list[int]
     end: int
     complete: bool
+    damage: Damage
 
 
 def probed(path: Path, container: InputContainer, stream: VideoStream) -> Source:
@@ -58,19 +59,20 @@ def probed(path: Path, container: InputContainer, stream: VideoStream) -> Source
         interlaced=frame.interlaced_frame,
         sound_codec=None if sound is None else sound.codec_context.codec.canonical_name,
         first_pts=scan.times[0] if frame.pts is None else frame.pts,
-        notes=tuple(_notes(frame)),
+        assumed=tuple(_notes(frame)),
+        damage=scan.damage,
     )
 
 
 def _scanned(path: Path, container: InputContainer, stream: VideoStream) -> PacketScan:
     decoder = alpha_decoder(stream) or stream.codec_context
-    first, ends, frame_ends = None, {}, {}
+    first, ends, frame_ends, damage = None, {}, {}, Damage()
     complete = True
     for packet in container.demux(stream):
         if packet.size and not packet.is_discard:
             ends |= _end(packet)
-        if first is None or _packets_are_not_frames(stream, first):
-            for frame in decoded(decoder, packet):
+        if first is None or packets_are_not_frames(stream, interlaced=first.interlaced_frame):
+            for frame in decoded(decoder, packet, damage):
                 first = first or frame
                 frame_ends |= _end(frame)
         if first is not None and max(len(ends), len(frame_ends)) >= NUM_SCANNED:
@@ -78,21 +80,16 @@ def _scanned(path: Path, container: InputContainer, stream: VideoStream) -> Pack
             break
     if first is None:
         raise MediaError(f"the video has no frame that can be decoded: {path}")
-    ends = frame_ends if _packets_are_not_frames(stream, first) else ends
+    ends = frame_ends if packets_are_not_frames(stream, interlaced=first.interlaced_frame) else ends
     # Packets come in order of decoding: near the end of an unfinished scan some times are still missing.
     times = sorted(ends)[: None if complete else -NUM_REORDERED] or [0]
-    return PacketScan(first, times, ends.get(times[-1], 0), complete)
+    return PacketScan(first, times, ends.get(times[-1], 0), complete, damage)
 
 
 def _end(timed: Packet | VideoFrame) -> dict[int, int]:
     """Where the packet or frame ends, by where it starts."""
     time = timed.dts if timed.pts is None else timed.pts
     return {} if time is None else {time: time + (timed.duration or 0)}
-
-
-def _packets_are_not_frames(stream: VideoStream, first: VideoFrame) -> bool:
-    """A packet may hold one field of a frame, or one of VP9's frames that are never shown."""
-    return first.interlaced_frame or (not stream.frames and stream.codec_context.codec.canonical_name in ("vp8", "vp9"))
 
 
 def _rate(stream: VideoStream, scan: PacketScan) -> tuple[Fraction, bool]:

@@ -96,6 +96,36 @@ class Orientation:
         return size[::-1] if self.transposed else size
 
 
+@dataclass(eq=False)
+class Damage:
+    """What was found broken up to now, as a source's frames were read; reading them again finds the same once.
+
+    refused: packets that the decoder could not read. corrupt: frames that it gave and called corrupt. missing: frames
+    that the file promises, by its header or by its packets, and that did not come.
+    """
+
+    refused: int = 0
+    corrupt: int = 0
+    missing: int = 0
+
+    def found(self, other: "Damage") -> None:
+        """Takes in what another reading of the same source found."""
+        self.refused = max(self.refused, other.refused)
+        self.corrupt = max(self.corrupt, other.corrupt)
+        self.missing = max(self.missing, other.missing)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for the user; none where all is well."""
+        counts = (
+            (self.refused, "packets could not be decoded"),
+            (self.corrupt, "frames were decoded with errors"),
+            (self.missing, "frames are missing"),
+        )
+        told = ", ".join(f"{count} {what}" for count, what in counts if count)
+        return (f"the file is damaged: {told}; the rest was used as it came",) if told else ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A media file, or a folder of pictures, that was found fit to read.
@@ -104,7 +134,7 @@ class Source:
     fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell.
     num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
     first_pts: the first frame's time in the file's own clock, in the time base.
-    notes: what had to be given up or assumed in conversion, for the user to read.
+    assumed: what had to be given up or assumed in conversion. damage: grows while frames are read.
     """
 
     path: Path
@@ -125,7 +155,13 @@ class Source:
     first_pts: int = 0
     is_sequence: bool = False
     pictures: tuple[Path, ...] = field(default=(), repr=False)
-    notes: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    damage: Damage = field(default_factory=Damage, repr=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was given up, assumed, or found damaged up to now, for the user to read."""
+        return (*self.assumed, *self.damage.notes)
 
     @property
     def rotation(self) -> int:

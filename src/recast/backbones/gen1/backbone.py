@@ -25,7 +25,7 @@ from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
-from recast.types import Branch, Condition, Embedding, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -25,7 +25,7 @@ from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.types import Branch, Condition, Embedding, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""
