@@ -1,5 +1,8 @@
 """What the judge learns from, and that it learns from all of it."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from recast.engine.config import BatchShard
 from recast.evaluation.judge.augment import augment, compressed, shrunk, softened
-from recast.evaluation.judge.dataset import DECODED, UNTOLD, scene, taught
+from recast.evaluation.judge.dataset import DECODED, NOTHING, UNTOLD, blank, blurred, outlined, scene, spoiled, taught
 from recast.evaluation.judge.train import BATCH, SMALLEST_SUBJECT, graded, initial_judge, judge_loss, sheet
 from recast.world.words import COLOURS, LOOKS
 
@@ -19,6 +22,11 @@ SKETCH = tuple(LOOKS).index("pencil sketch")
 @pytest.fixture(scope="module")
 def lessons():
     return [taught(range(start, start + 12), side=32) for start in (0, 12)]
+
+
+@pytest.fixture(scope="module")
+def spoilt():
+    return spoiled(range(24), side=32)
 
 
 def drawn(lessons, *seed):
@@ -74,8 +82,8 @@ def test_a_step_asks_the_same_whenever_it_is_taken(lessons):
     assert not torch.equal(loss(initial_judge(0), BatchShard(5)), loss(initial_judge(0), BatchShard(6)))
 
 
-def test_a_batch_in_parts_is_the_same_batch(lessons):
-    loss, network = judge_loss(lessons), initial_judge(0)
+def test_a_batch_in_parts_is_the_same_batch(lessons, spoilt):
+    loss, network = judge_loss([*lessons, spoilt]), initial_judge(0)
     with torch.no_grad():
         whole, parts = loss(network, BatchShard(5)), [loss(network, BatchShard(5, part, 4)) for part in range(4)]
     assert torch.stack(parts).mean().item() == pytest.approx(whole.item(), rel=1e-5)
@@ -96,3 +104,56 @@ def test_a_plain_picture_stays_about_as_it_is():
     grey = np.full((32, 32, 3), 128, np.uint8)
     for way in (softened, shrunk, compressed):
         assert np.abs(way(grey, np.random.default_rng(3)).astype(int) - 128).max() <= 2
+
+
+@pytest.mark.parametrize("radius", [6, 12, 20])
+def test_a_round_outline_is_drawn_in_and_is_gone_when_its_middle_has_half_of_its_light(radius):
+    rows, columns = np.mgrid[-64:65, -64:65]
+    mask = rows**2 + columns**2 <= radius**2
+    last = radius / math.sqrt(2 * math.log(2))  # 1 - exp(-r^2 / 2 s^2) = 1/2
+    areas = [outlined(mask, softness).sum() for softness in (0, 0.5 * last, 0.8 * last, 0.95 * last)]
+    assert areas == sorted(areas, reverse=True)
+    assert areas[0] == mask.sum()
+    assert areas[-1] > 0
+    assert not outlined(mask, 1.05 * last).any()
+    assert not outlined(mask, NOTHING).any()
+
+
+def test_a_mild_blur_leaves_the_outline():
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 20:44] = True
+    kept = outlined(mask, 2.0)
+    assert (kept & mask).sum() / (kept | mask).sum() > 0.97
+
+
+def test_spoiled_lessons_are_pointed_at_as_others_are_and_tell_no_words(lessons, spoilt):
+    assert np.array_equal(spoilt.masks, np.concatenate([each.masks for each in lessons]))
+    for words in (spoilt.environment, spoilt.look, spoilt.colours):
+        assert (words == UNTOLD).all()
+    with torch.no_grad():
+        environment, look, colour, outline = graded(initial_judge(0), drawn([spoilt], 3))
+    assert environment == look == colour == 0
+    assert outline > 0
+
+
+def test_spoiled_lessons_ask_for_what_they_show(spoilt):
+    shown, nothing = np.isfinite(spoilt.softness), spoilt.softness == NOTHING
+    assert shown.any()
+    assert nothing.any()
+    asked = drawn([replace(spoilt, softness=np.full_like(spoilt.softness, NOTHING))], 4)
+    assert not asked.subject.any()
+    assert drawn([replace(spoilt, softness=np.zeros_like(spoilt.softness))], 4).subject.any()
+
+
+def test_soft_lessons_are_blurred_as_much_as_they_say(lessons, spoilt):
+    sharp = np.concatenate([each.pictures for each in lessons])
+    for number in np.flatnonzero(np.isfinite(spoilt.softness)):
+        assert np.array_equal(spoilt.pictures[number], blurred(sharp[number], float(spoilt.softness[number])))
+
+
+def test_blanks_are_of_one_colour_or_of_any_scale():
+    pictures = [blank(64, np.random.default_rng([5, number])).astype(float) for number in range(60)]
+    roughness = np.array([np.abs(np.diff(picture, axis=1)).mean() / max(1, np.ptp(picture)) for picture in pictures])
+    assert np.isin([0.0], roughness)
+    assert (roughness > 0.2).any()  # single pixels
+    assert ((roughness > 0) & (roughness < 0.03)).any()  # a gradient

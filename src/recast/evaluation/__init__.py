@@ -26,7 +26,7 @@ METRICS: dict[str, Metric] = {
         "all content right, the outline kept and the clip steady; see metrics/joint.py", "%", "higher", share=True
     ),
     "outline": Metric("overlap (IoU) of the subject that the judge sees with the source's true mask", "", "higher"),
-    "frames": Metric("frame consistency: cosine of neighbouring frames' CLIP embeddings", "", "higher"),
+    "frames": Metric("frame consistency: cosine of neighbouring frames as the judge encodes them", "", "higher"),
     "pixels": Metric("cosine of neighbouring frames' pixels, each frame less its mean colour", "", "higher"),
     "warp": Metric("squared error, 0..1, of the next frame brought back along the source's true flow", "1e-3", "lower"),
     "surface": Metric("the same, of edits to looks whose marks move with the surfaces", "1e-3", "lower"),

@@ -10,12 +10,11 @@ from recast.editing.loaded import Model
 from recast.editing.request import FIELDS, Request, all_settings, knobs_of
 from recast.errors import known
 from recast.evaluation.judge.judge import Judge
+from recast.evaluation.metrics.consistency import FrameEncoder
 from recast.methods import METHODS
 
 SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
-FRAME_ENCODER = "the model's own CLIP image encoder"
-"""What tells frame consistency; the report's head says it."""
 HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "dtype")
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 
@@ -121,7 +120,7 @@ class EvalContext:
     setting: EvalConfig
     model: Model
     judge: Judge
-    encoder: ImageEncoder
+    encoder: FrameEncoder
     pictures: ImageEncoder
     words: TextEncoder
 
@@ -137,4 +136,5 @@ def open_context(setting: EvalConfig) -> EvalContext:
     model = Model.loaded(setting.model, device=setting.device, dtype="auto")
     pictures = ImageEncoder.opened(model.folder, model.device)
     words = TextEncoder.opened(model.folder, model.device)
-    return EvalContext(setting, model, Judge.opened(), encoder=pictures, pictures=pictures, words=words)
+    judge = Judge.opened()
+    return EvalContext(setting, model, judge, encoder=judge, pictures=pictures, words=words)

@@ -14,8 +14,8 @@ import torch
 from recast.editing.record import digest
 from recast.errors import MediaError, RequestError
 from recast.evaluation.cases.worlds import CHANGES
-from recast.evaluation.items import FRAME_ENCODER, EvalConfig, EvalItem, Outcome, Variant, open_context
-from recast.evaluation.judge.judge import WEIGHTS
+from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open_context
+from recast.evaluation.judge.judge import WEIGHTS, Judge
 from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
 from recast.types import ProgressCallback
@@ -43,7 +43,7 @@ class Suite:
         return {
             "model": model,
             "judge": digest(WEIGHTS),
-            "frame_encoder": FRAME_ENCODER,
+            "frame_encoder": Judge.name,
             "said": dict(self.setting.said),
             "true_depth": self.setting.true_depth,
             "edits": edits,
@@ -60,7 +60,7 @@ class Suite:
             "method": ", ".join(dict.fromkeys([self.setting.method, *others])),
             "model": "{name} ({digest:.12})".format_map(identity["model"]),
             "judge": f"{identity['judge']:.12}",
-            "frame encoder": FRAME_ENCODER,
+            "frame encoder": Judge.name,
         }
 
 

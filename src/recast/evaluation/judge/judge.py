@@ -6,11 +6,14 @@ unseen seeds stands beside every figure that it gives: no more can be expected o
 
 A point says which thing is meant, as in a room full of trees no picture could; it says nothing of that thing's size or
 shape. Where the edit shows another shape there, or nothing, the outline is that of the other shape, or none.
+
+It also encodes frames, so that their likeness is measured by a network that is no part of the model under test.
 """
 
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from einops import rearrange
@@ -83,12 +86,12 @@ class JudgeNetwork(nn.Module):
         self.whole = nn.Sequential(nn.Linear(2 * sum(WIDTHS), 128), nn.ReLU())
         self.environment, self.look = nn.Linear(128, len(ENVIRONMENTS)), nn.Linear(128, len(LOOKS))
         self.painted = nn.Sequential(nn.Linear(3 * (half + 3), 64), nn.ReLU(), nn.Linear(64, len(COLOURS)))
+        # The mean of `encoded` over renders: taken away, embeddings of unlike pictures are about orthogonal.
+        self.register_buffer("centre", torch.zeros(2 * sixteenth))
 
     def forward(self, pictures: Pictures, spots: Spots) -> JudgeOutput:
         """What is seen in pictures of -1..1, whose sides are multiples of 16. spots: see `spotted`."""
-        levels = [self.stem(F.pixel_unshuffle(torch.cat([pictures, spots], dim=1), 2))]
-        for stage in self.down:
-            levels.append(stage(levels[-1]))
+        levels = self._levels(pictures, spots)
         pooled = [statistic for level in levels for statistic in _statistics(level)]
         whole = self.whole(torch.cat(pooled, dim=1))
         x = levels[-1]
@@ -97,6 +100,12 @@ class JudgeNetwork(nn.Module):
         subject = F.pixel_shuffle(self.subject(x), 2)
         features = torch.cat([x, F.avg_pool2d(pictures, 2)], dim=1)
         return JudgeOutput(self.environment(whole), self.look(whole), subject, features)
+
+    def encoded(self, pictures: Pictures) -> Float[Tensor, "b d"]:
+        """Mean and standard deviation over places of each channel of the coarsest level, pointed at the middle."""
+        side = pictures.shape[-1]
+        middle = spotted(torch.full((len(pictures), 2), side / 2), side)
+        return torch.cat(_statistics(self._levels(pictures, middle)[-1]), dim=1)
 
     def colour(self, seen: JudgeOutput, mask: Shares) -> Float[Tensor, "b colours"]:
         """Logits of the colour of what lies under a mask of 0..1, at the pictures' size."""
@@ -110,12 +119,19 @@ class JudgeNetwork(nn.Module):
         spread = (squares - inside.square()).clamp(min=1e-4).sqrt()
         return self.painted(torch.cat([inside, spread, outside], dim=1))
 
+    def _levels(self, pictures: Pictures, spots: Spots) -> list[Float[Tensor, "b _c _y _x"]]:
+        levels = [self.stem(F.pixel_unshuffle(torch.cat([pictures, spots], dim=1), 2))]
+        for stage in self.down:
+            levels.append(stage(levels[-1]))
+        return levels
+
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The trained network, ready to look at clips."""
+    """The trained network, ready to look at clips. name: what results call its embeddings of frames."""
 
     network: JudgeNetwork
+    name: ClassVar[str] = "recast judge, channel statistics of its coarsest level"
 
     @classmethod
     def opened(cls, path: Path = WEIGHTS) -> "Judge":
@@ -135,7 +151,7 @@ class Judge:
         points: row and column, 0..1 of the frame, of a place in the subject, one a frame.
         It looks at each frame in a mirror too, which makes outlines steadier.
         """
-        pictures, spots = resized(frames, (SIDE, SIDE)) / 127.5 - 1, spotted(SIDE * points, SIDE)
+        pictures, spots = _shown(frames), spotted(SIDE * points, SIDE)
         seen = self.network(*(torch.cat([each, each.flip(-1)]) for each in (pictures, spots)))
         here, mirrored = seen.subject.sigmoid().chunk(2)
         share = (here + mirrored.flip(-1)) / 2
@@ -148,6 +164,11 @@ class Judge:
             masks,
         )
 
+    @torch.no_grad()
+    def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
+        """One embedding a frame; their cosine is 1 for frames that are the same, and about 0 for unrelated renders."""
+        return self.network.encoded(_shown(frames)) - self.network.centre
+
 
 def spotted(points: Points, side: int) -> Spots:
     """A spot with its halo at each point: row and column in pixels of a picture with `side` of both.
@@ -159,6 +180,10 @@ def spotted(points: Points, side: int) -> Spots:
     down, across = ((at - points[:, axis, None]).square() for axis in (0, 1))
     squared = down[:, :, None] + across[:, None]
     return torch.stack([torch.exp(-squared / (2 * SPOT**2)), torch.exp(-squared.sqrt() / HALO)], dim=1)
+
+
+def _shown(frames: Frames) -> Float[Tensor, "t 3 side side"]:
+    return resized(frames, (SIDE, SIDE)) / 127.5 - 1
 
 
 def _said(logits: Float[Tensor, "t n"], names: tuple[str, ...]) -> str:

@@ -1,8 +1,14 @@
-"""How the judge is trained: on worlds alone, worn as generated pictures are worn."""
+"""How the judge is trained: on worlds alone, worn as generated pictures are worn.
+
+In two stages: first on renders that show their subjects, then also on such that show little or nothing of them. The
+weights that come with the package are the second stage's, which began from those of the package before, since these
+had learned on the first stage's lessons (`--begun`).
+"""
 
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -10,14 +16,14 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int, UInt8
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.engine.config import BatchShard, Loss, TrainConfig
 from recast.engine.loop import fit
 from recast.evaluation.judge.augment import AugmentedImage, augment
-from recast.evaluation.judge.dataset import UNTOLD, JudgeDataset, written
+from recast.evaluation.judge.dataset import UNTOLD, JudgeDataset, outlined, spoiled, written
 from recast.evaluation.judge.decoded import decoded_by
 from recast.evaluation.judge.judge import WEIGHTS, JudgeNetwork, JudgeOutput, Pictures, Shares, Spots, spotted
 from recast.evaluation.metrics.accuracy import deepest
@@ -32,8 +38,10 @@ SLIP = 2.5
 """Standard deviation, in pixels, by which a deep point misses its place."""
 BATCH = 32
 RECIPE = TrainConfig(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
-COUNT = 26_000
-"""Lessons that there are."""
+SECOND = replace(RECIPE, steps=3000, rate=1e-3, warmup=100)
+"""Of the stage that has spoiled lessons too."""
+COUNT, SPOILED = 26_000, 9_000
+"""Lessons that there are, and spoiled ones besides; the second stage draws from all of them alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +69,9 @@ def judge_loss(lessons: Sequence[JudgeDataset], seed: int = 0) -> Loss[JudgeNetw
 def graded(network: JudgeNetwork, sheet: Sheet) -> Iterator[Float[Tensor, ""]]:
     """The losses of one sheet: of environment, look, colour and outline."""
     seen: JudgeOutput = network(sheet.pictures, sheet.spots)
-    yield F.cross_entropy(seen.environment.float(), sheet.environment)
-    yield F.cross_entropy(seen.look.float(), sheet.look)
-    # Summed and divided by all rows: a mean over those that are asked would depend on how a batch is divided.
-    colour = network.colour(seen, sheet.subject).float()
-    yield F.cross_entropy(colour, sheet.colour, reduction="sum") / len(colour)
+    yield _unlike(seen.environment, sheet.environment)
+    yield _unlike(seen.look, sheet.look)
+    yield _unlike(network.colour(seen, sheet.subject), sheet.colour)
     logits = seen.subject.float()
     yield F.binary_cross_entropy_with_logits(logits, sheet.subject) + _dice(logits, sheet.subject)
 
@@ -90,7 +96,7 @@ def sheet(lessons: Sequence[JudgeDataset], rngs: Sequence[np.random.Generator]) 
 def _row(
     lessons: JudgeDataset, rng: np.random.Generator
 ) -> tuple[AugmentedImage, Bool[np.ndarray, "s s"], tuple[float, float], tuple[int, int, int]]:
-    """A picture, the mask of what is pointed at, the point, and the words' places."""
+    """A picture, the mask of what it shows of what is pointed at, the point, and the words' places."""
     at = int(rng.integers(len(lessons)))
     mirrored = slice(None, None, int(rng.choice([-1, 1])))
     picture, owners = (np.ascontiguousarray(each[at][:, mirrored]) for each in (lessons.pictures, lessons.masks))
@@ -98,9 +104,10 @@ def _row(
     mask = owners == number
     point = _point(mask, rng)
     told = number and mask.sum() >= SMALLEST_SUBJECT
+    subject = outlined(mask & (number > 0), float(lessons.softness[at]))
     colour = int(lessons.colours[at, number - 1]) if told else UNTOLD
     words = (int(lessons.environment[at]), int(lessons.look[at]), colour)
-    return augment(picture, rng), mask & (number > 0), point, words
+    return augment(picture, rng), subject, point, words
 
 
 def _pointed(owners: UInt8[np.ndarray, "s s"], rng: np.random.Generator) -> int:
@@ -122,6 +129,11 @@ def _point(mask: Bool[np.ndarray, "s s"], rng: np.random.Generator) -> tuple[flo
     return float(row), float(column)
 
 
+def _unlike(logits: Float[Tensor, "b n"], truth: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+    # Summed and divided by all rows: a mean over those that are asked would depend on how a batch is divided.
+    return F.cross_entropy(logits.float(), truth, ignore_index=UNTOLD, reduction="sum") / len(logits)
+
+
 def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
     share = logits.sigmoid()
     both, either = (share * truth).sum((1, 2, 3)), (share + truth).sum((1, 2, 3))
@@ -130,26 +142,58 @@ def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
 
 def main() -> None:
     """Renders the lessons, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
+    said = _flags().parse_args()
+    torch.set_num_threads(said.threads)
+    cv2.setNumThreads(said.threads)
+    decode = decoded_by(said.model)
+    lessons = written(said.run / "lessons", said.lessons, decode)
+    known = {"lessons": said.lessons, "batch": BATCH, "seed": said.seed}
+    if said.begun:
+        network = initial_judge(said.seed)
+        kept = {name: weight.float() for name, weight in load_file(said.begun).items()}
+        network.load_state_dict(network.state_dict() | kept)  # those before had no `centre`
+    else:
+        recipe = replace(RECIPE, steps=said.steps)
+        network = fit(
+            initial_judge(said.seed), judge_loss(lessons, said.seed), recipe, said.run / "first", configuration=known
+        )
+    lessons += written(said.run / "lessons", said.spoiled, decode, spoiled)
+    known |= {"spoiled": said.spoiled, "begun": _digest(network)}
+    # A seed of its own, or it would see the first stage's draws again.
+    loss, recipe = judge_loss(lessons, said.seed + 1), replace(SECOND, steps=said.second_steps)
+    network = fit(network, loss, recipe, said.run / "second", configuration=known)
+    network.centre.copy_(centre(network, lessons[0]))
+    said.output.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, said.output)
+    print(f"{said.output}: {said.output.stat().st_size / 1e3:.0f} kB")
+
+
+def _flags() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m recast.evaluation.judge.train", description="Train the judge on worlds."
     )
     parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="where lessons, checkpoints and log go")
     parser.add_argument("--lessons", type=int, default=COUNT, help="pictures to render")
-    parser.add_argument("--steps", type=int, default=RECIPE.steps, help=f"batches of {BATCH} pictures")
+    parser.add_argument("--spoiled", type=int, default=SPOILED, help="pictures besides, with little or nothing to see")
+    parser.add_argument("--steps", type=int, default=RECIPE.steps, help=f"batches of {BATCH} pictures, first stage")
+    parser.add_argument("--second-steps", type=int, default=SECOND.steps, help="batches with spoiled pictures too")
+    parser.add_argument("--begun", type=Path, help="weights that the second stage begins from, instead of a first one")
     parser.add_argument("--model", default="pocket", help="whose autoencoder half of the pictures go through")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
-    said = parser.parse_args()
-    torch.set_num_threads(said.threads)
-    cv2.setNumThreads(said.threads)
-    lessons = written(said.run / "lessons", said.lessons, decoded_by(said.model))
-    known = {"lessons": said.lessons, "batch": BATCH, "seed": said.seed}
-    recipe = replace(RECIPE, steps=said.steps)
-    network = fit(initial_judge(said.seed), judge_loss(lessons, said.seed), recipe, said.run, configuration=known)
-    said.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, said.output)
-    print(f"{said.output}: {said.output.stat().st_size / 1e3:.0f} kB")
+    return parser
+
+
+def _digest(network: JudgeNetwork) -> str:
+    return sha256(b"".join(weight.numpy().tobytes() for weight in network.state_dict().values())).hexdigest()[:16]
+
+
+@torch.no_grad()
+def centre(network: JudgeNetwork, lessons: JudgeDataset) -> Float[Tensor, " d"]:
+    """The mean of what frames are encoded as."""
+    shown = rearrange(torch.from_numpy(np.array(lessons.pictures)), "b h w c -> b c h w") / 127.5 - 1
+    return torch.cat([network.encoded(group) for group in shown.split(BATCH)]).mean(dim=0)
 
 
 def initial_judge(seed: int) -> JudgeNetwork:

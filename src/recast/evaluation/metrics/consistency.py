@@ -1,6 +1,7 @@
-"""How alike neighbouring frames are: in pixels, as CLIP sees them, and along the true flow."""
+"""How alike neighbouring frames are: in pixels, as an encoder sees them, and along the true flow."""
 
 from itertools import product
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from recast.conditions.image import ImageEncoder
 from recast.types import Frames
 from recast.world import Footage
 
@@ -19,7 +19,21 @@ SAME_SURFACE = 0.1
 Flow = Float[Tensor, "t h w 2"]
 
 
-def steadiness(frames: Frames, source: Footage, encoder: ImageEncoder) -> dict[str, float]:
+@runtime_checkable
+class FrameEncoder(Protocol):
+    """Turns frames into vectors whose cosine says how alike they are; it should be no part of the model.
+
+    name: what results call it.
+    """
+
+    name: ClassVar[str]
+
+    def embeddings(self, frames: Frames, /) -> Float[Tensor, "t d"]:
+        """One embedding a frame, on the CPU."""
+        ...
+
+
+def steadiness(frames: Frames, source: Footage, encoder: FrameEncoder) -> dict[str, float]:
     """The three measures of a clip that was made of `source`, at the source's size."""
     colours = frames.float() / 255
     centred = colours - colours.mean(dim=(2, 3), keepdim=True)
