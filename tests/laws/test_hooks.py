@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor
+from einops import repeat
 from torch.testing import assert_close
 
 from hooked_backbone import FRAMES, Heard, Scaled, asked, conditioned, noisy, passing
@@ -12,6 +13,7 @@ from recast.backbones.tiny import tiny, tiny_unet
 from recast.errors import BackboneError
 from recast.networks.attention import hooked
 from recast.networks.hooks import SiteKind
+from recast.types import Branch
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,29 @@ def test_blocks_within_blocks_come_one_inside_the_other(backbone, condition):
     assert between[:4] == ["outer", "inner"] * 2
     assert set(order) == {"outer"}
     assert [kept[0] for kept in before.values()] == [kept[0] for kept in after.values()]
+
+
+def seeing_all(call, attend):
+    """Self attention of each frame to the places of all frames."""
+    if call.kind is not SiteKind.SELF:
+        return attend(call)
+    k, v = (repeat(each, "t n e -> b (t n) e", b=len(each)) for each in (call.k, call.v))
+    return attend(replace(call, k=k, v=v))
+
+
+def test_frames_may_see_each_other(backbone, condition):
+    """Frames that are all alike see nothing new; others do, whatever their order, but for the rounding of sums."""
+    alone = [Branch(condition.cond, temporal=False)]
+
+    def answer(x, *hooks):
+        flat = replace(condition, structure_channels=torch.zeros(FRAMES, 8, 4, 6))
+        with backbone.hooked(*hooks):
+            return backbone.denoise_branches(x, 2.0, flat, alone)[0]
+
+    same, x, order = noisy()[:1].expand(FRAMES, -1, -1, -1), noisy(), [2, 0, 1]
+    assert_close(answer(same, seeing_all), answer(same), rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(answer(x, seeing_all), answer(x), atol=1e-3)
+    assert_close(answer(x[order], seeing_all), answer(x, seeing_all)[order], rtol=1e-5, atol=1e-5)
 
 
 def gradients(backbone, condition, *hooks):
