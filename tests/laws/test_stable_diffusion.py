@@ -1,7 +1,6 @@
 """Stable Diffusion's latents are those of diffusers' own pipelines, step by step, and its content is its words."""
 
 import json
-from itertools import pairwise
 
 import pytest
 import torch
@@ -57,12 +56,7 @@ def walked(backbone, x, sigmas, condition):
         kept.append(scale_input(x, sigma))
         return x
 
-    if sigmas[-1] == 0:
-        ddim(denoise, x, sigmas, condition, step_hook=keep)
-        return kept
-    for sigma, below in pairwise(sigmas):  # DDIM to a level above 0, which samplers do not know yet
-        clean = denoise(x, sigma, condition)
-        x = keep(clean + below / sigma * (x - clean), below)
+    ddim(denoise, x, sigmas, condition, step_hook=keep)
     return kept
 
 
@@ -72,9 +66,11 @@ def assert_same_walk(made, expected):
         assert_close(ours / theirs.abs().max(), theirs / theirs.abs().max(), rtol=0, atol=1e-5)
 
 
-def levels(backbone, *, to_one):
-    sigmas = backbone.sigmas(STEPS)
-    return sigmas if to_one else [*sigmas[:-1], backbone.schedule.sigmas[0].item()]
+def opened_to_one(path, *, to_one):
+    """The backbone whose scheduler says where a walk ends: at no noise, or at the level of timestep 0, as published."""
+    config = path / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"set_alpha_to_one": to_one}))
+    return opened(path)
 
 
 @pytest.mark.parametrize("to_one", [False, True])
@@ -84,8 +80,8 @@ def test_latents_are_those_of_the_pipeline(tmp_path, prediction, to_one):
     pipe, asked, expected = pipeline(path, StableDiffusionPipeline, to_one=to_one)
     noise = torch.randn(2, 4, 4, 6, generator=torch.Generator().manual_seed(0))
     pipe([PROMPT] * 2, latents=noise, num_inference_steps=STEPS, **asked)
-    backbone = opened(path)
-    sigmas = levels(backbone, to_one=to_one)
+    backbone = opened_to_one(path, to_one=to_one)
+    sigmas = backbone.sigmas(STEPS)
     condition = Condition(backbone.encode_content([words(PROMPT)]), backbone.null_tokens())
     made = walked(backbone, noise * (1 + sigmas[0] ** 2) ** 0.5, sigmas, condition)
     assert len(made) == STEPS
@@ -111,8 +107,8 @@ def test_latents_are_those_of_the_pipeline_with_depth(tmp_path, to_one):
     rng = torch.Generator().manual_seed(1)
     source = pipe.vae.encode(2 * pictures - 1).latent_dist.sample(rng) * pipe.vae.config.scaling_factor
     noise = torch.randn(source.shape, generator=rng)
-    backbone = opened(path)
-    sigmas = truncated(levels(backbone, to_one=to_one), share)
+    backbone = opened_to_one(path, to_one=to_one)
+    sigmas = truncated(backbone.sigmas(STEPS), share)
     planes = backbone.structure_channels(Structure(Kind.DEPTH, depth))
     condition = Condition(backbone.encode_content([words(PROMPT)]), backbone.null_tokens(), planes)
     made = walked(backbone, source + sigmas[0] * noise, sigmas, condition)

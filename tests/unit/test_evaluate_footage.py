@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 import tiny_folder
-from recast.editing.stages import unwatched
+from recast.editing.stages import no_progress
 from recast.errors import MediaError
 from recast.evaluation.items import EvalConfig, open_context
 from recast.evaluation.metrics.fidelity import masked
@@ -24,7 +24,7 @@ def test_footage_is_found_and_measured(setting, tmp_path):
     (tmp_path / "frames" / "unmasked" / "images").mkdir(parents=True)
     (task,) = footage_tasks(tmp_path)
     assert task.name == "masks square"
-    (outcome,) = evaluated(Suite(setting, (task,)), unwatched)
+    (outcome,) = evaluated(Suite(setting, (task,)), no_progress)
     assert outcome.figures.keys() == {"nearer", "nearest"}
     assert all(0 <= value <= 1 for value in outcome.figures.values())
 

@@ -8,13 +8,13 @@ import pytest
 import tiny_folder
 from recast.cli.app import run
 from recast.editing.request import knobs_of
-from recast.editing.stages import unwatched
+from recast.editing.stages import no_progress
 from recast.errors import RequestError
 from recast.evaluation import METRICS
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
-from recast.evaluation.trials import Asked, tried
+from recast.evaluation.trials import AskedEdit, tried
 
 # The tiny model knows few words, and worlds are described by others.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
@@ -47,12 +47,12 @@ def kept(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcomes(setting, kept):
     """The one run that most tests look at; what it found is kept, so that commands that ask for the same are quick."""
-    return evaluated(Suite(setting, TASKS, results=kept), unwatched)
+    return evaluated(Suite(setting, TASKS, results=kept), no_progress)
 
 
 @pytest.fixture(scope="module")
 def asked(setting):
-    return Asked.of(1001, "mixed", open_context(setting))
+    return AskedEdit.of(1001, "mixed", open_context(setting))
 
 
 def _of(outcomes, task):
@@ -174,7 +174,7 @@ def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, kept, tmp_path):
 
 
 def test_a_wider_range_goes_on_from_a_narrow_one(setting, outcomes, kept):
-    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), unwatched)
+    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), no_progress)
     assert narrow == outcomes[:1]
 
 
@@ -182,12 +182,12 @@ def test_results_of_another_setting_are_refused(setting, tmp_path):
     kept = tmp_path / "results.jsonl"
     kept.write_text('{"model": "another"}')
     with pytest.raises(RequestError, match="another"):
-        evaluated(Suite(setting, world_tasks(1), results=kept), unwatched)
+        evaluated(Suite(setting, world_tasks(1), results=kept), no_progress)
 
 
 @pytest.mark.slow
 def test_processes_tell_the_same(setting, outcomes):
-    assert evaluated(Suite(setting, TASKS, jobs=2), unwatched) == outcomes
+    assert evaluated(Suite(setting, TASKS, jobs=2), no_progress) == outcomes
 
 
 def _evaluate(folder, kept):

@@ -37,7 +37,7 @@ Told = Iterator[tuple[Variant, dict[str, float], float | None]]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class AskedEdit:
     """A case with what edits of it are held against. source, truth: their frames, the latter the world's own render."""
 
     case: Case
@@ -46,7 +46,7 @@ class Asked:
     context: EvalContext
 
     @classmethod
-    def of(cls, number: int, kind: str, context: EvalContext) -> "Asked":
+    def of(cls, number: int, kind: str, context: EvalContext) -> "AskedEdit":
         """The case of this number and kind, at the size that the model works at."""
         asked, side = case(number, context.side, kind=kind), context.side
         truth = rendered(asked.truth, len(asked.source.frames), side, side)
@@ -86,7 +86,7 @@ def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:
 
 def _edited(kind: str, context: EvalContext, number: str) -> Told:
     """The edits of one world; beside them the source, the world's own render, that decoded, and floors."""
-    asked = Asked.of(int(number), kind, context)
+    asked = AskedEdit.of(int(number), kind, context)
     source, truth = asked.measured(asked.source), asked.measured(asked.truth)
     bars = Bars.of(source, truth)
     yield Variant("source", case=kind), source | asked.score(source, bars), None
@@ -107,7 +107,7 @@ def floors(source: Frames, seed: int) -> dict[str, Frames]:
     return {"grey": torch.full_like(source, GREY), "noise": noise}
 
 
-def tried(asked: Asked, bars: Bars) -> Told:
+def tried(asked: AskedEdit, bars: Bars) -> Told:
     """Each edit of a case that the setting asks for, measured."""
     context, setting, number = asked.context, asked.context.setting, asked.case.number
     trials = [

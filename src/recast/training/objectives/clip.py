@@ -137,11 +137,8 @@ def contrastive(
     def drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         which = int(rng.choice(len(pools), p=chances))
         clip = int(rng.integers(len(pools[which])))
-        return (
-            _picture(rng, pools[which], clip, side),
-            ids[which][clip, rng.integers(NUM_CAPTIONS)],
-            labels[which][clip],
-        )
+        shown = _picture(rng, pools[which], clip, side)
+        return shown, ids[which][clip, rng.integers(NUM_CAPTIONS)], labels[which][clip]
 
     def loss(network: Pair, share: BatchShard) -> Tensor:
         step = share.undivided()

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from recast.data.renders import Pictures
 from recast.engine.config import BatchShard, Loss
@@ -54,6 +54,7 @@ class DepthConfig:
         """A trained estimator with its own widths; mixing over time is added as identity where this config has it."""
         known = learned.config.to_dict()
         network = DepthUNet(DepthUNetConfig.from_dict(known | {"over_time": self.over_time or known["over_time"]}))
+        nn.Module.to(network, learned.device)
         network.load_state_dict(learned.state_dict(), strict=False)
         return network.train()
 
