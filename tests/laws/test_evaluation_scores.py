@@ -13,7 +13,7 @@ from recast.evaluation.metrics.appearance import distance, sharpness
 from recast.evaluation.metrics.cost import counted
 from recast.evaluation.metrics.joint import OUTLINE_KEPT, STEADY_KEPT, Bars, joint
 from recast.evaluation.metrics.prompt import prompt_consistency
-from recast.evaluation.trials import Asked, floors, frames_of
+from recast.evaluation.trials import AskedEdit, floors, frames_of
 from recast.world import rendered
 
 
@@ -45,7 +45,7 @@ def asked():
     """A few worlds with the real judge and the shipped model's encoders, small and short."""
     context = open_context(EvalConfig("pocket", "cpu", ()))
     cases = [case(number, side=128, num_frames=3) for number in range(1000, 1003)]
-    return [Asked(each, frames_of(each.source), frames_of(rendered(each.truth, 3)), context) for each in cases]
+    return [AskedEdit(each, frames_of(each.source), frames_of(rendered(each.truth, 3)), context) for each in cases]
 
 
 def test_doing_nothing_never_wins_and_the_own_render_does(asked):

@@ -179,6 +179,9 @@ def test_damaged_bytes_give_frames_or_an_error_of_ours(tmp_path_factory, name, s
             use(path)
 
 
+SEEDS: dict[str, bytes] = {}
+
+
 def _seed_file(name: str) -> bytes:
     if name not in SEEDS:
         import tempfile

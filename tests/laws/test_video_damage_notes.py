@@ -100,6 +100,3 @@ def test_damage_stands_on_the_terminal_and_in_the_record(tmp_path, capsys):
     record = embedded(target)
     assert record is not None
     assert any(note.startswith("the file is damaged") for note in json.loads(record)["notes"])
-
-
-SEEDS: dict[str, bytes] = {}

@@ -7,11 +7,12 @@ from pathlib import Path
 from recast.conditions.image import ImageEncoder
 from recast.conditions.text import TextEncoder
 from recast.editing.loaded import Model
-from recast.editing.request import FIELDS, Request, all_settings, knobs_of
+from recast.editing.request import FIELDS, Request, all_settings, knobs_of, method_for
 from recast.errors import known
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import FrameEncoder
 from recast.methods import METHODS
+from recast.model.folder import ModelFolder
 
 SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
@@ -81,8 +82,8 @@ class EvalConfig:
 
     @property
     def method(self) -> str:
-        """The method of edits that name no other."""
-        return str(dict(self.said).get("method", FIELDS["method"].get_default()))
+        """The method of edits that name no other: the model's own unless one was set. Raises WeightsError."""
+        return method_for(Request.asked(**dict(self.said)), ModelFolder.found(self.model).metadata.method)
 
     def asked(self, trial: Variant) -> dict[str, object]:
         """A request's settings for one trial; knobs of this evaluation's method that the trial's has not are left out.
