@@ -36,7 +36,8 @@ def structure(
         model = Model.loaded(request.model, device=request.device)
         seen = prepare(request, model, watch)
         export(request, seen, output, watch, overwrite=overwrite)
+    kind = request.structure
     if as_json:
-        print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": str(seen.structure.kind)}))
+        print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": kind}))
     elif not quiet:
-        print(f"{output}: {len(seen.clip)} maps of {seen.structure.kind}", file=sys.stderr)
+        print(f"{output}: {len(seen.clip)} maps of {kind}", file=sys.stderr)

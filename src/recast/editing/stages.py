@@ -32,13 +32,14 @@ from recast.editing.resolve import (
     window_of,
     with_method,
 )
-from recast.errors import OutOfMemoryError
+from recast.errors import BackboneError, OutOfMemoryError
 from recast.types import (
     Clip,
     Condition,
     DenoiseInputs,
     Frames,
     Latents,
+    Maps,
     ProgressCallback,
     StepHook,
     Structure,
@@ -95,7 +96,7 @@ def stage(name: Stage, watch: ProgressCallback) -> Iterator[Report]:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A clip and its structure: what all edits of it share.
+    """A clip and its structure: what all edits of it share. structure: None where the model reads none.
 
     source: None for a clip that came from no file. size: rows and columns before it was brought to the size to work at.
     """
@@ -103,7 +104,7 @@ class Prepared:
     source: Source | None
     size: tuple[int, int]
     clip: Clip
-    structure: Structure
+    structure: Structure | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,8 @@ def prepare(
             source, size = None, clip.size
             clip = clip_at(clip, chosen_size(request, clip, model))
     with stage(Stage.STRUCTURE, watch):
-        structure = model.extractor(request.structure)(clip)
+        # A network that reads no structure needs no extractor, which its folder may lack.
+        structure = model.extractor(request.structure)(clip) if model.backbone.structure_kinds else None
     return Prepared(source, size, clip, structure)
 
 
@@ -151,9 +153,9 @@ def generate(request: Request, prepared: Prepared, model: Model, watch: Progress
     with stage(Stage.CONTENT, watch):
         wanted, unwanted = contents(request, model)
     with stage(Stage.DENOISE, watch) as report:
-        planes = model.backbone.structure_channels(replace(prepared.structure, detail=request.structure_detail))
+        channels = _structure_channels(request, prepared, model)
         frames = prepared.clip.first + torch.arange(len(prepared.clip))
-        condition = Condition(wanted, unwanted, planes, frames)
+        condition = Condition(wanted, unwanted, channels, frames)
         shot = shot_of(request, prepared.clip, condition, model)
         method = method_of(request, model)
         if method.needs_source:
@@ -197,6 +199,8 @@ def export(
 ) -> None:
     """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
     assert prepared.source is not None, "a clip from memory has no file to take size and times from"
+    if prepared.structure is None:
+        raise BackboneError("this model reads no structure, so there is none to write; name another model with -m")
     soft = softened(prepared.structure.maps, request.structure_detail)
     grey = repeated((255 * soft).round().to(torch.uint8), "t 1 h w -> t c h w", c=3)
     window = window_of(request)
@@ -207,6 +211,12 @@ def export(
         for done, (small, whole) in enumerate(zip(grey, frames(prepared.source, window), strict=True)):
             report(done, len(grey))
             writer.add(enlarged(small, whole.pixels, strength=0.0), like=whole)
+
+
+def _structure_channels(request: Request, prepared: Prepared, model: Model) -> Maps | None:
+    if prepared.structure is None:
+        return None
+    return model.backbone.structure_channels(replace(prepared.structure, detail=request.structure_detail))
 
 
 def _masking(request: Request, prepared: Prepared, shot: DenoiseInputs, model: Model) -> StepHook:

@@ -1,0 +1,47 @@
+"""Edits through a model of another family, from a folder in the published layout."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+import recast
+from recast.backbones.tiny import write_stable_diffusion
+from recast.errors import BackboneError
+from recast.types import Clip
+
+CLIP = Clip(
+    torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), Fraction(8)
+)
+
+
+@pytest.mark.parametrize("method", ["flowedit", "gen1", "sdedit"])
+def test_words_edit_a_clip_by_every_method(tmp_path, method):
+    editor = recast.load(write_stable_diffusion(tmp_path))
+    one, other = (editor(CLIP, prompt=words, method=method, steps=3).frames for words in ("dog in snow", "a street"))
+    assert one.shape == CLIP.frames.shape
+    assert not torch.equal(one, other)
+    assert torch.equal(one, editor(CLIP, prompt="dog in snow", method=method, steps=3).frames)
+
+
+def test_a_source_prompt_matters_to_flowedit_alone(tmp_path):
+    editor = recast.load(write_stable_diffusion(tmp_path))
+    for method, matters in (("flowedit", True), ("gen1", False)):
+        said = [editor(CLIP, prompt="snow", source_prompt=p, method=method, steps=3).frames for p in ("dog", "street")]
+        assert torch.equal(*said) is not matters
+
+
+def test_the_same_source_and_target_words_give_the_source(tmp_path):
+    editor = recast.load(write_stable_diffusion(tmp_path))
+    edited = editor(CLIP, prompt="dog", source_prompt="dog", method="flowedit", steps=3, cfg=1.0).frames
+    backbone = editor.model.backbone
+    assert torch.equal(edited, backbone.decode(backbone.encode(CLIP.frames)))
+
+
+def test_pictures_are_refused_by_a_family_that_reads_words(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    editor = recast.load(write_stable_diffusion(tmp_path / "model"))
+    with pytest.raises(BackboneError):
+        editor(CLIP, image=str(tmp_path / "a.png"))
