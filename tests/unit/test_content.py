@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from transformers import CLIPTokenizer
 
 from recast.conditions.blend import blended
-from recast.conditions.content import ENCODERS, ContentInput, Encoder, Medium, encode
+from recast.conditions.content import ENCODERS, ContentEncoders, ContentInput, Encoder, Medium
 from recast.conditions.image import ImageEncoder, picture
 from recast.conditions.prior import Prior
 from recast.conditions.text import TextEncoder
@@ -136,7 +136,7 @@ def test_all_that_was_said_is_one_embedding(
         ContentInput(Medium.PICTURE, path, 2.0),
         ContentInput(Medium.WORDS, "snow", 0.5),
     ]
-    got = encode(said, ModelFolder.found(folder.path), 7, CPU)
+    got = ContentEncoders(ModelFolder.found(folder.path), CPU)(said, 7)
     parts = [prior("dog", 7), images(path), prior("snow", 7)]
     if norm == "unit":
         parts = [part / part.norm() for part in parts]
@@ -174,4 +174,4 @@ def test_a_model_without_a_part_says_which(folder: ModelFolder, tmp_path: Path, 
         (tmp_path / part.name).symlink_to(part)
     (tmp_path / lost).unlink()
     with pytest.raises(WeightsError, match=f"the model has no {lost}; it has "):
-        encode([ContentInput(medium, "dog")], ModelFolder.found(tmp_path), 0, CPU)
+        ContentEncoders(ModelFolder.found(tmp_path), CPU)([ContentInput(medium, "dog")], 0)

@@ -14,5 +14,5 @@ def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Bra
 
 def frame_numbers(condition: Condition, count: int) -> tuple[int, ...]:
     """The frames' absolute numbers where the condition keeps them, and else from 0 on."""
-    frames = getattr(condition, "frames", None)
+    frames = condition.frames
     return tuple(range(count)) if frames is None else tuple(frames.tolist())

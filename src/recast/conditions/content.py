@@ -56,7 +56,11 @@ class ContentEncoders:
     opened: dict[Medium, Encoder] = field(default_factory=dict)
 
     def __call__(self, said: Sequence[ContentInput], seed: int) -> Embedding:
-        """All that was said as one embedding; see `encode`."""
+        """All content inputs as one embedding, with the norm that the model was trained with.
+
+        Raises RequestError for invalid weights (`blended`) or a prompt of too many tokens, MediaError for a file that
+        is no picture, WeightsError for a missing or damaged component.
+        """
         embeddings = [self.encoder(each.medium)(each.text, seed) for each in said]
         if self.folder.metadata.embedding_norm == "unit":
             embeddings = [embedding / embedding.norm() for embedding in embeddings]
@@ -74,12 +78,3 @@ class ContentEncoders:
         if medium not in self.opened:
             self.opened[medium] = ENCODERS[medium](self.folder, self.device)
         return self.opened[medium]
-
-
-def encode(said: Sequence[ContentInput], folder: ModelFolder, seed: int, device: torch.device) -> Embedding:
-    """All content inputs as one embedding, with the norm that the model was trained with.
-
-    Raises RequestError for invalid weights (`blended`) or a prompt of too many tokens, MediaError for a file that is no
-    picture, WeightsError for a missing or damaged component.
-    """
-    return ContentEncoders(folder, device)(said, seed)

@@ -1,7 +1,7 @@
 """What is evaluated: variants of an edit, the worlds and clips that they are tried on, and what came of it."""
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from recast.conditions.image import ImageEncoder
@@ -80,7 +80,7 @@ class EvalConfig:
             known("method", trial.method or self.method, METHODS)
             Request.asked(**{name: value for name, value in self.asked(trial).items() if name != "temporal_guidance"})
 
-    @property
+    @cached_property
     def method(self) -> str:
         """The method of edits that name no other: the model's own unless one was set. Raises WeightsError."""
         return method_for(Request.asked(**dict(self.said)), ModelFolder.found(self.model).metadata.method)

@@ -81,7 +81,7 @@ class Gen1Backbone(ImageLatentBackbone):
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
         """One embedding (of words by the prior, of pictures by the image encoder) as tokens.
 
-        Raises BackboneError for a backbone without encoders, and otherwise as `recast.conditions.content.encode` does.
+        Raises BackboneError for a backbone without encoders, and otherwise as `ContentEncoders` does.
         """
         if self.content is None:
             raise BackboneError("this backbone was made without encoders of content; open it from a model folder")
