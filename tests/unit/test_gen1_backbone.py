@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from recast.backbones.gen1 import opened
 from recast.backbones.tiny import tiny
-from recast.conditions.content import ContentInput, Medium, encode
+from recast.conditions.content import ContentEncoders, ContentInput, Medium
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
 from recast.types import Branch, Condition, Kind, Structure
@@ -31,7 +31,7 @@ def test_it_reads_embeddings_and_drops_them_to_zeros():
 def test_content_is_its_encoders_embedding(tmp_path):
     folder = ModelFolder.found(written(tmp_path))
     backbone = opened(folder)
-    embedding = encode(CONTENT, folder, 3, torch.device("cpu"))
+    embedding = ContentEncoders(folder, torch.device("cpu"))(CONTENT, 3)
     assert torch.equal(backbone.encode_content(CONTENT, seed=3), backbone.embedding_tokens(embedding))
 
 
