@@ -87,8 +87,8 @@ def with_one_bad_packet(path: Path, count: int = 20) -> Path:
 def test_a_packet_that_cannot_be_decoded_is_counted(tmp_path):
     count, (note,) = damage_notes(with_one_bad_packet(tmp_path / "a.mov"))
     assert count == 19
-    assert "1 packets could not be decoded" in note
-    assert "1 frames are missing" in note
+    assert "1 packet could not be decoded" in note
+    assert "1 frame is missing" in note
 
 
 def test_damage_stands_on_the_terminal_and_in_the_record(tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_damage_stands_on_the_terminal_and_in_the_record(tmp_path, capsys):
     model, target = str(written(tmp_path / "model")), tmp_path / "out.mp4"
     asked = ["edit", str(tmp_path / "a.mov"), "-p", "snow", "-m", model, "--steps", "1", "-q", "-o", str(target)]
     assert run(asked) == 0
-    assert "note: the file is damaged: 1 packets could not be decoded" in capsys.readouterr().err
+    assert "note: the file is damaged: 1 packet could not be decoded" in capsys.readouterr().err
     record = embedded(target)
     assert record is not None
     assert any(note.startswith("the file is damaged") for note in json.loads(record)["notes"])

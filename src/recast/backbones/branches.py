@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 
-from recast.types import Branch, Condition
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.errors import BackboneError
+from recast.types import Branch, Condition, Latents
 
 
 def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Branch]]:
@@ -16,3 +21,15 @@ def frame_numbers(condition: Condition, count: int) -> tuple[int, ...]:
     """The frames' absolute numbers where the condition keeps them, and else from 0 on."""
     frames = condition.frames
     return tuple(range(count)) if frames is None else tuple(frames.tolist())
+
+
+def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Tensor, "t channels y x"]:
+    """Latents and the condition's structure planes, which the network reads as `channels` more input channels.
+
+    Raises BackboneError for another number of planes.
+    """
+    planes = condition.structure_channels
+    given = 0 if planes is None else planes.shape[1]
+    if given != channels:
+        raise BackboneError(f"the model needs {channels} structure planes and was told {given or 'none'}")
+    return x if planes is None else torch.cat([x, planes.to(x)], dim=1)

@@ -118,11 +118,11 @@ class Damage:
     def notes(self) -> tuple[str, ...]:
         """One line for the user; none where all is well."""
         counts = (
-            (self.refused, "packets could not be decoded"),
-            (self.corrupt, "frames were decoded with errors"),
-            (self.missing, "frames are missing"),
+            (self.refused, "packet could not be decoded", "packets could not be decoded"),
+            (self.corrupt, "frame was decoded with errors", "frames were decoded with errors"),
+            (self.missing, "frame is missing", "frames are missing"),
         )
-        told = ", ".join(f"{count} {what}" for count, what in counts if count)
+        told = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
         return (f"the file is damaged: {told}; the rest was used as it came",) if told else ()
 
 

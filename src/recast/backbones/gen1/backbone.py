@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone, encoded_picture
-from recast.backbones.branches import batches, frame_numbers
+from recast.backbones.branches import batches, frame_numbers, with_structure
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
@@ -105,40 +105,33 @@ class Gen1Backbone(ImageLatentBackbone):
 
         Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
         """
-        told = self._told(scale_input(x, sigma), condition)
+        inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         frames = frame_numbers(condition, len(x))
         groups = batches(branches, together=self.together)
-        answers = torch.cat([self._answered(told, sigma, frames, group) for group in groups])
+        answers = torch.cat([self._answered(inputs, sigma, frames, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
         """Hooks are in force in the block, see `recast.networks.attention.hooked`."""
         return hooked(self.net, *hooks, context=self.pass_context)
 
-    def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
-        planes = condition.structure_channels
-        if (0 if planes is None else planes.shape[1]) != self._extra_channels:
-            given = "none" if planes is None else f"{planes.shape[1]}"
-            raise BackboneError(f"the model needs {self._extra_channels} structure planes and was told {given}")
-        return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
-
     def _answered(
         self,
-        told: Float[Tensor, "t channels y x"],
+        inputs: Float[Tensor, "t channels y x"],
         sigma: float,
         frames: tuple[int, ...],
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
         unet, asked = self.net.unet, list(branches.values())
-        temporal = tuple(branch.temporal and len(told) > 1 for branch in asked)
+        temporal = tuple(branch.temporal and len(inputs) > 1 for branch in asked)
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = self.net(
-                repeat(told, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
+                repeat(inputs, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
                 torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
                 torch.stack([branch.tokens for branch in asked]).to(unet.device, unet.dtype),
                 video=torch.tensor(temporal),
             )
-        return answer.to(told)
+        return answer.to(inputs)
 
     @property
     def _extra_channels(self) -> int:

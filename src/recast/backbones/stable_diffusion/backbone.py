@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, frame_numbers
+from recast.backbones.branches import batches, frame_numbers, with_structure
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
@@ -98,39 +98,32 @@ class StableDiffusionBackbone(ImageLatentBackbone):
 
         Raises BackboneError where the network needs depth and the condition has none, or the reverse.
         """
-        told = self._told(scale_input(x, sigma), condition)
+        inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         groups, frames = batches(branches, together=self.together), frame_numbers(condition, len(x))
-        answers = torch.cat([self._answered(told, sigma, frames, group) for group in groups])
+        answers = torch.cat([self._answered(inputs, sigma, frames, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
         """Hooks are in force in the block, see `recast.networks.attention.hooked`."""
         return hooked(self.unet, *hooks, context=self.pass_context)
 
-    def _told(self, x: Latents, condition: Condition) -> Float[Tensor, "t channels y x"]:
-        depth = condition.structure_channels
-        given = 0 if depth is None else depth.shape[1]
-        if given != self._extra_channels:
-            raise BackboneError(f"the model needs {self._extra_channels} structure channels and was told {given}")
-        return x if depth is None else torch.cat([x, depth.to(x)], dim=1)
-
     def _answered(
         self,
-        told: Float[Tensor, "t channels y x"],
+        inputs: Float[Tensor, "t channels y x"],
         sigma: float,
         frames: tuple[int, ...],
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
         unet, number = self.unet, len(branches)
-        tokens = [branch.tokens.expand(len(told), -1, -1) for branch in branches.values()]
+        tokens = [branch.tokens.expand(len(inputs), -1, -1) for branch in branches.values()]
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), (False,) * number, frames)):
             answer = unet(
-                repeat(told, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
+                repeat(inputs, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
                 torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
                 encoder_hidden_states=torch.cat(tokens).to(unet.device, unet.dtype),
                 return_dict=False,
             )[0]
-        return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(told)
+        return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(inputs)
 
     @property
     def _extra_channels(self) -> int:
