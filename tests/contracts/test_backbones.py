@@ -17,10 +17,13 @@ from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.types import Branch, Condition, Kind, Structure
+from animatediff_folder import write_animatediff
 from tiny_folder import written
 
 CONTENT = [ContentInput(Medium.WORDS, "a red ball")]
 FOLDERS = {
+    "animatediff": write_animatediff,
+    "animatediff, depth": partial(write_animatediff, depth=True),
     "gen1": written,
     "stable_diffusion": write_stable_diffusion,
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
@@ -66,7 +69,7 @@ def test_every_family_is_here():
 def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):
     assert isinstance(backbone, Backbone)
     assert isinstance(tiny(), Backbone)
-    told = {"gen1": {Kind.DEPTH, Kind.EDGES}, "stable_diffusion": set()}[family_of(folder)]
+    told = {"gen1": {Kind.DEPTH, Kind.EDGES}}.get(family_of(folder), set())
     assert backbone.structure_kinds in (told, {Kind.DEPTH})
     assert (backbone.pixel_multiple, backbone.short_side) == (8, 32)
     assert backbone.max_frames >= 16

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from recast.backbones import gen1, stable_diffusion
+from recast.backbones import animatediff, gen1, stable_diffusion
 from recast.backbones.backbone import Backbone
 from recast.backbones.gen1 import Gen1Backbone
 from recast.errors import WeightsError
@@ -12,12 +12,15 @@ from recast.model.metadata import json_object
 __all__ = ["BACKBONES", "Backbone", "Gen1Backbone", "family_of"]
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "animatediff": animatediff.opened,
     "gen1": gen1.opened,
     "stable_diffusion": stable_diffusion.opened,
 }
 """What opens a model folder, by its family."""
 
 PIPELINES = {
+    "AnimateDiffControlNetPipeline": "animatediff",
+    "AnimateDiffPipeline": "animatediff",
     "Gen1": "gen1",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",

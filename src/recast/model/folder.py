@@ -25,9 +25,11 @@ MODELS: dict[str, str] = {
 """Models that come with the package: name, and folder inside it."""
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
+    "controlnet": ("config.json",),
     "depth_estimator": ("config.json", "preprocessor_config.json"),
     "feature_extractor": ("preprocessor_config.json",),
     "image_encoder": ("config.json",),
+    "motion_adapter": ("config.json",),
     "prior": ("config.json",),
     "prior_scheduler": ("scheduler_config.json",),
     "projection": ("config.json",),
