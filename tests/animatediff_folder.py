@@ -22,7 +22,7 @@ def write_animatediff(path, *, depth=False, whole=False):
             UNetMotionModel.from_unet2d(unet, adapter).save_pretrained(path / "unet")
         if depth:
             tiny_controlnet(unet).save_pretrained(path / "controlnet")
-            write_depth_estimator(path / "depth_estimator", path / "feature_extractor")
+            write_depth_estimator(path / "depth_estimator", path / "depth_estimator")
     kind = "AnimateDiffControlNetPipeline" if depth else "AnimateDiffPipeline"
     (path / "model_index.json").write_text(json.dumps({"_class_name": kind}))
     return path
@@ -39,5 +39,5 @@ def tiny_controlnet(unet):
     net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 8, 8))
     with torch.no_grad():
         for weight in net.parameters():
-            weight.add_(0.05 * torch.randn_like(weight))
+            weight.add_(0.2 * torch.randn_like(weight))
     return net

@@ -9,13 +9,15 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import nn
 
 from recast.networks.hooks import SiteKind
 from recast.networks.temporal import TemporalTransformer
 
 _WHOLE_BLOCK = re.compile(r"(down_blocks|up_blocks)\.\d+|mid_block")
-_HOLDERS = (TemporalTransformer, Transformer2DModel)
+_TEMPORAL = (AnimateDiffTransformer3D, TemporalTransformer)
+_HOLDERS = (*_TEMPORAL, Transformer2DModel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ def attention_sites(unet: UNet2DConditionModel) -> Iterator[AttentionSite]:
             # A temporal transformer lies inside the spatial one and is a holder of its own.
             inside = isinstance(transformer, Transformer2DModel) and name.startswith(f"{holder}.temporal.")
             if isinstance(block, BasicTransformerBlock) and not inside:
-                yield from _of_block(name, block, holder, temporal=isinstance(transformer, TemporalTransformer))
+                yield from _of_block(name, block, holder, temporal=isinstance(transformer, _TEMPORAL))
 
 
 def grid_holders(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
