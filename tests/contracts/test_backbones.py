@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from animatediff_folder import write_animatediff
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
@@ -17,7 +18,6 @@ from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.types import Branch, Condition, Kind, Structure
-from animatediff_folder import write_animatediff
 from tiny_folder import written
 
 CONTENT = [ContentInput(Medium.WORDS, "a red ball")]

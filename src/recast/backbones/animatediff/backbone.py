@@ -1,4 +1,4 @@
-"""AnimateDiff as a backbone: Stable Diffusion whose frames see each other by motion modules, told depth by ControlNet."""
+"""AnimateDiff as a backbone: Stable Diffusion whose frames see each other, told depth by a ControlNet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from recast.types import Branch, Condition, Kind, Latents, Maps, Structure
 class AnimateDiffBackbone(StableDiffusionBackbone):
     """An image UNet with motion modules in it, and what Stable Diffusion has. arXiv:2307.04725.
 
-    motion: switches the modules on; with them off it is the image model, bit for bit. max_frames: see Backbone.
+    motion: switches the modules on; with them off it is the image model, bit for bit. positions: of frames in them.
     controlnet: is told the structure, frame by frame (arXiv:2302.05543); None where the model knows none.
     """
 
@@ -125,7 +125,8 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     unet, adapter = _image_unet(model), model.network("motion_adapter", MotionAdapter)
     motion, vae = put_in(unet, adapter), model.network("vae", AutoencoderKL)
     controlnet = model.network("controlnet", ControlNetModel) if model.has("controlnet") else None
-    for network in filter(None, (unet, vae, controlnet)):
+    networks: list[nn.Module] = [unet, vae, *([controlnet] if controlnet else [])]
+    for network in networks:
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
         network.to(device, dtype).requires_grad_(False)
     return AnimateDiffBackbone(

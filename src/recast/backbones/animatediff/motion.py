@@ -1,5 +1,9 @@
 """Motion modules of AnimateDiff behind the layers of an image UNet, and the image UNet of one that was saved whole."""
 
+from typing import Any
+
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D, MotionAdapter, UNetMotionModel
 from einops import rearrange
@@ -35,7 +39,7 @@ def put_in(unet: UNet2DConditionModel, adapter: MotionAdapter) -> TemporalContex
     if adapter.conv_in is not None:
         raise WeightsError("motion_adapter has a conv_in of its own (PIA); animatediff opens adapters without one")
     context = TemporalContext()
-    levels = [*zip(unet.down_blocks, adapter.down_blocks, strict=False)]
+    levels: list[tuple[Any, Any]] = [*zip(unet.down_blocks, adapter.down_blocks, strict=False)]
     levels += zip(unet.up_blocks, adapter.up_blocks, strict=False)
     if adapter.mid_block is not None:
         levels.append((unet.mid_block, adapter.mid_block))
@@ -60,15 +64,13 @@ def image_unet(whole: UNetMotionModel) -> UNet2DConditionModel:
 def _follow(context: TemporalContext, layers: nn.ModuleList, modules: nn.ModuleList) -> None:
     _check_alike(len(layers), len(modules), "layers in a level")
     for layer, module in zip(layers, modules, strict=True):
-        _check_alike(_width(layer), module.in_channels, "channels in a layer")
+        assert isinstance(layer, ResnetBlock2D | Transformer2DModel)
+        assert isinstance(module, AnimateDiffTransformer3D)
+        _check_alike(layer.out_channels, module.in_channels, "channels in a layer")
         context.follow(layer, MotionModule(module))
 
 
-def _width(layer: nn.Module) -> int:
-    return layer.out_channels if layer.out_channels is not None else layer.in_channels
-
-
-def _check_alike(unet: int, adapter: int, what: str) -> None:
+def _check_alike(unet: int | None, adapter: int | None, what: str) -> None:
     if unet != adapter:
         wrong = f"motion_adapter was made for {adapter} {what} and the unet has {unet}"
         raise WeightsError(f"{wrong}; take the adapter that was trained for this unet")
