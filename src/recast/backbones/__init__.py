@@ -12,9 +12,9 @@ from recast.model.metadata import json_object
 __all__ = ["BACKBONES", "Backbone", "Gen1Backbone", "family_of"]
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
-    "animatediff": animatediff.opened,
     "gen1": gen1.opened,
     "stable_diffusion": stable_diffusion.opened,
+    "animatediff": animatediff.opened,
 }
 """What opens a model folder, by its family."""
 
