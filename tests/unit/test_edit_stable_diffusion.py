@@ -24,6 +24,13 @@ def test_words_edit_a_clip_by_every_method(tmp_path, method):
     assert torch.equal(one, editor(CLIP, prompt="dog in snow", method=method, steps=3).frames)
 
 
+def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_path):
+    folder = write_stable_diffusion(tmp_path, depth=True)
+    assert not (folder / "depth_estimator" / "preprocessor_config.json").exists()
+    result = recast.load(folder)(CLIP, prompt="a red ball", steps=2)
+    assert result.frames.shape == CLIP.frames.shape
+
+
 def test_a_source_prompt_matters_to_flowedit_alone(tmp_path):
     editor = recast.load(write_stable_diffusion(tmp_path))
     for method, matters in (("flowedit", True), ("gen1", False)):

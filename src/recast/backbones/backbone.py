@@ -73,7 +73,10 @@ class Backbone(Protocol):
     def denoise_branches(
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
     ) -> list[Latents]:
-        """One guess at the clean latents for each branch, evaluated together; `condition` gives the planes."""
+        """One guess at the clean latents for each branch, evaluated together; `condition` gives the planes.
+
+        A single frame is answered as an image, whatever `temporal` says.
+        """
         ...
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.errors import BackboneError
-from recast.types import Branch, Condition, Latents
+from recast.types import Branch, Condition, Latents, Maps
 
 
 def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Branch]]:
@@ -28,8 +28,14 @@ def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Ten
 
     Raises BackboneError for another number of planes.
     """
+    planes = structure_of(condition, channels)
+    return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
+
+
+def structure_of(condition: Condition, channels: int) -> Maps | None:
+    """The condition's structure planes; None where the network reads none. Raises BackboneError for another number."""
     planes = condition.structure_channels
     given = 0 if planes is None else planes.shape[1]
     if given != channels:
         raise BackboneError(f"the model needs {channels} structure planes and was told {given or 'none'}")
-    return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
+    return planes

@@ -52,8 +52,11 @@ class DepthExtractor:
         import recast.networks.depth_unet  # noqa: F401 -- registers it with AutoModelForDepthEstimation
 
         network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
+        # The estimators' own folders hold their processor; diffusers' pipelines keep it beside them.
+        beside = not (folder.path / "depth_estimator" / "preprocessor_config.json").is_file()
         # The published weights were evaluated with PIL's processors; torchvision's round differently.
-        processor = folder.part("depth_estimator", AutoImageProcessor, backend="pil")
+        holder = "feature_extractor" if beside else "depth_estimator"
+        processor = folder.part(holder, AutoImageProcessor, backend="pil")
         unit = folder.metadata.depth_unit
         metric = _gives_metres(network) if unit is None else unit == "metres"
         reach = getattr(network.config, "reach", 0)  # only networks that read clips have it

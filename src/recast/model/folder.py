@@ -26,7 +26,7 @@ MODELS: dict[str, str] = {
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "controlnet": ("config.json",),
-    "depth_estimator": ("config.json", "preprocessor_config.json"),
+    "depth_estimator": ("config.json",),
     "feature_extractor": ("preprocessor_config.json",),
     "image_encoder": ("config.json",),
     "motion_adapter": ("config.json",),

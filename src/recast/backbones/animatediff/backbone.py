@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
-from recast.backbones.branches import batches, frame_numbers
+from recast.backbones.branches import batches, frame_numbers, structure_of
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.detail import softened
@@ -70,9 +70,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         Raises BackboneError where the ControlNet needs structure and the condition has none, or the reverse, and
         ShapeError for more than `max_frames` frames.
         """
-        given = 0 if condition.structure_channels is None else condition.structure_channels.shape[1]
-        if given != self._told_channels:
-            raise BackboneError(f"the model needs {self._told_channels} structure channels and was told {given}")
+        structure_of(condition, self._told_channels)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
         answers = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
