@@ -88,9 +88,9 @@ class Condition:
     """All that a denoiser is told besides the noisy latents.
 
     cond: the tokens of the wanted content, [n d] for all frames or [t n d] for each. uncond: the tokens that guidance
-    pushes away from; the null tokens unless the user says more. structure_channels: what the backbone's `structure_channels`
-    gave, one for each frame: planes beside the latents (Gen-1: depth latents and channels that say t_s; 2-depth), or
-    a ControlNet's pictures at the clip's size. frames: the frames' absolute numbers in the source, which
+    pushes away from; the null tokens unless the user says more. structure_channels: what the method of that name of the
+    backbone gave, one for each frame: planes beside the latents (Gen-1: depth latents and channels that say t_s;
+    2-depth), or a ControlNet's pictures at the clip's size. frames: the frames' absolute numbers in the source, which
     windows keep; None where nobody asks.
     """
 
