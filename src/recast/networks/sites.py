@@ -9,15 +9,12 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import nn
 
 from recast.networks.hooks import SiteKind
-from recast.networks.temporal import TemporalTransformer
+from recast.networks.temporal import FOLLOWER
 
 _WHOLE_BLOCK = re.compile(r"(down_blocks|up_blocks)\.\d+|mid_block")
-_TEMPORAL = (AnimateDiffTransformer3D, TemporalTransformer)
-_HOLDERS = (*_TEMPORAL, Transformer2DModel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +40,16 @@ def attention_sites(unet: UNet2DConditionModel) -> Iterator[AttentionSite]:
     """Every attention layer of the network's transformers, in the order of its modules."""
     for holder, transformer in grid_holders(unet):
         for name, block in transformer.named_modules(prefix=holder):
-            # A temporal transformer lies inside the spatial one and is a holder of its own.
-            inside = isinstance(transformer, Transformer2DModel) and name.startswith(f"{holder}.temporal.")
+            # A layer over time lies inside the spatial transformer that it follows, and is a holder of its own.
+            inside = name.startswith(f"{holder}.{FOLLOWER}.")
             if isinstance(block, BasicTransformerBlock) and not inside:
-                yield from _of_block(name, block, holder, temporal=isinstance(transformer, _TEMPORAL))
+                yield from _of_block(name, block, holder, temporal=_is_temporal(holder))
 
 
 def grid_holders(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
-    """The transformers, spatial and temporal, by path."""
-    return ((path, module) for path, module in unet.named_modules() if isinstance(module, _HOLDERS))
+    """The spatial transformers and the layers over time, by path."""
+    modules = unet.named_modules()
+    return ((path, module) for path, module in modules if isinstance(module, Transformer2DModel) or _is_temporal(path))
 
 
 def feature_sites(unet: UNet2DConditionModel) -> Iterator[FeatureSite]:
@@ -64,6 +62,10 @@ def feature_sites(unet: UNet2DConditionModel) -> Iterator[FeatureSite]:
             yield FeatureSite(path, SiteKind.TRANSFORMER, module)
         elif _WHOLE_BLOCK.fullmatch(path):
             yield FeatureSite(path, SiteKind.BLOCK, module)
+
+
+def _is_temporal(path: str) -> bool:
+    return path.rpartition(".")[2] == FOLLOWER
 
 
 def _of_block(path: str, block: BasicTransformerBlock, holder: str, *, temporal: bool) -> Iterator[AttentionSite]:

@@ -16,6 +16,10 @@ Answer = Tensor | tuple[Tensor]
 """Output of a spatial layer: a tensor for a convolution, a tuple for a transformer of diffusers."""
 
 
+FOLLOWER = "temporal"
+"""Name, in a spatial layer, of the layer over time that follows it; hooks and weights' names know it by that."""
+
+
 class TemporalConv(nn.Conv2d):
     """A residual convolution over three frames at each pixel, initialised to zero.
 
@@ -96,7 +100,7 @@ class TemporalContext:
 
     def follow(self, spatial: nn.Module, temporal: nn.Module) -> None:
         """Applies `temporal` to the output of `spatial`. A forward hook, so that image weights keep their names."""
-        spatial.add_module("temporal", temporal)
+        spatial.add_module(FOLLOWER, temporal)
         spatial.register_forward_hook(self._through_time)
 
     def recomputed(self, block: Callable[..., Tensor], *inputs: object, keep: Sequence[object] = ()) -> Tensor:
@@ -115,7 +119,7 @@ class TemporalContext:
     def _through_time(self, spatial: nn.Module, _inputs: object, answer: Answer) -> Answer:
         if self.layout is None:
             return answer
-        temporal = spatial.get_submodule("temporal")
+        temporal = spatial.get_submodule(FOLLOWER)
         if isinstance(answer, Tensor):
             return _over_frames(temporal, answer, self.layout)
         return (_over_frames(temporal, answer[0], self.layout),)
