@@ -6,6 +6,7 @@ from recast.backbones.backbone import Backbone
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
 from recast.methods.sdedit import SDEdit
+from recast.methods.tokenflow import TokenFlow
 from recast.types import DenoiseInputs, Kind, Latents
 
 
@@ -30,5 +31,6 @@ METHODS: dict[str, type[Method]] = {
     "flowedit": FlowEdit,
     "gen1": Gen1,
     "sdedit": SDEdit,
+    "tokenflow": TokenFlow,
 }
 """Every method by name."""

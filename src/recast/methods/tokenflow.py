@@ -1,0 +1,152 @@
+"""Keyframes edited together, their tokens carried to the other frames: TokenFlow, arXiv:2307.10373."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+from math import ceil, hypot
+from typing import Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from pydantic import Field
+from torch import Tensor
+
+from recast.backbones.backbone import Backbone
+from recast.diffusion.guidance import guided
+from recast.diffusion.inversion import ddim_inversion
+from recast.diffusion.schedule import finish, truncated
+from recast.diffusion.windows import windowed
+from recast.errors import RequestError
+from recast.methods.gen1 import UnitInterval
+from recast.networks.hooks import Attend, AttentionCall, SiteKind
+from recast.networks.recorded_attention import RecordAttention
+from recast.types import Clip, Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
+
+SELF = frozenset({SiteKind.SELF})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenFlow:
+    """Inverts the source, and at each step edits a few keyframes together and the other frames by their tokens.
+
+    Keyframes attend to the places of all keyframes. In every layer of self-attention a place of another frame is given
+    the answers of the places in the keyframes before and after that are most like it in the source (equations 4 and 5).
+
+    Differs from the paper: no features of the source are injected; the two answers are weighted linearly by distance,
+    so that a keyframe is given its own (the paper has a sigmoid, which always mixes); tokens are taken before the
+    layer's output projection; temporal layers of the network stay on; keyframes are at most a window.
+    """
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = True
+
+    strength: UnitInterval = 1.0
+    """How high the source is inverted, as the share of the steps that are taken; 0 gives the source back."""
+    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Temporal guidance, omega_t of Gen-1's equation 8, of the inversion and of the edit; 1 is none."""
+    interval: Annotated[int, Field(ge=1, le=256)] = 8
+    """Frames for each keyframe, which is drawn anew among them at every step; 1 edits all frames together."""
+    refinements: Annotated[int, Field(ge=0, le=64)] = 0
+    """How often each step of the inversion is made anew; more is nearer to the source and slower."""
+    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
+    """The share of its frames that a window has in common with the next one."""
+
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
+        if shot.source is None:
+            raise RequestError("tokenflow needs to know what the clip shows; say --source-prompt")
+        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
+        start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
+        source, condition = (numbered(each, shot.clip) for each in (shot.source, shot.condition))
+        invert = self._denoiser(shot, backbone, 1.0)
+        trajectory = ddim_inversion(invert, start, sigmas, source, refinements=self.refinements)[::-1]
+        denoise = self._propagated(shot, backbone, source, dict(zip(sigmas, trajectory, strict=True)))
+        x = shot.sampler(denoise, trajectory[0], sigmas, condition, step_hook=shot.step_hook)
+        return finish(x, sigmas[-1])
+
+    def _propagated(
+        self, shot: DenoiseInputs, backbone: Backbone, source: Condition, trajectory: dict[float, Latents]
+    ) -> Denoiser:
+        size, levels = self._window(shot, backbone), list(trajectory)
+        look = windowed(guided(backbone.denoise_branches, 1.0), size, 0)
+        together = guided(backbone.denoise_branches, shot.cfg_scale, self.temporal_guidance)
+        separately = self._denoiser(shot, backbone, shot.cfg_scale)
+
+        def propagated_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
+            level = min(levels, key=lambda each: abs(each - sigma))  # a sampler may ask between the levels
+            keys = self._keyframes(len(x), size, shot.seed, levels.index(level))
+            seen, edited = (RecordAttention(parts=("answer",), kinds=SELF) for _ in range(2))
+            with backbone.hooked(seen):
+                look(trajectory[level], sigma, source)
+            with backbone.hooked(edited, ExtendedAttention()):
+                together(x[keys], sigma, condition.at(keys))
+            with backbone.hooked(PropagatedAttention(seen, edited, tuple((shot.clip.first + keys).tolist()))):
+                return separately(x, sigma, condition)
+
+        return propagated_denoise
+
+    def _denoiser(self, shot: DenoiseInputs, backbone: Backbone, scale: float) -> Denoiser:
+        size = self._window(shot, backbone)
+        steady = guided(backbone.denoise_branches, scale, self.temporal_guidance)
+        return windowed(steady, size, int(self.overlap * size))
+
+    def _window(self, shot: DenoiseInputs, backbone: Backbone) -> int:
+        return min(shot.window, backbone.max_frames)
+
+    def _keyframes(self, count: int, most: int, seed: int, level: int) -> Picks:
+        """One frame drawn from each stretch: at least two keyframes, a lone one is an image; at most a window."""
+        length = max(min(self.interval, ceil(count / 2)), ceil(count / most))
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + level)
+        stretches = [range(first, min(first + length, count)) for first in range(0, count, length)]
+        return torch.tensor([stretch[int(torch.randint(len(stretch), (), generator=rng))] for stretch in stretches])
+
+
+def numbered(condition: Condition, clip: Clip) -> Condition:
+    """The condition with its frames' numbers, by which hooks find them in windows."""
+    return replace(condition, frames=clip.first + torch.arange(len(clip)))
+
+
+class ExtendedAttention:
+    """Each frame's places attend to the places of all frames of the pass. Equation 3."""
+
+    def interested(self, _site: str, kind: SiteKind) -> bool:
+        """In self-attention."""
+        return kind in SELF
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The layer's answer with every frame's keys and values."""
+        k, v = (repeat(each, "f m e -> b (f m) e", b=len(call.q)) for each in (call.k, call.v))
+        return attend(replace(call, k=k, v=v))
+
+
+@dataclass(frozen=True, eq=False)
+class PropagatedAttention:
+    """Answers with those of the keyframes, found by the likeness of the source's own answers. Equations 4 and 5."""
+
+    source: RecordAttention
+    edited: RecordAttention
+    keys: tuple[int, ...]
+
+    def interested(self, _site: str, kind: SiteKind) -> bool:
+        """In self-attention."""
+        return kind in SELF
+
+    def __call__(self, call: AttentionCall, _attend: Attend) -> Tensor:
+        """The answer for the call's frames; a keyframe's is its own."""
+        assert call.frames is not None, "backbones say which frames a pass has"
+        of_keys = replace(call, frames=self.keys)
+        edited = self.edited.part("answer", of_keys, call.branch)
+        tokens = F.normalize(self.source.part("answer", of_keys, 0), dim=-1)
+        own = F.normalize(self.source.part("answer", call, 0), dim=-1)
+        return torch.stack([self._frame(*pair, tokens, edited) for pair in zip(call.frames, own, strict=True)])
+
+    def _frame(self, frame: int, own: Tensor, tokens: Tensor, edited: Tensor) -> Tensor:
+        last = len(self.keys) - 1
+        before, after = max(bisect_right(self.keys, frame) - 1, 0), min(bisect_left(self.keys, frame), last)
+        if self.keys[before] == frame:
+            return edited[before]
+        nearest = {key: edited[key][(own @ rearrange(tokens[key], "n e -> e n")).argmax(-1)] for key in (before, after)}
+        apart = self.keys[after] - self.keys[before]
+        share = (frame - self.keys[before]) / apart if apart else 0.0
+        return torch.lerp(nearest[before], nearest[after], share)

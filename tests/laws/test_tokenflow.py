@@ -1,0 +1,91 @@
+"""TokenFlow: what joint editing and the carrying of tokens must come to."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from recast.backbones.tiny import tiny
+from recast.diffusion.guidance import guided
+from recast.diffusion.inversion import ddim_inversion, reconstruction_psnr
+from recast.diffusion.samplers import SAMPLERS, ddim
+from recast.errors import RequestError
+from recast.methods.tokenflow import ExtendedAttention, PropagatedAttention, TokenFlow
+from recast.networks.hooks import AttentionCall, SiteKind
+from recast.networks.recorded_attention import RecordAttention
+from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+
+FRAMES, SIZE = 6, (32, 40)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny(0)
+
+
+def inputs(backbone, *, still=False, same=False, **settings):
+    """still: all frames are the first. same: the wanted content is the clip's own."""
+    rng = torch.Generator().manual_seed(1)
+    picks = torch.zeros(FRAMES, dtype=torch.long) if still else torch.arange(FRAMES)
+    clip = Clip(torch.randint(0, 256, (FRAMES, 3, *SIZE), generator=rng, dtype=torch.uint8)[picks], Fraction(8), 20)
+    maps = torch.rand(FRAMES, 1, *SIZE, generator=rng)[picks]
+    channels = backbone.structure_channels(Structure(Kind.DEPTH, maps))
+    wanted, own = (backbone.embedding_tokens(torch.randn(12, generator=rng)) for _ in range(2))
+    source = Condition(own, backbone.null_tokens(), channels, 20 + torch.arange(FRAMES))
+    usual = {"steps": 5, "seed": 3, "cfg_scale": 1.0, "source": source}
+    return DenoiseInputs(clip, source if same else replace(source, cond=wanted), SAMPLERS["ddim"], **usual | settings)
+
+
+@pytest.mark.parametrize("still", [True, False])
+@pytest.mark.parametrize("interval", [1, 3, 6])
+def test_the_clips_own_content_gives_nearly_the_source(backbone, still, interval):
+    shot = inputs(backbone, still=still, same=True, steps=10)
+    source = backbone.encode(shot.clip.frames)
+    edited = TokenFlow(interval=interval, refinements=8)(shot, backbone)
+    psnr = reconstruction_psnr(source, edited)
+    print("PSNR", still, interval, psnr)
+    assert psnr > 20
+
+
+@pytest.mark.parametrize("cfg_scale", [1.0, 3.0])
+def test_with_all_frames_as_keyframes_it_is_joint_editing(backbone, cfg_scale):
+    shot = inputs(backbone, cfg_scale=cfg_scale)
+    sigmas = backbone.sigmas(5)
+    denoise = guided(backbone.denoise_branches, cfg_scale)
+    inverted = ddim_inversion(
+        guided(backbone.denoise_branches, 1.0), backbone.encode(shot.clip.frames), sigmas, shot.source
+    )
+    with backbone.hooked(ExtendedAttention()):
+        expected = ddim(denoise, inverted[-1], sigmas, shot.condition)
+    assert_close(TokenFlow(interval=1)(shot, backbone), expected, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(ddim(denoise, inverted[-1], sigmas, shot.condition), expected, atol=1e-3)
+
+
+def test_windows_of_keyframes_are_no_larger_than_the_networks(backbone):
+    edited = TokenFlow(interval=1)(inputs(backbone, window=3), backbone)
+    assert edited.shape == (FRAMES, 4, 4, 5)
+    assert not torch.allclose(edited, TokenFlow(interval=1)(inputs(backbone), backbone), atol=1e-3)
+
+
+def call_of(hidden, frames):
+    return AttentionCall("site", SiteKind.SELF, (1, hidden.shape[1]), 1, *[hidden] * 4, 1.0, 2.0, 0, frames)
+
+
+def test_tokens_are_carried_along_the_sources_motion_and_weighted_by_distance():
+    """A source whose places move by one a frame: the edit's tokens move with them."""
+    places = torch.eye(5)
+    moving = torch.stack([places.roll(frame, 0) for frame in range(5)])
+    seen, edited = (RecordAttention(parts=("answer",)) for _ in range(2))
+    seen(call_of(moving, (0, 1, 2, 3, 4)), lambda call: call.hidden)
+    keys = torch.stack([torch.arange(25.0).view(5, 5).roll(1, 0), 100 + torch.arange(25.0).view(5, 5).roll(4, 0)])
+    edited(call_of(keys, (1, 4)), lambda call: call.hidden)
+    carried = PropagatedAttention(seen, edited, (1, 4))(call_of(moving, (0, 1, 2, 3, 4)), lambda call: call.hidden)
+    for frame, share in enumerate([0, 0, 1 / 3, 2 / 3, 1]):
+        assert_close(carried[frame], torch.arange(25.0).view(5, 5).roll(frame, 0) + 100 * share)
+
+
+def test_it_needs_to_know_what_the_clip_shows(backbone):
+    with pytest.raises(RequestError, match="--source-prompt"):
+        TokenFlow()(inputs(backbone, source=None), backbone)
