@@ -53,7 +53,7 @@ def refused(here, capsys):
         ((), "nothing says what the clip should look like"),
         (
             ("-p", "x", "--method", "gen2"),
-            "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit",
+            "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit, tokenflow",
         ),
         (("-p", "x", "--scheduler", "euler"), "there is no scheduler 'euler'"),
         (("-p", "x", "--structure", "pose"), "there is no structure 'pose'; known: depth, edges"),

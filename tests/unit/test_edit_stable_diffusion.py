@@ -15,7 +15,7 @@ CLIP = Clip(
 )
 
 
-@pytest.mark.parametrize("method", ["flowedit", "gen1", "sdedit"])
+@pytest.mark.parametrize("method", ["flowedit", "gen1", "sdedit", "tokenflow"])
 def test_words_edit_a_clip_by_every_method(tmp_path, method):
     editor = recast.load(write_stable_diffusion(tmp_path))
     one, other = (editor(CLIP, prompt=words, method=method, steps=3).frames for words in ("dog in snow", "a street"))

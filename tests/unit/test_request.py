@@ -62,13 +62,16 @@ def test_a_request_comes_back_from_json():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"method": "gen2"}, "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit"),
+        (
+            {"method": "gen2"},
+            "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit, tokenflow",
+        ),
         ({"structure": "xyz"}, "there is no structure 'xyz'; known: depth, edges"),
         ({"scheduler": "ddmi"}, "there is no scheduler 'ddmi', did you mean ddim?"),
         ({"sead": 3}, "there is no setting 'sead', did you mean seed?"),
         (
             {"method": "sdedit", "overlap": 0.5},
-            "method sdedit has no knob 'overlap'; flowedit and gen1 have it; its own: strength",
+            "method sdedit has no knob 'overlap'; flowedit and gen1 and tokenflow have it; its own: strength",
         ),
         ({"strength": 2}, "strength is 2; it should be less than or equal to 1"),
         ({"strength": "much"}, "strength is 'much'; it should be a valid number"),

@@ -79,7 +79,8 @@ class Request:
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not said."""
     method: str = "auto"
     """How to edit. gen1: makes the clip anew, keeps its structure; flowedit: changes what the prompt says, keeps the
-    rest; sdedit: starts from the noised clip; auto: the model's own choice."""
+    rest; sdedit: starts from the noised clip; tokenflow: edits keyframes of the inverted clip, and carries them to the
+    other frames; auto: the model's own choice."""
     knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"

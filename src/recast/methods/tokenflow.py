@@ -68,7 +68,7 @@ class TokenFlow:
     def _propagated(
         self, shot: DenoiseInputs, backbone: Backbone, source: Condition, trajectory: dict[float, Latents]
     ) -> Denoiser:
-        size, levels = self._window(shot, backbone), list(trajectory)
+        size, levels = min(shot.window, backbone.max_frames), list(trajectory)
         look = windowed(guided(backbone.denoise_branches, 1.0), size, 0)
         together = guided(backbone.denoise_branches, shot.cfg_scale, self.temporal_guidance)
         separately = self._denoiser(shot, backbone, shot.cfg_scale)
@@ -87,12 +87,9 @@ class TokenFlow:
         return propagated_denoise
 
     def _denoiser(self, shot: DenoiseInputs, backbone: Backbone, scale: float) -> Denoiser:
-        size = self._window(shot, backbone)
+        size = min(shot.window, backbone.max_frames)
         steady = guided(backbone.denoise_branches, scale, self.temporal_guidance)
         return windowed(steady, size, int(self.overlap * size))
-
-    def _window(self, shot: DenoiseInputs, backbone: Backbone) -> int:
-        return min(shot.window, backbone.max_frames)
 
     def _keyframes(self, count: int, most: int, seed: int, level: int) -> Picks:
         """One frame drawn from each stretch: at least two keyframes, a lone one is an image; at most a window."""
