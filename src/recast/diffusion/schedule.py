@@ -150,6 +150,7 @@ def finish(x: Latents, sigma: float) -> Latents:
     """Clean latents from those at the end of a walk: scaled to unit variance where the walk ended above 0.
 
     diffusers with `set_alpha_to_one=False` takes its mixture at timestep 0 for the clean latents, and so does this.
+    A walk up that starts from the source therefore starts from `source * hypot(1, sigma)`.
     """
     return scale_input(x, sigma) if sigma > 0 else x
 

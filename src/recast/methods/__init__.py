@@ -22,6 +22,7 @@ class Method(Protocol):
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.
 
+        Where it has a knob `strength`, 0 gives the source's latents back, bit for bit.
         Raises RequestError for a knob outside its range.
         """
         ...
