@@ -167,3 +167,8 @@ def test_auto_is_the_models_method_unless_a_knob_belongs_to_another():
     assert method_for(Request(method="sdedit"), "gen1") == "sdedit"
     with pytest.raises(RequestError, match="has no knob"):
         Request.asked(guided_until=0.5, residual=0.5)
+
+
+def test_a_models_own_method_must_be_known():
+    with pytest.raises(RequestError, match="there is no method 'gen2', did you mean gen1"):
+        method_for(Request(), "gen2")

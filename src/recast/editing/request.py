@@ -216,10 +216,12 @@ def _check_parts(request: Request) -> None:
 def method_for(request: Request, *preferred: str) -> str:
     """The request's method; for auto the first of the preferred ones that has all of its knobs, else any that has.
 
-    Raises RequestError where no method has them.
+    Raises RequestError where no method has them, and for a preferred one that is not known.
     """
     from recast.methods import METHODS
 
+    for name in preferred:
+        known("method", name, METHODS)
     among = [*preferred, *METHODS] if request.method == AUTO else [request.method]
     lacking = {method: [name for name in request.knobs if name not in knobs_of(method)] for method in among}
     found = next((method for method, lacks in lacking.items() if not lacks), None)

@@ -27,8 +27,8 @@ class ModelMetadata:
     """Denoising steps where the user says none."""
     ensemble: Annotated[int, Field(ge=1, le=64)] = 1
     """Answers averaged at each step where the user says nothing of it."""
-    method: Literal["flowedit", "gen1", "sdedit", "tokenflow"] = "gen1"
-    """The method of an edit where the user says none; a name in `recast.methods.METHODS`."""
+    method: str = "gen1"
+    """The method of an edit where the user says none; a name in `recast.methods.METHODS`, which edits check."""
     method_defaults: dict[str, dict[str, float]] = field(default_factory=dict)
     """Settings of single methods where the user says none: by method, steps, cfg, ensemble and its knobs."""
     prior_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
