@@ -1,13 +1,14 @@
 """What backbones of every family do alike with the branches and frames that they are asked for."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recast.errors import BackboneError
-from recast.types import Branch, Condition, Latents, Maps
+from recast.types import Branch, Condition, Kind, Latents, Maps, Structure
 
 
 def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Branch]]:
@@ -39,3 +40,10 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
     if given != channels:
         raise BackboneError(f"the model needs {channels} structure planes and was told {given or 'none'}")
     return planes
+
+
+def check_kind(structure: Structure, kinds: AbstractSet[Kind]) -> None:
+    """Raises BackboneError for a structure of another kind than a network was trained with."""
+    if structure.kind not in kinds:
+        known = " or ".join(sorted(kinds)) or "no structure"
+        raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")

@@ -14,13 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
-from recast.backbones.branches import batches, frame_numbers, structure_of
+from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.detail import softened
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
-from recast.errors import BackboneError, ShapeError, WeightsError
+from recast.errors import ShapeError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
@@ -56,9 +56,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
 
         Raises BackboneError for another kind of structure.
         """
-        if structure.kind not in self.structure_kinds:
-            known = " or ".join(sorted(self.structure_kinds)) or "no structure"
-            raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        check_kind(structure, self.structure_kinds)
         maps = softened(structure.maps, structure.detail).to(self.unet.device)
         return repeat(maps, "t 1 h w -> t c h w", c=self._told_channels)
 

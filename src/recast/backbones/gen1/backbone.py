@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone, encoded_picture
-from recast.backbones.branches import batches, frame_numbers, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
@@ -62,9 +62,7 @@ class Gen1Backbone(ImageLatentBackbone):
 
         Maps of 0..1 become grey pictures and go through the image autoencoder, as in the paper's section 3.3.
         """
-        if structure.kind not in self.structure_kinds:
-            known = " or ".join(sorted(self.structure_kinds)) or "no structure"
-            raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        check_kind(structure, self.structure_kinds)
         pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
         latents = torch.cat([encoded_picture(self.vae, picture) for picture in pictures.split(1)])
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, frame_numbers, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
@@ -63,9 +63,7 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         Differs: one range for the whole clip, where StableDiffusionDepth2ImgPipeline takes each image's own, so that
         depth does not flicker. A map without any depth in it keeps its value.
         """
-        if structure.kind not in self.structure_kinds:
-            known = " or ".join(sorted(self.structure_kinds)) or "no structure"
-            raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        check_kind(structure, self.structure_kinds)
         maps = softened(structure.maps, structure.detail).to(self.unet.device)
         size = [side // self.pixel_multiple for side in maps.shape[-2:]]
         small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
