@@ -36,15 +36,33 @@ class ImageLatentBackbone:
         """`steps` + 1 falling noise levels, the last one 0."""
         return self.schedule.timestep_sigmas(steps)
 
+    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> Latents:
+        """Pixels of -1..1 to unit-variance latents, frame by frame; gradients pass through."""
+        return torch.cat([encoded_picture(self.vae, picture) for picture in pixels.split(1)])
+
+    def decode_pixels(self, latents: Latents) -> Float[Tensor, "t 3 h w"]:
+        """Latents to pixels of about -1..1, not clamped, frame by frame; gradients pass through."""
+        return torch.cat([_decoded_picture(self.vae, latent) for latent in latents.split(1)])
+
     @torch.no_grad()
     def encode(self, frames: Frames) -> Latents:
-        """Pixels to unit-variance latents, frame by frame; the mean of the distribution."""
-        return torch.cat([encoded_picture(self.vae, frame / 127.5 - 1) for frame in frames.split(1)])
+        """Frames to unit-variance latents; the mean of the distribution."""
+        return self.encode_pixels(as_pixels(frames))
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Frames:
-        """Latents to pixels on the CPU, rounded and clamped, frame by frame."""
-        return torch.cat([_decoded_frame(self.vae, latent) for latent in latents.split(1)])
+        """Latents to frames on the CPU, rounded and clamped, frame by frame."""
+        return torch.cat([as_frames(self.decode_pixels(latent)) for latent in latents.split(1)])
+
+
+def as_pixels(frames: Frames) -> Float[Tensor, "t 3 h w"]:
+    """8-bit frames as pixels of -1..1."""
+    return frames / 127.5 - 1
+
+
+def as_frames(pixels: Float[Tensor, "t 3 h w"]) -> Frames:
+    """Pixels of -1..1 as 8-bit frames on the CPU, rounded and clamped."""
+    return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
 def encoded_picture(vae: AutoencoderKL, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
@@ -53,7 +71,6 @@ def encoded_picture(vae: AutoencoderKL, pictures: Float[Tensor, "t 3 h w"]) -> L
     return mean.float() * vae.config.scaling_factor
 
 
-def _decoded_frame(vae: AutoencoderKL, latents: Latents) -> Frames:
+def _decoded_picture(vae: AutoencoderKL, latents: Latents) -> Float[Tensor, "t 3 h w"]:
     scaled = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
-    pictures = vae.decode(scaled).sample.float()
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+    return vae.decode(scaled).sample.float()

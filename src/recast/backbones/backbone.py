@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from jaxtyping import Float
+from torch import Tensor
+
 from recast.conditions.content import ContentInput
 from recast.networks.hooks import Hook
 from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
@@ -37,12 +40,20 @@ class Backbone(Protocol):
         """`steps` + 1 falling noise levels that the network was trained on, the last one 0."""
         ...
 
+    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> Latents:
+        """Pixels of -1..1 to unit-variance latents; the mean of the distribution, no randomness; differentiable."""
+        ...
+
+    def decode_pixels(self, latents: Latents) -> Float[Tensor, "t 3 h w"]:
+        """Latents to pixels of about -1..1, on the network's device, neither rounded nor clamped; differentiable."""
+        ...
+
     def encode(self, frames: Frames) -> Latents:
-        """Pixels to unit-variance latents; the mean of the distribution, no randomness."""
+        """`encode_pixels` of 8-bit frames, without gradients."""
         ...
 
     def decode(self, latents: Latents) -> Frames:
-        """Latents to pixels, clamped; frame by frame, so that memory does not grow with the clip."""
+        """`decode_pixels` as 8-bit frames on the CPU, without gradients, in chunks that bound memory."""
         ...
 
     def structure_channels(self, structure: Structure) -> Maps:

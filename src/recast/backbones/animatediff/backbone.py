@@ -50,7 +50,6 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """The most frames that the motion modules have positions for."""
         return self.positions
 
-    @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:
         """The softened maps as grey pictures of 0..1, at the clip's size: a ControlNet shrinks them itself.
 

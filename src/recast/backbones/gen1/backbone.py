@@ -13,7 +13,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.backbones.autoencoder import ImageLatentBackbone, encoded_picture
+from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
@@ -56,7 +56,6 @@ class Gen1Backbone(ImageLatentBackbone):
         """The most frames that have places."""
         return self.net.max_frames
 
-    @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:
         """The softened maps as latents, and t_s in four channels. Raises BackboneError for another kind of structure.
 
@@ -64,7 +63,7 @@ class Gen1Backbone(ImageLatentBackbone):
         """
         check_kind(structure, self.structure_kinds)
         pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
-        latents = torch.cat([encoded_picture(self.vae, picture) for picture in pictures.split(1)])
+        latents = self.encode_pixels(pictures)
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
 

@@ -56,7 +56,6 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         """See MAX_FRAMES."""
         return MAX_FRAMES
 
-    @torch.no_grad()
     def structure_channels(self, structure: Structure) -> Maps:
         """Inverse depth at the latents' size, as -1..1, 1 nearest. Raises BackboneError for another kind of structure.
 
