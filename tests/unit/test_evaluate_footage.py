@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 import tiny_folder
-from recast.editing.stages import no_progress
+from recast.editing.progress import no_progress
 from recast.errors import MediaError
 from recast.evaluation.items import EvalConfig, open_context
 from recast.evaluation.metrics.fidelity import masked

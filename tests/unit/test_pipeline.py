@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from recast.editing.loaded import Model, chosen_device, chosen_dtype
+from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.record import Record, digest
-from recast.editing.request import Request
-from recast.editing.resolve import check_target, chosen_size, enlargement
-from recast.editing.stages import Stage, edit, export, generate, no_progress, prepare, stage
+from recast.editing.request import Request, knobs_of
+from recast.editing.resolve import resolve
+from recast.editing.stages import edit, export, generate, prepare
 from recast.errors import BackboneError, Cancelled, MediaError, OutOfMemoryError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import Window, opened, read
@@ -19,6 +20,7 @@ from recast.video.record import embedded
 from tiny_folder import KNOWN_WORDS, clip_folder, written
 
 FRAMES, SIZE = 5, (40, 52)
+RECORDED = {"size", "frames", "knobs", "steps", "cfg", "ensemble", "window", "device", "dtype", "enlarged"}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,15 @@ def source(tmp_path):
 @pytest.fixture
 def request_(source, tmp_path):
     return Request.asked(source=source, target=tmp_path / "out", prompt="a red ball", steps=2)
+
+
+def resolved_of(request, model):
+    return resolve(request, model, opened(request.source))
+
+
+def generated(request, model):
+    resolved = resolved_of(request, model)
+    return generate(resolved, prepare(resolved, model), model)
 
 
 def pixels(path):
@@ -98,7 +109,7 @@ def test_a_mask_over_everything_is_no_mask(request_, model, tmp_path):
 
 def test_strength_zero_is_the_autoencoders_own_picture(request_, model):
     request = request_.updated(strength=0)
-    edited = generate(request, prepare(request, model), model)
+    edited = generated(request, model)
     encoded = model.backbone.encode(edited.prepared.clip.frames)
     assert torch.equal(edited.frames, model.backbone.decode(encoded))
 
@@ -113,7 +124,9 @@ def test_the_record_is_the_whole_request_and_nothing_of_the_day(request_, model,
     assert record.model == {"name": model.name, "digest": model.digest}
     assert record.inputs == {str(request.source): digest(request.source)}
     assert record.worked["enlarged"] == {"by": "guided", "strength": 0.5}
-    assert set(record.worked) == {"size", "frames", "cfg", "device", "dtype", "enlarged"}
+    assert set(record.worked) == RECORDED
+    assert record.worked["knobs"] == knobs_of("gen1")
+    assert (record.worked["cfg"], record.worked["window"], record.worked["steps"]) == (2.0, 4, 2)
 
 
 def test_a_damaged_record_is_refused():
@@ -131,29 +144,21 @@ def test_digests_see_each_byte_and_each_name(tmp_path):
     assert len({before, renamed, digest(folder)}) == 3
 
 
-@pytest.mark.parametrize(("detail", "strength"), [(0, 1.0), (3.5, 0.5), (7, 0.0)])
-def test_outlines_are_drawn_the_less_the_less_of_them_was_asked_for(detail, strength):
-    assert enlargement(Request.asked(structure_detail=detail)) == strength
-    assert enlargement(Request.asked(structure_detail=detail, enlarge="plain")) == 0
-
-
 def test_negative_words_change_the_clip(request_, model):
-    seen = prepare(request_, model)
-    plain, other = (generate(request, seen, model) for request in (request_, request_.updated(negative="snow")))
+    plain, other = (generated(request, model) for request in (request_, request_.updated(negative="snow")))
     assert not torch.equal(plain.frames, other.frames)
 
 
 def test_pictures_count_as_content(request_, model, source):
     request = dataclasses.replace(request_.updated(image=str(source / "000.png")), words=())
-    assert generate(request, prepare(request, model), model).record.inputs[str(source / "000.png")]
+    assert generated(request, model).record.inputs[str(source / "000.png")]
 
 
 def test_a_clip_from_memory_needs_no_file(request_, model):
     held = Clip(pixels(request_.source), opened(request_.source).fps)
-    assert torch.equal(
-        generate(request_, prepare(request_, model, clip=held), model).frames,
-        generate(request_, prepare(request_, model), model).frames,
-    )
+    resolved = resolve(request_, model, held)
+    edited = generate(resolved, prepare(resolved, model), model)
+    assert torch.equal(edited.frames, generated(request_, model).frames)
 
 
 def test_words_that_the_model_does_not_know_are_named_with_near_ones(request_, model):
@@ -163,9 +168,10 @@ def test_words_that_the_model_does_not_know_are_named_with_near_ones(request_, m
 
 
 def test_maps_are_exported_at_the_sources_size(request_, model, tmp_path):
-    seen = prepare(request_, model)
-    export(request_, seen, tmp_path / "sharp")
-    export(request_.updated(structure_detail=6), seen, tmp_path / "soft")
+    sharp, soft = (resolved_of(request_.updated(structure_detail=detail), model) for detail in (0, 6))
+    seen = prepare(sharp, model)
+    export(sharp, seen, tmp_path / "sharp")
+    export(soft, seen, tmp_path / "soft")
     sharp, soft = pixels(tmp_path / "sharp"), pixels(tmp_path / "soft")
     assert sharp.shape == (FRAMES, 3, *SIZE)
     assert torch.equal(sharp[:, 0], sharp[:, 2])
@@ -198,35 +204,11 @@ def test_stopped_at_any_stage_nothing_is_left(request_, model, at):
     assert sorted(request_.target.parent.iterdir()) == before
 
 
-def test_sizes_that_the_model_cannot_take(request_, model):
-    held = Clip(torch.zeros(1, 3, 40, 52, dtype=torch.uint8), opened(request_.source).fps)
-    assert chosen_size(request_.updated(size="48x64"), held, model) == (64, 48)
-    assert chosen_size(request_.updated(size=64), held, model) == (64, 80)
-    with pytest.raises(RequestError, match="size 100x70: pocket takes sides that are multiples of 8, such as 96x72"):
-        chosen_size(request_.updated(size="100x70"), held, dataclasses.replace(model, name="pocket"))
-
-
 def test_a_structure_that_the_model_does_not_know_is_refused(request_, model):
     facts = dataclasses.replace(model.folder.metadata, structures=("depth",))
     depth_only = dataclasses.replace(model, backbone=dataclasses.replace(model.backbone, metadata=facts))
     with pytest.raises(BackboneError, match="cannot be told edges"):
         edit(request_.updated(structure="edges"), depth_only)
-
-
-def test_targets_that_may_not_be_written(request_, tmp_path):
-    for target, message in {
-        None: "has no target",
-        request_.source: "is the source itself",
-        tmp_path / "no" / "out.mp4": "there is no folder",
-        tmp_path / "out.xyz": "does not write .xyz",
-    }.items():
-        with pytest.raises(RequestError, match=message):
-            check_target(dataclasses.replace(request_, target=target))
-    (tmp_path / "there.mp4").touch()
-    there = dataclasses.replace(request_, target=tmp_path / "there.mp4")
-    with pytest.raises(RequestError, match="is already there; replace it with -y"):
-        check_target(there)
-    assert check_target(dataclasses.replace(there, overwrite=True)) == there.target
 
 
 def test_devices_and_number_formats():

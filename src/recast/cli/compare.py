@@ -38,7 +38,7 @@ def compare(
     names = labels or [clip.resolve().name for clip in clips]
     request = Request.asked(target=as_png(output), overwrite=overwrite)
 
-    from recast.editing.resolve import free_target
+    from recast.editing.checks import free_target
     from recast.video.sheet import saved, sheet
 
     free_target(request)

@@ -36,7 +36,7 @@ def edit(
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Carries a request out, shows how it goes, and says at the end where the result is."""
-    from recast.editing.resolve import check_inputs, check_target, source_of
+    from recast.editing.checks import check_inputs, check_target, source_of
     from recast.video.read import opened
 
     opened(source_of(request))

@@ -44,7 +44,7 @@ def preview(
     asked = asked if asked.max_frames else asked.updated(max_frames=MOST_FRAMES)
     requests = variants(asked, sweep, seeds)
 
-    from recast.editing.resolve import check_inputs, free_target
+    from recast.editing.checks import check_inputs, free_target
     from recast.video.sheet import saved, sheet
 
     check_inputs(asked)
@@ -76,14 +76,18 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
 
 def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str, "Frames"]:
     """The sheet's rows by label, the source first; what several requests see the same is looked at once."""
+    from recast.editing.checks import source_of
+    from recast.editing.resolve import resolve
     from recast.editing.stages import Prepared, generate, prepare
+    from recast.video.read import opened
 
     seen: dict[tuple[object, ...], Prepared] = {}
     rows: dict[str, Frames] = {}
     for label, request in requests.items():
-        sees = (request.structure, request.start, request.stop, request.max_frames, request.size)
+        resolved = resolve(request, model, opened(source_of(request)))
+        sees = (request.source, resolved.stretch, resolved.size, resolved.structure)
         if sees not in seen:
-            seen[sees] = prepare(request, model, watch)
+            seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)
-        rows[label] = generate(request, seen[sees], model, watch).frames
+        rows[label] = generate(resolved, seen[sees], model, watch).frames
     return rows

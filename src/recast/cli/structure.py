@@ -26,16 +26,19 @@ def structure(
     """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
     request = request_from(source, output, said, None, overwrite=overwrite)
 
-    from recast.editing.resolve import check_target
+    from recast.editing.checks import check_target, source_of
 
     check_target(request)
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
+        from recast.editing.resolve import resolve
         from recast.editing.stages import export, prepare
+        from recast.video.read import opened
 
         model = Model.loaded(request.model, device=request.device)
-        seen = prepare(request, model, watch)
-        export(request, seen, output, watch, overwrite=overwrite)
+        resolved = resolve(request, model, opened(source_of(request)))
+        seen = prepare(resolved, model, watch)
+        export(resolved, seen, output, watch, overwrite=overwrite)
     kind = request.structure
     if as_json:
         print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": kind}))

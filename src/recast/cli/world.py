@@ -59,7 +59,7 @@ def world(  # noqa: PLR0913 -- each is a flag
         raise RequestError(f"size is {size!r}; it should be WIDTHxHEIGHT, such as 512x288")
     targets = {name: path for name, path in (("frames", output), ("depth", depth), ("masks", masks)) if path}
 
-    from recast.editing.resolve import check_target
+    from recast.editing.checks import check_target
     from recast.video.write import save_clip
     from recast.world import rendered, sampled
 

@@ -5,11 +5,13 @@ from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from recast.editing.checks import check_inputs, check_target
 from recast.editing.loaded import Model
+from recast.editing.progress import no_progress
 from recast.editing.record import Record
 from recast.editing.request import ALSO_CALLED, Request
-from recast.editing.resolve import check_inputs, check_target
-from recast.editing.stages import Edited, generate, no_progress, prepare, write
+from recast.editing.resolve import resolve
+from recast.editing.stages import Edited, generate, prepare, write
 from recast.errors import RequestError
 from recast.types import Clip, Frames, ProgressCallback
 from recast.video.read import Window, opened, read
@@ -64,19 +66,19 @@ class Editor:
         if fixed:
             raise RequestError(f"{min(fixed)} is not set by the edit; load() sets model and device, save() the target")
         if isinstance(clip, Clip):
-            request, held = self.defaults.updated(**settings), clip
+            request = self.defaults.updated(**settings)
         else:
-            request, held = self.defaults.updated(source=Path(clip), **settings), None
+            request = self.defaults.updated(source=Path(clip), **settings)
         check_inputs(request)
-        return Result(generate(request, prepare(request, self.model, watch, held), self.model, watch), held)
+        resolved = resolve(request, self.model, clip if isinstance(clip, Clip) else opened(clip))
+        return Result(generate(resolved, prepare(resolved, self.model, watch), self.model, watch))
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An edited clip. held: the clip that it was made of, where that came from memory."""
+    """An edited clip."""
 
     edited: Edited
-    held: Clip | None = None
 
     @property
     def frames(self) -> Frames:
@@ -101,13 +103,14 @@ class Result:
         Raises RequestError for a file that is already there or of an unknown kind.
         """
         target = Path(path)
-        check_target(replace(self.edited.request, target=target, overwrite=overwrite))
-        if self.held is None:
+        resolved = self.edited.resolved
+        check_target(replace(resolved.request, target=target, overwrite=overwrite))
+        if not isinstance(resolved.source, Clip):
             write(self.edited, target, watch, overwrite=overwrite)
             return target
         with TemporaryDirectory() as folder:
             # Written as pictures first, so that there is one way to write an edit: beside a source that is read again.
-            save_clip(self.held, Path(folder))
-            filed = replace(self.edited, prepared=replace(self.edited.prepared, source=opened(folder)))
+            save_clip(resolved.source, Path(folder))
+            filed = replace(self.edited, resolved=replace(resolved, source=opened(folder)))
             write(filed, target, watch, overwrite=overwrite)
         return target

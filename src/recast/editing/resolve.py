@@ -1,12 +1,10 @@
-"""What a request comes to, for one model and one clip."""
+"""What a request comes to, for one model and one source."""
 
-import os
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
+from typing import Any
 
-import torch
 from pydantic import TypeAdapter
 
 from recast.conditions.content import ContentInput, Medium
@@ -15,61 +13,95 @@ from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
 from recast.editing.request import Request, knobs_of, method_for
-from recast.errors import MediaError, RecastWarning, RequestError
+from recast.errors import RecastWarning, RequestError
 from recast.methods import METHODS, Method
-from recast.types import Clip, Condition, DenoiseInputs, Tokens
-from recast.video.encode import kind_of
-from recast.video.output import is_folder
+from recast.types import Clip, Sampler
 from recast.video.read import Source, Window
-from recast.video.resize import resized, working_size
+from recast.video.resize import working_size
 
 LEAST_DETAIL = 7.0
 """t_s at which outlines are so coarse that drawing the source's would undo the edit."""
 
 
-def check_inputs(request: Request) -> None:
-    """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
-    missing = [
-        path for path in (request.mask, *(path for path, _ in request.pictures)) if path and not Path(path).exists()
-    ]
-    if missing:
-        raise MediaError(f"there is no such file: {missing[0]}")
-    if not (request.words or request.pictures):
-        raise RequestError('nothing says what the clip should look like; write -p "a snowy field" or --image FILE')
+@dataclass(frozen=True, eq=False)
+class ResolvedEdit:
+    """A request in which nothing is left open: what one model does to one source. All that stages read of a request.
+
+    request: with the names of the method and the model that are meant, for the record. source: a file, or a clip from
+    memory. stretch: the part of it, at its own size. size: rows and columns to work at. structure, detail: the kind
+    that is kept, and t_s. cond, uncond: the wanted content and what guidance pushes away from, the model's null content
+    where empty. shown: what the source shows, in words; its frames tell where empty. method: with its knobs.
+    window: most frames that the network sees at once. mask: None where all of the clip is edited. outlines: how
+    strongly the source's are drawn into the enlarged result, 1 fully to 0 not at all.
+    """
+
+    request: Request
+    source: Source | Clip
+    stretch: Window
+    size: tuple[int, int]
+    structure: str
+    detail: float
+    cond: tuple[ContentInput, ...]
+    uncond: tuple[ContentInput, ...]
+    shown: tuple[ContentInput, ...]
+    method: Method
+    sampler: Sampler
+    steps: int
+    cfg_scale: float
+    ensemble: int
+    window: int
+    seed: int
+    mask: Mask | None
+    outlines: float
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was chosen where the request left a choice, in JSON's types."""
+        names = knobs_of(self.request.method)
+        return {
+            "size": f"{self.size[1]}x{self.size[0]}",
+            "knobs": {name: getattr(self.method, name) for name in names},
+            "steps": self.steps,
+            "cfg": self.cfg_scale,
+            "ensemble": self.ensemble,
+            "window": self.window,
+            "enlarged": {"by": self.request.enlarge, "strength": round(self.outlines, 4)},
+        }
 
 
-def check_target(request: Request) -> Path:
-    """The result's path, when a clip may be written to it. Raises RequestError when not."""
-    target = free_target(request)
-    if not is_folder(target):
-        kind_of(target)
-    return target
+def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEdit:
+    """The request as this model carries it out on this source: what it leaves open is the model's own, then ours.
 
-
-def free_target(request: Request) -> Path:
-    """The result's path, when it may be written to. Raises RequestError when it may not."""
-    target, source = request.target, request.source
-    if target is None:
-        raise RequestError("the request has no target; say where the result goes")
-    if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
-        raise RequestError(f"{target} is the source itself; choose another name with -o")
-    if target.exists() and not request.overwrite and not (target.is_dir() and not any(target.iterdir())):
-        raise RequestError(f"{target} is already there; replace it with -y, or choose another name with -o")
-    if not is_folder(target) and not target.absolute().parent.is_dir():
-        raise RequestError(f"there is no folder {target.parent} to write {target.name} to; make it first")
-    return target
-
-
-def source_of(request: Request) -> Path:
-    """The clip's path. Raises MediaError where there is none."""
-    if request.source is None:
-        raise MediaError("the request names no source file; give one, as in --set source=FILE")
-    return request.source
-
-
-def window_of(request: Request) -> Window:
-    """The stretch of the source, at its own size."""
-    return Window(start=request.start, end=request.stop, max_frames=request.max_frames)
+    Raises RequestError for a size that the model cannot take or knobs of another method, MediaError for a missing mask.
+    Warns of words that the model does not know.
+    """
+    metadata = model.folder.metadata
+    name = method_for(request, metadata.method)
+    own = metadata.method_defaults.get(name, {})
+    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": metadata.ensemble} | own
+    cond = _words(request.words) + _pictures(request.pictures)
+    uncond = _words(request.negative)
+    _warn_of_unknown(cond + uncond, model)
+    return ResolvedEdit(
+        request=replace(request, method=name, model=model.name),
+        source=source,
+        stretch=Window(start=request.start, end=request.stop, max_frames=request.max_frames),
+        size=chosen_size(request, source, model),
+        structure=request.structure,
+        detail=request.structure_detail,
+        cond=cond,
+        uncond=uncond,
+        shown=_words(request.source_prompt),
+        method=_method(name, own, request.knobs),
+        sampler=SAMPLERS[request.scheduler],
+        steps=int(usual["steps"]) if request.steps is None else request.steps,
+        cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
+        ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
+        window=metadata.window,
+        seed=request.seed,
+        mask=_mask(request, source.size),
+        outlines=enlargement(request),
+    )
 
 
 def chosen_size(request: Request, source: Source | Clip, model: Model) -> tuple[int, int]:
@@ -88,67 +120,6 @@ def chosen_size(request: Request, source: Source | Clip, model: Model) -> tuple[
     return working_size((rows, max(1, round(columns * aspect))), request.size or model.backbone.short_side, multiple)
 
 
-def clip_at(clip: Clip, size: tuple[int, int]) -> Clip:
-    """A clip from memory at the size to work at."""
-    return Clip(resized(clip.frames, size), clip.fps, clip.first)
-
-
-def contents(request: Request, model: Model) -> tuple[Tokens, Tokens]:
-    """What is wanted and what is not, as tokens. Warns of words that the model does not know."""
-    wanted = _said(Medium.WORDS, request.words) + _said(Medium.PICTURE, request.pictures)
-    unwanted = _said(Medium.WORDS, request.negative)
-    _warn_of_unknown([each.text for each in wanted + unwanted if each.medium is Medium.WORDS], model)
-    return _tokens(wanted, request, model), _tokens(unwanted, request, model)
-
-
-def source_tokens(request: Request, clip: Clip, model: Model) -> Tokens:
-    """The clip's own content as tokens: the source prompt where there is one, else what its frames show."""
-    if request.source_prompt:
-        return _tokens(_said(Medium.WORDS, request.source_prompt), request, model)
-    return model.backbone.source_content(clip.frames)
-
-
-def _tokens(inputs: list[ContentInput], request: Request, model: Model) -> Tokens:
-    return model.backbone.encode_content(inputs, seed=request.seed) if inputs else model.backbone.null_tokens()
-
-
-def shot_of(request: Request, clip: Clip, condition: Condition, model: Model) -> DenoiseInputs:
-    """The edit, ready to denoise."""
-    metadata = model.folder.metadata
-    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": metadata.ensemble}
-    usual |= metadata.method_defaults.get(request.method, {})
-    return DenoiseInputs(
-        clip=clip,
-        condition=condition,
-        sampler=SAMPLERS[request.scheduler],
-        steps=int(usual["steps"]) if request.steps is None else request.steps,
-        cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
-        ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
-        window=metadata.window,
-        seed=request.seed,
-    )
-
-
-def with_method(request: Request, model: Model) -> Request:
-    """The request with the method that is meant: the model's own for auto. Raises RequestError for knobs of another."""
-    name = method_for(request, model.folder.metadata.method)
-    return replace(request, method=name)
-
-
-def method_of(request: Request, model: Model) -> Method:
-    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults."""
-    usual = model.folder.metadata.method_defaults.get(request.method, {})
-    own = {name: value for name, value in usual.items() if name in knobs_of(request.method)}
-    return TypeAdapter(METHODS[request.method]).validate_python(own | request.knobs)
-
-
-def mask_of(request: Request, size: tuple[int, int]) -> Mask | None:
-    """The request's mask for frames of `size` rows and columns; None where all of the clip is edited."""
-    if request.mask is None:
-        return None
-    return Mask(request.mask, size, inside=request.edit == "inside", feather_px=request.feather)
-
-
 def enlargement(request: Request) -> float:
     """How strongly the source's outlines are drawn into the enlarged result, 1 fully to 0 not at all.
 
@@ -157,20 +128,30 @@ def enlargement(request: Request) -> float:
     return 0.0 if request.enlarge == "plain" else 1 - request.structure_detail / LEAST_DETAIL
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is how torch, OpenCV or Python say that memory is short."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    said = str(error).lower()
-    return any(sign in said for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
+def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
+    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults."""
+    usual = {knob: value for knob, value in own.items() if knob in knobs_of(name)}
+    return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
 
 
-def _said(medium: Medium, each: tuple[tuple[str, float], ...]) -> list[ContentInput]:
-    return [ContentInput(medium, text, weight) for text, weight in each]
+def _mask(request: Request, size: tuple[int, int]) -> Mask | None:
+    """The request's mask for frames of `size` rows and columns; None where all of the clip is edited."""
+    if request.mask is None:
+        return None
+    return Mask(request.mask, size, inside=request.edit == "inside", feather_px=request.feather)
 
 
-def _warn_of_unknown(texts: list[str], model: Model) -> None:
-    strange = unknown(" ".join(texts), model.folder.known_words)
+def _words(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
+    return tuple(ContentInput(Medium.WORDS, text, weight) for text, weight in each)
+
+
+def _pictures(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
+    return tuple(ContentInput(Medium.PICTURE, path, weight) for path, weight in each)
+
+
+def _warn_of_unknown(content: tuple[ContentInput, ...], model: Model) -> None:
+    text = " ".join(each.text for each in content if each.medium is Medium.WORDS)
+    strange = unknown(text, model.folder.known_words)
     if not strange:
         return
     named = ", ".join(f"{word} (near: {', '.join(near)})" if near else word for word, near in strange.items())

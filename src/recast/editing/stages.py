@@ -1,38 +1,23 @@
 """The whole flow of an edit, in six blocks, one a stage: read, structure, content, denoise, decode, write."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import repeat
 from pathlib import Path
 
 import torch
 from einops import repeat as repeated
 
+from recast.conditions.content import ContentInput
 from recast.conditions.detail import softened
 from recast.diffusion.blend import blend_source
+from recast.editing.checks import check_inputs, check_target, source_of
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
+from recast.editing.progress import Report, Stage, no_progress, stage
 from recast.editing.record import Record
 from recast.editing.request import Request
-from recast.editing.resolve import (
-    check_inputs,
-    check_target,
-    chosen_size,
-    clip_at,
-    contents,
-    enlargement,
-    is_out_of_memory,
-    mask_of,
-    method_of,
-    shot_of,
-    source_of,
-    source_tokens,
-    window_of,
-    with_method,
-)
-from recast.errors import BackboneError, OutOfMemoryError
+from recast.editing.resolve import ResolvedEdit, resolve
+from recast.errors import BackboneError
 from recast.types import (
     Clip,
     Condition,
@@ -43,66 +28,23 @@ from recast.types import (
     ProgressCallback,
     StepHook,
     Structure,
+    Tokens,
     unchanged,
 )
 from recast.video.read import Source, frames, opened, read
-from recast.video.resize import enlarged
+from recast.video.resize import enlarged, resized
 from recast.video.write import writing
 
 DECODED_AT_ONCE = 4
 
-Report = Callable[[int, int], None]
-
-
-class Stage(StrEnum):
-    """The six steps of an edit, in order. Progress and errors use these names."""
-
-    READ = "read"
-    STRUCTURE = "structure"
-    CONTENT = "content"
-    DENOISE = "denoise"
-    DECODE = "decode"
-    WRITE = "write"
-
-
-def no_progress(_stage: str, _done: int, _total: int, /) -> None:
-    """The watch that looks away."""
-
-
-@contextmanager
-def stage(name: Stage, watch: ProgressCallback) -> Iterator[Report]:
-    """Reports a stage's start and end, gives its block a way to report between, and names it in errors that leave it.
-
-    Raises OutOfMemoryError, with what to do, in place of what torch, OpenCV and Python raise for it.
-    """
-    whole = 1
-
-    def report(done: int, total: int) -> None:
-        nonlocal whole
-        whole = total
-        watch(name, done, total)
-
-    report(0, 1)
-    try:
-        yield report
-    except Exception as error:
-        error.add_note(f"in stage {name}")
-        if not is_out_of_memory(error):
-            raise
-        remedy = "use fewer frames (--max-frames), a smaller --size, or another --device"
-        raise OutOfMemoryError(f"out of memory in stage {name}; {remedy}") from error
-    watch(name, whole, whole)
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A clip and its structure: what all edits of it share. structure: None where the model reads none.
+    """A clip at the size to work at, and its structure: what edits of one stretch, size and kind of structure share.
 
-    source: None for a clip that came from no file. size: rows and columns before it was brought to the size to work at.
+    structure: None where the model reads none.
     """
 
-    source: Source | None
-    size: tuple[int, int]
     clip: Clip
     structure: Structure | None
 
@@ -114,7 +56,7 @@ class Edited:
     notes: what could not be kept as it was in the source, as far as it was written.
     """
 
-    request: Request
+    resolved: ResolvedEdit
     prepared: Prepared
     frames: Frames
     record: Record
@@ -125,63 +67,54 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes."""
     check_inputs(request)
     target = check_target(request)
-    edited = generate(request, prepare(request, model, watch), model, watch)
+    resolved = resolve(request, model, opened(source_of(request)))
+    edited = generate(resolved, prepare(resolved, model, watch), model, watch)
     return write(edited, target, watch, overwrite=request.overwrite)
 
 
-def prepare(
-    request: Request, model: Model, watch: ProgressCallback = no_progress, clip: Clip | None = None
-) -> Prepared:
-    """The request's clip, or the one given, at the size to work at, and its structure."""
+def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
+    """The clip at the size to work at, and its structure."""
     with stage(Stage.READ, watch):
-        if clip is None:
-            source = opened(source_of(request))
-            size = source.size
-            clip = read(source, replace(window_of(request), size=chosen_size(request, source, model)))
+        source, size = resolved.source, resolved.size
+        if isinstance(source, Clip):
+            clip = Clip(resized(source.frames, size), source.fps, source.first)
         else:
-            source, size = None, clip.size
-            clip = clip_at(clip, chosen_size(request, clip, model))
+            clip = read(source, replace(resolved.stretch, size=size))
     with stage(Stage.STRUCTURE, watch):
         # A network that reads no structure needs no extractor, which its folder may lack.
-        structure = model.extractor(request.structure)(clip) if model.backbone.structure_kinds else None
-    return Prepared(source, size, clip, structure)
+        structure = model.extractor(resolved.structure)(clip) if model.backbone.structure_kinds else None
+    return Prepared(clip, structure)
 
 
-def generate(request: Request, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
-    """The clip with the request's content."""
-    request = with_method(request, model)
+def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
+    """The clip with the wanted content."""
     with stage(Stage.CONTENT, watch):
-        wanted, unwanted = contents(request, model)
+        cond, uncond = (_tokens(inputs, resolved, model) for inputs in (resolved.cond, resolved.uncond))
     with stage(Stage.DENOISE, watch) as report:
-        channels = _structure_channels(request, prepared, model)
+        channels = _structure_channels(resolved, prepared, model)
         frames = prepared.clip.first + torch.arange(len(prepared.clip))
-        condition = Condition(wanted, unwanted, channels, frames)
-        shot = shot_of(request, prepared.clip, condition, model)
-        method = method_of(request, model)
-        if method.needs_source:
-            own = source_tokens(request, prepared.clip, model)
-            shot = replace(shot, source=replace(condition, cond=own, uncond=model.backbone.null_tokens()))
-        step_hook = _reporting(report, model.backbone.sigmas(shot.steps), _masking(request, prepared, shot, model))
-        latents = method(replace(shot, step_hook=step_hook), model.backbone)
+        inputs = _denoise_inputs(resolved, prepared, Condition(cond, uncond, channels, frames), model)
+        hook = _reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
+        latents = resolved.method(replace(inputs, step_hook=hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
         decoded = []
         for few in latents.split(DECODED_AT_ONCE):
             report(DECODED_AT_ONCE * len(decoded), len(latents))
             decoded.append(model.backbone.decode(few))
-    return Edited(request, prepared, torch.cat(decoded), _record(request, prepared, shot, model))
+    return Edited(resolved, prepared, torch.cat(decoded), _record(resolved, prepared, model))
 
 
 def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *, overwrite: bool = False) -> Edited:
     """Writes the edited clip at its source's own size, with its sound; outside the mask the source's own pixels."""
-    request, source, clip = edited.request, edited.prepared.source, edited.prepared.clip
-    assert source is not None, "a clip from memory has no file to take size, times and sound from"
-    window, mask, strength = window_of(request), mask_of(request, edited.prepared.size), enlargement(request)
+    resolved, clip = edited.resolved, edited.prepared.clip
+    source, mask, strength = _file(resolved), resolved.mask, resolved.outlines
     parts = repeat(None) if mask is None else mask.frames(clip.first, len(clip))
     with (
         stage(Stage.WRITE, watch) as report,
-        writing(target, source, window, record=edited.record.to_json(), overwrite=overwrite) as writer,
+        writing(target, source, resolved.stretch, record=edited.record.to_json(), overwrite=overwrite) as writer,
     ):
-        for done, (small, whole, part) in enumerate(zip(edited.frames, frames(source, window), parts, strict=False)):
+        wholes = frames(source, resolved.stretch)
+        for done, (small, whole, part) in enumerate(zip(edited.frames, wholes, parts, strict=False)):
             report(done, len(clip))
             pixels = enlarged(small, whole.pixels, strength)
             writer.add(pixels if part is None else composited(pixels, whole.pixels, part), like=whole)
@@ -190,7 +123,7 @@ def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *
 
 
 def export(
-    request: Request,
+    resolved: ResolvedEdit,
     prepared: Prepared,
     target: Path,
     watch: ProgressCallback = no_progress,
@@ -198,34 +131,64 @@ def export(
     overwrite: bool = False,
 ) -> None:
     """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
-    assert prepared.source is not None, "a clip from memory has no file to take size and times from"
+    source = _file(resolved)
     if prepared.structure is None:
         raise BackboneError("this model reads no structure, so there is none to write; name another model with -m")
-    soft = softened(prepared.structure.maps, request.structure_detail)
+    soft = softened(prepared.structure.maps, resolved.detail)
     grey = repeated((255 * soft).round().to(torch.uint8), "t 1 h w -> t c h w", c=3)
-    window = window_of(request)
     with (
         stage(Stage.WRITE, watch) as report,
-        writing(target, prepared.source, window, record=None, overwrite=overwrite) as writer,
+        writing(target, source, resolved.stretch, record=None, overwrite=overwrite) as writer,
     ):
-        for done, (small, whole) in enumerate(zip(grey, frames(prepared.source, window), strict=True)):
+        for done, (small, whole) in enumerate(zip(grey, frames(source, resolved.stretch), strict=True)):
             report(done, len(grey))
             writer.add(enlarged(small, whole.pixels, strength=0.0), like=whole)
 
 
-def _structure_channels(request: Request, prepared: Prepared, model: Model) -> Maps | None:
+def _file(resolved: ResolvedEdit) -> Source:
+    assert isinstance(resolved.source, Source), "a clip from memory has no file to take size, times and sound from"
+    return resolved.source
+
+
+def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Model) -> Tokens:
+    return model.backbone.encode_content(inputs, seed=resolved.seed) if inputs else model.backbone.null_tokens()
+
+
+def _structure_channels(resolved: ResolvedEdit, prepared: Prepared, model: Model) -> Maps | None:
     if prepared.structure is None:
         return None
-    return model.backbone.structure_channels(replace(prepared.structure, detail=request.structure_detail))
+    return model.backbone.structure_channels(replace(prepared.structure, detail=resolved.detail))
 
 
-def _masking(request: Request, prepared: Prepared, shot: DenoiseInputs, model: Model) -> StepHook:
-    mask = mask_of(request, prepared.size)
-    if mask is None:
+def _denoise_inputs(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> DenoiseInputs:
+    source = None
+    if resolved.method.needs_source:
+        own = (
+            _tokens(resolved.shown, resolved, model)
+            if resolved.shown
+            else model.backbone.source_content(prepared.clip.frames)
+        )
+        source = replace(condition, cond=own, uncond=model.backbone.null_tokens())
+    return DenoiseInputs(
+        clip=prepared.clip,
+        condition=condition,
+        sampler=resolved.sampler,
+        steps=resolved.steps,
+        cfg_scale=resolved.cfg_scale,
+        ensemble=resolved.ensemble,
+        window=resolved.window,
+        seed=resolved.seed,
+        source=source,
+    )
+
+
+def _masking(resolved: ResolvedEdit, inputs: DenoiseInputs, model: Model) -> StepHook:
+    if resolved.mask is None:
         return unchanged
-    latents = model.backbone.encode(prepared.clip.frames)
-    edited = mask.at((latents.shape[-2], latents.shape[-1]), prepared.clip.first, len(prepared.clip))
-    return blend_source(latents, shot.noise(latents), (1 - edited).to(latents))
+    clip = inputs.clip
+    latents = model.backbone.encode(clip.frames)
+    edited = resolved.mask.at((latents.shape[-2], latents.shape[-1]), clip.first, len(clip))
+    return blend_source(latents, inputs.noise(latents), (1 - edited).to(latents))
 
 
 def _reporting(report: Report, levels: list[float], edit: StepHook) -> StepHook:
@@ -237,14 +200,11 @@ def _reporting(report: Report, levels: list[float], edit: StepHook) -> StepHook:
     return reported
 
 
-def _record(request: Request, prepared: Prepared, shot: DenoiseInputs, model: Model) -> Record:
-    worked = {
-        "size": f"{prepared.clip.size[1]}x{prepared.clip.size[0]}",
+def _record(resolved: ResolvedEdit, prepared: Prepared, model: Model) -> Record:
+    worked = resolved.facts | {
         "frames": len(prepared.clip),
-        "cfg": shot.cfg_scale,
         "device": str(model.device),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "enlarged": {"by": request.enlarge, "strength": round(enlargement(request), 4)},
     }
-    notes = () if prepared.source is None else prepared.source.notes
-    return Record.made(request.updated(model=model.name), model_digest=model.digest, worked=worked, notes=notes)
+    notes = resolved.source.notes if isinstance(resolved.source, Source) else ()
+    return Record.made(resolved.request, model_digest=model.digest, worked=worked, notes=notes)

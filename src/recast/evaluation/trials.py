@@ -14,6 +14,7 @@ from PIL import Image
 
 from recast.conditions.depth import normalized
 from recast.editing.request import Request
+from recast.editing.resolve import ResolvedEdit, resolve
 from recast.editing.stages import Prepared, generate, prepare
 from recast.evaluation.cases.worlds import ON_SURFACES, Case, case
 from recast.evaluation.items import SWEPT, EvalConfig, EvalContext, EvalItem, Outcome, Variant, open_context
@@ -114,6 +115,7 @@ def tried(asked: AskedEdit, bars: Bars) -> Told:
         trial for trial in setting.edits if trial.case == asked.case.kind and not (trial.is_swept and number % SWEPT)
     ]
     seen: Prepared | None = None
+    clip = Clip(asked.source, FPS)
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.case.example, 1, context.side, context.side).frames[0]).save(example)
@@ -121,16 +123,17 @@ def tried(asked: AskedEdit, bars: Bars) -> Told:
         for trial in trials:
             said = setting.asked(trial) | told[trial.content]
             request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **said)
-            seen = seen or _looked(request, asked.case.source, context)
+            resolved = resolve(request, context.model, clip)
+            seen = seen or _looked(resolved, asked.case.source, context)
             backbone, evaluations = counted(context.model.backbone)
             start = perf_counter()
-            frames = generate(request, seen, replace(context.model, backbone=backbone)).frames
+            frames = generate(resolved, seen, replace(context.model, backbone=backbone)).frames
             seconds = perf_counter() - start
             yield trial, asked.measured(frames, bars) | {"evaluations": float(evaluations.count)}, seconds
 
 
-def _looked(request: Request, source: Footage, context: EvalContext) -> Prepared:
-    seen = prepare(request, context.model, clip=Clip(frames_of(source), FPS))
+def _looked(resolved: ResolvedEdit, source: Footage, context: EvalContext) -> Prepared:
+    seen = prepare(resolved, context.model)
     if not context.setting.true_depth:
         return seen
     return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))

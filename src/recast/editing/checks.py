@@ -1,0 +1,49 @@
+"""What can be found wrong with a request before anything slow is done, and before a model is read."""
+
+import os
+from pathlib import Path
+
+from recast.editing.request import Request
+from recast.errors import MediaError, RequestError
+from recast.video.encode import kind_of
+from recast.video.output import is_folder
+
+
+def check_inputs(request: Request) -> None:
+    """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
+    missing = [
+        path for path in (request.mask, *(path for path, _ in request.pictures)) if path and not Path(path).exists()
+    ]
+    if missing:
+        raise MediaError(f"there is no such file: {missing[0]}")
+    if not (request.words or request.pictures):
+        raise RequestError('nothing says what the clip should look like; write -p "a snowy field" or --image FILE')
+
+
+def check_target(request: Request) -> Path:
+    """The result's path, when a clip may be written to it. Raises RequestError when not."""
+    target = free_target(request)
+    if not is_folder(target):
+        kind_of(target)
+    return target
+
+
+def free_target(request: Request) -> Path:
+    """The result's path, when it may be written to. Raises RequestError when it may not."""
+    target, source = request.target, request.source
+    if target is None:
+        raise RequestError("the request has no target; say where the result goes")
+    if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
+        raise RequestError(f"{target} is the source itself; choose another name with -o")
+    if target.exists() and not request.overwrite and not (target.is_dir() and not any(target.iterdir())):
+        raise RequestError(f"{target} is already there; replace it with -y, or choose another name with -o")
+    if not is_folder(target) and not target.absolute().parent.is_dir():
+        raise RequestError(f"there is no folder {target.parent} to write {target.name} to; make it first")
+    return target
+
+
+def source_of(request: Request) -> Path:
+    """The clip's path. Raises MediaError where there is none."""
+    if request.source is None:
+        raise MediaError("the request names no source file; give one, as in --set source=FILE")
+    return request.source

@@ -1,0 +1,61 @@
+"""The stages of an edit by name, how they report, and what an error says of the stage that it came from."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import torch
+
+from recast.errors import OutOfMemoryError
+from recast.types import ProgressCallback
+
+Report = Callable[[int, int], None]
+"""Called by a stage with (done, total)."""
+
+
+class Stage(StrEnum):
+    """The six steps of an edit, in order. Progress and errors use these names."""
+
+    READ = "read"
+    STRUCTURE = "structure"
+    CONTENT = "content"
+    DENOISE = "denoise"
+    DECODE = "decode"
+    WRITE = "write"
+
+
+def no_progress(_stage: str, _done: int, _total: int, /) -> None:
+    """The watch that looks away."""
+
+
+@contextmanager
+def stage(name: Stage, watch: ProgressCallback) -> Iterator[Report]:
+    """Reports a stage's start and end, gives its block a way to report between, and names it in errors that leave it.
+
+    Raises OutOfMemoryError, with what to do, in place of what torch, OpenCV and Python raise for it.
+    """
+    whole = 1
+
+    def report(done: int, total: int) -> None:
+        nonlocal whole
+        whole = total
+        watch(name, done, total)
+
+    report(0, 1)
+    try:
+        yield report
+    except Exception as error:
+        error.add_note(f"in stage {name}")
+        if not is_out_of_memory(error):
+            raise
+        remedy = "use fewer frames (--max-frames), a smaller --size, or another --device"
+        raise OutOfMemoryError(f"out of memory in stage {name}; {remedy}") from error
+    watch(name, whole, whole)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how torch, OpenCV or Python say that memory is short."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return any(sign in said for sign in ("can't allocate memory", "out of memory", "insufficient memory"))

@@ -1,0 +1,91 @@
+"""What a request comes to: the model's own where it says nothing, and what is refused before anything slow."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from recast.editing.checks import check_target
+from recast.editing.loaded import Model
+from recast.editing.request import Request, knobs_of
+from recast.editing.resolve import chosen_size, enlargement, resolve
+from recast.errors import MediaError, RequestError
+from recast.types import Clip
+from recast.video.read import opened
+from tiny_folder import clip_folder, written
+
+OWN = {"flowedit": {"steps": 8, "cfg": 3.0, "strength": 0.875, "residual": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Model.loaded(str(written(tmp_path_factory.mktemp("model"))))
+
+
+@pytest.fixture
+def source(tmp_path):
+    return clip_folder(tmp_path / "source", frames=2, size=(40, 52))
+
+
+@pytest.fixture
+def request_(source, tmp_path):
+    return Request.asked(source=source, target=tmp_path / "out", prompt="a red ball", steps=2)
+
+
+def told(model, **facts):
+    """The model with other metadata."""
+    metadata = dataclasses.replace(model.folder.metadata, **facts)
+    return dataclasses.replace(model, folder=dataclasses.replace(model.folder, metadata=metadata))
+
+
+def test_the_request_comes_first_then_the_models_own_for_the_method_then_the_models_then_the_methods(request_, model):
+    source, preferring = opened(request_.source), told(model, ensemble=4, method="flowedit", method_defaults=OWN)
+    own = resolve(request_.updated(steps=None), preferring, source)
+    assert (own.request.method, own.steps, own.cfg_scale, own.ensemble) == ("flowedit", 8, 3.0, 4)
+    assert own.facts["knobs"] == knobs_of("flowedit") | {"strength": 0.875, "residual": 0.5}
+    said = resolve(request_.updated(steps=3, cfg=1.5, ensemble=2, residual=0.25), preferring, source)
+    assert (said.steps, said.cfg_scale, said.ensemble) == (3, 1.5, 2)
+    assert said.facts["knobs"] == own.facts["knobs"] | {"residual": 0.25}
+    other = resolve(request_.updated(steps=None, method="gen1"), preferring, source)
+    assert (other.steps, other.cfg_scale, other.facts["knobs"]) == (25, 2.0, knobs_of("gen1"))
+
+
+def test_what_was_resolved_resolves_to_itself(request_, model):
+    source, preferring = opened(request_.source), told(model, method="flowedit", method_defaults=OWN)
+    first = resolve(request_, preferring, source)
+    assert resolve(first.request, preferring, source).facts == first.facts
+
+
+def test_a_mask_that_is_not_there_is_refused_before_the_clip_is_read(request_, model, tmp_path):
+    with pytest.raises(MediaError, match="there is no mask"):
+        resolve(request_.updated(mask=tmp_path / "none.png"), model, opened(request_.source))
+
+
+@pytest.mark.parametrize(("detail", "strength"), [(0, 1.0), (3.5, 0.5), (7, 0.0)])
+def test_outlines_are_drawn_the_less_the_less_of_them_was_asked_for(detail, strength):
+    assert enlargement(Request.asked(structure_detail=detail)) == strength
+    assert enlargement(Request.asked(structure_detail=detail, enlarge="plain")) == 0
+
+
+def test_sizes_that_the_model_cannot_take(request_, model):
+    held = Clip(torch.zeros(1, 3, 40, 52, dtype=torch.uint8), opened(request_.source).fps)
+    assert chosen_size(request_.updated(size="48x64"), held, model) == (64, 48)
+    assert chosen_size(request_.updated(size=64), held, model) == (64, 80)
+    with pytest.raises(RequestError, match="size 100x70: pocket takes sides that are multiples of 8, such as 96x72"):
+        chosen_size(request_.updated(size="100x70"), held, dataclasses.replace(model, name="pocket"))
+
+
+def test_targets_that_may_not_be_written(request_, tmp_path):
+    for target, message in {
+        None: "has no target",
+        request_.source: "is the source itself",
+        tmp_path / "no" / "out.mp4": "there is no folder",
+        tmp_path / "out.xyz": "does not write .xyz",
+    }.items():
+        with pytest.raises(RequestError, match=message):
+            check_target(dataclasses.replace(request_, target=target))
+    (tmp_path / "there.mp4").touch()
+    there = dataclasses.replace(request_, target=tmp_path / "there.mp4")
+    with pytest.raises(RequestError, match="is already there; replace it with -y"):
+        check_target(there)
+    assert check_target(dataclasses.replace(there, overwrite=True)) == there.target
