@@ -92,7 +92,16 @@ def test_the_exit_code_says_that_it_should_be_started_again(tmp_path: Path):
     assert (tmp_path / "twice/LATEST").read_text() == "step-000005\n"
 
 
-def test_all_chance_goes_on_where_it_was(tmp_path: Path):
+def as_formerly(checkpoint: Path) -> None:
+    """Names the file of RNG states as checkpoints had it before it was called rng_state."""
+    manifest = checkpoint / "MANIFEST.json"
+    (checkpoint / "rng_state-00000.json").rename(checkpoint / "chance-00000.json")
+    listed = json.loads(manifest.read_text().replace("rng_state-", "chance-"))
+    manifest.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_random_generators_go_on_where_they_were(tmp_path: Path, former: bool):
     drawn: dict[int, tuple[float, float]] = {}
 
     def drawing(until: int):
@@ -110,6 +119,8 @@ def test_all_chance_goes_on_where_it_was(tmp_path: Path):
     np.random.seed(1)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", drawing(70))
+    if former:
+        as_formerly(tmp_path / "stopped/step-000050")
     np.random.seed(99)
     second = trained(tmp_path / "stopped", drawing(100))
     assert drawn == expected

@@ -64,8 +64,3 @@ def clean_from(prediction: Prediction, answer: Tensor, x: Tensor, sigma: Level) 
             return answer
         case Prediction.FLOW:
             return (x - sigma * answer) / (1 + sigma)
-
-
-def noise_from(clean: Tensor, x: Tensor, sigma: Level) -> Tensor:
-    """The noise in `x`, if that was what lies under it."""
-    return (x - clean) / sigma

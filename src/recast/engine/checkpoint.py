@@ -4,7 +4,7 @@
                     averaged/*.safetensors   their running average
                     optimizer/*.safetensors  AdamW's moments
                     state.json               step, skipped steps, learning rate, configuration, versions
-                    chance-00000.json        one file a process: the states of its random numbers
+                    rng_state-00000.json     one file a process: the states of its random number generators
                     MANIFEST.json            hash and size of all of them
     RUN/LATEST                               the name of the newest
 
@@ -33,6 +33,8 @@ from recast.files import part_of, write_synced
 
 KEPT = 3
 LATEST, STATE = "LATEST", "state.json"
+FORMER_RNG_STATE = "chance"
+"""What the files rng_state-*.json were called once; checkpoints that have it are read as well."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def save(folder: Path, learner: TrainState, position: Position, configuration: M
     def complete() -> dict[str, dict]:
         if engine.first:
             write_synced(part / STATE, json.dumps(state, indent=1))
-        write_synced(part / f"chance-{engine.rank:05d}.json", json.dumps(rng_state.states()))
+        write_synced(part / f"rng_state-{engine.rank:05d}.json", json.dumps(rng_state.states()))
         return {}
 
     def commit() -> None:
@@ -122,9 +124,10 @@ def _read(path: Path, learner: TrainState, configuration: Mapping, engine: Engin
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="torch.distributed is disabled")
                 dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(path / name)))
-    own = path / f"chance-{engine.rank:05d}.json"
-    if own.exists():
-        rng_state.restore(json.loads(own.read_text()))
+    for name in ("rng_state", FORMER_RNG_STATE):
+        if (own := path / f"{name}-{engine.rank:05d}.json").exists():
+            rng_state.restore(json.loads(own.read_text()))
+            break
     return Position(state["step"], state["skipped"], state["in_a_row"])
 
 
