@@ -9,11 +9,11 @@ from transformers import CLIPTextModelWithProjection
 
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import NUM_CAPTIONS, RenderedDataset
+from recast.networks.clip_pair import ATTRIBUTES, CLIPConfig
 from recast.networks.generator import UNetConfig
 from recast.recipes import PRESETS
 from recast.training.component_stages import AutoencoderStage, DepthStage, PairStage, PriorStage
 from recast.training.objectives.autoencoder import VAEConfig
-from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig
 from recast.training.objectives.depth import DepthConfig
 from recast.training.objectives.prior import CaptionPairs, PriorConfig, PriorData
 from recast.training.stages import GeneratorStage, Inputs, TrainStage

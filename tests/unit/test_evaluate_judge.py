@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from recast.errors import WeightsError
 from recast.evaluation.cases.worlds import FRAMINGS, case
 from recast.evaluation.judge.dataset import blurred
-from recast.evaluation.judge.judge import SIDE, WEIGHTS, Judge, spotted
+from recast.evaluation.judge.judge import SIDE, WEIGHTS, Judge
 from recast.evaluation.metrics.accuracy import accuracy, overlap, pointed
 from recast.evaluation.metrics.consistency import neighbours
+from recast.networks.judge import spotted
 from recast.world import rendered, sampled
 
 LARGEST = 3_000_000

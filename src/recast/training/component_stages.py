@@ -12,10 +12,10 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from recast.data.datasets import Joined
 from recast.data.renders import NUM_CAPTIONS, RenderedDataset
 from recast.engine.config import Loss
+from recast.networks.clip_pair import ATTRIBUTES, CLIPConfig, Pair, attribute_heads, resize_positions
 from recast.networks.depth_unet import DepthUNet
 from recast.training.objectives.autoencoder import VAEConfig, reconstruction
-from recast.training.objectives.clip import ATTRIBUTES, CLIPConfig, Pair, attribute_heads, contrastive
-from recast.training.objectives.clip_resize import resize_positions
+from recast.training.objectives.clip import contrastive
 from recast.training.objectives.depth import DepthConfig, distance
 from recast.training.objectives.prior import (
     Captioned,

@@ -18,9 +18,9 @@ from transformers.models.glpn.image_processing_pil_glpn import GLPNImageProcesso
 from recast.files import disk_told, whole_folder
 from recast.model.folder import COMPONENTS, ModelFolder
 from recast.model.metadata import ModelMetadata
+from recast.networks.clip_pair import Pair
 from recast.networks.generator import Generator
 from recast.networks.storage import save
-from recast.training.objectives.clip import Pair
 
 CLASSES = {
     "unet": ["diffusers", "UNet2DConditionModel"],

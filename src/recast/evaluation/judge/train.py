@@ -25,8 +25,9 @@ from recast.engine.loop import fit
 from recast.evaluation.judge.augment import AugmentedImage, augment
 from recast.evaluation.judge.dataset import UNTOLD, JudgeDataset, outlined, spoiled, written
 from recast.evaluation.judge.decoded import decoded_by
-from recast.evaluation.judge.judge import WEIGHTS, JudgeNetwork, JudgeOutput, Pictures, Shares, Spots, spotted
+from recast.evaluation.judge.judge import WEIGHTS
 from recast.evaluation.metrics.accuracy import deepest
+from recast.networks.judge import JudgeNetwork, JudgeOutput, Pictures, Shares, Spots, spotted
 
 SMALLEST_SUBJECT = 40
 """Pixels that a subject must cover for its colour to be asked."""

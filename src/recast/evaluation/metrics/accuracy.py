@@ -7,7 +7,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from recast.evaluation.cases.worlds import Case
-from recast.evaluation.judge.judge import Judge, Points
+from recast.evaluation.judge.judge import Judge
+from recast.networks.judge import Points
 from recast.types import Frames
 
 Masks = Bool[Tensor, "t h w"]

@@ -11,11 +11,11 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from recast.model.metadata import ModelMetadata
+from recast.networks.clip_pair import Pair
 from recast.networks.depth_unet import DepthUNet
 from recast.networks.generator import Generator
 from recast.recipes.pocket.presets import POCKET_LEVELS
 from recast.training import export
-from recast.training.objectives.clip import Pair
 from recast.world import vocabulary
 
 CARD = Path(__file__).with_name("card.md")

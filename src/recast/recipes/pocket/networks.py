@@ -1,8 +1,8 @@
 """Sizes of pocket's networks, and its noise levels."""
 
+from recast.networks.clip_pair import CLIPConfig
 from recast.networks.generator import UNetConfig
 from recast.training.objectives.autoencoder import VAEConfig
-from recast.training.objectives.clip import CLIPConfig
 from recast.training.stages import SD_LEVELS, Size
 
 POCKET_SIZES: tuple[Size, ...] = ((128, 128), (224, 128))
