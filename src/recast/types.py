@@ -87,17 +87,18 @@ class Structure:
 class Condition:
     """All that a denoiser is told besides the noisy latents.
 
-    cond: the tokens of the wanted content, [n d] for all frames or [t n d] for each. uncond: the tokens that guidance
-    pushes away from; the null tokens unless the user says more. structure_channels: what the method of that name of the
-    backbone gave, one for each frame: planes beside the latents (Gen-1: depth latents and channels that say t_s;
-    2-depth), or a ControlNet's pictures at the clip's size. frames: the frames' absolute numbers in the source, which
-    windows keep; None where nobody asks.
+    cond: the tokens of the wanted content, [n d] for all frames or [t n d] for each. uncond: the null tokens, those of
+    no content. negative: the tokens of a negative prompt, which guidance pushes away from in place of the null tokens.
+    structure_channels: what the method of that name of the backbone gave, one for each frame: planes beside the latents
+    (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:
+    the frames' absolute numbers in the source, which windows keep; None where nobody asks.
     """
 
     cond: Tokens
     uncond: Tokens
     structure_channels: Maps | None = None
     frames: Picks | None = None
+    negative: Tokens | None = None
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
@@ -106,6 +107,7 @@ class Condition:
             uncond=_tokens_at(self.uncond, picks),
             structure_channels=None if self.structure_channels is None else self.structure_channels[picks],
             frames=None if self.frames is None else self.frames[picks.to(self.frames.device)],
+            negative=None if self.negative is None else _tokens_at(self.negative, picks),
         )
 
 

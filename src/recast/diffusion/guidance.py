@@ -6,6 +6,7 @@ from math import inf
 
 import torch
 
+from recast.diffusion.joins import Correction
 from recast.types import Branch, Condition, Denoiser, Latents
 
 BranchDenoiser = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
@@ -21,8 +22,13 @@ def cond(condition: Condition) -> Branch:
 
 
 def uncond(condition: Condition) -> Branch:
-    """The unwanted content, temporal layers on."""
+    """No content, temporal layers on."""
     return Branch(condition.uncond)
+
+
+def negative(condition: Condition) -> Branch:
+    """The content that guidance pushes away from, temporal layers on; no content where the condition names none."""
+    return Branch(condition.uncond if condition.negative is None else condition.negative)
 
 
 def image_cond(condition: Condition) -> Branch:
@@ -31,7 +37,7 @@ def image_cond(condition: Condition) -> Branch:
 
 
 def image_uncond(condition: Condition) -> Branch:
-    """The unwanted content, each frame an image of its own."""
+    """No content, each frame an image of its own."""
     return Branch(condition.uncond, temporal=False)
 
 
@@ -40,6 +46,8 @@ class GuidanceTerm:
     """weight * (towards - against), one term of a guided prediction.
 
     within: the noise levels, both ends included, at which `weight` is in force; outside it is `outside`.
+    correction: what joins the term otherwise than by a plain sum, made by a row of `recast.diffusion.joins.JOINS`; it
+    is added (weight - 1) times.
     """
 
     weight: float
@@ -47,6 +55,7 @@ class GuidanceTerm:
     against: BranchOf
     within: tuple[float, float] = (0.0, inf)
     outside: float = 1.0
+    correction: Correction | None = None
 
     def weight_at(self, sigma: float) -> float:
         """The weight at a noise level."""
@@ -54,23 +63,56 @@ class GuidanceTerm:
         return self.weight if low <= sigma <= high else self.outside
 
 
+BranchKey = tuple[int, bool]
+
+
+class _PlainSum:
+    """The weights of a sum of branches of one condition; branches with the same tokens and layers are one."""
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+        self.branches: dict[BranchKey, Branch] = {}
+        self.weights: dict[BranchKey, float] = {}
+
+    def key(self, branch_of: BranchOf) -> BranchKey:
+        branch = branch_of(self.condition)
+        return id(branch.tokens), branch.temporal
+
+    def add(self, branch_of: BranchOf, weight: float) -> None:
+        key = self.key(branch_of)
+        self.branches[key] = branch_of(self.condition)
+        self.weights[key] = self.weights.get(key, 0.0) + weight
+
+
 def guided_by(denoise_branches: BranchDenoiser, base: BranchOf, terms: Sequence[GuidanceTerm]) -> Denoiser:
     """The prediction of the base branch plus the sum of the terms.
 
-    Weights of one branch add up over the terms, so each branch is evaluated once, and not at all where its weight is 0.
-    All weights sum to 1 whatever the terms, so the result is the same in every parameterization of the network.
+    Weights of one branch add up over the terms, so each branch is evaluated once, and not at all where its weight is 0
+    and no correction reads it. All weights sum to 1 whatever the terms, so the plain sum is the same in every
+    parameterization of the network.
     """
 
     def guided_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-        weights: dict[BranchOf, float] = {base: 1.0}
+        plain = _PlainSum(condition)
+        plain.add(base, 1.0)
+        corrected = []
         for term in terms:
             weight = term.weight_at(sigma)
-            weights[term.against] = weights.get(term.against, 0.0) - weight
-            weights[term.towards] = weights.get(term.towards, 0.0) + weight
-        used = {branch: weight for branch, weight in weights.items() if weight != 0}
-        predictions = denoise_branches(x, sigma, condition, [branch(condition) for branch in used])
-        weighted = (weight * clean for weight, clean in zip(used.values(), predictions, strict=True))
-        return sum(weighted, start=torch.zeros_like(x))
+            # Without a negative prompt, the two branches of a term may be one.
+            if plain.key(term.towards) == plain.key(term.against):
+                continue
+            plain.add(term.against, -weight)
+            plain.add(term.towards, weight)
+            if term.correction is not None and weight != 1:
+                corrected.append((weight - 1, term.correction, plain.key(term.towards), plain.key(term.against)))
+        read = {key for _, _, *keys in corrected for key in keys}
+        used = [key for key, weight in plain.weights.items() if weight != 0 or key in read]
+        answers = denoise_branches(x, sigma, condition, [plain.branches[key] for key in used])
+        clean = dict(zip(used, answers, strict=True))
+        total = sum((plain.weights[key] * clean[key] for key in used), start=torch.zeros_like(x))
+        for weight, correction, towards, against in corrected:
+            total = total + weight * correction(x, sigma, condition, clean[towards], clean[against])
+        return total
 
     return guided_denoise
 
@@ -80,14 +122,21 @@ def guided(
     scale: float,
     temporal_scale: float = 1.0,
     within: tuple[float, float] = (0.0, inf),
+    correction: Correction | None = None,
 ) -> Denoiser:
     """Classifier-free guidance towards the content and towards agreement between frames. arXiv:2302.03011, equation 8.
 
     clean = image(uncond) + omega_t (video(uncond) - image(uncond)) + omega (video(cond) - video(uncond))
 
+    A negative prompt stands for no content in the last term, and only there: the temporal term compares predictions of
+    no content, as in the paper. So that omega_t = 1 is guidance away from the negative prompt as usual, a third term
+    video(negative) - video(uncond) is added, which is 0 without one.
+
     scale: omega, 1 is no guidance. temporal_scale: omega_t, 1 is none, more is smoother over time.
     within: the noise levels at which `scale` is in force; 1 outside. arXiv:2404.07724.
+    correction: how the content's term is joined, see `GuidanceTerm`.
     """
     temporal = GuidanceTerm(temporal_scale, uncond, image_uncond)
-    content = GuidanceTerm(scale, cond, uncond, within)
-    return guided_by(denoise_branches, image_uncond, (temporal, content))
+    negated = GuidanceTerm(1.0, negative, uncond)
+    content = GuidanceTerm(scale, cond, negative, within, correction=correction)
+    return guided_by(denoise_branches, image_uncond, (temporal, negated, content))

@@ -89,11 +89,14 @@ def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_p
 def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
     """The clip with the wanted content."""
     with stage(Stage.CONTENT, watch):
-        cond, uncond = (_tokens(inputs, resolved, model) for inputs in (resolved.cond, resolved.uncond))
+        cond = _tokens(resolved.cond, resolved, model)
+        negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     with stage(Stage.DENOISE, watch) as report:
         channels = _structure_channels(resolved, prepared, model)
         frames = prepared.clip.first + torch.arange(len(prepared.clip))
-        inputs = _denoise_inputs(resolved, prepared, Condition(cond, uncond, channels, frames), model)
+        inputs = _denoise_inputs(
+            resolved, prepared, Condition(cond, model.backbone.null_tokens(), channels, frames, negative), model
+        )
         hook = _reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
         latents = resolved.method(replace(inputs, step_hook=hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
@@ -168,7 +171,7 @@ def _denoise_inputs(resolved: ResolvedEdit, prepared: Prepared, condition: Condi
             if resolved.shown
             else model.backbone.source_content(prepared.clip.frames)
         )
-        source = replace(condition, cond=own, uncond=model.backbone.null_tokens())
+        source = replace(condition, cond=own, negative=None)
     return DenoiseInputs(
         clip=prepared.clip,
         condition=condition,
