@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import fields, replace
 from fractions import Fraction
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
 from recast.diffusion.blend import blend_source
+from recast.diffusion.joins import JOINS
 from recast.diffusion.samplers import SAMPLERS
 from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
@@ -45,7 +47,7 @@ def test_it_is_a_method_and_its_knobs_are_described(method):
     made = method()
     assert isinstance(made, Method)
     assert made == method()
-    assert {field.name for field in fields(method)} <= set(method.__annotations__)
+    assert {field.name for field in fields(method)} <= set(get_type_hints(method))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
@@ -131,12 +133,39 @@ def test_gen1_follows_the_structure_and_sdedit_is_not_told_it(backbone):
     assert not torch.allclose(gen1(shot, backbone), gen1(other, backbone), atol=1e-3)
 
 
-def test_guidance_can_be_limited_to_a_part_of_the_walk(backbone):
-    shot, gen1 = shot_of(backbone, cfg_scale=6.0), METHODS["gen1"]
-    unguided = gen1()(replace(shot, cfg_scale=1.0), backbone)
-    never = gen1(guided_from=1.0, guided_until=1.0)(shot, backbone)
+def test_guidance_can_be_limited_to_a_part_of_the_walk(method, backbone):
+    shot = shot_of(backbone, cfg_scale=6.0)
+    unguided = method()(replace(shot, cfg_scale=1.0), backbone)
+    never = method(guided_from=1.0, guided_until=1.0)(shot, backbone)
     assert_close(never, unguided)
-    assert not torch.allclose(gen1(guided_until=0.5)(shot, backbone), unguided, atol=1e-3)
+    assert not torch.allclose(method(guided_from=0.5)(shot, backbone), unguided, atol=1e-3)
+
+
+def test_guidance_is_joined_as_it_is_said(method, backbone):
+    shot = shot_of(backbone, cfg_scale=6.0)
+    plain, unguided = (method()(replace(shot, cfg_scale=scale), backbone) for scale in (6.0, 1.0))
+    assert_close(method(guidance="apg", apg_eta=1.0)(shot, backbone), plain, atol=1e-3, rtol=1e-3)
+    for join in JOINS.keys() - {"plain"}:
+        assert not torch.allclose(method(guidance=join)(shot, backbone), plain, atol=1e-2)
+        assert torch.equal(method(guidance=join)(replace(shot, cfg_scale=1.0), backbone), unguided)
+
+
+@pytest.mark.parametrize("name", ["flowedit", "gen1", "sdedit"])
+def test_momentum_begins_anew_with_each_edit(name, backbone):
+    """One method, two edits: what the first one remembered is not in the second."""
+    shot, method = shot_of(backbone, cfg_scale=6.0), METHODS[name](guidance="apg", apg_momentum=-0.5)
+    first = method(shot, backbone)
+    assert torch.equal(method(shot, backbone), first)
+    assert not torch.allclose(METHODS[name](guidance="apg")(shot, backbone), first, atol=1e-3)
+
+
+def test_an_ensemble_is_averaged_or_refused(method, backbone):
+    shot = shot_of(backbone, ensemble=2)
+    if method.ensembles:
+        assert not torch.allclose(method()(shot, backbone), method()(replace(shot, ensemble=1), backbone), atol=1e-3)
+    else:
+        with pytest.raises(RequestError, match="the ensemble is 2 and must be 1"):
+            method()(shot, backbone)
 
 
 def test_gen1_shows_the_network_its_own_noise_first(backbone):

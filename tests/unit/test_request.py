@@ -66,12 +66,27 @@ def test_a_request_comes_back_from_json():
             {"method": "gen2"},
             "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit, tokenflow",
         ),
+        ({"guidance": "agp"}, "there is no guidance 'agp', did you mean apg? known: apg, cfg-zero, plain"),
+        ({"apg_eta": 0.5}, "apg_eta would do nothing: guidance is 'plain'; say guidance=apg too"),
+        ({"guidance": "cfg-zero", "apg_momentum": -0.5, "apg_threshold": 5}, "apg_threshold and apg_momentum would do"),
+        (
+            {"method": "tokenflow", "guidance": "apg", "apg_momentum": -0.5},
+            "tokenflow has other keyframes at each step and no use for apg_momentum",
+        ),
+        (
+            {"guided_from": 0.8, "guided_until": 0.2},
+            "guided_from is 0.8 and guided_until is 0.2; guidance must start first",
+        ),
+        (
+            {"method": "flowedit", "ensemble": 4},
+            "flowedit averages no answers: ensemble must be 1, not 4; gen1 and sdedit do",
+        ),
         ({"structure": "xyz"}, "there is no structure 'xyz'; known: depth, edges"),
         ({"scheduler": "ddmi"}, "there is no scheduler 'ddmi', did you mean ddim?"),
         ({"sead": 3}, "there is no setting 'sead', did you mean seed?"),
         (
-            {"method": "sdedit", "overlap": 0.5},
-            "method sdedit has no knob 'overlap'; flowedit and gen1 and tokenflow have it; its own: strength",
+            {"method": "sdedit", "noises": 2},
+            "method sdedit has no knob 'noises'; flowedit has it; its own: temporal_guidance, guidance, guided_from,",
         ),
         ({"strength": 2}, "strength is 2; it should be less than or equal to 1"),
         ({"strength": "much"}, "strength is 'much'; it should be a valid number"),
@@ -162,11 +177,11 @@ def test_paths_stay_as_said():
 
 def test_auto_is_the_models_method_unless_a_knob_belongs_to_another():
     assert method_for(Request(), "flowedit") == "flowedit"
-    assert method_for(Request.asked(guided_until=0.5), "flowedit") == "gen1"
+    assert method_for(Request.asked(interval=2), "flowedit") == "tokenflow"
     assert method_for(Request.asked(residual=0.5), "gen1") == "flowedit"
     assert method_for(Request(method="sdedit"), "gen1") == "sdedit"
     with pytest.raises(RequestError, match="has no knob"):
-        Request.asked(guided_until=0.5, residual=0.5)
+        Request.asked(interval=2, residual=0.5)
 
 
 def test_a_models_own_method_must_be_known():

@@ -45,6 +45,12 @@ FLAGS: dict[str, Flag] = {
     "temporal_guidance": Flag(
         ("--temporal-guidance",), "NUMBER", "How", about="How alike neighbouring frames are made; 1 is as trained."
     ),
+    "guidance": Flag(
+        ("--guidance",),
+        "plain|apg|cfg-zero",
+        "How",
+        about="How guidance is added; apg saturates less at a large --cfg.",
+    ),
     "strength": Flag(("--strength",), "0..1", "How", about="How far from the source to start, 1 is from pure noise."),
     "steps": Flag(("--steps",), "N", "How"),
     "ensemble": Flag(("--ensemble",), "N", "How"),

@@ -212,6 +212,11 @@ def _check_parts(request: Request) -> None:
         TypeAdapter(METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
     except ValidationError as error:
         _refuse(error)
+    if request.ensemble not in (None, 1) and request.method != AUTO and not METHODS[request.method].ensembles:
+        able = " and ".join(name for name, method in METHODS.items() if method.ensembles)
+        raise RequestError(
+            f"{request.method} averages no answers: ensemble must be 1, not {request.ensemble}; {able} do"
+        )
 
 
 def method_for(request: Request, *preferred: str) -> str:

@@ -78,7 +78,8 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     metadata = model.folder.metadata
     name = method_for(request, metadata.method)
     own = metadata.method_defaults.get(name, {})
-    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": metadata.ensemble} | own
+    ensemble = metadata.ensemble if METHODS[name].ensembles else 1
+    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
     cond = _words(request.words) + _pictures(request.pictures)
     uncond = _words(request.negative)
     _warn_of_unknown(cond + uncond, model)

@@ -18,6 +18,8 @@ class Method(Protocol):
     """Structures that it reads itself, besides what the backbone is told."""
     needs_source: ClassVar[bool]
     """Whether it reads `DenoiseInputs.source`, the description of the clip as it is."""
+    ensembles: ClassVar[bool]
+    """Whether it can average answers over noise, `DenoiseInputs.ensemble`; if not, more than 1 is refused."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.

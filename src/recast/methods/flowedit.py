@@ -8,16 +8,14 @@ import torch
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.diffusion.guidance import guided
 from recast.diffusion.schedule import finish, truncated
-from recast.diffusion.windows import windowed
 from recast.errors import RequestError
-from recast.methods.gen1 import UnitInterval
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.types import DenoiseInputs, Denoiser, Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowEdit:
+class FlowEdit(GuidanceKnobs):
     """Moves the clip by what a denoiser sees differently under the wanted content and under the clip's own.
 
     With D the prediction of the clean latents, delta = edit - source follows
@@ -31,21 +29,18 @@ class FlowEdit:
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
     needs_source: ClassVar[bool] = True
+    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """How high the noise goes, as the share of the steps that are taken; 0 gives the source back."""
     source_guidance: Annotated[float, Field(ge=0, le=30)] = 1.0
     """Classifier-free guidance of the source's prediction; 1 is none."""
-    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8, in both predictions; 1 is none."""
     noises: Annotated[int, Field(ge=1, le=64)] = 1
     """Noises averaged at each step (n_avg of the paper); more is slower and steadier."""
     tail: UnitInterval = 0.0
     """Share of the walk, at its clean end, that is plain sampling towards the target, as in SDEdit (n_min)."""
     residual: UnitInterval = 1.0
     """How much of the detail comes back that the network does not see in the source; less is smoother and steadier."""
-    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    """The share of its frames that a window has in common with the next one."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
@@ -54,19 +49,14 @@ class FlowEdit:
         source = backbone.encode(shot.clip.frames)
         sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
         split = max(len(sigmas) - 1 - round(self.tail * shot.steps), 0)
-        from_source = self._denoiser(shot, backbone, self.source_guidance)
-        target = self._denoiser(shot, backbone, shot.cfg_scale)
+        from_source = self.denoiser(shot, backbone, self.source_guidance)
+        target = self.denoiser(shot, backbone, shot.cfg_scale)
         edited = self._difference_walk(shot, source, sigmas[: split + 1], (from_source, target))
         if split == len(sigmas) - 1:
             return edited
         start = edited + sigmas[split] * shot.noise(source)
         x = shot.sampler(target, start, sigmas[split:], shot.condition, step_hook=shot.step_hook)
         return finish(x, sigmas[-1])
-
-    def _denoiser(self, shot: DenoiseInputs, backbone: Backbone, scale: float) -> Denoiser:
-        size = min(shot.window, backbone.max_frames)
-        steady = guided(backbone.denoise_branches, scale, self.temporal_guidance)
-        return windowed(steady, size, int(self.overlap * size))
 
     @torch.no_grad()
     def _difference_walk(

@@ -1,18 +1,18 @@
 """Noise the source, denoise it to the new content: SDEdit, arXiv:2108.01073."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.methods.gen1 import Gen1, UnitInterval
+from recast.methods.gen1 import Gen1
+from recast.methods.knobs import UnitInterval
 from recast.types import Condition, DenoiseInputs, Kind, Latents, Structure
 
 
 @dataclass(frozen=True, kw_only=True)
-class SDEdit:
+class SDEdit(Gen1):
     """Starts from the noised source and is told no structure; the noised source is all that keeps it. arXiv:2108.01073.
 
     With a Gen-1 backbone it is the paper's ablation "~s" (arXiv:2302.03011, section 4.2). Differs: a network that was
@@ -24,13 +24,10 @@ class SDEdit:
 
     strength: UnitInterval = 0.6
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
-    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        walk = Gen1(strength=self.strength, temporal_guidance=self.temporal_guidance)
-        return walk(replace(shot, condition=_untold(shot, backbone)), backbone)
+        return super().__call__(replace(shot, condition=_untold(shot, backbone)), backbone)
 
 
 def _untold(shot: DenoiseInputs, backbone: Backbone) -> Condition:

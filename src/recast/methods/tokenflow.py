@@ -17,7 +17,7 @@ from recast.diffusion.inversion import ddim_inversion
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError
-from recast.methods.gen1 import UnitInterval
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
 from recast.types import Clip, Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
@@ -26,7 +26,7 @@ SELF = frozenset({SiteKind.SELF})
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenFlow:
+class TokenFlow(GuidanceKnobs):
     """Inverts the source, and at each step edits a few keyframes together and the other frames by their tokens.
 
     Keyframes attend to the places of all keyframes. In every layer of self-attention a place of another frame is given
@@ -39,17 +39,19 @@ class TokenFlow:
 
     needs: ClassVar[frozenset[Kind]] = frozenset()
     needs_source: ClassVar[bool] = True
+    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """How high the source is inverted, as the share of the steps that are taken; 0 gives the source back."""
-    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8, of the inversion and of the edit; 1 is none."""
     interval: Annotated[int, Field(ge=1, le=256)] = 8
     """Frames for each keyframe, which is drawn anew among them at every step; 1 edits all frames together."""
     refinements: Annotated[int, Field(ge=0, le=64)] = 0
     """How often each step of the inversion is made anew; more is nearer to the source and slower."""
-    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    """The share of its frames that a window has in common with the next one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.apg_momentum:
+            raise RequestError("tokenflow has other keyframes at each step and no use for apg_momentum; leave it out")
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
@@ -59,7 +61,7 @@ class TokenFlow:
         # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
         start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
         source, condition = (numbered(each, shot.clip) for each in (shot.source, shot.condition))
-        invert = self._denoiser(shot, backbone, 1.0)
+        invert = self.denoiser(shot, backbone, 1.0)
         trajectory = ddim_inversion(invert, start, sigmas, source, refinements=self.refinements)[::-1]
         denoise = self._propagated(shot, backbone, source, dict(zip(sigmas, trajectory, strict=True)))
         x = shot.sampler(denoise, trajectory[0], sigmas, condition, step_hook=shot.step_hook)
@@ -70,8 +72,8 @@ class TokenFlow:
     ) -> Denoiser:
         size, levels = min(shot.window, backbone.max_frames), list(trajectory)
         look = windowed(guided(backbone.denoise_branches, 1.0), size, 0)
-        together = guided(backbone.denoise_branches, shot.cfg_scale, self.temporal_guidance)
-        separately = self._denoiser(shot, backbone, shot.cfg_scale)
+        together = self.guided(shot, backbone, shot.cfg_scale)
+        separately = self.denoiser(shot, backbone, shot.cfg_scale)
 
         def propagated_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
             level = min(levels, key=lambda each: abs(each - sigma))  # a sampler may ask between the levels
@@ -85,11 +87,6 @@ class TokenFlow:
                 return separately(x, sigma, condition)
 
         return propagated_denoise
-
-    def _denoiser(self, shot: DenoiseInputs, backbone: Backbone, scale: float) -> Denoiser:
-        size = min(shot.window, backbone.max_frames)
-        steady = guided(backbone.denoise_branches, scale, self.temporal_guidance)
-        return windowed(steady, size, int(self.overlap * size))
 
     def _keyframes(self, count: int, most: int, seed: int, level: int) -> Picks:
         """One frame drawn from each stretch: at least two keyframes, a lone one is an image; at most a window."""
