@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -18,6 +19,8 @@ from recast.errors import ClipError, ShapeError
 
 Frames = UInt8[Tensor, "t 3 h w"]
 Latents = Float[Tensor, "t c y x"]
+ClipLatents = Float[Tensor, "latents c y x"]
+"""Latents beside frames in one signature: there are as many of them as `latent_count` says."""
 Maps = Float[Tensor, "t c h w"]
 Picks = Int[Tensor, " t"]
 Embedding = Float[Tensor, " e"]
@@ -56,6 +59,15 @@ class Clip:
         """Rows and columns, in pixels."""
         return self.frames.shape[-2], self.frames.shape[-1]
 
+    def latent_frames(self, stride: int) -> Picks:
+        """Numbers in the source of the frames that its latents start with or, past the first, end with."""
+        return self.first + stride * torch.arange(latent_count(len(self), stride))
+
+
+def latent_count(frames: int, stride: int) -> int:
+    """Latents of so many frames: one of the first frame, and one of each `stride` that follow, the last filled up."""
+    return 1 + ceil((frames - 1) / stride)
+
 
 class Kind(StrEnum):
     """What a structure map measures, and in what unit."""
@@ -91,7 +103,8 @@ class Condition:
     no content. negative: the tokens of a negative prompt, which guidance pushes away from in place of the null tokens.
     structure_channels: what the method of that name of the backbone gave, one for each frame: planes beside the latents
     (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:
-    the frames' absolute numbers in the source, which windows keep; None where nobody asks.
+    the frames' absolute numbers in the source, which windows keep; None where nobody asks. Where the backbone's
+    `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.
     """
 
     cond: Tokens
@@ -172,7 +185,8 @@ class DenoiseInputs:
 
     steps: network levels of a full walk, 1..1000. cfg_scale: guidance, omega in Gen-1's eq. 8; 1 is none.
     ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
-    window: most frames that the network sees at once. seed: of the noise, together with the frame's index.
+    window: most latents over time that the network sees at once. seed: of the noise, together with the frame's index.
+    temporal_stride: the backbone's, frames that share a latent.
     step_hook: called after each step. source: the condition under which the clip itself is described: its own content,
     its own structure; None for methods that do not need it.
     """
@@ -187,6 +201,7 @@ class DenoiseInputs:
     seed: int = 0
     step_hook: StepHook = field(default=unchanged)
     source: Condition | None = None
+    temporal_stride: int = 1
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.
@@ -194,8 +209,10 @@ class DenoiseInputs:
         number: which of a frame's noises; 0 is the one that a walk starts from.
         """
         drawn = [
-            torch.randn(like.shape[1:], generator=_generator(self.seed, self.clip.first + i, number))
-            for i in range(len(like))
+            torch.randn(like.shape[1:], generator=_generator(self.seed, frame, number))
+            for frame in range(
+                self.clip.first, self.clip.first + self.temporal_stride * len(like), self.temporal_stride
+            )
         ]
         return torch.stack(drawn).to(like)
 
@@ -203,6 +220,14 @@ class DenoiseInputs:
 def _generator(seed: int, frame: int, number: int) -> torch.Generator:
     # A stream for each. The multipliers are odd and large, so that neighbouring seeds and frames never share one.
     return torch.Generator().manual_seed((seed * 1_000_003 + frame + number * 998_244_353_003) % 2**63)
+
+
+Report = Callable[[int, int], None]
+"""Called as one stage goes on with (done, total); raises Cancelled to stop it cleanly."""
+
+
+def unreported(_done: int, _total: int, /) -> None:
+    """The report that nobody hears."""
 
 
 ProgressCallback = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ from torch import Tensor
 from recast.diffusion.schedule import Schedule
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
-from recast.types import Frames, Latents
+from recast.types import ClipLatents, Frames, Latents, Report, unreported
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,27 +32,36 @@ class ImageLatentBackbone:
         """Pixels a latent, along one side; networks themselves take latents of any size."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
+    @property
+    def temporal_stride(self) -> int:
+        """1: each frame has a latent of its own."""
+        return 1
+
     def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels, the last one 0."""
         return self.schedule.timestep_sigmas(steps)
 
-    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> Latents:
+    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> ClipLatents:
         """Pixels of -1..1 to unit-variance latents, frame by frame; gradients pass through."""
         return torch.cat([encoded_picture(self.vae, picture) for picture in pixels.split(1)])
 
-    def decode_pixels(self, latents: Latents) -> Float[Tensor, "t 3 h w"]:
+    def decode_pixels(self, latents: ClipLatents) -> Float[Tensor, "t 3 h w"]:
         """Latents to pixels of about -1..1, not clamped, frame by frame; gradients pass through."""
         return torch.cat([_decoded_picture(self.vae, latent) for latent in latents.split(1)])
 
     @torch.no_grad()
-    def encode(self, frames: Frames) -> Latents:
+    def encode(self, frames: Frames) -> ClipLatents:
         """Frames to unit-variance latents; the mean of the distribution."""
         return self.encode_pixels(as_pixels(frames))
 
     @torch.no_grad()
-    def decode(self, latents: Latents) -> Frames:
-        """Latents to frames on the CPU, rounded and clamped, frame by frame."""
-        return torch.cat([as_frames(self.decode_pixels(latent)) for latent in latents.split(1)])
+    def decode(self, latents: ClipLatents, report: Report = unreported) -> Frames:
+        """Latents to frames on the CPU, rounded and clamped, frame by frame; `report` is called after each."""
+        decoded = []
+        for latent in latents.split(1):
+            decoded.append(as_frames(self.decode_pixels(latent)))
+            report(len(decoded), len(latents))
+        return torch.cat(decoded)
 
 
 def as_pixels(frames: Frames) -> Float[Tensor, "t 3 h w"]:

@@ -9,7 +9,20 @@ from torch import Tensor
 
 from recast.conditions.content import ContentInput
 from recast.networks.hooks import Hook
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import (
+    Branch,
+    ClipLatents,
+    Condition,
+    Embedding,
+    Frames,
+    Kind,
+    Latents,
+    Maps,
+    Report,
+    Structure,
+    Tokens,
+    unreported,
+)
 
 
 @runtime_checkable
@@ -27,33 +40,50 @@ class Backbone(Protocol):
         ...
 
     @property
+    def temporal_stride(self) -> int:
+        """Frames that share a latent: 1 for image autoencoders, 4 for Wan's.
+
+        t frames have 1 + ceil((t - 1) / temporal_stride) latents: the first frame has one of its own.
+        """
+        ...
+
+    @property
     def short_side(self) -> int:
         """The short side, in pixels, that the network was trained on."""
         ...
 
     @property
     def max_frames(self) -> int:
-        """The most frames that the network can see at once."""
+        """The most latents over time that the network can see at once: frames, where `temporal_stride` is 1."""
         ...
 
     def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels that the network was trained on, the last one 0."""
         ...
 
-    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> Latents:
-        """Pixels of -1..1 to unit-variance latents; the mean of the distribution, no randomness; differentiable."""
+    def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> ClipLatents:
+        """Pixels of -1..1 to unit-variance latents; the mean of the distribution, no randomness; differentiable.
+
+        Frames that do not fill the last latent are followed by repetitions of the last one.
+        """
         ...
 
-    def decode_pixels(self, latents: Latents) -> Float[Tensor, "t 3 h w"]:
-        """Latents to pixels of about -1..1, on the network's device, neither rounded nor clamped; differentiable."""
+    def decode_pixels(self, latents: ClipLatents) -> Float[Tensor, "t 3 h w"]:
+        """Latents to pixels of about -1..1, on the network's device and in its range; differentiable.
+
+        1 + (n - 1) * temporal_stride frames of n latents; whoever filled up the last latent drops its surplus.
+        """
         ...
 
-    def encode(self, frames: Frames) -> Latents:
+    def encode(self, frames: Frames) -> ClipLatents:
         """`encode_pixels` of 8-bit frames, without gradients."""
         ...
 
-    def decode(self, latents: Latents) -> Frames:
-        """`decode_pixels` as 8-bit frames on the CPU, without gradients, in chunks that bound memory."""
+    def decode(self, latents: ClipLatents, report: Report = unreported) -> Frames:
+        """`decode_pixels` as 8-bit frames on the CPU, without gradients, in chunks that bound memory.
+
+        report: called after each chunk with the latents that are done and their number.
+        """
         ...
 
     def structure_channels(self, structure: Structure) -> Maps:

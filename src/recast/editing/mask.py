@@ -54,16 +54,20 @@ class Mask:
                 f"give a mask of {first + count} frames or more, or one picture for all; {self.path}"
             )
 
-    def at(self, size: tuple[int, int], first: int, count: int) -> Maps:
+    def at(self, size: tuple[int, int], first: int, count: int, stride: int = 1) -> Maps:
         """The same for the latents of `size` rows and columns: averaged down, then grown by one latent pixel.
 
-        [t 1 h w], 0..1. Raises what `frames` raises, and RequestError where nothing at all is to be edited.
+        [t 1 h w], 0..1. stride: frames that share a latent, past the first one, which has its own; such a latent is
+        edited as far as any of its frames is. Raises what `frames` raises, and RequestError where nothing is to be
+        edited at all.
         """
         small = torch.stack([_averaged(frame, size) for frame in self.frames(first, count)])
         if not small.any():
             other = "outside" if self.inside else "inside"
             raise RequestError(f"the mask leaves nothing to edit in any frame; try --edit {other}; {self.path}")
-        return F.max_pool2d(small, kernel_size=3, stride=1, padding=1)
+        grown = F.max_pool2d(small, kernel_size=3, stride=1, padding=1)
+        shared = grown[1:].split(stride) if count > 1 else ()
+        return torch.stack([grown[0], *(group.amax(0) for group in shared)])
 
     def _planes(self) -> Iterator[Float[Tensor, "h w"]]:
         if self.path.is_dir():

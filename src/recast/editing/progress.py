@@ -1,16 +1,13 @@
 """The stages of an edit by name, how they report, and what an error says of the stage that it came from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
 import torch
 
 from recast.errors import OutOfMemoryError
-from recast.types import ProgressCallback
-
-Report = Callable[[int, int], None]
-"""Called by a stage with (done, total)."""
+from recast.types import ProgressCallback, Report
 
 
 class Stage(StrEnum):

@@ -13,7 +13,7 @@ from recast.diffusion.blend import blend_source
 from recast.editing.checks import check_inputs, check_target, source_of
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
-from recast.editing.progress import Report, Stage, no_progress, stage
+from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve
@@ -26,16 +26,16 @@ from recast.types import (
     Latents,
     Maps,
     ProgressCallback,
+    Report,
     StepHook,
     Structure,
     Tokens,
+    latent_count,
     unchanged,
 )
 from recast.video.read import Source, frames, opened, read
 from recast.video.resize import enlarged, resized
 from recast.video.write import writing
-
-DECODED_AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,18 +93,15 @@ def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: Pr
         negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     with stage(Stage.DENOISE, watch) as report:
         channels = _structure_channels(resolved, prepared, model)
-        frames = prepared.clip.first + torch.arange(len(prepared.clip))
+        frames = prepared.clip.latent_frames(model.backbone.temporal_stride)
         inputs = _denoise_inputs(
             resolved, prepared, Condition(cond, model.backbone.null_tokens(), channels, frames, negative), model
         )
         hook = _reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
         latents = resolved.method(replace(inputs, step_hook=hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
-        decoded = []
-        for few in latents.split(DECODED_AT_ONCE):
-            report(DECODED_AT_ONCE * len(decoded), len(latents))
-            decoded.append(model.backbone.decode(few))
-    return Edited(resolved, prepared, torch.cat(decoded), _record(resolved, prepared, model))
+        decoded = model.backbone.decode(latents, report)[: len(prepared.clip)]
+    return Edited(resolved, prepared, decoded, _record(resolved, prepared, model))
 
 
 def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *, overwrite: bool = False) -> Edited:
@@ -179,7 +176,8 @@ def _denoise_inputs(resolved: ResolvedEdit, prepared: Prepared, condition: Condi
         steps=resolved.steps,
         cfg_scale=resolved.cfg_scale,
         ensemble=resolved.ensemble,
-        window=resolved.window,
+        window=latent_count(resolved.window, model.backbone.temporal_stride),
+        temporal_stride=model.backbone.temporal_stride,
         seed=resolved.seed,
         source=source,
     )
@@ -190,7 +188,8 @@ def _masking(resolved: ResolvedEdit, inputs: DenoiseInputs, model: Model) -> Ste
         return unchanged
     clip = inputs.clip
     latents = model.backbone.encode(clip.frames)
-    edited = resolved.mask.at((latents.shape[-2], latents.shape[-1]), clip.first, len(clip))
+    size, stride = (latents.shape[-2], latents.shape[-1]), model.backbone.temporal_stride
+    edited = resolved.mask.at(size, clip.first, len(clip), stride)
     return blend_source(latents, inputs.noise(latents), (1 - edited).to(latents))
 
 

@@ -22,7 +22,7 @@ class Method(Protocol):
     """Whether it can average answers over noise, `DenoiseInputs.ensemble`; if not, more than 1 is refused."""
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
-        """The edited clip's latents, one for each frame of the source. The same shot gives the same answer.
+        """The edited clip's latents, as many as the source's. The same shot gives the same answer.
 
         Where it has a knob `strength`, 0 gives the source's latents back, bit for bit.
         Raises RequestError for a knob outside its range.

@@ -9,7 +9,7 @@ from einops import repeat
 from recast.backbones.backbone import Backbone
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Kind, Latents
+from recast.types import DenoiseInputs, Kind, Latents, latent_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class Gen1(GuidanceKnobs):
         if self.strength < 1:
             source = backbone.encode(shot.clip.frames)
             return source + sigma * shot.noise(source)
-        like = repeat(backbone.encode(shot.clip.frames[:1]), "1 c h w -> t c h w", t=len(shot.clip))
+        count = latent_count(len(shot.clip), backbone.temporal_stride)
+        like = repeat(backbone.encode(shot.clip.frames[:1]), "1 c h w -> t c h w", t=count)
         # As large as unit-variance latents with this noise on them would be: the network never saw noise alone.
         return hypot(1, sigma) * shot.noise(like)

@@ -60,7 +60,9 @@ class TokenFlow(GuidanceKnobs):
         sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
         # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
         start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
-        source, condition = (numbered(each, shot.clip) for each in (shot.source, shot.condition))
+        source, condition = (
+            numbered(each, shot.clip, backbone.temporal_stride) for each in (shot.source, shot.condition)
+        )
         invert = self.denoiser(shot, backbone, 1.0)
         trajectory = ddim_inversion(invert, start, sigmas, source, refinements=self.refinements)[::-1]
         denoise = self._propagated(shot, backbone, source, dict(zip(sigmas, trajectory, strict=True)))
@@ -83,7 +85,8 @@ class TokenFlow(GuidanceKnobs):
                 look(trajectory[level], sigma, source)
             with backbone.hooked(edited, ExtendedAttention()):
                 together(x[keys], sigma, condition.at(keys))
-            with backbone.hooked(PropagatedAttention(seen, edited, tuple((shot.clip.first + keys).tolist()))):
+            numbers = shot.clip.latent_frames(backbone.temporal_stride)[keys]
+            with backbone.hooked(PropagatedAttention(seen, edited, tuple(numbers.tolist()))):
                 return separately(x, sigma, condition)
 
         return propagated_denoise
@@ -96,9 +99,9 @@ class TokenFlow(GuidanceKnobs):
         return torch.tensor([stretch[int(torch.randint(len(stretch), (), generator=rng))] for stretch in stretches])
 
 
-def numbered(condition: Condition, clip: Clip) -> Condition:
+def numbered(condition: Condition, clip: Clip, stride: int) -> Condition:
     """The condition with its frames' numbers, by which hooks find them in windows."""
-    return replace(condition, frames=clip.first + torch.arange(len(clip)))
+    return replace(condition, frames=clip.latent_frames(stride))
 
 
 class ExtendedAttention:
