@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from recast.control import ControlResiduals
 from recast.errors import ClipError, ShapeError
 
 Frames = UInt8[Tensor, "t 3 h w"]
@@ -105,6 +106,7 @@ class Condition:
     (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:
     the frames' absolute numbers in the source, which windows keep; None where nobody asks. Where the backbone's
     `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.
+    residuals: added to the UNet's features, besides what a ControlNet of the backbone adds.
     """
 
     cond: Tokens
@@ -112,6 +114,7 @@ class Condition:
     structure_channels: Maps | None = None
     frames: Picks | None = None
     negative: Tokens | None = None
+    residuals: ControlResiduals | None = None
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
@@ -121,6 +124,7 @@ class Condition:
             structure_channels=None if self.structure_channels is None else self.structure_channels[picks],
             frames=None if self.frames is None else self.frames[picks.to(self.frames.device)],
             negative=None if self.negative is None else _tokens_at(self.negative, picks),
+            residuals=None if self.residuals is None else self.residuals.at(picks),
         )
 
 

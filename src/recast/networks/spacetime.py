@@ -57,12 +57,14 @@ class SpaceTimeUNet(nn.Module):
         timestep: Shaped[Tensor, " b"],
         tokens: Float[Tensor, "b *t n d"],
         video: bool | Bool[Tensor, " b"] = True,
+        **residuals: Tensor | tuple[Tensor, ...],
     ) -> Float[Tensor, "b t out h w"]:
         """The network's prediction (noise, velocity or clean latents, as it was trained) for noisy latents `x`.
 
         x: mixed with noise as the network was trained, structure planes behind the latents' channels.
         timestep: 0..999, may lie between two. tokens: [b n d] for all frames of a clip, or [b t n d] for each.
         video: False keeps a clip's frames apart from each other; one answer for all clips or one for each.
+        residuals: of the image UNet, under diffusers' names, for images of (b t).
         Raises ShapeError for more than `max_frames` frames.
         """
         frames = x.shape[1]
@@ -73,6 +75,7 @@ class SpaceTimeUNet(nn.Module):
                 repeat(timestep, "b -> (b t)", t=frames),
                 encoder_hidden_states=_for_each_frame(tokens, frames),
                 return_dict=False,
+                **residuals,
             )[0]
         return rearrange(answer, "(b t) c h w -> b t c h w", t=frames)
 

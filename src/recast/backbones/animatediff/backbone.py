@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
 from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of
+from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.detail import softened
+from recast.control import ControlResiduals
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import ShapeError, WeightsError
@@ -81,21 +83,22 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         images = repeat(scaled, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype)
         timestep = torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device)
         inputs = images, timestep, tokens.to(unet.device, unet.dtype)
-        told = self._controlled(*inputs, condition.structure_channels)
+        added = handed_residuals(unet, condition.residuals, number, count)
+        added += self._controlled(*inputs, condition.structure_channels)
         now = DenoisePass(sigma, tuple(branches), temporal, frame_numbers(condition, count))
         with self.pass_context.on(now), self.motion.on(self._layout(count, temporal)):
-            answer = unet(*inputs, **told, return_dict=False)[0]
+            answer = unet(*inputs, **residual_arguments(added), return_dict=False)[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(scaled)
 
     def _controlled(
         self, images: Tensor, timestep: Tensor, tokens: Tensor, maps: Maps | None
-    ) -> dict[str, Tensor | tuple[Tensor, ...]]:
-        """What the ControlNet adds to the UNet's features, as the UNet's arguments."""
+    ) -> list[ControlResiduals]:
+        """What the ControlNet adds to the UNet's features."""
         if self.controlnet is None or maps is None:
-            return {}
+            return []
         pictures = repeat(maps, "t c h w -> (b t) c h w", b=len(images) // len(maps)).to(images)
         down, middle = self.controlnet(images, timestep, tokens, pictures, return_dict=False)
-        return {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
+        return [ControlResiduals(tuple(down), middle)]
 
     def _layout(self, frames: int, temporal: tuple[bool, ...]) -> BatchLayout | None:
         if not any(temporal):

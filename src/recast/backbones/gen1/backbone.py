@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
+from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
@@ -103,9 +104,8 @@ class Gen1Backbone(ImageLatentBackbone):
         Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
-        frames = frame_numbers(condition, len(x))
         groups = batches(branches, together=self.together)
-        answers = torch.cat([self._answered(inputs, sigma, frames, group) for group in groups])
+        answers = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
@@ -116,17 +116,20 @@ class Gen1Backbone(ImageLatentBackbone):
         self,
         inputs: Float[Tensor, "t channels y x"],
         sigma: float,
-        frames: tuple[int, ...],
+        condition: Condition,
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
         unet, asked = self.net.unet, list(branches.values())
         temporal = tuple(branch.temporal and len(inputs) > 1 for branch in asked)
+        added = handed_residuals(unet, condition.residuals, len(asked), len(inputs))
+        frames = frame_numbers(condition, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = self.net(
                 repeat(inputs, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
                 torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
                 torch.stack([branch.tokens for branch in asked]).to(unet.device, unet.dtype),
                 video=torch.tensor(temporal),
+                **residual_arguments(added),
             )
         return answer.to(inputs)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
+from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
@@ -96,8 +97,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         Raises BackboneError where the network needs depth and the condition has none, or the reverse.
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
-        groups, frames = batches(branches, together=self.together), frame_numbers(condition, len(x))
-        answers = torch.cat([self._answered(inputs, sigma, frames, group) for group in groups])
+        groups = batches(branches, together=self.together)
+        answers = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
@@ -108,17 +109,20 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         self,
         inputs: Float[Tensor, "t channels y x"],
         sigma: float,
-        frames: tuple[int, ...],
+        condition: Condition,
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
         unet, number = self.unet, len(branches)
         tokens = [branch.tokens.expand(len(inputs), -1, -1) for branch in branches.values()]
+        frames = frame_numbers(condition, len(inputs))
+        added = handed_residuals(unet, condition.residuals, number, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), (False,) * number, frames)):
             answer = unet(
                 repeat(inputs, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
                 torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
                 encoder_hidden_states=torch.cat(tokens).to(unet.device, unet.dtype),
                 return_dict=False,
+                **residual_arguments(added),
             )[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(inputs)
 
