@@ -28,29 +28,29 @@ WARM = 3
 """Steps that are not counted."""
 
 
-def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
+def measured(name: str, args: argparse.Namespace) -> Iterator[dict]:
     """A row for images, and one for clips where the preset has any."""
     stage = PRESETS[name].stage
     assert isinstance(stage, GeneratorStage), f"{name} is no generator"
-    rate = matrix_rates(said.device)[said.precision]
+    rate = matrix_rates(args.device)[args.precision]
     for kind, rows in stage.batch.items():
-        count = said.rows or min(rows, 64)
+        count = args.rows or min(rows, 64)
         size = (stage.clip_sizes if kind == "clips" else stage.picture_sizes)[0]
         # Only the one kind: image_steps of 0 are all clips, and without clips all are images.
         clips = count if kind == "clips" else 0
         batches = replace(stage.batches, images=count, clips=clips, image_steps=0.0)
-        alone = replace(stage, batches=batches, picture_sizes=(size,), checkpointing=said.checkpointing)
+        alone = replace(stage, batches=batches, picture_sizes=(size,), checkpointing=args.checkpointing)
         frames = stage.batches.frames if clips else 1
         inputs = Inputs(sources=[Blank(frames, size, stage.layers.content_width)])
-        seconds, busy = _seconds(alone, inputs, said)
+        seconds, busy = _seconds(alone, inputs, args)
         flops = count * row_flops(alone, kind)
         yield {
             "preset": name,
             "rows": f"{count} {kind} of {frames} x {size[0]} x {size[1]}",
             "device": torch.cuda.get_device_name()
-            if said.device == "cuda"
+            if args.device == "cuda"
             else f"cpu, {torch.get_num_threads()} threads",
-            "precision": said.precision,
+            "precision": args.precision,
             "seconds a step": round(statistics.median(seconds), 4),
             "spread": round(statistics.quantiles(seconds, n=4)[2] - statistics.quantiles(seconds, n=4)[0], 4),
             "processor seconds a step": round(busy, 4),  # what it takes alone, where other work shares the machine
@@ -58,28 +58,28 @@ def measured(name: str, said: argparse.Namespace) -> Iterator[dict]:
             "TFLOP a step": round(flops / 1e12, 4),
             "matrix TFLOP/s": round(rate / 1e12, 3),
             "MFU": round(flops / statistics.median(seconds) / rate, 3),
-            "checkpointing": said.checkpointing,
+            "checkpointing": args.checkpointing,
         }
 
 
-def _seconds(stage: GeneratorStage, inputs: Inputs, said: argparse.Namespace) -> tuple[list[float], float]:
+def _seconds(stage: GeneratorStage, inputs: Inputs, args: argparse.Namespace) -> tuple[list[float], float]:
     """Of each counted step, and those that each of this process's threads was at work, on average."""
     torch.manual_seed(0)
-    network, loss, recipe = stage.network(inputs).to(said.device), stage.loss(inputs), PRESETS["gen1-detail"].config
+    network, loss, recipe = stage.network(inputs).to(args.device), stage.loss(inputs), PRESETS["gen1-detail"].config
     learner, taken, worked = TrainState.of(network, recipe), [], 0.0
-    for step in range(WARM + said.steps):
+    for step in range(WARM + args.steps):
         if step == WARM:
             worked = time.process_time()
         began = time.perf_counter()
-        with autocast(said.device, said.precision):
+        with autocast(args.device, args.precision):
             mean = loss(network, BatchShard(step)).mean
         mean.backward()
         learner.advance(learner.norm(), recipe, step)
         learner.forget_gradient()
-        if said.device == "cuda":
+        if args.device == "cuda":
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
-    return taken[WARM:], (time.process_time() - worked) / torch.get_num_threads() / said.steps
+    return taken[WARM:], (time.process_time() - worked) / torch.get_num_threads() / args.steps
 
 
 def main() -> None:
@@ -91,11 +91,11 @@ def main() -> None:
     parser.add_argument("--checkpointing", default="none", choices=["none", "selective", "full"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", default=AUTO, choices=[AUTO, *PRECISIONS])
-    said = parser.parse_args()
-    if said.precision == AUTO:
-        said.precision = chosen_precision(matrix_rates(said.device))
-    for name in said.presets:
-        for row in measured(name, said):
+    args = parser.parse_args()
+    if args.precision == AUTO:
+        args.precision = chosen_precision(matrix_rates(args.device))
+    for name in args.presets:
+        for row in measured(name, args):
             print(json.dumps(row), flush=True)
 
 

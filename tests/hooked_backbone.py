@@ -43,7 +43,7 @@ def passing(call, attend):
     return attend(call)
 
 
-class Heard:
+class CallRecord:
     """Keeps every call, of the kinds asked for."""
 
     def __init__(self, *kinds):

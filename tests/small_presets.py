@@ -46,7 +46,7 @@ def small(name: str) -> tuple[TrainStage, Inputs]:
             return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=SHIPPED)
         case PriorStage():
             depths = PriorConfig(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
-            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(prior_data=heard())
+            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(prior_data=prior_data())
     raise AssertionError(name)
 
 
@@ -78,7 +78,7 @@ def pool(clips: int = 6, side: int = 32) -> RenderedDataset:
     return RenderedDataset(frames, inverse, np.zeros((clips, 1, side, side), np.uint8), captions, scenes)
 
 
-def heard() -> PriorData:
+def prior_data() -> PriorData:
     """Captions and embeddings, read by a text encoder with random weights."""
     rng = torch.Generator().manual_seed(2)
     tokenizer = Inputs(folder=SHIPPED).tokenizer(places=8, pieces=0)

@@ -126,8 +126,8 @@ def is_full(error: BaseException) -> bool:
 
     numpy has no number for an array that was written in part.
     """
-    said = _OS_ERROR.search(str(error))
-    number = int(said[1]) if said else getattr(error, "errno", None)
+    found = _OS_ERROR.search(str(error))
+    number = int(found[1]) if found else getattr(error, "errno", None)
     return number in _FULL or (isinstance(error, OSError) and _SHORT.search(str(error)) is not None)
 
 

@@ -69,8 +69,8 @@ def test_every_family_is_here():
 def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):
     assert isinstance(backbone, Backbone)
     assert isinstance(tiny(), Backbone)
-    told = {"gen1": {Kind.DEPTH, Kind.EDGES}}.get(family_of(folder), set())
-    assert backbone.structure_kinds in (told, {Kind.DEPTH})
+    known = {"gen1": {Kind.DEPTH, Kind.EDGES}}.get(family_of(folder), set())
+    assert backbone.structure_kinds in (known, {Kind.DEPTH})
     assert (backbone.pixel_multiple, backbone.short_side) == (8, 32)
     assert backbone.max_frames >= 16
 
@@ -192,8 +192,8 @@ def test_hooks_are_called_for_each_branch_and_leave_no_trace(backbone, frames, c
 
     with backbone.hooked(hook):
         assert_close(backbone.denoise_branches(x, 2.0, condition, branches), plain, rtol=0, atol=0)
-    assert {told[1:] for told in called} == {(0, 2.0, (0, 1, 2)), (1, 2.0, (0, 1, 2))}
-    assert {SiteKind.SELF, SiteKind.CROSS} <= {told[0] for told in called}
+    assert {call[1:] for call in called} == {(0, 2.0, (0, 1, 2)), (1, 2.0, (0, 1, 2))}
+    assert {SiteKind.SELF, SiteKind.CROSS} <= {call[0] for call in called}
     called.clear()
     backbone.denoise_branches(x, 2.0, condition, branches)
     assert not called

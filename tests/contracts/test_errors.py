@@ -37,9 +37,9 @@ def test_the_program_tells_each_in_one_line_and_returns_its_code(kind, monkeypat
 
     monkeypatch.setattr(program, "app", raising)
     assert program.run([]) == kind.exit_code
-    told = capsys.readouterr()
-    assert told.err == "error: first line and second\n"
-    assert not told.out
+    output = capsys.readouterr()
+    assert output.err == "error: first line and second\n"
+    assert not output.out
 
 
 def test_our_own_bugs_are_told_as_such(monkeypatch, capsys):

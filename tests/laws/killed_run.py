@@ -92,36 +92,36 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    said = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    chance = random.Random(said.seed)
-    whole, run = said.folder / "whole", said.folder / "killed"
-    trained(said.folder / "warm", steps=KEEP_EVERY)  # what torch imports late is then there for all children
+    rng = random.Random(args.seed)
+    whole, run = args.folder / "whole", args.folder / "killed"
+    trained(args.folder / "warm", steps=KEEP_EVERY)  # what torch imports late is then there for all children
     began = time.monotonic()
     child(lambda: trained(whole))
     took = time.monotonic() - began
-    told = {"kills": 0, "inside a save": 0, "runs": 0, "equal": 0, "lost": 0}
+    counts = {"kills": 0, "inside a save": 0, "runs": 0, "equal": 0, "lost": 0}
 
     def finished() -> None:
-        told["runs"] += 1
-        told["equal"] += torch.equal(written(whole), written(run))
+        counts["runs"] += 1
+        counts["equal"] += torch.equal(written(whole), written(run))
         shutil.rmtree(run)
 
-    while told["kills"] < said.kills:
+    while counts["kills"] < args.kills:
         before = newest(run)
-        if chance.random() < 0.5:
-            ended = child(lambda: trained(run), seconds=chance.uniform(0, took / 3))
+        if rng.random() < 0.5:
+            ended = child(lambda: trained(run), seconds=rng.uniform(0, took / 3))
         else:
-            call, early = chance.randint(1, 40), chance.random() < 0.5
+            call, early = rng.randint(1, 40), rng.random() < 0.5
             ended = child(lambda: (killed_at(call, before=early), trained(run)))  # noqa: B023 -- it runs at once
-        told["lost"] += newest(run) < before
-        told["kills"] += ended == signal.SIGKILL
-        told["inside a save"] += any(run.glob("*.part"))
+        counts["lost"] += newest(run) < before
+        counts["kills"] += ended == signal.SIGKILL
+        counts["inside a save"] += any(run.glob("*.part"))
         if (run / "trained.safetensors").exists() and not ended:
             finished()
     assert child(lambda: trained(run)) == 0
     finished()
-    json.dump(told, sys.stdout)
+    json.dump(counts, sys.stdout)
 
 
 if __name__ == "__main__":

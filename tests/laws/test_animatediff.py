@@ -69,12 +69,12 @@ def test_with_motion_on_it_is_diffusers_own(backbone, path, tmp_path):
     image, condition = opened(write_stable_diffusion(tmp_path)), conditioned(backbone)
     net = UNetMotionModel.from_unet2d(image.unet, adapter).eval()
     x, tokens = scale_input(noisy(), SIGMA), condition.cond.expand(FRAMES, -1, -1)
-    timestep, told = torch.tensor(backbone.schedule.sigma_to_timestep(SIGMA)), {}
+    timestep, residuals = torch.tensor(backbone.schedule.sigma_to_timestep(SIGMA)), {}
     with torch.no_grad():
         if backbone.controlnet is not None:
             down, mid = backbone.controlnet(x, timestep, tokens, condition.structure_channels, return_dict=False)
-            told = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-        answer = net(rearrange(x, "t c y x -> 1 c t y x"), timestep, tokens, **told).sample
+            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        answer = net(rearrange(x, "t c y x -> 1 c t y x"), timestep, tokens, **residuals).sample
     expected = clean_from(backbone.schedule.prediction, rearrange(answer, "1 c t y x -> t c y x"), noisy(), SIGMA)
     assert_close(asked(backbone, condition, temporal=True), expected, atol=1e-5, rtol=1e-5)
 

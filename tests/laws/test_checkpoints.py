@@ -109,8 +109,8 @@ def test_a_kill_between_the_rename_and_the_pointer_loses_nothing(tmp_path: Path,
 
 def test_another_configuration_is_refused(finished: tuple[Path, Tensor]):
     run, _ = finished
-    told = r"step-000020 is of another run \(rate 0.01 there, 0.02 asked for\)"
-    with pytest.raises(RequestError, match=told):
+    message = r"step-000020 is of another run \(rate 0.01 there, 0.02 asked for\)"
+    with pytest.raises(RequestError, match=message):
         fit(Small(), squares, replace(recipe(), rate=0.02), run)
     with pytest.raises(RequestError, match=r"data None there, 'worlds' asked for"):
         fit(Small(), squares, recipe(), run, configuration={"data": "worlds"})
@@ -168,8 +168,8 @@ def test_a_disk_that_fails_at_any_call_of_a_save_leaves_the_one_before(
     assert len(calls) > 20
     for at in range(1, len(calls) + 1):
         run, code = tmp_path / str(at), number.choice([errno.EIO, errno.ENOSPC, errno.EACCES])
-        told = rf"step-000010.part could not be written \(.*{os.strerror(code)}.*\), with \d+\.\d\d GiB free there"
-        with failing(monkeypatch, at, code), pytest.raises(RecastError, match=told):
+        message = rf"step-000010.part could not be written \(.*{os.strerror(code)}.*\), with \d+\.\d\d GiB free there"
+        with failing(monkeypatch, at, code), pytest.raises(RecastError, match=message):
             trained(run)
         assert manifest.fault(run / "step-000005") is None, calls[at - 1]
         assert torch.equal(flat(trained(run)), finished[1]), calls[at - 1]

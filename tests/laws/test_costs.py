@@ -39,10 +39,10 @@ def test_the_cost_of_published_clip_pairs():
 
 def test_a_run_is_its_rows():
     preset = POCKET["pocket-depth-6"]
-    told, hardware = cost(preset), preset.hardware
-    assert told.seen == {"clips": preset.stage.batch["clips"] * preset.config.steps}
-    assert told.flops == told.seen["clips"] * told.rows["clips"].flops
-    assert told.hours * 3600 * hardware.tflops * 1e12 * hardware.use == pytest.approx(told.flops)
+    counted, hardware = cost(preset), preset.hardware
+    assert counted.seen == {"clips": preset.stage.batch["clips"] * preset.config.steps}
+    assert counted.flops == counted.seen["clips"] * counted.rows["clips"].flops
+    assert counted.hours * 3600 * hardware.tflops * 1e12 * hardware.use == pytest.approx(counted.flops)
     joint = GEN1["gen1-joint"].stage
     assert rows_seen(joint, 75_000) == {"images": 9216 * 75_000 // 8, "clips": 1152 * 75_000 * 7 // 8}
 

@@ -30,8 +30,8 @@ def curated(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(name: str, folder: Path, *asked: str, **said: int) -> dict[str, torch.Tensor]:
-    settings = [word for setting, value in said.items() for word in ("--set", f"{setting}={value}")]
+def trained(name: str, folder: Path, *asked: str, **values: int) -> dict[str, torch.Tensor]:
+    settings = [word for setting, value in values.items() for word in ("--set", f"{setting}={value}")]
     assert run(["train", name, "-o", str(folder), "--device", "cpu", "-q", *asked, *settings]) == 0
     return load_file(folder / "weights.safetensors")
 
@@ -61,13 +61,15 @@ def test_shards_show_what_they_hold(curated: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "values"),
     [("autoencoder", {"crop": 32}), ("depth", {})],
 )
-def test_autoencoder_and_depth_learn_from_shards(name: str, said: dict[str, int], model: Path, curated: Path, tmp_path):
+def test_autoencoder_and_depth_learn_from_shards(
+    name: str, values: dict[str, int], model: Path, curated: Path, tmp_path
+):
     start = ("--from", str(model)) if name == "autoencoder" else ()
     runs = [
-        trained(name, tmp_path / str(steps), "--data", str(curated), *start, steps=steps, images=2, **said)
+        trained(name, tmp_path / str(steps), "--data", str(curated), *start, steps=steps, images=2, **values)
         for steps in (1, 2)
     ]
     assert runs[0].keys() == runs[1].keys()

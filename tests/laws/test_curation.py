@@ -142,7 +142,7 @@ made(Path({str(sources)!r}), Path({str(tmp_path / "ray")!r}), Executor(2, "ray")
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_a_run_that_is_killed_goes_on_to_the_same_result(sources, shards, tmp_path, seed):
     code = "import sys; from recast.cli.app import run; sys.exit(run(sys.argv[1:]))"
-    said = (
+    flags = (
         "--frames 4 --stride 2 --buckets 64x64,96x64 --no-conditioning --skip static --skip fast --per-shard 3 -j 1 -q"
     )
     command = [
@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_result(sources, shards, tmp_pa
         "world:3",
         "-o",
         str(tmp_path / "killed"),
-        *said.split(),
+        *flags.split(),
     ]
     rng = random.Random(seed)
     running = subprocess.Popen(command, stderr=subprocess.PIPE)
@@ -187,9 +187,9 @@ def test_conditioning_equals_what_the_pipeline_computes(model, tmp_path):
         assert_close(example.latents(), backbone.encode(frames), rtol=0, atol=2e-3)
         assert len(example.levels) == 3
         assert example.levels[0] == 0
-        for level, told in zip(example.levels, example.structure, strict=True):
+        for level, structure in zip(example.levels, example.structure, strict=True):
             planes = backbone.structure_channels(Structure(Kind.DEPTH, bucket.depth(0), level))
-            assert_close(told.float(), planes[:, :4], rtol=0, atol=2e-3)
+            assert_close(structure.float(), planes[:, :4], rtol=0, atol=2e-3)
         embeddings = ImageEncoder.opened(folder, torch.device("cpu")).embeddings(frames)
         assert_close(example.embeddings.float(), embeddings, rtol=0, atol=2e-3)
         assert example.caption == footage.caption

@@ -45,9 +45,9 @@ def test_a_world_that_moves_is_kept(seed):
 )
 def test_each_filter_drops_what_it_is_there_for(make, reason):
     clip = world(3, 4, 192, 256)
-    said = settings(skip=("static", "fast") if reason in ("torn", "text") else ())
-    assert judged(make(clip), said)[1] == reason
-    assert judged(make(clip), settings(skip=(reason, *said.skip)))[1] != reason
+    asked = settings(skip=("static", "fast") if reason in ("torn", "text") else ())
+    assert judged(make(clip), asked)[1] == reason
+    assert judged(make(clip), settings(skip=(reason, *asked.skip)))[1] != reason
 
 
 def test_motion_is_what_it_was_moved_by():

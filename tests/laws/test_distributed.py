@@ -112,8 +112,8 @@ def on_two_machines(run: Path, *more: str) -> None:
         subprocess.Popen([*command, str(PROGRAM), str(run), *more], env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [machine.communicate(timeout=100)[1] for machine in both]
-    assert [machine.returncode for machine in both] == [0, 0], said
+    errors = [machine.communicate(timeout=100)[1] for machine in both]
+    assert [machine.returncode for machine in both] == [0, 0], errors
 
 
 @pytest.mark.slow
@@ -137,9 +137,9 @@ def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
         while not (tmp_path / "LATEST").exists():
             time.sleep(0.1)
         running.terminate()
-        told, _ = running.communicate(timeout=60)
+        errors, _ = running.communicate(timeout=60)
     assert running.returncode == 75
-    assert "stopped and saved; the same command goes on from there" in told
+    assert "stopped and saved; the same command goes on from there" in errors
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -96,10 +96,10 @@ def test_interlaced_frames_are_made_whole_and_all_there(footage):
 
 
 def test_hdr_and_transparency_are_noted(footage):
-    for name, said in (
+    for name, part in (
         ("io/hlg_hevc_10bit_rot90_editlist.mp4", "HDR"),
         ("io/alpha_vp8_dancer.webm", "black"),
         ("io/derived/alpha_prores4444.mov", "black"),
         ("io/derived/alpha_rgba_png", "black"),
     ):
-        assert any(said in note for note in opened(footage / name).notes), name
+        assert any(part in note for note in opened(footage / name).notes), name

@@ -18,7 +18,7 @@ VALUES = {(False, False): 2.0, (True, False): 3.0, (True, True): 7.0}
 scales = st.floats(-2, 12)
 
 
-def told(condition):
+def answering(condition):
     """A network that answers by what it was asked, and the list of what it was asked."""
     asked = []
 
@@ -31,7 +31,7 @@ def told(condition):
 
 
 def answer(scale, temporal_scale, sigma=1.0, **interval):
-    ask, asked = told(TOLD)
+    ask, asked = answering(TOLD)
     return guided(ask, scale, temporal_scale, **interval)(X, sigma, TOLD)[0, 0, 0, 0].item(), asked
 
 
@@ -103,8 +103,8 @@ def test_each_branch_reads_its_own_content_in_every_frame(backbone, latents):
     x, condition = latents
     seen = []
     hook = backbone.net.unet.register_forward_pre_hook(
-        lambda _net, inputs, told: seen.append(
-            (inputs[0], told["encoder_hidden_states"], backbone.net.temporal_context.layout)
+        lambda _net, inputs, keywords: seen.append(
+            (inputs[0], keywords["encoder_hidden_states"], backbone.net.temporal_context.layout)
         ),
         with_kwargs=True,
     )
@@ -134,9 +134,9 @@ def test_it_is_the_sum_of_three_calls_of_the_network(backbone, latents):
     x, condition = latents
 
     def ask(tokens, video):
-        told = torch.cat([x / (1 + 2.0**2) ** 0.5, condition.structure_channels], dim=1)[None]
+        channels = torch.cat([x / (1 + 2.0**2) ** 0.5, condition.structure_channels], dim=1)[None]
         timestep = torch.tensor([backbone.schedule.sigma_to_timestep(2.0)])
-        velocity = backbone.net(told, timestep, tokens[None], video=video)[0]
+        velocity = backbone.net(channels, timestep, tokens[None], video=video)[0]
         return x / (1 + 2.0**2) - 2.0 / (1 + 2.0**2) ** 0.5 * velocity
 
     still, free = ask(condition.uncond, False), ask(condition.uncond, True)

@@ -8,7 +8,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from einops import repeat
 from torch.testing import assert_close
 
-from hooked_backbone import FRAMES, Heard, Scaled, asked, conditioned, noisy, passing
+from hooked_backbone import FRAMES, CallRecord, Scaled, asked, conditioned, noisy, passing
 from recast.backbones.tiny import tiny, tiny_unet
 from recast.errors import BackboneError
 from recast.networks.attention import hooked
@@ -37,20 +37,20 @@ def test_a_hook_that_only_attends_changes_no_bit_of_the_unfused_processor(condit
 
 
 def test_a_bare_image_network_takes_hooks_too():
-    unet, heard = tiny_unet(), Heard()
+    unet, record = tiny_unet(), CallRecord()
     inputs = noisy(2), torch.tensor(5), torch.ones(2, 3, 16)
     bare = unet(*inputs).sample
-    with hooked(unet, heard):
+    with hooked(unet, record):
         assert torch.equal(unet(*inputs).sample, bare)
-    assert {call.kind for call in heard.calls} == {SiteKind.SELF, SiteKind.CROSS}
-    assert {(len(call.q), call.sigma, call.branch, call.frames) for call in heard.calls} == {(2, None, None, None)}
+    assert {call.kind for call in record.calls} == {SiteKind.SELF, SiteKind.CROSS}
+    assert {(len(call.q), call.sigma, call.branch, call.frames) for call in record.calls} == {(2, None, None, None)}
 
 
 def test_calls_say_where_and_when_they_are(backbone, condition):
-    heard = Heard()
-    asked(backbone, condition, heard, sigma=2.0)
-    assert {(call.sigma, call.frames) for call in heard.calls} == {(2.0, (10, 11, 12))}
-    of_kind = {kind: [call for call in heard.calls if call.kind is kind] for kind in SiteKind}
+    record = CallRecord()
+    asked(backbone, condition, record, sigma=2.0)
+    assert {(call.sigma, call.frames) for call in record.calls} == {(2.0, (10, 11, 12))}
+    of_kind = {kind: [call for call in record.calls if call.kind is kind] for kind in SiteKind}
     assert {call.branch for call in of_kind[SiteKind.SELF]} == {0, 1, 2}
     assert {call.branch for call in of_kind[SiteKind.TEMPORAL]} == {1, 2}
     for call in of_kind[SiteKind.SELF] + of_kind[SiteKind.CROSS]:
@@ -58,9 +58,9 @@ def test_calls_say_where_and_when_they_are(backbone, condition):
     for call in of_kind[SiteKind.TEMPORAL]:
         assert call.q.shape[:2] == (call.grid[0] * call.grid[1], FRAMES)
     assert {call.k.shape[1] for call in of_kind[SiteKind.CROSS]} == {2}
-    assert (4, 6) in {call.grid for call in heard.calls}
+    assert (4, 6) in {call.grid for call in record.calls}
     sites = dict(backbone.net.unet.named_modules())
-    assert all(call.site in sites and call.heads == sites[call.site].heads for call in heard.calls)
+    assert all(call.site in sites and call.heads == sites[call.site].heads for call in record.calls)
 
 
 def state(net):
@@ -100,24 +100,24 @@ def test_no_trace_is_left(condition, fails):
 def test_where_no_hook_is_interested_the_processor_stays(backbone):
     layers = {name: m for name, m in backbone.net.unet.named_modules() if hasattr(m, "processor")}
     before = {name: layer.processor for name, layer in layers.items()}
-    with backbone.hooked(Heard(SiteKind.CROSS)):
+    with backbone.hooked(CallRecord(SiteKind.CROSS)):
         changed = {name for name, layer in layers.items() if layer.processor is not before[name]}
     assert changed == {name for name in layers if name.endswith("attn2") and ".temporal." not in name}
 
 
 def test_batched_branches_are_branches_one_after_the_other(condition):
-    answers, heard = [], []
+    answers, record = [], []
     for together in (True, False):
-        seen = Heard()
+        seen = CallRecord()
 
         def doubled(call, attend):
             return attend(replace(call, q=call.q * (1 + call.branch)))
 
         answers.append(asked(tiny(1, together=together), condition, seen, doubled))
-        heard.append({(call.site, call.branch): call.q for call in seen.calls})
+        record.append({(call.site, call.branch): call.q for call in seen.calls})
     assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
-    assert heard[0].keys() == heard[1].keys()
-    assert_close(heard[0], heard[1], rtol=1e-5, atol=1e-5)
+    assert record[0].keys() == record[1].keys()
+    assert_close(record[0], record[1], rtol=1e-5, atol=1e-5)
 
 
 def test_blocks_within_blocks_come_one_inside_the_other(backbone, condition):

@@ -56,8 +56,8 @@ def asked(channels=4, clips=CLIPS, frames=FRAMES):
 @torch.no_grad()
 def by_image(unet, x, timestep, tokens):
     frames = x.shape[1]
-    told = {"encoder_hidden_states": tokens.repeat_interleave(frames, 0)}
-    answer = unet(x.flatten(0, 1), timestep.repeat_interleave(frames), **told).sample
+    keywords = {"encoder_hidden_states": tokens.repeat_interleave(frames, 0)}
+    answer = unet(x.flatten(0, 1), timestep.repeat_interleave(frames), **keywords).sample
     return answer.unflatten(0, x.shape[:2])
 
 

@@ -114,8 +114,8 @@ def test_watching_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     ):
         watched = fit(Small(), squares, asked, tmp_path / "seen", monitor=monitor.combined(line, board), samples=strip)
     assert torch.equal(flat(alone), flat(watched))
-    told = capsys.readouterr().err
-    assert "100/100, 0 s left, loss" in told
+    output = capsys.readouterr().err
+    assert "100/100, 0 s left, loss" in output
     rows = [json.loads(row) for row in (tmp_path / "seen/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [50, 100]
     assert rows[1].keys() == {"step", "loss", "norm", "rate", "skipped", "pace"}
@@ -129,8 +129,8 @@ def test_two_runs_at_once_in_one_folder_are_refused(tmp_path: Path):
 
 def test_a_log_that_cannot_be_written_ends_the_run_with_a_reason(tmp_path: Path):
     (tmp_path / monitor.LOG).mkdir()
-    told = r"log in .* could not be written after step 50 .*directory.* GiB free; checkpoints are whole"
-    with pytest.raises(RecastError, match=told):
+    output = r"log in .* could not be written after step 50 .*directory.* GiB free; checkpoints are whole"
+    with pytest.raises(RecastError, match=output):
         fit(Small(), squares, recipe(steps=60, keep_every=20), tmp_path)
 
 

@@ -68,10 +68,10 @@ def kept(run: Path, step: int) -> str:
 
 @pytest.mark.parametrize("rates", [EMULATED, NATIVE])
 def test_a_new_run_takes_what_its_processor_is_fast_at(tmp_path: Path, rates: dict[str, float]):
-    told = []
-    opened = with_precision(asked(), tmp_path, rates=lambda device: told.append(device) or rates)
+    asked_devices = []
+    opened = with_precision(asked(), tmp_path, rates=lambda device: asked_devices.append(device) or rates)
     assert opened == replace(asked(), precision=chosen_precision(rates))
-    assert told == ["cpu"]
+    assert asked_devices == ["cpu"]
     assert with_precision(opened, tmp_path, rates=never) is opened
 
 

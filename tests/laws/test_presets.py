@@ -23,8 +23,8 @@ STEPS = 12
 """With one step in eight on images: seed by seed, both kinds are among the first so many."""
 
 
-def mean(told: Tensor | LossOutput) -> Tensor:
-    return told.mean if isinstance(told, LossOutput) else told
+def mean(output: Tensor | LossOutput) -> Tensor:
+    return output.mean if isinstance(output, LossOutput) else output
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -74,9 +74,9 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
 
 def test_what_the_image_model_brought_learns_slowly(tmp_path: Path):
     stage, inputs = small("gen1-structure")
-    said = {"steps": 1, "warmup": 0, "accumulate": 1, "decay": 0.0, "precision": "fp32", "ema": 0.0}
+    values = {"steps": 1, "warmup": 0, "accumulate": 1, "decay": 0.0, "precision": "fp32", "ema": 0.0}
     before, after = begun(stage, inputs), begun(stage, inputs)
-    fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].config, **said), tmp_path)
+    fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].config, **values), tmp_path)
     start = dict(before.named_parameters())
     # Adam's first step is as long as the rate, wherever there is a gradient at all.
     lengths = {key: (weight - start[key]).abs().max().item() for key, weight in after.named_parameters()}
@@ -146,9 +146,12 @@ def test_a_stage_starts_as_the_one_before_ended(tmp_path: Path):
         for weight in before.net.temporal_parameters():
             weight.data.add_(0.05 * torch.randn_like(weight))
         after = three.network(Inputs(start=folder(tmp_path / "model", before))).eval()
-    x, told = torch.randn(2, 3, 12, 8, 8), (torch.tensor([7.0, 800.0]), torch.randn(2, 12), torch.tensor([True, False]))
+    x, conditioning = (
+        torch.randn(2, 3, 12, 8, 8),
+        (torch.tensor([7.0, 800.0]), torch.randn(2, 12), torch.tensor([True, False])),
+    )
     for video in (True, False):
-        assert torch.equal(before(x[:, :, :4], *told, video=video), after(x, *told, video=video))
+        assert torch.equal(before(x[:, :, :4], *conditioning, video=video), after(x, *conditioning, video=video))
     assert torch.equal(before.net.unet.conv_in.bias, after.net.unet.conv_in.bias)
 
 

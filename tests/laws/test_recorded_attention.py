@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from hooked_backbone import FRAMES, Heard, asked, conditioned, noisy
+from hooked_backbone import FRAMES, CallRecord, asked, conditioned, noisy
 from recast.backbones.tiny import tiny
 from recast.diffusion.guidance import guided
 from recast.diffusion.windows import windowed
@@ -56,7 +56,7 @@ def test_frames_of_a_record_are_found_one_by_one(backbone, condition):
     """Spatial attention of frame 12 alone replays what was recorded of it in the whole clip."""
     record = RecordAttention(parts=("answer",), kinds=frozenset({SiteKind.SELF}))
     asked(backbone, condition, record)
-    last, seen = condition.at(torch.tensor([2])), Heard(SiteKind.SELF)
+    last, seen = condition.at(torch.tensor([2])), CallRecord(SiteKind.SELF)
     replay = ReplayAttention(record=record, parts=("answer",), branch=0)
     with backbone.hooked(replay, seen):
         backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
@@ -74,12 +74,12 @@ def test_what_was_not_recorded_is_refused(backbone, condition):
 
 
 def test_windows_keep_the_frames_numbers(backbone):
-    condition, heard, x = conditioned(backbone, 6), Heard(SiteKind.TEMPORAL), noisy(6)
+    condition, calls, x = conditioned(backbone, 6), CallRecord(SiteKind.TEMPORAL), noisy(6)
     denoise = windowed(guided(backbone.denoise_branches, 3.0), 4, 2)
     record = RecordAttention()
-    with backbone.hooked(record, heard):
+    with backbone.hooked(record, calls):
         first = denoise(x, 2.0, condition)
-    assert {call.frames for call in heard.calls} == {(10, 11, 12, 13), (12, 13, 14, 15)}
+    assert {call.frames for call in calls.calls} == {(10, 11, 12, 13), (12, 13, 14, 15)}
     with backbone.hooked(ReplayAttention(record=record)):
         assert torch.equal(denoise(x, 2.0, condition), first)
     assert torch.equal(denoise(x, 2.0, condition), first)

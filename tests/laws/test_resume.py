@@ -58,11 +58,11 @@ def test_two_halves_with_a_kill_between_equal_the_whole(tmp_path: Path, whole: T
 def test_kills_at_random_lose_no_checkpoint_and_change_no_weight(tmp_path: Path, kills: int):
     done = program("killed_run.py", str(tmp_path), "--kills", str(kills))
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] == kills
-    assert told["lost"] == 0
-    assert told["equal"] == told["runs"] >= 1
-    assert told["inside a save"] >= kills / 5
+    counts = json.loads(done.stdout)
+    assert counts["kills"] == kills
+    assert counts["lost"] == 0
+    assert counts["equal"] == counts["runs"] >= 1
+    assert counts["inside a save"] >= kills / 5
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), [(signal.SIGTERM, Preempted, 75), (signal.SIGINT, Cancelled, 130)])

@@ -160,7 +160,7 @@ def test_depth_spans_the_range_over_the_whole_clip(backbone):
     assert not flat.any()
 
 
-def said(path, **entries):
+def described(path, **entries):
     index = path / "model_index.json"
     index.write_text(json.dumps({"_class_name": entries.pop("kind", "Gen1")}))
     (path / "recast.json").write_text(json.dumps(entries))
@@ -168,14 +168,14 @@ def said(path, **entries):
 
 
 def test_a_folder_says_its_family(tmp_path):
-    assert family_of(said(tmp_path)) == "gen1"
-    assert family_of(said(tmp_path, kind="StableDiffusionPipeline")) == "stable_diffusion"
-    assert family_of(said(tmp_path, kind="StableDiffusionDepth2ImgPipeline")) == "stable_diffusion"
-    assert family_of(said(tmp_path, family="stable_diffusion")) == "stable_diffusion"
+    assert family_of(described(tmp_path)) == "gen1"
+    assert family_of(described(tmp_path, kind="StableDiffusionPipeline")) == "stable_diffusion"
+    assert family_of(described(tmp_path, kind="StableDiffusionDepth2ImgPipeline")) == "stable_diffusion"
+    assert family_of(described(tmp_path, family="stable_diffusion")) == "stable_diffusion"
     with pytest.raises(WeightsError, match=r"the class 'FluxPipeline', which is not known; families are gen1, "):
-        family_of(said(tmp_path, kind="FluxPipeline"))
+        family_of(described(tmp_path, kind="FluxPipeline"))
     with pytest.raises(WeightsError, match=r"the family 'flux', which is not known"):
-        family_of(said(tmp_path, family="flux"))
+        family_of(described(tmp_path, family="flux"))
 
 
 def test_a_network_with_channels_of_a_mask_is_refused(tmp_path):

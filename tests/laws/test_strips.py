@@ -14,7 +14,7 @@ from recast.training.run import TrainingRun, train
 from small_presets import small
 
 
-def course(name: str, folder: Path) -> TrainingRun:
+def opened(name: str, folder: Path) -> TrainingRun:
     stage, inputs = small(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -26,8 +26,8 @@ def course(name: str, folder: Path) -> TrainingRun:
 @pytest.mark.parametrize(("name", "shown"), [("gen1-images", 3), ("gen1-detail", 6)])
 def test_looking_at_samples_changes_nothing(name: str, shown: int, tmp_path: Path):
     seen: list[StepStats] = []
-    alone = train(course(name, tmp_path / "alone"))
-    watched = train(course(name, tmp_path / "watched"), monitor=seen.append)
+    alone = train(opened(name, tmp_path / "alone"))
+    watched = train(opened(name, tmp_path / "watched"), monitor=seen.append)
     assert torch.equal(flat(alone), flat(watched))
     first, last = (each.samples_image for each in seen if each.samples_image is not None)
     assert first is not None
@@ -36,7 +36,7 @@ def test_looking_at_samples_changes_nothing(name: str, shown: int, tmp_path: Pat
     sources, made = zip(first.split(64, dim=1), last.split(64, dim=1), strict=True)
     assert torch.equal(*sources)
     assert not torch.equal(*made)
-    strip = course(name, tmp_path).samples()
+    strip = opened(name, tmp_path).samples()
     assert strip is not None
     with torch.no_grad():
         assert torch.equal(strip(watched), last)

@@ -59,8 +59,8 @@ def test_each_frame_is_softened_alone():
 
 
 def test_levels_are_told_apart():
-    told = [detail_planes(level, (1, 1)).flatten() for level in range(8)]
-    assert min((one - other).norm().item() for one, other in combinations(told, 2)) > 0.9
+    vectors = [detail_planes(level, (1, 1)).flatten() for level in range(8)]
+    assert min((one - other).norm().item() for one, other in combinations(vectors, 2)) > 0.9
 
 
 @given(level=st.floats(0, 7))

@@ -38,7 +38,7 @@ def generator() -> Generator:
 class Knowing(Generator):
     """Answers with the exact velocity of a world in which every latent is zero."""
 
-    def forward(self, noisy: Tensor, timestep: Tensor, embedding: Tensor, told: Tensor, *, video: bool) -> Tensor:  # noqa: ARG002
+    def forward(self, noisy: Tensor, timestep: Tensor, embedding: Tensor, text: Tensor, *, video: bool) -> Tensor:  # noqa: ARG002
         # With clean = 0 the noisy latents are sigma noise, and v is alpha noise.
         sigmas = LEVELS.sigmas[timestep.long()].float()[:, None, None, None, None]
         return noisy[:, :, :4] / sigmas
@@ -63,9 +63,9 @@ def test_every_row_is_the_same_however_the_batch_is_divided():
         for step in (0, 3):
             whole = loss(network, BatchShard(step))
             for parts in (2, 8):
-                told = [loss(network, BatchShard(step, part, parts)) for part in range(parts)]
-                rows = torch.stack([each.rows for each in told], dim=1).flatten()
-                levels = torch.stack([each.levels for each in told], dim=1).flatten()
+                output = [loss(network, BatchShard(step, part, parts)) for part in range(parts)]
+                rows = torch.stack([each.rows for each in output], dim=1).flatten()
+                levels = torch.stack([each.levels for each in output], dim=1).flatten()
                 assert torch.equal(levels, whole.levels)
                 torch.testing.assert_close(rows, whole.rows, rtol=1e-4, atol=1e-5)
     assert not torch.equal(loss(network, BatchShard(0)).levels, loss(network, BatchShard(1)).levels)
@@ -152,9 +152,9 @@ def test_an_error_that_flickers_costs_more_than_one_that_stays():
     network = Erring(generator().net, generator().projection)
     losses = []
     for network.turns in (False, True):
-        told = velocity(source, LEVELS, batches, temporal_weight=0.7)(network, BatchShard(0))
-        torch.testing.assert_close(told.rows, torch.full((8,), 0.25), atol=1e-3, rtol=0)
-        losses.append(told.mean.item())
+        output = velocity(source, LEVELS, batches, temporal_weight=0.7)(network, BatchShard(0))
+        torch.testing.assert_close(output.rows, torch.full((8,), 0.25), atol=1e-3, rtol=0)
+        losses.append(output.mean.item())
     assert losses == pytest.approx([0.25, 0.25 + 0.7 * 1.0], abs=1e-3)
     images = Batches(images=8)
     plain, weighed = (
@@ -165,9 +165,9 @@ def test_an_error_that_flickers_costs_more_than_one_that_stays():
 
 def test_pictures_and_clips_are_told_apart():
     pictures, clips, wide = cached(frames=1), cached(frames=4), cached(frames=4, side=16)
-    diet = DataMix.of([clips, pictures, clips, wide], frames=4)
-    assert [len(bucket) for bucket in diet.pictures] == [5]
-    assert [len(bucket) for bucket in diet.clips] == [10, 5]
+    mix = DataMix.of([clips, pictures, clips, wide], frames=4)
+    assert [len(bucket) for bucket in mix.pictures] == [5]
+    assert [len(bucket) for bucket in mix.clips] == [10, 5]
     assert [len(bucket) for bucket in DataMix.of([clips], frames=1).pictures] == [5]
     assert torch.equal(Joined([pictures, clips]).example(7).moments, clips.example(2).moments)
     with pytest.raises(RequestError, match="clips of 9 frames and the longest in the data has 4"):

@@ -110,7 +110,7 @@ def differing_pictures(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (missing, "no such file"),
         (empty, "not a video"),
@@ -128,14 +128,14 @@ def differing_pictures(folder: Path) -> Path:
         (differing_pictures, "differ in size"),
     ],
 )
-def test_each_bad_input_is_told_in_one_line(tmp_path, make, said):
+def test_each_bad_input_is_told_in_one_line(tmp_path, make, message):
     path = make(tmp_path)
-    with pytest.raises(MediaError, match=said) as caught:
+    with pytest.raises(MediaError, match=message) as caught:
         num_frames(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "0x" not in message
-    assert str(path.parent) in message
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "0x" not in line
+    assert str(path.parent) in line
 
 
 def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
@@ -150,11 +150,11 @@ def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
 
 def test_playlists_reach_no_other_file(tmp_path):
     secret = noise(tmp_path / "secret.mp4", 3)
-    for name, said in (
+    for name, message in (
         ("list.mp4", f"ffconcat version 1.0\nfile {secret.name}\n"),
         ("list.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"),
     ):
-        (tmp_path / name).write_text(said)
+        (tmp_path / name).write_text(message)
         with pytest.raises(MediaError):
             opened(tmp_path / name)
     for name in (f"concat:{secret}", f"subfile,,start,0,end,0,,:{secret}", f"file:{secret}"):

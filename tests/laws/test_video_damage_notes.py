@@ -53,7 +53,7 @@ def test_frames_that_are_missing_are_noted_and_whole_files_are_not(tmp_path, nam
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")])
 def test_what_the_decoder_calls_corrupt_is_noted_once_however_often_it_is_read(tmp_path, name, codec):
-    whole, told = noise(tmp_path / name, 20, codec).read_bytes(), 0
+    whole, noted = noise(tmp_path / name, 20, codec).read_bytes(), 0
     for seed in range(25):
         (tmp_path / name).write_bytes(flipped(whole, seed))
         with suppress(RecastError):
@@ -62,8 +62,8 @@ def test_what_the_decoder_calls_corrupt_is_noted_once_however_often_it_is_read(t
             once = source.notes
             assert len(list(frames(source, Window()))) == len(pixels)
             assert source.notes == once
-            told += any("decoded with errors" in note for note in once)
-    assert told > 5
+            noted += any("decoded with errors" in note for note in once)
+    assert noted > 5
 
 
 def with_one_bad_packet(path: Path, count: int = 20) -> Path:

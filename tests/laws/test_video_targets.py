@@ -42,13 +42,13 @@ def test_wrong_sizes_endings_rates_and_places_are_refused(tmp_path):
             writer.add(torch.zeros(3, 8, 10, dtype=torch.uint8), frame)
         writer.add(frame.pixels, frame)
     (tmp_path / "a.mp4").unlink()
-    for target, options, said in (
+    for target, options, message in (
         ("out.xyz", {}, "does not write .xyz"),
         ("out.mp4", {"fps": Fraction(0)}, "more than 0"),
         ("missing/out.mp4", {}, "nothing can be written"),
         ("shots/%04d.jpg", {}, "PNG"),
     ):
-        with pytest.raises(RequestError, match=said):
+        with pytest.raises(RequestError, match=message):
             copied(source, tmp_path / target, **options)
     with (
         pytest.raises(RequestError, match="no frame was written"),

@@ -208,11 +208,11 @@ def test_a_wish_leaves_everything_else_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "message"),
     [({"lok": "neon"}, "lok"), ({"look": "oil"}, "'oil'"), ({"kinds": ["yak"]}, "'yak'"), ({"num_subjects": 9}, "9")],
 )
-def test_an_unknown_wish_is_named(wanted, said):
-    with pytest.raises(RequestError, match=said):
+def test_an_unknown_wish_is_named(wanted, message):
+    with pytest.raises(RequestError, match=message):
         sampled(0, **wanted)
 
 

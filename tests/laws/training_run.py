@@ -121,31 +121,31 @@ def asked_for() -> argparse.Namespace:
 
 
 def main() -> int:
-    said = asked_for()
+    args = asked_for()
     torch.set_num_threads(1)
 
     def loss(network: nn.Module, share: BatchShard) -> Tensor | LossOutput:
-        marker = said.run / "died"
-        if share.step == said.die_once and os.environ["RANK"] == "1" and not marker.exists():
+        marker = args.run / "died"
+        if share.step == args.die_once and os.environ["RANK"] == "1" and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        if share.step + 1 == said.stop_after and os.environ.get("RANK", "0") == "0":
-            for _ in range(1 + said.insist):
+        if share.step + 1 == args.stop_after and os.environ.get("RANK", "0") == "0":
+            for _ in range(1 + args.insist):
                 os.kill(os.getpid(), signal.SIGTERM)
-        return (frames if said.spacetime else squares)(network, share)
+        return (frames if args.spacetime else squares)(network, share)
 
-    said.run.mkdir(parents=True, exist_ok=True)
-    network = spacetime() if said.spacetime else Small(dropout=0)
-    asked = recipe(said.steps, rate=said.rate, accumulate=said.accumulate)
-    with joined(said.engine, "cpu") as engine:
+    args.run.mkdir(parents=True, exist_ok=True)
+    network = spacetime() if args.spacetime else Small(dropout=0)
+    asked = recipe(args.steps, rate=args.rate, accumulate=args.accumulate)
+    with joined(args.engine, "cpu") as engine:
         try:
-            network = fit(network, loss, asked, said.run, engine=engine, samples=strip if said.strip else None)
+            network = fit(network, loss, asked, args.run, engine=engine, samples=strip if args.strip else None)
         except RecastError as error:
             print(error, file=sys.stderr)
             return error.exit_code
         if engine.first:
             kept = {name: weight.contiguous() for name, weight in network.state_dict().items()}
-            save_file(kept, said.run / "trained.safetensors")
+            save_file(kept, args.run / "trained.safetensors")
     return 0
 
 

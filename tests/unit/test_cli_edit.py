@@ -36,9 +36,9 @@ def edited(model, *more):
 
 def test_edit_tells_its_stages_and_where_the_result_is(here, model, capsys):
     assert edited(model) == 0
-    told = capsys.readouterr()
-    assert not told.out
-    lines = told.err.splitlines()
+    output = capsys.readouterr()
+    assert not output.out
+    lines = output.err.splitlines()
     assert tuple(line.split()[0] for line in lines[: len(STAGES)]) == STAGES
     assert "peak" in lines[0]
     assert lines[-1].startswith("clip-recast.mp4: 5 frames in ")
@@ -48,10 +48,10 @@ def test_edit_tells_its_stages_and_where_the_result_is(here, model, capsys):
 @pytest.mark.usefixtures("here")
 def test_json_is_one_object_on_stdout(model, capsys):
     assert edited(model, "--json", "-q", "-o", "out.mp4", "--temporal-guidance", "1.5", "--set", "overlap=0.25") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["output"] == "out.mp4"
-    assert said["record"]["request"]["knobs"] == {"temporal_guidance": 1.5, "overlap": 0.25}
-    assert said["seconds"] > 0 < said["peak_gib"]
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["output"] == "out.mp4"
+    assert shown["record"]["request"]["knobs"] == {"temporal_guidance": 1.5, "overlap": 0.25}
+    assert shown["seconds"] > 0 < shown["peak_gib"]
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".gif"])
@@ -88,12 +88,12 @@ def test_rerun_says_when_its_source_has_changed(model, capsys):
 def test_info_shows_facts_and_record(model, capsys):
     assert edited(model, "-q", "-o", "out.mp4") == 0
     assert run(["info", "out.mp4"]) == 0
-    told = capsys.readouterr().out
-    assert "52x40" in told
-    assert "a red ball" in told
+    output = capsys.readouterr().out
+    assert "52x40" in output
+    assert "a red ball" in output
     assert run(["info", "out.mp4", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["size"], said["frames"], said["record"]["request"]["steps"]) == ("52x40", 5, 2)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["size"], shown["frames"], shown["record"]["request"]["steps"]) == ("52x40", 5, 2)
     assert run(["info", "clip"]) == 0
     assert "no record" in capsys.readouterr().out
 
@@ -115,10 +115,10 @@ def test_a_masked_edit_keeps_the_rest(model):
 )
 def test_preview_has_a_row_for_the_source_and_each_try(model, capsys, more, rows):
     assert run(["preview", "clip", "-p", "snow", "-m", model, "--steps", "1", "-q", "--json", *more]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert len(said["rows"]) == rows
-    assert said["rows"][0] == "source"
-    with Image.open(said["output"]) as sheet:
+    shown = json.loads(capsys.readouterr().out)
+    assert len(shown["rows"]) == rows
+    assert shown["rows"][0] == "source"
+    with Image.open(shown["output"]) as sheet:
         assert sheet.height > rows * 32
 
 
@@ -130,11 +130,11 @@ def test_structure_writes_a_map_for_each_frame(model):
 
 def test_doctor_is_well_with_a_model_and_not_without(here, model, capsys):
     assert run(["doctor", "-m", model, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["healthy"]
-    assert said["edit"].startswith("4 of 4 frames")
-    assert said["training"]["precision"] in {"fp32", "bf16"}
-    assert min(said["training"]["fp32 GFLOP/s"], said["training"]["bf16 GFLOP/s"]) > 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["healthy"]
+    assert shown["edit"].startswith("4 of 4 frames")
+    assert shown["training"]["precision"] in {"fp32", "bf16"}
+    assert min(shown["training"]["fp32 GFLOP/s"], shown["training"]["bf16 GFLOP/s"]) > 0
     assert run(["doctor", "-m", str(here)]) == 1
     assert "FAILED: " in capsys.readouterr().out
 

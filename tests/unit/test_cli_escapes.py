@@ -38,10 +38,10 @@ def is_calm(text: str) -> bool:
 
 def test_facts_are_shown_one_a_line(capsys):
     tell({"notes": [CLIPBOARD, "two\nlines"], RED: {"x": TURNED}}, title=f"made {CLIPBOARD}")
-    told = capsys.readouterr().out
-    assert is_calm(told)
-    assert len(told.splitlines()) == 4
-    assert r"\x1b]52;c;cm0gLXJm\x07" in told
+    output = capsys.readouterr().out
+    assert is_calm(output)
+    assert len(output.splitlines()) == 4
+    assert r"\x1b]52;c;cm0gLXJm\x07" in output
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_info_and_rerun_of_a_poisoned_record_are_calm(poisoned, capsys):
     assert app.run(["info", "--json", str(poisoned)]) == 0
     assert app.run(["rerun", str(poisoned)]) != 0
     assert app.run(["info", f"none{CLIPBOARD}.mp4"]) == 2
-    told = capsys.readouterr()
-    assert is_calm(told.out)
-    assert is_calm(told.err)
-    assert r"\x1b]52" in told.out
+    output = capsys.readouterr()
+    assert is_calm(output.out)
+    assert is_calm(output.err)
+    assert r"\x1b]52" in output.out
 
 
 def test_errors_and_warnings_are_calm(monkeypatch, capsys):
@@ -77,7 +77,7 @@ def test_errors_and_warnings_are_calm(monkeypatch, capsys):
 
     monkeypatch.setattr(app, "app", command)
     assert app.run([]) == 1
-    told = capsys.readouterr().err
-    assert is_calm(told)
-    assert r"by the way \x1b]52" in told
-    assert r"ValueError: \x9b31m" in told
+    output = capsys.readouterr().err
+    assert is_calm(output)
+    assert r"by the way \x1b]52" in output
+    assert r"ValueError: \x9b31m" in output

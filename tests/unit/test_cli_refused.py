@@ -35,12 +35,12 @@ def refused(here, capsys):
         before = sorted(here.rglob("*"))
         capsys.readouterr()
         code = run(list(arguments))
-        told = capsys.readouterr()
-        lines = [line for line in told.err.splitlines() if line.startswith("error: ")]
-        assert not told.out
-        assert len(lines) == 1, told.err
-        assert told.err.splitlines()[-1] == lines[0]
-        assert "Traceback" not in told.err
+        output = capsys.readouterr()
+        lines = [line for line in output.err.splitlines() if line.startswith("error: ")]
+        assert not output.out
+        assert len(lines) == 1, output.err
+        assert output.err.splitlines()[-1] == lines[0]
+        assert "Traceback" not in output.err
         assert sorted(here.rglob("*")) == before
         return code, lines[0]
 

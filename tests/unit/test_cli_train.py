@@ -91,19 +91,19 @@ def test_the_board_shows_how_well_the_device_is_used(trained: Path):
 
 def test_presets_are_listed(capsys: pytest.CaptureFixture):
     assert run(["train"]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told and preset.about in told for name, preset in PRESETS.items())
+    output = capsys.readouterr().out
+    assert all(name in output and preset.about in output for name, preset in PRESETS.items())
     assert run(["train", "--list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out).keys() == PRESETS.keys()
 
 
 def test_a_dry_run_says_what_it_takes(capsys: pytest.CaptureFixture):
     assert run(["train", "pocket-vae", "--dry-run", "--set", "steps=500", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["steps"] == 500
-    assert told["seen"] == {"images": 16_000}
-    assert told["flops"] == pytest.approx(16_000 * told["rows"]["images"]["flops"])
-    assert told["this_machine"]["hours"] > 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["steps"] == 500
+    assert output["seen"] == {"images": 16_000}
+    assert output["flops"] == pytest.approx(16_000 * output["rows"]["images"]["flops"])
+    assert output["this_machine"]["hours"] > 0
     assert run(["train", "pocket-vae", "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "computed" in shown
@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_one_line(
 ):
     monkeypatch.chdir(tmp_path)
     assert run(["train", *arguments]) in {2, 3}
-    told = capsys.readouterr()
-    assert message in told.err
-    assert told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.err.count("\n") == 1
     assert not list(tmp_path.iterdir())

@@ -27,10 +27,10 @@ def here(tmp_path, monkeypatch):
     return tmp_path / "here"
 
 
-def found(folder: Path, **said: object) -> str:
+def found(folder: Path, **settings: object) -> str:
     """A folder of pictures that somebody gave us, with such a record."""
     clip_folder(folder, frames=1)
-    request = Request.asked(**{"words": "snow", "source": "clip"} | said)
+    request = Request.asked(**{"words": "snow", "source": "clip"} | settings)
     record = Record("0.1.0", request.to_dict(), {"name": request.model, "digest": "0"}, {}, {})
     (folder / "recast.json").write_text(record.to_json())
     return str(folder)
@@ -50,11 +50,11 @@ def test_what_lies_elsewhere_is_listed_and_not_read(here, capsys, setting, path)
     for file in (here.parent / "secret").iterdir():
         os.utime(file, ns=(0, file.stat().st_mtime_ns))
     code = run(["rerun", found(here / "given", **{setting: path}), "-o", "out", "--set", "steps=1"])
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert code == 2
-    assert f"the record names what lies outside this folder, and none of it was read: {setting} {path};" in told
-    assert "--trust" in told
-    assert f"--set {setting}=FILE" in told
+    assert f"the record names what lies outside this folder, and none of it was read: {setting} {path};" in message
+    assert "--trust" in message
+    assert f"--set {setting}=FILE" in message
     assert not reads(here.parent / "secret")
     assert not (here / "out").exists()
 

@@ -131,12 +131,12 @@ def test_all_that_was_said_is_one_embedding(
     facts = folder.path / "recast.json"
     facts.write_text(json.dumps({"embedding_norm": norm}))
     path = saved(tmp_path / "reference.png", scribble(40, 40))
-    said = [
+    inputs = [
         ContentInput(Medium.WORDS, "dog"),
         ContentInput(Medium.PICTURE, path, 2.0),
         ContentInput(Medium.WORDS, "snow", 0.5),
     ]
-    got = ContentEncoders(ModelFolder.found(folder.path), CPU)(said, 7)
+    got = ContentEncoders(ModelFolder.found(folder.path), CPU)(inputs, 7)
     parts = [prior("dog", 7), images(path), prior("snow", 7)]
     if norm == "unit":
         parts = [part / part.norm() for part in parts]

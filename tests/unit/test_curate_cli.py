@@ -39,7 +39,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("arguments", "message"),
     [
         (("nowhere",), "there is no such file or folder: nowhere"),
         (("empty",), "there is no video and no picture in empty"),
@@ -55,13 +55,13 @@ def here(tmp_path, monkeypatch):
         (("in", "-o", "in/film.mp4"), "this is a file, and shards need a folder"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(here, capsys, said, message):
+def test_what_cannot_be_is_refused_in_one_line(here, capsys, arguments, message):
     (here / "empty").mkdir()
-    assert run(["curate", *([] if "-o" in said else ["-o", "out"]), "-q", "-j", "1", *said]) == 2
-    told = capsys.readouterr()
-    assert told.err.startswith("error: ")
-    assert message in told.err
-    assert len(told.err.splitlines()) == 1
+    assert run(["curate", *([] if "-o" in arguments else ["-o", "out"]), "-q", "-j", "1", *arguments]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("error: ")
+    assert message in output.err
+    assert len(output.err.splitlines()) == 1
     assert not (here / "out").exists()
 
 
@@ -84,9 +84,9 @@ def test_a_missing_package_is_said_with_its_extra(capsys, monkeypatch, missing, 
 def test_a_dry_run_tells_and_makes_nothing(here, capsys):
     before = sorted(here.rglob("*"))
     assert run(["curate", "in", "world:5", "-o", "out", *QUICK, "--dry-run", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["found"] == {"video": 1, "sequence": 0, "image": 0, "world": 5}
-    assert said["settings"]["buckets"] == ["64x64", "96x64"]
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["found"] == {"video": 1, "sequence": 0, "image": 0, "world": 5}
+    assert shown["settings"]["buckets"] == ["64x64", "96x64"]
     assert sorted(here.rglob("*")) == before
 
 
@@ -94,8 +94,8 @@ def test_a_dry_run_tells_and_makes_nothing(here, capsys):
 def test_json_says_what_was_kept_and_a_second_run_that_all_was_done(capsys):
     for before in (False, True):
         assert run(["curate", "in", "-o", "out", *QUICK, "--json"]) == 0
-        said = json.loads(capsys.readouterr().out)
-        assert (said["kept"], said["done_before"]) == (2, before)
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["kept"], shown["done_before"]) == (2, before)
 
 
 def test_nothing_kept_is_still_reported(here):
@@ -125,8 +125,8 @@ def test_captions_lie_beside_or_inside(tmp_path):
     (tmp_path / "frames" / "caption.txt").write_text("a horse")
     for name in "abcde":
         (tmp_path / f"{name}.mp4").touch()
-    said = [beside(tmp_path / f"{name}.mp4") for name in "abcde"]
-    assert said == ["a dog", "a cat", "an owl", None, None]
+    captions = [beside(tmp_path / f"{name}.mp4") for name in "abcde"]
+    assert captions == ["a dog", "a cat", "an owl", None, None]
     assert beside(tmp_path / "frames") == "a horse"
 
 
@@ -167,11 +167,11 @@ def test_what_has_no_caption_gets_one_from_a_captioner(here, blip):
     film(here / "in" / "untold.mp4", world(31, 16))
     curated(CurationPlan.made(["in"], settings(captioner=str(blip), pictures="png")), here / "out", unwatched)
     (bucket,) = opened(here / "out")
-    said = {bucket.row(i)["source"]: bucket.row(i)["caption"] for i in range(len(bucket))}
-    assert said["in/film.mp4"] == "what is written"
+    captions = {bucket.row(i)["source"]: bucket.row(i)["caption"] for i in range(len(bucket))}
+    assert captions["in/film.mp4"] == "what is written"
     expected = Captioner.opened(str(blip))(bucket.shown(len(bucket) - 1)[2])
     assert expected
-    assert said["in/untold.mp4"] == expected
+    assert captions["in/untold.mp4"] == expected
 
 
 def test_captioners_that_could_run_code_are_refused(blip, tmp_path):

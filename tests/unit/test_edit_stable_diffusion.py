@@ -34,8 +34,10 @@ def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_pat
 def test_a_source_prompt_matters_to_flowedit_alone(tmp_path):
     editor = recast.load(write_stable_diffusion(tmp_path))
     for method, matters in (("flowedit", True), ("gen1", False)):
-        said = [editor(CLIP, prompt="snow", source_prompt=p, method=method, steps=3).frames for p in ("dog", "street")]
-        assert torch.equal(*said) is not matters
+        edited = [
+            editor(CLIP, prompt="snow", source_prompt=p, method=method, steps=3).frames for p in ("dog", "street")
+        ]
+        assert torch.equal(*edited) is not matters
 
 
 def test_the_same_source_and_target_words_give_the_source(tmp_path):

@@ -43,7 +43,7 @@ def test_a_clip_from_memory_is_saved_at_its_own_size_and_rate(editor, source, tm
 
 
 def test_file_and_clip_give_the_same_frames(editor, source, tmp_path):
-    by_file, by_clip = (editor(said, prompt="snow", steps=2) for said in (source, recast.open_clip(source)))
+    by_file, by_clip = (editor(clip, prompt="snow", steps=2) for clip in (source, recast.open_clip(source)))
     assert torch.equal(by_file.frames, by_clip.frames)
     first, second = by_file.save(tmp_path / "a"), by_clip.save(tmp_path / "b")
     assert torch.equal(read(opened(first), Window()).frames, read(opened(second), Window()).frames)

@@ -49,16 +49,16 @@ def test_it_is_small():
 
 
 def test_it_sees_what_true_renders_show(judge, truths):
-    told = [accuracy(frames, asked, judge) for asked, frames in truths]
+    scores = [accuracy(frames, asked, judge) for asked, frames in truths]
     for name, least in {"environment": 0.95, "look": 0.9, "colour": 0.9, "outline": 0.8}.items():
-        assert np.mean([each[name] for each in told if name in each]) >= least
+        assert np.mean([each[name] for each in scores if name in each]) >= least
 
 
 def test_shuffled_labels_are_right_by_chance_alone(judge, truths):
     asked = [each for each, _ in truths]
-    told = [accuracy(frames, other, judge) for (_, frames), other in zip(truths, asked[5:] + asked[:5], strict=True)]
+    scores = [accuracy(frames, other, judge) for (_, frames), other in zip(truths, asked[5:] + asked[:5], strict=True)]
     for name in ("environment", "look", "colour"):
-        assert np.mean([each[name] for each in told if name in each]) <= 0.45
+        assert np.mean([each[name] for each in scores if name in each]) <= 0.45
 
 
 def test_an_outline_is_where_the_edit_has_it(judge, truths):
@@ -120,20 +120,20 @@ def test_where_nothing_can_be_seen_it_outlines_nothing(judge, truths):
         "gradient": torch.linspace(20, 200, SIDE).to(torch.uint8).expand(shape),
     }
     for name, picture in pictures.items():
-        told = [accuracy(picture, asked, judge)["outline"] for asked, _ in truths]
-        assert np.mean(told) < 0.1, name
+        scores = [accuracy(picture, asked, judge)["outline"] for asked, _ in truths]
+        assert np.mean(scores) < 0.1, name
 
 
 def test_a_blur_takes_the_outline_only_where_it_hides_it(judge, truths):
-    told = []
+    scores = []
     for share in (0.0, 0.25, 0.5, 2.0):  # of the subject's inner radius
         soft = [_soft(frames, share * _radius(asked)) for asked, frames in truths]
-        told.append(
+        scores.append(
             np.mean([accuracy(each, asked, judge)["outline"] for each, (asked, _) in zip(soft, truths, strict=True)])
         )
-    assert all(after < before for before, after in pairwise(told))
-    assert told[1] > 0.6
-    assert told[-1] < 0.1
+    assert all(after < before for before, after in pairwise(scores))
+    assert scores[1] > 0.6
+    assert scores[-1] < 0.1
 
 
 def _radius(asked):
@@ -154,9 +154,9 @@ def test_frames_are_as_alike_as_they_look(judge, truths):
     exposures = [1 + share * torch.randn(len(clip), 1, 1, 1, generator=draw) for share in (0.05, 0.2)]
     flicker = [neighbours(judge.embeddings((clip * each).clamp(0, 255).byte())) for each in exposures]
     unrelated = neighbours(judge.embeddings(torch.cat([frames for _, frames in truths])))
-    told = [still, moving, *flicker, unrelated]
+    scores = [still, moving, *flicker, unrelated]
     assert still == pytest.approx(1)
-    assert all(after < before for before, after in pairwise(told))
+    assert all(after < before for before, after in pairwise(scores))
     assert moving > 0.9
     assert abs(unrelated) < 0.2
 

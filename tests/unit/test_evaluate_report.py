@@ -14,7 +14,7 @@ WORDS = Variant("words", 0.0, 1.0)
 RIGHT = {"environment": 1.0, "look": 1.0, "outline": 0.5, "frames": 0.4, "pixels": 0.4, "warp": 3.0, "surface": 3.0}
 
 
-def _told():
+def _outcomes():
     for number in range(4):
         source = {"frames": 0.8, "pixels": 0.8, "warp": 2.0} | ({"surface": 2.0} if number < 3 else {})
         figures = RIGHT | ({"environment": 0.0} if number == 3 else {})
@@ -23,7 +23,7 @@ def _told():
 
 
 def test_a_report_counts_right_answers_and_pairs_with_the_source():
-    report = Report.made([*_told()], "recast evaluate", {}, {"worlds": "0 to 3"})
+    report = Report.made([*_outcomes()], "recast evaluate", {}, {"worlds": "0 to 3"})
     figures, relative = report.measured.plain[WORDS], report.measured.relative[WORDS]
     assert figures["environment"].value == 0.75
     assert figures["environment"].count == 4
@@ -31,9 +31,11 @@ def test_a_report_counts_right_answers_and_pairs_with_the_source():
     assert relative["surface of source"].value == pytest.approx(1.5)
     assert relative["surface of source"].count == 3
     assert "warp of truth" not in relative
-    told = report.to_markdown()
-    assert "| words | 0 | 75 % (30 % to 95 %, n 4) | 100 % (51 % to 100 %, n 4) |  | 0.50 (0.50 to 0.50, n 4) |" in told
-    assert told.startswith("Measured: worlds 0 to 3.")
+    text = report.to_markdown()
+    assert (
+        "| prompt | 0 | 75 % (30 % to 95 %, n 4) | 100 % (51 % to 100 %, n 4) |  | 0.50 (0.50 to 0.50, n 4) |" in text
+    )
+    assert text.startswith("Measured: worlds 0 to 3.")
 
 
 def _many(values, trial=WORDS, name="frames"):
@@ -47,12 +49,12 @@ def _goals(*outcomes):
 def test_a_goal_is_met_or_missed_only_where_the_interval_says_so():
     look, environment = _goals(_many([1] * 99 + [0], name="look")), _goals(_many([0] * 20, name="environment"))
     assert look["words: look"].met == "met"
-    assert look["words: look"].said == ">= 90 %"
+    assert look["words: look"].criterion == ">= 90 %"
     assert environment["words: environment"].met == "missed"
     # All right, but of four worlds alone.
-    assert _goals(_told())["words: look"].met == "open"
+    assert _goals(_outcomes())["words: look"].met == "open"
     # Means of few worlds have intervals that say nothing.
-    assert _goals(_told())["words: warp error on surfaces / source's"].met == "open"
+    assert _goals(_outcomes())["words: warp error on surfaces / source's"].met == "open"
 
 
 @pytest.mark.parametrize(("gain", "met"), [(0.01, "met"), (-0.01, "missed"), (0.0, "missed")])
@@ -67,18 +69,18 @@ def test_a_trend_is_told_from_pairs(gain, met):
 
 def test_a_trend_that_few_pairs_tell_is_open():
     swept = [Outcome("edits 2", Variant("words", 0.0, 2.0), RIGHT | {"frames": 0.41})]
-    told = _goals(_told(), swept)
-    assert told["words: frame consistency by temporal guidance"].met == "open"
-    assert "words: outline IoU by t_s" not in told
-    assert "a picture: look" not in told
+    goals = _goals(_outcomes(), swept)
+    assert goals["words: frame consistency by temporal guidance"].met == "open"
+    assert "words: outline IoU by t_s" not in goals
+    assert "a picture: look" not in goals
 
 
 def test_each_number_of_steps_has_its_own_trend():
     trials = [Variant("words", 0.0, guidance, steps=steps) for steps in (4, 12) for guidance in (1.0, 2.0)]
-    told = _goals(*(_many([0.5 * (index + 1)] * 6, trial) for index, trial in enumerate(trials)))
+    goals = _goals(*(_many([0.5 * (index + 1)] * 6, trial) for index, trial in enumerate(trials)))
     for steps in (4, 12):
-        assert told[f"words: frame consistency by temporal guidance, {steps} steps"].met == "met"
-    assert "words: frame consistency by temporal guidance" not in told
+        assert goals[f"words: frame consistency by temporal guidance, {steps} steps"].met == "met"
+    assert "words: frame consistency by temporal guidance" not in goals
 
 
 def test_methods_are_compared_on_the_worlds_that_both_have():

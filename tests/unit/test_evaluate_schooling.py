@@ -37,10 +37,10 @@ def test_a_sheet_asks_only_for_what_shows(lessons):
     asked = drawn(lessons, 0)
     assert asked.pictures.shape == (BATCH, 3, 32, 32)
     assert asked.pictures.abs().max() <= 1
-    told = asked.colour != UNTOLD
-    assert told.any()
-    assert (asked.subject.sum(dim=(1, 2, 3))[told] >= SMALLEST_SUBJECT).all()
-    assert not (told & (asked.look == SKETCH)).any()
+    known = asked.colour != UNTOLD
+    assert known.any()
+    assert (asked.subject.sum(dim=(1, 2, 3))[known] >= SMALLEST_SUBJECT).all()
+    assert not (known & (asked.look == SKETCH)).any()
 
 
 def test_points_lie_on_their_subject_or_on_none(lessons):

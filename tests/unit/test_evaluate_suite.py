@@ -60,9 +60,9 @@ def _of(outcomes, task):
 
 
 def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_first(outcomes):
-    told = _of(outcomes, "edits 1001")
+    by_variant = _of(outcomes, "edits 1001")
     edited = {WORDS, Variant("words", 2.5, 1.0), Variant("picture", 0.0, 1.0), replace(WORDS, method="sdedit")}
-    assert told.keys() == edited | {Variant(name) for name in (*REFERENCES, "grey", "noise")}
+    assert by_variant.keys() == edited | {Variant(name) for name in (*REFERENCES, "grey", "noise")}
     assert _of(outcomes, "worlds 1000").keys() == {Variant("worlds")}
     measured = {name for outcome in outcomes for name in outcome.figures}
     assert measured == METRICS.keys() - {"nearer", "nearest"}
@@ -70,28 +70,28 @@ def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_fi
 
 @pytest.mark.parametrize("kind", ["place", "colour"])
 def test_a_place_or_a_colour_alone_is_edited_by_each_method(outcomes, kind):
-    told = _of(outcomes, f"{kind} 1000")
+    by_variant = _of(outcomes, f"{kind} 1000")
     words = replace(WORDS, case=kind)
     references = {Variant(name, case=kind) for name in REFERENCES}
-    assert told.keys() == references | {words, replace(words, method="sdedit")}
-    assert told[Variant("source", case=kind)].figures["unasked"] == 0
-    assert told[Variant("truth", case=kind)].figures["distance"] == 0
-    assert told[words].figures["unasked"] > 0
+    assert by_variant.keys() == references | {words, replace(words, method="sdedit")}
+    assert by_variant[Variant("source", case=kind)].figures["unasked"] == 0
+    assert by_variant[Variant("truth", case=kind)].figures["distance"] == 0
+    assert by_variant[words].figures["unasked"] > 0
 
 
 def test_floors_win_nothing(outcomes):
     for task in ("edits 1000", "edits 1001"):
-        told = _of(outcomes, task)
-        assert [told[Variant(name)].figures["joint"] for name in ("source", "grey", "noise")] == [0, 0, 0]
+        by_variant = _of(outcomes, task)
+        assert [by_variant[Variant(name)].figures["joint"] for name in ("source", "grey", "noise")] == [0, 0, 0]
 
 
 def test_evaluations_and_seconds_of_an_edit_are_counted(outcomes):
-    told = _of(outcomes, "edits 1000")
+    by_variant = _of(outcomes, "edits 1000")
     # Two branches of guidance; windows of 4 of 8 frames that overlap by a half are three.
-    assert told[WORDS].figures["evaluations"] == 2 * 3
-    assert told[replace(WORDS, steps=2)].figures["evaluations"] == 2 * 2 * 3
-    assert told[WORDS].seconds > 0
-    assert told[Variant("truth")].seconds is None
+    assert by_variant[WORDS].figures["evaluations"] == 2 * 3
+    assert by_variant[replace(WORDS, steps=2)].figures["evaluations"] == 2 * 2 * 3
+    assert by_variant[WORDS].seconds > 0
+    assert by_variant[Variant("truth")].seconds is None
 
 
 def test_temporal_guidance_adds_its_values_once_for_each_number_of_steps():
@@ -117,14 +117,14 @@ def test_the_first_number_moves_all_worlds():
 
 
 def test_true_depth_is_told_instead(setting, outcomes, asked):
-    told = EvalConfig(setting.model, "cpu", (WORDS,), FEW, true_depth=True)
-    assert _edit(asked, told) != _shared(outcomes)
-    assert _edit(asked, replace(told, true_depth=False)) == _shared(outcomes)
+    deep = EvalConfig(setting.model, "cpu", (WORDS,), FEW, true_depth=True)
+    assert _edit(asked, deep) != _shared(outcomes)
+    assert _edit(asked, replace(deep, true_depth=False)) == _shared(outcomes)
 
 
-@pytest.mark.parametrize("said", [("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
-def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, asked, said):
-    other = EvalConfig(setting.model, "cpu", (WORDS,), tuple((dict(FEW) | dict([said])).items()))
+@pytest.mark.parametrize("another", [("cfg", 1.0), ("method", "sdedit"), ("strength", 0.0)])
+def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, asked, another):
+    other = EvalConfig(setting.model, "cpu", (WORDS,), tuple((dict(FEW) | dict([another])).items()))
     assert _edit(asked, other) != _shared(outcomes)
 
 
@@ -178,7 +178,7 @@ def test_a_wider_range_goes_on_from_a_narrow_one(setting, outcomes, kept):
     assert narrow == outcomes[:1]
 
 
-def test_results_of_another_setting_are_refused(setting, tmp_path):
+def test_results_of_another_anotherare_refused(setting, tmp_path):
     kept = tmp_path / "results.jsonl"
     kept.write_text('{"model": "another"}')
     with pytest.raises(RequestError, match="another"):
@@ -198,27 +198,27 @@ def _evaluate(folder, kept):
 @pytest.mark.usefixtures("outcomes")
 def test_the_command_tells_json(folder, kept, capsys):
     assert run([*_evaluate(folder, kept), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["command"].startswith("recast evaluate --worlds 1 --details 0,2.5 --first 1000 --temporal --temp")
-    assert told["command"].endswith(" --set steps=1")
-    assert "--methods gen1,sdedit" in told["command"]
-    assert told["head"]["worlds"] == "1000 to 1000"
-    assert told["head"]["method"] == "gen1, sdedit"
-    contents = {each["content"] for each in told["measured"]}
+    output = json.loads(capsys.readouterr().out)
+    assert output["command"].startswith("recast evaluate --worlds 1 --details 0,2.5 --first 1000 --temporal --temp")
+    assert output["command"].endswith(" --set steps=1")
+    assert "--methods gen1,sdedit" in output["command"]
+    assert output["head"]["worlds"] == "1000 to 1000"
+    assert output["head"]["method"] == "gen1, sdedit"
+    contents = {each["content"] for each in output["measured"]}
     assert contents == REFERENCES | {"grey", "noise", "words", "picture", "worlds"}
-    assert {(each["method"], each["case"]) for each in told["compared"]} == {
+    assert {(each["method"], each["case"]) for each in output["compared"]} == {
         ("sdedit", case) for case in ("mixed", "place", "colour")
     }
-    assert all(each["differences"]["frames"]["count"] == 1 for each in told["compared"])
+    assert all(each["differences"]["frames"]["count"] == 1 for each in output["compared"])
 
 
 @pytest.mark.usefixtures("outcomes")
 def test_the_command_tells_tables(folder, kept, capsys):
     assert run([*_evaluate(folder, kept), "--markdown"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("Measured: worlds 1000 to 1000; method gen1, sdedit; model ")
-    for row in ("| words | 2.5 |", "| words | 2 | 0.5 |", "| flat grey |", "| words | sdedit |", "| seconds |"):
-        assert row in told
+    output = capsys.readouterr().out
+    assert output.startswith("Measured: worlds 1000 to 1000; method gen1, sdedit; model ")
+    for row in ("| prompt | 2.5 |", "| prompt | 2 | 0.5 |", "| flat grey |", "| prompt | sdedit |", "| seconds |"):
+        assert row in output
     assert run(_evaluate(folder, kept)) == 0
     assert "outline IoU" in capsys.readouterr().out
 
@@ -226,9 +226,9 @@ def test_the_command_tells_tables(folder, kept, capsys):
 def test_worlds_can_be_measured_without_edits(folder, capsys):
     asked = f"evaluate 1 --worlds --first 1000 --details none --model {folder} --jobs 1 -q --json".split()
     assert run(asked) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["command"].startswith("recast evaluate --worlds 1 --details none --first 1000")
-    assert {each["content"] for each in told["measured"]} == REFERENCES | {"grey", "noise", "worlds"}
+    output = json.loads(capsys.readouterr().out)
+    assert output["command"].startswith("recast evaluate --worlds 1 --details none --first 1000")
+    assert {each["content"] for each in output["measured"]} == REFERENCES | {"grey", "noise", "worlds"}
 
 
 @pytest.mark.parametrize(

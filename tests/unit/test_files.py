@@ -89,8 +89,8 @@ def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
 def test_a_full_disk_is_told_with_the_place_and_what_to_do(tmp_path, number):
-    said = r"the disk does not take .*out \(.*\), with \d+\.\d\d GiB free"
-    with pytest.raises(WriteError, match=said) as caught, disk_told(tmp_path / "no" / "out"):
+    message = r"the disk does not take .*out \(.*\), with \d+\.\d\d GiB free"
+    with pytest.raises(WriteError, match=message) as caught, disk_told(tmp_path / "no" / "out"):
         raise OSError(number, os.strerror(number))
     assert "make room" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -170,8 +170,8 @@ for target in TARGETS:
 @limited
 def test_a_result_that_the_disk_does_not_take_leaves_nothing(tmp_path):
     targets = ["a.mp4", "b.mkv", "c.webm", "d.gif", "e.avi", "shots"]
-    told = in_child(MOVIE.replace("TARGETS", repr(targets)), tmp_path, 20_000).splitlines()
-    assert [line.split(" (")[0] for line in told] == [f"the disk does not take {target}" for target in targets]
+    lines = in_child(MOVIE.replace("TARGETS", repr(targets)), tmp_path, 20_000).splitlines()
+    assert [line.split(" (")[0] for line in lines] == [f"the disk does not take {target}" for target in targets]
     assert not names(tmp_path)
 
 

@@ -69,14 +69,14 @@ def test_frames_size_and_rate_are_the_sources(request_, model, tmp_path, ending,
 
 
 def test_each_stage_is_told_from_its_start_to_its_end_in_order(request_, model):
-    told = []
-    edit(request_, model, lambda *step: told.append(step))
-    assert list(dict.fromkeys(name for name, _, _ in told)) == [*Stage]
+    steps = []
+    edit(request_, model, lambda *step: steps.append(step))
+    assert list(dict.fromkeys(name for name, _, _ in steps)) == [*Stage]
     for name in Stage:
-        steps = [(done, total) for said, done, total in told if said == name]
-        assert steps[0][0] == 0
-        assert steps[-1][0] == steps[-1][1]
-        assert steps == sorted(steps)
+        counts = [(done, total) for stage, done, total in steps if stage == name]
+        assert counts[0][0] == 0
+        assert counts[-1][0] == counts[-1][1]
+        assert counts == sorted(counts)
 
 
 def test_the_same_request_gives_the_same_bytes_and_another_seed_other_ones(request_, model, tmp_path):

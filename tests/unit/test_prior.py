@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
-from recast.conditions.prior import Prior, PriorLevels, ddim
+from recast.conditions.prior import Prior, PriorSchedule, ddim
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 
@@ -29,8 +29,10 @@ def prior(folder: ModelFolder) -> Prior:
 
 @pytest.mark.parametrize("num_train", [1000, 400])
 def test_levels_are_those_of_diffusers(num_train: int) -> None:
-    signal = PriorLevels(num_train).signal()
-    assert_close(signal.float(), UnCLIPScheduler(num_train_timesteps=num_train).alphas_cumprod, atol=1e-6, rtol=1e-3)
+    alpha_bars = PriorSchedule(num_train).alpha_bars()
+    assert_close(
+        alpha_bars.float(), UnCLIPScheduler(num_train_timesteps=num_train).alphas_cumprod, atol=1e-6, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize(("steps", "clip"), [(25, math.inf), (25, 1.5), (5, math.inf), (100, 1.5)])
@@ -52,13 +54,13 @@ def test_ddim_equals_diffusers_at_every_step(steps: int, clip: float) -> None:
         expected.append(scheduler.step(guess, level, x, use_clipped_model_output=True).prev_sample)
         return guess
 
-    assert_close(ddim(clean, start, PriorLevels(clip=clip), steps), expected[-1], atol=1e-4, rtol=1e-4)
+    assert_close(ddim(clean, start, PriorSchedule(clip=clip), steps), expected[-1], atol=1e-4, rtol=1e-4)
     assert len(expected) == steps + 1
 
 
 def test_ddim_finds_what_the_guess_is_sure_of() -> None:
     goal = torch.tensor([[1.0, -2.0]])
-    assert_close(ddim(lambda _x, _level: goal, torch.randn(1, 2), PriorLevels(), 25), goal)
+    assert_close(ddim(lambda _x, _level: goal, torch.randn(1, 2), PriorSchedule(), 25), goal)
 
 
 def test_same_seed_same_embedding(prior: Prior) -> None:
@@ -69,10 +71,10 @@ def test_same_seed_same_embedding(prior: Prior) -> None:
 
 def test_the_prior_is_diffusers_walk_with_guidance(prior: Prior) -> None:
     """The pipeline's own way: both branches in one batch, diffusers' scheduler, mean and deviation put back."""
-    one = Prior(prior.network, prior.text, prior.levels, 4.0, CPU, draws=1)
-    told = [prior.text(""), prior.text("dog")]
+    one = Prior(prior.network, prior.text, prior.schedule, 4.0, CPU, num_samples=1)
+    texts = [prior.text(""), prior.text("dog")]
     pooled, hidden, mask = (
-        torch.stack([getattr(each, part) for each in told]) for part in ("pooled", "hidden", "mask")
+        torch.stack([getattr(each, part) for each in texts]) for part in ("pooled", "hidden", "mask")
     )
     scheduler = DDIMScheduler(
         beta_schedule="squaredcos_cap_v2", prediction_type="sample", timestep_spacing="trailing", clip_sample=False
@@ -87,24 +89,27 @@ def test_the_prior_is_diffusers_walk_with_guidance(prior: Prior) -> None:
 
 
 def test_guidance_of_one_never_reads_the_empty_words(prior: Prior) -> None:
-    plain = Prior(prior.network, prior.text, prior.levels, 1.0, CPU, draws=1)
-    nearly = Prior(prior.network, prior.text, prior.levels, 1 + 1e-6, CPU, draws=1)
+    plain = Prior(prior.network, prior.text, prior.schedule, 1.0, CPU, num_samples=1)
+    nearly = Prior(prior.network, prior.text, prior.schedule, 1 + 1e-6, CPU, num_samples=1)
     assert_close(plain("dog", 0), nearly("dog", 0), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_more_draws_are_never_further_from_the_words(prior: Prior, seed: int) -> None:
     words = prior.text("dog in snow").pooled
-    kept = [Prior(prior.network, prior.text, prior.levels, 4.0, CPU, draws=n)("dog in snow", seed) for n in (1, 4, 8)]
+    kept = [
+        Prior(prior.network, prior.text, prior.schedule, 4.0, CPU, num_samples=n)("dog in snow", seed)
+        for n in (1, 4, 8)
+    ]
     near = [float(cosine_similarity(each, words, dim=0)) for each in kept]
     assert near == sorted(near)
 
 
 def test_the_priors_levels_come_from_its_folder(folder: ModelFolder) -> None:
     path = folder.path / "prior_scheduler"
-    assert Prior.opened(folder, CPU).levels == PriorLevels(1000, math.inf)
+    assert Prior.opened(folder, CPU).schedule == PriorSchedule(1000, math.inf)
     UnCLIPScheduler(num_train_timesteps=500, prediction_type="sample", clip_sample_range=5.0).save_pretrained(path)
-    assert Prior.opened(folder, CPU).levels == PriorLevels(500, 5.0)
+    assert Prior.opened(folder, CPU).schedule == PriorSchedule(500, 5.0)
     UnCLIPScheduler(prediction_type="epsilon").save_pretrained(path)
     with pytest.raises(WeightsError, match="it predicts epsilon; it must be squaredcos_cap_v2 and sample"):
         Prior.opened(folder, CPU)

@@ -27,7 +27,7 @@ def test_a_weight_stands_behind_the_last_colon(text, weight):
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("given", "read"),
     [
         ("a street at 10:30", ("a street at 10:30", 1.0)),
         ("ref.png:0.5", ("ref.png", 0.5)),
@@ -37,8 +37,8 @@ def test_a_weight_stands_behind_the_last_colon(text, weight):
         (" snow : .25 ", ("snow", 0.25)),
     ],
 )
-def test_colons_that_are_and_are_no_weights(said, read):
-    assert weighted(said) == read
+def test_colons_that_are_and_are_no_weights(given, read):
+    assert weighted(given) == read
 
 
 def test_a_request_comes_back_from_json():
@@ -60,7 +60,7 @@ def test_a_request_comes_back_from_json():
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("given", "message"),
     [
         (
             {"method": "gen2"},
@@ -104,9 +104,9 @@ def test_a_request_comes_back_from_json():
         ({"device": "tpu"}, "device is 'tpu'; it should be 'auto', 'cpu', 'cuda' or 'mps'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(said, message):
+def test_what_cannot_be_is_refused_in_one_line(given, message):
     with pytest.raises(RequestError) as refused:
-        Request.asked(**said)
+        Request.asked(**given)
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
 
@@ -126,7 +126,7 @@ def test_updated_changes_only_what_it_names():
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("given", "read"),
     [
         ("seed=7", ("seed", 7)),
         ("structure-detail=2.5", ("structure_detail", 2.5)),
@@ -135,14 +135,14 @@ def test_updated_changes_only_what_it_names():
         ("cfg=NaN", ("cfg", "NaN")),
     ],
 )
-def test_assignments(said, read):
-    assert parsed(said) == read
+def test_assignments(given, read):
+    assert parsed(given) == read
 
 
-@pytest.mark.parametrize("said", ["seed", "=3", ""])
-def test_what_is_no_assignment(said):
+@pytest.mark.parametrize("given", ["seed", "=3", ""])
+def test_what_is_no_assignment(given):
     with pytest.raises(RequestError, match="write KEY=VALUE"):
-        parsed(said)
+        parsed(given)
 
 
 def test_known_names_come_back():

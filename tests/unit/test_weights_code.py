@@ -39,7 +39,7 @@ def test_this_version_would_load_a_kernel_by_the_configuration_alone(path: Path,
 
 
 @pytest.mark.parametrize(
-    "said",
+    "entries",
     [
         {"attn_implementation": "someone/kernel"},
         {"attn_implementation": "kernels-community/flash-attn"},
@@ -64,8 +64,8 @@ def test_this_version_would_load_a_kernel_by_the_configuration_alone(path: Path,
         {"kernel_config": {"x": "someone/kernel"}},
     ],
 )
-def test_keys_that_choose_code_are_refused_in_one_line(path: Path, loads: list[str], said: dict) -> None:
-    say(path / "image_encoder" / "config.json", **said)
+def test_keys_that_choose_code_are_refused_in_one_line(path: Path, loads: list[str], entries: dict) -> None:
+    say(path / "image_encoder" / "config.json", **entries)
     with pytest.raises(WeightsError, match=r"image_encoder asks to run code from elsewhere \(config.json: ") as caught:
         ModelFolder.found(path).network("image_encoder", kind_of("image_encoder"))
     assert "\n" not in str(caught.value)

@@ -70,14 +70,14 @@ def curate(  # noqa: PLR0913 -- one parameter for each flag
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
-    **said: Any,  # noqa: ANN401 -- one for each of SETTINGS
+    **options: Any,  # noqa: ANN401 -- one for each of SETTINGS
 ) -> None:
     """Turn footage into shards to train on: cut, filtered, captioned, conditioned. Run again, it goes on."""
     from recast.curation.curate import CurationPlan, Executor, curated
     from recast.curation.settings import Settings
     from recast.editing.loaded import chosen_device
 
-    given = {name: value for name, value in said.items() if value not in (None, [])}
+    given = {name: value for name, value in options.items() if value not in (None, [])}
     given |= {"true_depth": true_depth, "device": chosen_device(device).type}
     plan = CurationPlan.made(sources, Settings.asked(**given | ({} if conditioning else {"model": None})))
     if dry_run:

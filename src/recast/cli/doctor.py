@@ -34,7 +34,7 @@ def doctor(
     found |= {"training": _training(), "encoders": _encoders()}
     outcomes = {name: _outcome(check) for name, check in checks.items()}
     healthy = all(good for good, _ in outcomes.values()) and all(packages.values())
-    found |= {name: ("" if good else "FAILED: ") + said for name, (good, said) in outcomes.items()}
+    found |= {name: ("" if good else "FAILED: ") + message for name, (good, message) in outcomes.items()}
     if as_json:
         print(json.dumps(found | {"healthy": healthy}))
     else:
@@ -81,8 +81,8 @@ def _training() -> dict[str, object]:
     from recast.engine.precision import chosen_precision, matrix_rates
 
     rates = matrix_rates(chosen_device("auto").type)
-    told = {f"{name} GFLOP/s": float(f"{rate / 1e9:.3g}") for name, rate in rates.items()}
-    return {"precision": chosen_precision(rates), **told}
+    shown_rates = {f"{name} GFLOP/s": float(f"{rate / 1e9:.3g}") for name, rate in rates.items()}
+    return {"precision": chosen_precision(rates), **shown_rates}
 
 
 def _encoders() -> list[str]:

@@ -27,11 +27,11 @@ def edit(
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
-    **said: object,
+    **options: object,
 ) -> None:
     """Re-make a clip's content from words or a picture, and keep its structure."""
     target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
-    run(request_from(source, target, said, settings, overwrite=overwrite), as_json=as_json, quiet=quiet)
+    run(request_from(source, target, options, settings, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:

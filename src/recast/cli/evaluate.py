@@ -111,20 +111,20 @@ def _workers(device: str) -> int:
     return 1 if device != "cpu" else min(MOST_JOBS, os.cpu_count() or 1)
 
 
-def _methods(said: str | None) -> tuple[dict[str, object], list[str]]:
+def _methods(text: str | None) -> tuple[dict[str, object], list[str]]:
     """The first method as a setting of all edits, and those that are compared with it."""
-    first, *others = said.split(",") if said else [""]
+    first, *others = text.split(",") if text else [""]
     return {"method": first} if first else {}, [name for name in dict.fromkeys(others) if name != first]
 
 
-def _listed(flag: str, said: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
+def _listed(flag: str, text: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
     low, high = within
     try:
-        numbers = [number(each) for each in said.split(",")]
+        numbers = [number(each) for each in text.split(",")]
     except ValueError:
         numbers = []
     if not numbers or not all(low <= each <= high for each in numbers):
-        raise RequestError(f"--{flag} is {said!r}; it should be numbers of {low}..{high} with commas between them")
+        raise RequestError(f"--{flag} is {text!r}; it should be numbers of {low}..{high} with commas between them")
     return numbers
 
 
@@ -134,7 +134,7 @@ def _command(suite: "Suite", *, count: int | None, first: int, footage: Path | N
     details = dict.fromkeys(f"{trial.detail:g}" for trial in setting.edits)
     steps = dict.fromkeys(str(trial.steps) for trial in setting.edits if trial.steps)
     methods = dict.fromkeys(trial.method for trial in setting.edits if trial.method)
-    said = {
+    flags = {
         f"--worlds {count} --details {','.join(details) or 'none'}": count is not None,
         f"--first {first}": count is not None and first > 0,
         "--temporal": any(trial.is_swept for trial in setting.edits),
@@ -142,10 +142,10 @@ def _command(suite: "Suite", *, count: int | None, first: int, footage: Path | N
         f"--methods {','.join([setting.method, *methods])}": bool(methods),
         f"--footage {footage}": footage is not None,
         f"--model {setting.model}": setting.model != "pocket",
-        **{f"--set {name}={value}": name != "method" or not methods for name, value in setting.said},
+        **{f"--set {name}={value}": name != "method" or not methods for name, value in setting.settings},
         "--true-depth": setting.true_depth,
     }
-    return " ".join(["recast evaluate", *(flags for flags, needed in said.items() if needed)])
+    return " ".join(["recast evaluate", *(flag for flag, needed in flags.items() if needed)])
 
 
 def _tell(report: "Report", *, as_json: bool, markdown: bool) -> None:

@@ -114,10 +114,15 @@ def as_png(target: Path) -> Path:
 
 
 def request_from(
-    source: Path, target: Path | None, said: dict[str, object], settings: list[str] | None, *, overwrite: bool = False
+    source: Path,
+    target: Path | None,
+    options: dict[str, object],
+    settings: list[str] | None,
+    *,
+    overwrite: bool = False,
 ) -> Request:
     """The request behind a command line; what was not said keeps its default."""
-    given = {name: value for name, value in said.items() if value not in (None, [])}
+    given = {name: value for name, value in options.items() if value not in (None, [])}
     knobs = dict(parsed(f"{name}={given.pop(name)}") for name in list(given) if name not in FIELDS)
     held = {"source": source, "target": target, "overwrite": overwrite}
     return Request.asked(**held | given | knobs | named(settings))

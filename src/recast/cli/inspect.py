@@ -37,8 +37,8 @@ def info(path: Made, *, as_json: Json = False) -> None:
     record = json.loads(text)
     request = record.pop("request", {})
     tell(record, title="made")
-    said = request if isinstance(request, dict) else {"request": request}
-    tell({name: value for name, value in said.items() if value not in (None, [], {})}, title="request")
+    shown = request if isinstance(request, dict) else {"request": request}
+    tell({name: value for name, value in shown.items() if value not in (None, [], {})}, title="request")
 
 
 def rerun(
@@ -71,8 +71,8 @@ def rerun(
         check_trusted(named_files, path)
     check_readable(named_files)
     if named_files and not quiet:
-        told = ", ".join(f"{each.setting} {each.path}" for each in named_files)
-        print("reads what the record names:", visible(told), file=sys.stderr)
+        files = ", ".join(f"{each.setting} {each.path}" for each in named_files)
+        print("reads what the record names:", visible(files), file=sys.stderr)
     _check_inputs(record, request, named_files)
     target = output or path.with_name(f"{path.stem}-again{path.suffix}")
     run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)

@@ -36,11 +36,11 @@ def preview(
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
-    **said: object,
+    **options: object,
 ) -> None:
     """Try an edit on a few frames: a sheet with the source in its first row, and a row for each seed or value."""
     target = as_png(output or Path(f"{source.stem or source.resolve().name}-preview.png"))
-    asked = request_from(source, target, said, settings, overwrite=overwrite)
+    asked = request_from(source, target, options, settings, overwrite=overwrite)
     asked = asked if asked.max_frames else asked.updated(max_frames=MOST_FRAMES)
     requests = variants(asked, sweep, seeds)
 

@@ -78,19 +78,19 @@ def _bars() -> Iterator[Watch]:
 
 
 def _lines() -> Watch:
-    stage, began, told = "", 0.0, 0.0
+    stage, began, last_line = "", 0.0, 0.0
 
     def show(name: str, done: int, total: int) -> None:
-        nonlocal stage, began, told
+        nonlocal stage, began, last_line
         now = time.monotonic()
         if done == 0:
-            stage, began, told = name, now, now
+            stage, began, last_line = name, now, now
         took = now - began
         if done == total and name == stage:
             stage = ""  # steps and stage may both report the end; it is told once
             _tell(f"{name:<10} {done}/{total} in {took:.1f} s, peak {peak_gib():.1f} GiB")
-        elif done and now - told > _LINE_EVERY_SECONDS:
-            told = now
+        elif done and now - last_line > _LINE_EVERY_SECONDS:
+            last_line = now
             _tell(f"{name:<10} {done}/{total}, {took / done * (total - done):.0f} s left, peak {peak_gib():.1f} GiB")
 
     return show

@@ -21,10 +21,10 @@ def structure(
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
-    **said: object,
+    **options: object,
 ) -> None:
     """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
-    request = request_from(source, output, said, None, overwrite=overwrite)
+    request = request_from(source, output, options, None, overwrite=overwrite)
 
     from recast.editing.checks import check_target, source_of
 

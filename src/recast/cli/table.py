@@ -22,7 +22,7 @@ def tell(facts: dict[str, object], *, title: str = "") -> None:
     if title:
         print(f"\n{visible(title)}")
     for name, value in facts.items():
-        print(visible(f"{name:<18} {_said(value)}".rstrip()))
+        print(visible(f"{name:<18} {_text(value)}".rstrip()))
 
 
 def _steers(character: str) -> bool:
@@ -34,11 +34,11 @@ def _written_out(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
-        return "not told"
+        return "unknown"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_said(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
-        return "; ".join(_said(each) for each in value) or "none"
+        return "; ".join(_text(each) for each in value) or "none"
     return str(value)

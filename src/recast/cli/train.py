@@ -76,7 +76,7 @@ def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
     raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, WHOLE_POCKET])}")
 
 
-def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:
+def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:
     from recast.editing.loaded import chosen_device
     from recast.engine import monitor
     from recast.engine.distributed import joined
@@ -85,22 +85,24 @@ def _follow(name: str, course: "TrainingRun", run: Path, *, device: str, engine:
 
     with ExitStack() as stack:
         place = stack.enter_context(joined(engine, chosen_device(device).type))
-        recipe = with_precision(course.preset.config, course.folder, engine=place)
-        course = replace(course, preset=replace(course.preset, config=recipe))
-        assert course.loss  # before anything is written: it refuses inputs that do not suffice
+        recipe = with_precision(training_run.preset.config, training_run.folder, engine=place)
+        training_run = replace(training_run, preset=replace(training_run.preset, config=recipe))
+        assert training_run.loss  # before anything is written: it refuses inputs that do not suffice
         watches = []
         if place.first:
-            flops = course.flops(place.world)
+            flops = training_run.flops(place.world)
             board = monitor.tensorboard_monitor(
-                course.folder, device=place.device, precision=recipe.precision, flops=flops
+                training_run.folder, device=place.device, precision=recipe.precision, flops=flops
             )
             watches.append(stack.enter_context(board))
             if not quiet:
-                tell_estimate(name, course.preset, flops * recipe.steps, device=place.device, processes=place.world)
+                tell_estimate(
+                    name, training_run.preset, flops * recipe.steps, device=place.device, processes=place.world
+                )
                 watches.append(stack.enter_context(monitor.progress_monitor(name, recipe.steps)))
-        network = train(course, engine=place, monitor=monitor.combined(*watches))
+        network = train(training_run, engine=place, monitor=monitor.combined(*watches))
         if place.first:
-            print(publish(course, network, run))
+            print(publish(training_run, network, run))
 
 
 def _do(name: str, run: Path, *, quiet: bool) -> None:

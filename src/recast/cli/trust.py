@@ -30,8 +30,8 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + pictures
     if request.model not in MODELS:
         found.append(Named("model", Path(request.model)))
-    said = {ALSO_CALLED.get(name, name) for name in changes}
-    return [each for each in found if each.setting not in said]
+    given = {ALSO_CALLED.get(name, name) for name in changes}
+    return [each for each in found if each.setting not in given]
 
 
 def check_trusted(named: Iterable[Named], made: Path) -> None:

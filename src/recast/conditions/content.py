@@ -55,16 +55,16 @@ class ContentEncoders:
     device: torch.device
     opened: dict[Medium, Encoder] = field(default_factory=dict)
 
-    def __call__(self, said: Sequence[ContentInput], seed: int) -> Embedding:
+    def __call__(self, inputs: Sequence[ContentInput], seed: int) -> Embedding:
         """All content inputs as one embedding, with the norm that the model was trained with.
 
         Raises RequestError for invalid weights (`blended`) or a prompt of too many tokens, MediaError for a file that
         is no picture, WeightsError for a missing or damaged component.
         """
-        embeddings = [self.encoder(each.medium)(each.text, seed) for each in said]
+        embeddings = [self.encoder(each.medium)(each.text, seed) for each in inputs]
         if self.folder.metadata.embedding_norm == "unit":
             embeddings = [embedding / embedding.norm() for embedding in embeddings]
-        return blended([(embedding, each.weight) for embedding, each in zip(embeddings, said, strict=True)])
+        return blended([(embedding, each.weight) for embedding, each in zip(embeddings, inputs, strict=True)])
 
     def of_frames(self, frames: Frames) -> Embedding:
         """What frames show, as one embedding: the mean of their directions, of length 1."""

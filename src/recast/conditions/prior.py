@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.conditions.text import TextEncoder, TextFeatures
-from recast.diffusion.schedule import alpha_bars
+from recast.diffusion import schedule as noise_schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.types import Embedding
@@ -21,7 +21,7 @@ Batch = Float[Tensor, "b d"]
 
 
 @dataclass(frozen=True)
-class PriorLevels:
+class PriorSchedule:
     """The noise schedule of a prior, from its scheduler's configuration.
 
     num_train: timesteps. clip: clean embeddings are clamped to +-clip; 5 for Karlo.
@@ -30,26 +30,26 @@ class PriorLevels:
     num_train: int = 1000
     clip: float = math.inf
 
-    def signal(self) -> Float[Tensor, " n"]:
+    def alpha_bars(self) -> Float[Tensor, " n"]:
         """The share of signal in the variance at each level, in fp64: squaredcos_cap_v2 (arXiv:2102.09672, eq. 17)."""
-        return alpha_bars({"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": self.num_train})
+        return noise_schedule.alpha_bars({"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": self.num_train})
 
 
 @dataclass(frozen=True, eq=False)
 class Prior:
     """A trained `PriorTransformer` with the text encoder that it is conditioned on.
 
-    scale: classifier-free guidance away from the empty prompt; 1 is none. steps: of DDIM. draws: embeddings sampled, of
-    which the one nearest to the text embedding is kept, as DALL-E 2 does with two.
+    scale: classifier-free guidance away from the empty prompt; 1 is none. steps: of DDIM. num_samples: embeddings
+    sampled, of which the one nearest to the text embedding is kept, as DALL-E 2 does with two.
     """
 
     network: nn.Module
     text: TextEncoder
-    levels: PriorLevels
+    schedule: PriorSchedule
     scale: float
     device: torch.device
     steps: int = 25
-    draws: int = 4
+    num_samples: int = 4
 
     @classmethod
     def opened(cls, folder: ModelFolder, device: torch.device) -> "Prior":
@@ -58,48 +58,52 @@ class Prior:
 
         network, text = folder.network("prior", PriorTransformer).to(device), TextEncoder.opened(folder, device)
         _check_fit(network, text, folder)
-        return cls(network, text, _levels(folder), folder.metadata.prior_scale, device)
+        return cls(network, text, _schedule(folder), folder.metadata.prior_scale, device)
 
     @torch.no_grad()
     def __call__(self, text: str, seed: int, /) -> Embedding:
         """A sampled embedding of a picture that fits the text. Raises RequestError for too many tokens."""
-        wanted, unwanted = self.text(text), self.text("")
+        cond, uncond = self.text(text), self.text("")
         rng = torch.Generator().manual_seed(seed)
-        # One sample at a time, so that the first n of more draws are the same as n draws.
-        noise = torch.stack([torch.randn(self.network.config.embedding_dim, generator=rng) for _ in range(self.draws)])
+        # One sample at a time, so that the first n of more samples are the same as n samples.
+        noise = torch.stack(
+            [torch.randn(self.network.config.embedding_dim, generator=rng) for _ in range(self.num_samples)]
+        )
         start = noise.to(self.device)
 
-        def clean(x: Batch, level: int) -> Batch:
+        def clean(x: Batch, timestep: int) -> Batch:
             if self.scale == 1:
-                return self._guess(x, level, wanted)
-            away = self._guess(x, level, unwanted)
-            return away + self.scale * (self._guess(x, level, wanted) - away)
+                return self._guess(x, timestep, cond)
+            unguided = self._guess(x, timestep, uncond)
+            return unguided + self.scale * (self._guess(x, timestep, cond) - unguided)
 
-        drawn = self.network.post_process_latents(ddim(clean, start, self.levels, self.steps))
-        return nearest(drawn, wanted.pooled).cpu()
+        drawn = self.network.post_process_latents(ddim(clean, start, self.schedule, self.steps))
+        return nearest(drawn, cond.pooled).cpu()
 
-    def _guess(self, x: Batch, level: int, told: TextFeatures) -> Batch:
+    def _guess(self, x: Batch, timestep: int, text: TextFeatures) -> Batch:
         rows = len(x)
         return self.network(
             x,
-            timestep=level,
-            proj_embedding=told.pooled.expand(rows, -1),
-            encoder_hidden_states=told.hidden.expand(rows, -1, -1),
-            attention_mask=told.mask.expand(rows, -1),
+            timestep=timestep,
+            proj_embedding=text.pooled.expand(rows, -1),
+            encoder_hidden_states=text.hidden.expand(rows, -1, -1),
+            attention_mask=text.mask.expand(rows, -1),
         ).predicted_image_embedding
 
 
-def ddim(clean: Callable[[Batch, int], Batch], x: Batch, levels: PriorLevels, steps: int) -> Batch:
+def ddim(clean: Callable[[Batch, int], Batch], x: Batch, schedule: PriorSchedule, steps: int) -> Batch:
     """Samples embeddings from noise `x` by DDIM (arXiv:2010.02502, eq. 12, eta = 0).
 
     clean: predicts clean embeddings from noisy ones and their timestep. Timesteps are spaced from the last one down
-    ("trailing", arXiv:2305.08891), so that sampling starts at pure noise.
+    ("trailing", arXiv:2305.08891), so that sampling starts at pure noise. It is
+    `recast.diffusion.samplers.ddim` for vectors, with the clamp of clean embeddings that priors such as Karlo's need.
     """
-    signal = levels.signal()
-    walk = [round(levels.num_train * (1 - i / steps)) - 1 for i in range(steps)]
-    for level, below in pairwise([*walk, -1]):
-        now, then = float(signal[level]), float(signal[below]) if below >= 0 else 1.0
-        guess = clean(x, level).clamp(-levels.clip, levels.clip)
+    alpha_bars = schedule.alpha_bars()
+    timesteps = [round(schedule.num_train * (1 - i / steps)) - 1 for i in range(steps)]
+    for timestep, next_timestep in pairwise([*timesteps, -1]):
+        now = float(alpha_bars[timestep])
+        then = float(alpha_bars[next_timestep]) if next_timestep >= 0 else 1.0
+        guess = clean(x, timestep).clamp(-schedule.clip, schedule.clip)
         noise = (x - math.sqrt(now) * guess) / math.sqrt(1 - now)
         x = math.sqrt(then) * guess + math.sqrt(1 - then) * noise
     return x
@@ -111,23 +115,22 @@ def nearest(drawn: Batch, to: Embedding) -> Embedding:
 
 
 def _check_fit(network: nn.Module, text: TextEncoder, folder: ModelFolder) -> None:
-    takes = (network.config.num_embeddings, network.config.embedding_dim)
-    gives = (text.max_tokens + 2, text.network.config.hidden_size)
-    if takes != gives:
-        wrong = (
-            f"the prior takes {takes[0]} tokens of {takes[1]} features, the text encoder gives {gives[0]} of {gives[1]}"
-        )
+    expected = (network.config.num_embeddings, network.config.embedding_dim)
+    given = (text.max_tokens + 2, text.network.config.hidden_size)
+    if expected != given:
+        reads = f"the prior takes {expected[0]} tokens of {expected[1]} features"
+        wrong = f"{reads}, the text encoder gives {given[0]} of {given[1]}"
         raise WeightsError(f"{wrong}: they are of different models; {folder.path}")
 
 
-def _levels(folder: ModelFolder) -> PriorLevels:
+def _schedule(folder: ModelFolder) -> PriorSchedule:
     if not folder.has("prior_scheduler"):
-        return PriorLevels()
-    said = json.loads((folder.component("prior_scheduler") / "scheduler_config.json").read_text("utf-8"))
-    clip = said.get("clip_sample_range", 1.0) if said.get("clip_sample", False) else math.inf
-    kind = (said.get("beta_schedule", "squaredcos_cap_v2"), said.get("prediction_type", "sample"))
+        return PriorSchedule()
+    config = json.loads((folder.component("prior_scheduler") / "scheduler_config.json").read_text("utf-8"))
+    clip = config.get("clip_sample_range", 1.0) if config.get("clip_sample", False) else math.inf
+    kind = (config.get("beta_schedule", "squaredcos_cap_v2"), config.get("prediction_type", "sample"))
     if kind != ("squaredcos_cap_v2", "sample"):
         raise WeightsError(
             f"the prior's levels are {kind[0]} and it predicts {kind[1]}; it must be squaredcos_cap_v2 and sample"
         )
-    return PriorLevels(said.get("num_train_timesteps", 1000), clip)
+    return PriorSchedule(config.get("num_train_timesteps", 1000), clip)

@@ -73,8 +73,8 @@ def tokenized(tokenizer: Any, text: str, length: int) -> Mapping[str, Tensor]:  
 
     Raises RequestError for more tokens than that: none is cut in silence.
     """
-    told = len(tokenizer(text, add_special_tokens=False)["input_ids"])
-    if told > length - 2:
-        read = f"the words come to {told} tokens and the model reads {length - 2}"
-        raise RequestError(f"{read}; leave out about {told - length + 2}: {text!r}")
+    count = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if count > length - 2:
+        read = f"the words come to {count} tokens and the model reads {length - 2}"
+        raise RequestError(f"{read}; leave out about {count - length + 2}: {text!r}")
     return tokenizer(text, padding="max_length", max_length=length, return_tensors="pt")

@@ -75,8 +75,8 @@ def unknown(text: str, known: frozenset[str]) -> dict[str, tuple[str, ...]]:
     if not known:
         return {}
     forms = {form for word in known for form in _forms(word.lower())}
-    said = dict.fromkeys(_WORD.findall(text.lower()))
-    return {word: _near(word, known) for word in said if word not in STOP_WORDS and not forms & set(_forms(word))}
+    words = dict.fromkeys(_WORD.findall(text.lower()))
+    return {word: _near(word, known) for word in words if word not in STOP_WORDS and not forms & set(_forms(word))}
 
 
 def _forms(word: str) -> Iterator[str]:

@@ -44,15 +44,15 @@ BUCKETS: dict[str, tuple[Size, ...]] = {
 """Sets of buckets by name. paper: Gen-1's, arXiv:2302.03011, section 3.4, and on edge; pocket: the small model's."""
 
 
-def parsed(said: str) -> tuple[Size, ...]:
+def parsed(text: str) -> tuple[Size, ...]:
     """Buckets from the name of a set, or from sizes as 320x320,448x256. Raises RequestError for anything else."""
-    if said in BUCKETS:
-        return BUCKETS[said]
-    found = [_SIDES.fullmatch(each.strip()) for each in said.split(",")]
+    if text in BUCKETS:
+        return BUCKETS[text]
+    found = [_SIDES.fullmatch(each.strip()) for each in text.split(",")]
     sizes = [Size(int(match[1]), int(match[2])) for match in found if match]
     if len(sizes) < len(found):
         raise RequestError(
-            f"buckets are {said!r}; they should be {' or '.join(BUCKETS)}, or sizes such as 320x320,448x256"
+            f"buckets are {text!r}; they should be {' or '.join(BUCKETS)}, or sizes such as 320x320,448x256"
         )
     for size in sizes:
         if size.width % MULTIPLE or size.height % MULTIPLE:

@@ -25,7 +25,7 @@ def beside(path: Path) -> str | None:
     """
     stems = [path.with_suffix("") if path.is_file() else path, path, path / "caption"]
     for stem in stems:
-        for ending, reader in ((".txt", _plain), (".json", _told)):
+        for ending, reader in ((".txt", _plain), (".json", _field)):
             file = stem.with_name(stem.name + ending)
             if file.is_file():
                 return reader(file)
@@ -36,12 +36,12 @@ def _plain(file: Path) -> str | None:
     return " ".join(file.read_text("utf-8", errors="replace").split()) or None
 
 
-def _told(file: Path) -> str | None:
+def _field(file: Path) -> str | None:
     try:
-        said = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except ValueError:
         return None
-    known = said if isinstance(said, dict) else {}
+    known = content if isinstance(content, dict) else {}
     listed = known.get("captions")
     caption = known.get("caption") or (listed[0] if isinstance(listed, list) and listed else None)
     return " ".join(caption.split()) or None if isinstance(caption, str) else None
@@ -81,10 +81,10 @@ class Captioner:
     def __call__(self, picture: UInt8[Tensor, "3 h w"]) -> str | None:
         """One caption, by greedy decoding."""
         given = self.processor(images=picture.numpy(), input_data_format="channels_first", return_tensors="pt")
-        said = self.network.generate(
+        ids = self.network.generate(
             pixel_values=given["pixel_values"].to(self.device), max_new_tokens=MOST_TOKENS, do_sample=False
         )
-        return " ".join(self.processor.batch_decode(said, skip_special_tokens=True)[0].split()) or None
+        return " ".join(self.processor.batch_decode(ids, skip_special_tokens=True)[0].split()) or None
 
 
 @cache

@@ -160,10 +160,10 @@ def _check_same(identity: dict[str, Any] | None, plan: CurationPlan, folder: Pat
     wanted = json.loads(json.dumps(plan.identity))
     if identity == wanted:
         return
-    told = identity or {}
-    differing = [name for name in wanted if told.get(name) != wanted[name]]
-    if "settings" in differing and isinstance(told.get("settings"), dict):
-        differing += [name for name, value in wanted["settings"].items() if told["settings"].get(name) != value]
+    previous = identity or {}
+    differing = [name for name in wanted if previous.get(name) != wanted[name]]
+    if "settings" in differing and isinstance(previous.get("settings"), dict):
+        differing += [name for name, value in wanted["settings"].items() if previous["settings"].get(name) != value]
         differing.remove("settings")
     raise RequestError(
         f"the folder holds shards that differ in {', '.join(differing) or 'kind'}; name another one: {folder}"

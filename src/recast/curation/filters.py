@@ -99,10 +99,10 @@ FILTERS: dict[str, Filter] = {
     "black": Filter("nearly black", darkness, lambda luma, _: luma < DARKEST),
     "plain": Filter("of one colour", plainness, lambda levels, _: levels < PLAINEST),
     "frozen": Filter("the same frame again", frozen_share, lambda share, _: share >= FROZEN_SHARE, moving=True),
-    "static": Filter("nothing moves", motion, lambda percent, said: percent < said.min_motion, moving=True),
-    "fast": Filter("too fast", rush, lambda percent, said: percent > said.max_motion, moving=True),
+    "static": Filter("nothing moves", motion, lambda percent, settings: percent < settings.min_motion, moving=True),
+    "fast": Filter("too fast", rush, lambda percent, settings: percent > settings.max_motion, moving=True),
     "torn": Filter("frames that do not follow", explained, lambda share, _: share < LEAST_EXPLAINED, moving=True),
-    "text": Filter("text in the picture", lettering, lambda share, said: share > said.max_text),
+    "text": Filter("text in the picture", lettering, lambda share, settings: share > settings.max_text),
 }
 """Filters in the order in which they run, cheap ones first; the first that drops a clip is the recorded reason."""
 

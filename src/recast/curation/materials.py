@@ -89,8 +89,8 @@ def found(sources: list[str], folders: str, frames: int) -> Found:
     """
     materials: dict[str, Material] = {}
     passed_over: list[tuple[str, str]] = []
-    for said in sources:
-        for each in _of(said, folders, frames, passed_over):
+    for text in sources:
+        for each in _of(text, folders, frames, passed_over):
             place = each.name if each.matter is SourceKind.WORLD else str(each.path.resolve())
             materials.setdefault(place, each)
     if not materials:
@@ -98,17 +98,17 @@ def found(sources: list[str], folders: str, frames: int) -> Found:
     return Found(tuple(materials.values()), tuple(passed_over))
 
 
-def _of(said: str, folders: str, frames: int, passed_over: list[tuple[str, str]]) -> Iterator[Material]:
-    worlds = WORLDS.fullmatch(said)
+def _of(text: str, folders: str, frames: int, passed_over: list[tuple[str, str]]) -> Iterator[Material]:
+    worlds = WORLDS.fullmatch(text)
     if worlds:
         first = int(worlds[2] or 0)
         yield from (Material(SourceKind.WORLD, f"world:{first + i}") for i in range(int(worlds[1])))
         return
-    if said.startswith("world:"):
-        raise RequestError(f"{said!r} names no worlds; write world:N, or world:N@SEED to begin at another seed")
-    path = Path(said)
+    if text.startswith("world:"):
+        raise RequestError(f"{text!r} names no worlds; write world:N, or world:N@SEED to begin at another seed")
+    path = Path(text)
     if not path.exists():
-        raise RequestError(f"there is no such file or folder: {said}")
+        raise RequestError(f"there is no such file or folder: {text}")
     if path.is_file():
         yield _file(path, SourceKind.IMAGE if path.suffix.lower() in EXTENSIONS else SourceKind.VIDEO)
         return

@@ -67,7 +67,7 @@ def page(
 
 def _numbers(summary: dict[str, Any]) -> str:
     dropped = sum(summary["dropped"].values())
-    told = {
+    counts = {
         "sources": sum(summary["found"].values()),
         "not readable": len(summary["failed"]),
         "kept": summary["kept"],
@@ -75,7 +75,9 @@ def _numbers(summary: dict[str, Any]) -> str:
         "with a caption": summary["captioned"],
         "shards": len(summary["shards"]),
     }
-    return f'<div class="numbers">{"".join(f"<div><b>{count:,}</b>{name}</div>" for name, count in told.items())}</div>'
+    return (
+        f'<div class="numbers">{"".join(f"<div><b>{count:,}</b>{name}</div>" for name, count in counts.items())}</div>'
+    )
 
 
 def _reasons(summary: dict[str, Any]) -> str:
@@ -161,7 +163,7 @@ def _sheets(scans: Sequence[Scan], chosen: Selection, thumbs: dict[str, tuple[st
 
 
 def _sheet(name: str, listed: list[tuple[str, str]], seen: dict[str, str]) -> str:
-    shown = [(seen[key], said) for key, said in listed if key in seen]
+    shown = [(seen[key], caption) for key, caption in listed if key in seen]
     spread = (
         [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, min(SHOWN, len(shown))).astype(int))]
         if shown
@@ -169,8 +171,8 @@ def _sheet(name: str, listed: list[tuple[str, str]], seen: dict[str, str]) -> st
     )
     cells = "".join(
         f'<figure><img width="{THUMB.width}" height="{THUMB.height}" alt="" src="data:image/jpeg;base64,{image}">'
-        f"<figcaption>{escape(said)}</figcaption></figure>"
-        for image, said in spread
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        for image, caption in spread
     )
     about = "Kept" if name == "kept" else f"Dropped: {REASONS[name]}"
     return f'<h2>{about} <small>{len(listed):,}</small></h2><div class="sheet">{cells}</div>' if cells else ""

@@ -80,16 +80,16 @@ class Scan:
     failed: str | None = None
 
     @classmethod
-    def from_dict(cls, said: dict[str, Any]) -> "Scan":
+    def from_dict(cls, fields: dict[str, Any]) -> "Scan":
         """The inverse of `asdict`."""
         held: dict[str, Any] = {
-            "matter": SourceKind(said["matter"]),
-            "candidates": tuple(_candidate(each) for each in said["candidates"]),
-            "dropped": tuple((reason, _candidate(each)) for reason, each in said["dropped"]),
-            "shots": tuple(said["shots"]),
-            "thumbs": {reason: [(key, image) for key, image in pairs] for reason, pairs in said["thumbs"].items()},
+            "matter": SourceKind(fields["matter"]),
+            "candidates": tuple(_candidate(each) for each in fields["candidates"]),
+            "dropped": tuple((reason, _candidate(each)) for reason, each in fields["dropped"]),
+            "shots": tuple(fields["shots"]),
+            "thumbs": {reason: [(key, image) for key, image in pairs] for reason, pairs in fields["thumbs"].items()},
         }
-        return cls(**{**said, **held})
+        return cls(**{**fields, **held})
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ def scanned(material: Material, settings: Settings, number: int = 0) -> Scan:
     except ExtraError:
         raise
     except MediaError as error:
-        said = str(error)
+        reason = str(error)
     except Exception as error:  # whatever a broken file raises in a library must not end a run of days
-        said = f"{type(error).__name__}: {error}"
-    said = " ".join(said.split()).replace(f": {material.name}", "").replace(material.name, material.path.name)
-    return Scan(material.name, material.matter, failed=said)
+        reason = f"{type(error).__name__}: {error}"
+    reason = " ".join(reason.split()).replace(f": {material.name}", "").replace(material.name, material.path.name)
+    return Scan(material.name, material.matter, failed=reason)
 
 
 def _world(material: Material, settings: Settings, number: int) -> Candidate:
@@ -201,5 +201,5 @@ def _shrunk(frame: Frame) -> UInt8[Tensor, "3 h w"]:
     return resized(frame.pixels[None], (max(1, round(rows * shrunk)), max(1, round(columns * shrunk))))[0]
 
 
-def _candidate(said: dict[str, Any]) -> Candidate:
-    return Candidate(**said | {"matter": SourceKind(said["matter"])})
+def _candidate(fields: dict[str, Any]) -> Candidate:
+    return Candidate(**fields | {"matter": SourceKind(fields["matter"])})

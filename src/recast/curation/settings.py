@@ -11,7 +11,7 @@ from recast.errors import RequestError
 
 Amount = Annotated[FiniteFloat, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-Sizes = Annotated[tuple[Size, ...], BeforeValidator(lambda said: parsed(said) if isinstance(said, str) else said)]
+Sizes = Annotated[tuple[Size, ...], BeforeValidator(lambda value: parsed(value) if isinstance(value, str) else value)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
@@ -56,10 +56,10 @@ class Settings:
     """Device of the networks. Results of two devices differ in the last digits."""
 
     @classmethod
-    def asked(cls, **said: object) -> "Settings":
+    def asked(cls, **fields: object) -> "Settings":
         """Settings from a user's values by name, numbers as text or not. Raises RequestError."""
         try:
-            return TypeAdapter(cls).validate_python(said)
+            return TypeAdapter(cls).validate_python(fields)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
@@ -68,5 +68,5 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, without the device, on which results hardly depend."""
-        said = TypeAdapter(Settings).dump_python(self, mode="json", exclude={"device"})
-        return said | {"buckets": list(map(str, self.buckets)), "skip": sorted(self.skip)}
+        dumped = TypeAdapter(Settings).dump_python(self, mode="json", exclude={"device"})
+        return dumped | {"buckets": list(map(str, self.buckets)), "skip": sorted(self.skip)}

@@ -46,23 +46,23 @@ class Model:
         return self._extractors[kind]
 
 
-def chosen_device(said: str) -> torch.device:
+def chosen_device(name: str) -> torch.device:
     """What to compute on; `auto` takes the fastest there is. Raises RequestError for one that is not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if said == "auto":
+    if name == "auto":
         return torch.device(next(name for name, found in there.items() if found))
-    if not there.get(said, False):
+    if not there.get(name, False):
         found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise RequestError(f"this machine has no {said} that torch can use; it has {found}: leave --device out")
-    return torch.device(said)
+        raise RequestError(f"this machine has no {name} that torch can use; it has {found}: leave --device out")
+    return torch.device(name)
 
 
-def chosen_dtype(said: str, device: torch.device) -> torch.dtype:
+def chosen_dtype(name: str, device: torch.device) -> torch.dtype:
     """The network's number format; `auto` is bfloat16 on CUDA, where it is as good and faster, else float32.
 
     Training measures what is faster on the processor at hand; edits do not, so that their bits are the same on a fast
     processor and a slow one.
     """
-    if said == "auto":
+    if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return DTYPES[said]
+    return DTYPES[name]

@@ -40,8 +40,8 @@ class Record:
     def from_json(cls, text: str) -> "Record":
         """The record that `to_json` wrote. Raises MediaError where it is none."""
         try:
-            said = json.loads(text)
-            record = cls(**said | {"notes": tuple(said.get("notes", ()))})
+            fields = json.loads(text)
+            record = cls(**fields | {"notes": tuple(fields.get("notes", ()))})
             for part in (record.request, record.model, record.inputs, record.worked):
                 if not isinstance(part, dict):
                     raise TypeError(f"a {type(part).__name__} where names and values should be")

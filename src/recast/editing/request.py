@@ -10,40 +10,40 @@ from pydantic.dataclasses import dataclass
 
 from recast.errors import RequestError, known
 
-_WEIGHT_AT_END = re.compile(r"(?P<said>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
+_WEIGHT_AT_END = re.compile(r"(?P<text>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
 
 
-def weighted(said: str) -> tuple[str, float]:
+def weighted(text: str) -> tuple[str, float]:
     """Words or a path with the weight behind the last colon, 1 where there is none.
 
     A colon right behind a digit starts no weight, so that "a street at 10:30" stays whole.
     """
-    found = _WEIGHT_AT_END.fullmatch(said.strip())
-    return (found["said"].strip(), float(found["weight"])) if found else (said.strip(), 1.0)
+    found = _WEIGHT_AT_END.fullmatch(text.strip())
+    return (found["text"].strip(), float(found["weight"])) if found else (text.strip(), 1.0)
 
 
-def _each_weighted(said: object) -> object:
-    listed = [said] if isinstance(said, str | Path) else said
+def _each_weighted(text: object) -> object:
+    listed = [text] if isinstance(text, str | Path) else text
     if not isinstance(listed, list | tuple):
-        return said
+        return text
     return tuple(weighted(str(each)) if isinstance(each, str | Path) else each for each in listed)
 
 
-def _columns_and_rows(said: object) -> object:
-    if not isinstance(said, str):
-        return said
-    found = _SIZE.fullmatch(said)
+def _columns_and_rows(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value)
     if found is None:
         raise ValueError("a short side such as 256, or WIDTHxHEIGHT such as 448x256")
     return (int(found[1]), int(found[2])) if found[2] else int(found[1])
 
 
-def _seconds(said: object) -> object:
-    if not isinstance(said, str):
-        return said
-    found = _CLOCK.fullmatch(said)
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _CLOCK.fullmatch(value)
     if found is None:
         raise ValueError("seconds such as 2.5, or a time such as 1:02.5")
     return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
@@ -138,12 +138,12 @@ class Request:
         return self.end if self.duration is None else self.start + self.duration
 
     @classmethod
-    def asked(cls, **said: object) -> "Request":
+    def asked(cls, **settings: object) -> "Request":
         """A request from what a user said: fields and the method's knobs by their names, or as in ALSO_CALLED.
 
         Raises RequestError, in one line, for what is wrong with it.
         """
-        named = {ALSO_CALLED.get(name, name): value for name, value in said.items()}
+        named = {ALSO_CALLED.get(name, name): value for name, value in settings.items()}
         knobs = {_checked(name): named.pop(name) for name in list(named) if name not in FIELDS}
         held = named.get("knobs", {})
         try:
@@ -152,21 +152,21 @@ class Request:
             _refuse(error)
 
     @classmethod
-    def from_dict(cls, said: dict[str, object]) -> "Request":
+    def from_dict(cls, settings: dict[str, object]) -> "Request":
         """The request that `to_dict` gave. Raises RequestError where it is damaged or of another version."""
-        version = said.get("schema_version")
+        version = settings.get("schema_version")
         if version != 1:
             raise RequestError(f"the request is of version {version!r} and this recast reads version 1; update recast")
-        return cls.asked(**said)
+        return cls.asked(**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole request in JSON's types, without what says only where this one copy of the result goes."""
         return TypeAdapter(Request).dump_python(self, mode="json", exclude={"target", "overwrite"})
 
-    def updated(self, **said: object) -> "Request":
+    def updated(self, **settings: object) -> "Request":
         """The same with other settings, as in `asked`; another method starts with its own knobs."""
-        kept = {} if said.get("method", self.method) != self.method else self.knobs
-        return self.asked(**{name: getattr(self, name) for name in FIELDS} | {"knobs": kept} | said)
+        kept = {} if settings.get("method", self.method) != self.method else self.knobs
+        return self.asked(**{name: getattr(self, name) for name in FIELDS} | {"knobs": kept} | settings)
 
 
 FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-attribute]
@@ -182,8 +182,8 @@ def all_settings() -> list[str]:
     """Every name that can be set: the request's fields and the knobs of all methods."""
     from recast.methods import METHODS
 
-    said = [name for name in FIELDS if name not in {"schema_version", "knobs"}]
-    return list(dict.fromkeys([*said, *(name for method in METHODS for name in knobs_of(method))]))
+    names = [name for name in FIELDS if name not in {"schema_version", "knobs"}]
+    return list(dict.fromkeys([*names, *(name for method in METHODS for name in knobs_of(method))]))
 
 
 def _checked(knob: str) -> str:

@@ -135,8 +135,10 @@ def _check(path: Path, kept: Mapping, asked: Mapping) -> None:
     asked = json.loads(json.dumps(asked))
     differ = sorted(name for name in kept.keys() | asked.keys() if kept.get(name) != asked.get(name))
     if differ:
-        told = ", ".join(f"{name} {kept.get(name)!r} there, {asked.get(name)!r} asked for" for name in differ[:4])
-        raise RequestError(f"{path} is of another run ({told}); ask for the same, or train in another folder")
+        differences = ", ".join(
+            f"{name} {kept.get(name)!r} there, {asked.get(name)!r} asked for" for name in differ[:4]
+        )
+        raise RequestError(f"{path} is of another run ({differences}); ask for the same, or train in another folder")
 
 
 def _write_tensors(part: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -88,13 +88,13 @@ class Engine:
             dist.all_reduce(values)
         return values / self.world
 
-    def all_gather(self, said: Gathered) -> Sequence[Gathered]:
+    def all_gather(self, value: Gathered) -> Sequence[Gathered]:
         """What every process says, by rank; none goes on before all have spoken."""
         if self.world == 1:
-            return [said]
-        heard: list = [None] * self.world
-        dist.all_gather_object(heard, said)
-        return heard
+            return [value]
+        gathered: list = [None] * self.world
+        dist.all_gather_object(gathered, value)
+        return gathered
 
     @torch.no_grad()
     def gather(self, scored: Scored[Network], network: Network) -> None:

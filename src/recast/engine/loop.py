@@ -67,7 +67,7 @@ def fit(
             kept = position.step % recipe.keep_every == 0 or position.step == recipe.steps or stopped
             if kept:
                 checkpoint.save(folder, run.learner, position, known, engine)
-            _told(monitor, replace(seen, samples_image=_drawn(run, samples)) if kept else seen, folder)
+            _notify(monitor, replace(seen, samples_image=_drawn(run, samples)) if kept else seen, folder)
         run.learner.copy_ema()
         engine.gather(scored, network)
         return network.eval()
@@ -119,9 +119,9 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[StepStats, Pos
     """One step: what was seen, how far the run is now, and whether any process was asked to stop."""
     began = time.perf_counter()
     step = position.step
-    value, told = _backward(run, step)
+    value, outputs = _backward(run, step)
     norm = run.learner.norm()
-    samples = sum(len(each.rows) for each in told)
+    samples = sum(len(each.rows) for each in outputs)
     agreed = torch.stack([value, value.new_tensor(samples), value.new_tensor(float(stop.number > 0))])
     mean, samples, stopped = run.engine.mean(agreed).tolist()
     good = math.isfinite(mean) and math.isfinite(norm.item())
@@ -136,10 +136,10 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[StepStats, Pos
         rate=run.recipe.rate_at(step),
         skipped=position.skipped,
         seconds=time.perf_counter() - began,
-        waited=sum(each.waited for each in told),
+        waited=sum(each.waited for each in outputs),
         samples=round(samples * run.engine.world),
-        rows=_joined([each.rows for each in told]),
-        levels=_joined([each.levels for each in told]),
+        rows=_joined([each.rows for each in outputs]),
+        levels=_joined([each.levels for each in outputs]),
     )
     return seen, position, stopped > 0
 
@@ -147,7 +147,7 @@ def _stepped(run: _Run, position: Position, stop: Asked) -> tuple[StepStats, Pos
 def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[LossOutput]]:
     """Adds up the gradient of this process's parts of the batch; their mean loss, and what they say of it."""
     parts, engine = run.recipe.accumulate, run.engine
-    value, told = torch.zeros((), device=engine.device), []
+    value, outputs = torch.zeros((), device=engine.device), []
     for part in range(parts):
         with engine.grad_sync(run.module, last=part == parts - 1):
             with autocast(engine.device, run.recipe.precision):  # weights and sums stay fp32
@@ -155,8 +155,8 @@ def _backward(run: _Run, step: int) -> tuple[Float[Tensor, ""], list[LossOutput]
             (mean / parts).backward()
         value += mean.detach().float() / parts
         if measured is not None:
-            told.append(measured)
-    return value, told
+            outputs.append(measured)
+    return value, outputs
 
 
 def _counted(position: Position, recipe: TrainConfig, *, good: bool) -> Position:
@@ -189,7 +189,7 @@ def _drawn(run: _Run, strip: SampleDrawer | None) -> ImagePixels | None:
     return picture
 
 
-def _told(watch: Monitor, seen: StepStats, folder: Path) -> None:
+def _notify(watch: Monitor, seen: StepStats, folder: Path) -> None:
     try:
         watch(seen)
     except OSError as error:
@@ -200,5 +200,5 @@ def _told(watch: Monitor, seen: StepStats, folder: Path) -> None:
         ) from error
 
 
-def _joined(told: list[Tensor]) -> Float[Tensor, " b"]:
-    return torch.cat(told).detach().float().cpu() if told else torch.zeros(0)
+def _joined(tensors: list[Tensor]) -> Float[Tensor, " b"]:
+    return torch.cat(tensors).detach().float().cpu() if tensors else torch.zeros(0)

@@ -94,11 +94,11 @@ def progress_monitor(name: str, steps: int) -> Iterator[Monitor]:
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[summary]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(name, total=steps, told="")
-        yield lambda seen: bars.update(task, completed=seen.step, told=_told(seen))
+        task = bars.add_task(name, total=steps, summary="")
+        yield lambda seen: bars.update(task, completed=seen.step, summary=_summary(seen))
 
 
 @contextmanager
@@ -179,21 +179,21 @@ class _Span:
 
 
 def _lines(name: str, steps: int) -> Monitor:
-    began, first, told = time.monotonic(), -1, 0.0
+    began, first, last_line = time.monotonic(), -1, 0.0
 
     def watch(seen: StepStats) -> None:
-        nonlocal first, told
+        nonlocal first, last_line
         now = time.monotonic()
         first = seen.step - 1 if first < 0 else first
         left = (now - began) / (seen.step - first) * (steps - seen.step)
-        if seen.step == steps or now - told > _LINE_EVERY_SECONDS:
-            told = now
-            print(f"{name:<10} {seen.step}/{steps}, {left:.0f} s left, {_told(seen)}", file=sys.stderr, flush=True)
+        if seen.step == steps or now - last_line > _LINE_EVERY_SECONDS:
+            last_line = now
+            print(f"{name:<10} {seen.step}/{steps}, {left:.0f} s left, {_summary(seen)}", file=sys.stderr, flush=True)
 
     return watch
 
 
-def _told(seen: StepStats) -> str:
+def _summary(seen: StepStats) -> str:
     skipped = f", {seen.skipped} skipped" if seen.skipped else ""
     return f"loss {seen.loss:.4f}, norm {seen.norm:.2f}, {1 / seen.seconds:.2f} steps/s{skipped}"
 

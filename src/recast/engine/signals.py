@@ -21,18 +21,18 @@ class Asked:
 @contextmanager
 def asked() -> Iterator[Asked]:
     """Listens for SIGTERM and Ctrl-C while the block runs; a second one of a kind ends the process at once."""
-    heard = Asked()
+    asked = Asked()
 
     def listen(number: int, _frame: FrameType | None) -> None:
-        heard.number = number
+        asked.number = number
         signal.signal(number, signal.SIG_DFL)
 
     if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
-        yield heard
+        yield asked
         return
     before = {number: signal.signal(number, listen) for number in STOPS}
     try:
-        yield heard
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

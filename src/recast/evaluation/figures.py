@@ -54,9 +54,9 @@ class Figures:
 
     def across(self, trials: Sequence[Variant], name: str) -> list[float]:
         """The measure's mean in each of the trials, over the tasks that all of them have."""
-        told = [self.values[trial].get(name, {}) for trial in trials]
-        common = [task for task in told[0] if all(task in each for each in told)] if told else []
-        return [float(np.mean([each[task] for task in common])) for each in told] if common else []
+        columns = [self.values[trial].get(name, {}) for trial in trials]
+        common = [task for task in columns[0] if all(task in each for each in columns)] if columns else []
+        return [float(np.mean([each[task] for task in common])) for each in columns] if common else []
 
 
 def gathered(outcomes: Sequence[Outcome]) -> Figures:
@@ -69,7 +69,8 @@ def gathered(outcomes: Sequence[Outcome]) -> Figures:
         for name, value in outcome.figures.items():
             values[outcome.trial][name][outcome.task] = value
     plain = {
-        trial: {name: _figure(name, [*told.values()]) for name, told in each.items()} for trial, each in values.items()
+        trial: {name: _figure(name, [*by_task.values()]) for name, by_task in each.items()}
+        for trial, each in values.items()
     }
     relative = {trial: dict(_ratios(trial, values)) for trial in values}
     seconds = {trial: mean(each, _rng()) for trial, each in taken.items()}
@@ -79,10 +80,10 @@ def gathered(outcomes: Sequence[Outcome]) -> Figures:
 def _ratios(trial: Variant, values: Values) -> list[tuple[str, Figure]]:
     ratios = []
     for name, (measure, content) in RATIOS.items():
-        told, below = (values.get(each, {}).get(measure, {}) for each in (trial, replace(content, case=trial.case)))
-        common = [task for task in told if task in below]
+        here, below = (values.get(each, {}).get(measure, {}) for each in (trial, replace(content, case=trial.case)))
+        common = [task for task in here if task in below]
         if common:
-            pairs = [told[task] for task in common], [below[task] for task in common]
+            pairs = [here[task] for task in common], [below[task] for task in common]
             ratios.append((name, ratio(*pairs, _rng())))
     return ratios
 

@@ -50,7 +50,7 @@ class Judged:
     """
 
     about: str
-    said: str
+    criterion: str
     name: str
     met: str
     figure: Figure | None = None
@@ -88,8 +88,8 @@ def judged(figures: Figures) -> list[Judged]:
 
 def moves(steps: Sequence[Figure], way: str) -> str:
     """Whether a measure moves one way at each step, from the steps' paired differences: met, missed or open."""
-    told = {_moves_once(step, rises=way == "rises") for step in steps}
-    return next(answer for answer in ("missed", "open", "met") if answer in told)
+    outcomes = {_moves_once(step, rises=way == "rises") for step in steps}
+    return next(answer for answer in ("missed", "open", "met") if answer in outcomes)
 
 
 def _moves_once(step: Figure, *, rises: bool) -> str:
@@ -108,11 +108,11 @@ def _reached(figures: Figures) -> Iterator[Judged]:
             continue
         is_share = goal.name in METRICS and METRICS[goal.name].share
         bound = f"{goal.bound:.0%}".replace("%", " %") if is_share else f"{goal.bound:g}"
-        said = f"{'<=' if goal.falls else '>='} {bound}"
+        criterion = f"{'<=' if goal.falls else '>='} {bound}"
         most = held.get(TRUTH, {}).get(goal.name) if goal.trial in (WORDS, PICTURE) else None
         can_tell = is_share or figure.count >= LEAST
         met = reaches(figure, goal.bound, at_most=goal.falls) if can_tell else "open"
-        yield Judged(goal.about, said, goal.name, met, figure, most)
+        yield Judged(goal.about, criterion, goal.name, met, figure, most)
 
 
 def _moved(figures: Figures) -> Iterator[Judged]:
@@ -120,11 +120,11 @@ def _moved(figures: Figures) -> Iterator[Judged]:
         for steps in sorted({trial.steps for trial in figures.plain}, key=lambda steps: steps or 0):
             trials = [trial for trial in figures.plain if _is_along(trial, trend, steps)]
             trials.sort(key=lambda trial: getattr(trial, trend.along) or 0)
-            told, moved = figures.across(trials, trend.name), figures.moves(trials, trend.name)
+            means, moved = figures.across(trials, trend.name), figures.moves(trials, trend.name)
             if not moved:
                 continue
             reached = ", ".join(
-                f"{getattr(trial, trend.along):g}: {value:.3f}" for trial, value in zip(trials, told, strict=True)
+                f"{getattr(trial, trend.along):g}: {value:.3f}" for trial, value in zip(trials, means, strict=True)
             )
             about = trend.about if steps is None else f"{trend.about}, {steps} steps"
             least = min(step.count for step in moved)

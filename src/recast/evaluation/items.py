@@ -22,9 +22,9 @@ HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "dtype")
 
 @dataclass(frozen=True)
 class Variant:
-    """What was measured: of which content, told how much structure, by how much temporal guidance.
+    """What was measured: which clips, at which t_s (`detail`), with how much temporal guidance.
 
-    content: words, picture, truth (the world's own render of the edit), decoded (that through the model's autoencoder,
+    content: words, picture, truth (the reference render of the edit), decoded (that through the model's autoencoder,
     about the most that an edit can be), source (the clip itself), grey and noise (floors: clips of nothing), worlds (as
     drawn, for the parts of the model) or footage.
     case: of CHANGES in cases/worlds.py. method, steps: None for those that all edits have.
@@ -58,24 +58,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """How the model is run. true_depth: told in place of the seen.
+    """How the model is run. true_depth: whether edits are conditioned on the true depth in place of the estimate.
 
     edits: the trials that are tried on each world, those of a sweep on one of SWEPT.
-    said: a request's settings by name, the same for all edits. Raises RequestError for what a trial says itself.
+    settings: of a request, by name, the same for all edits. Raises RequestError for those that a variant sets itself.
     """
 
     model: str
     device: str
     edits: tuple[Variant, ...]
-    said: tuple[tuple[str, object], ...] = ()
+    settings: tuple[tuple[str, object], ...] = ()
     true_depth: bool = False
 
     def __post_init__(self) -> None:
         theirs = (*FIELDS, "temporal_guidance")
         free = [name for name in all_settings() if name in HOW or name not in theirs]
-        for name, _ in self.said:
+        for name, _ in self.settings:
             known("setting of an evaluation", name, free)
-        Request.asked(**dict(self.said))
+        Request.asked(**dict(self.settings))
         for trial in self.edits:
             known("method", trial.method or self.method, METHODS)
             Request.asked(**{name: value for name, value in self.asked(trial).items() if name != "temporal_guidance"})
@@ -83,7 +83,7 @@ class EvalConfig:
     @cached_property
     def method(self) -> str:
         """The method of edits that name no other: the model's own unless one was set. Raises WeightsError."""
-        return method_for(Request.asked(**dict(self.said)), ModelFolder.found(self.model).metadata.method)
+        return method_for(Request.asked(**dict(self.settings)), ModelFolder.found(self.model).metadata.method)
 
     def asked(self, trial: Variant) -> dict[str, object]:
         """A request's settings for one trial; knobs of this evaluation's method that the trial's has not are left out.
@@ -92,10 +92,10 @@ class EvalConfig:
         """
         method = trial.method or self.method
         foreign = knobs_of(self.method).keys() - knobs_of(method).keys()
-        said = {name: value for name, value in self.said if name not in foreign} | {"method": method}
+        common = {name: value for name, value in self.settings if name not in foreign} | {"method": method}
         # Methods other than gen1 know no temporal guidance; 1 is none.
         swept = {"temporal_guidance": trial.temporal_guidance} if trial.temporal_guidance != 1 else {}
-        return said | swept | ({} if trial.steps is None else {"steps": trial.steps})
+        return common | swept | ({} if trial.steps is None else {"steps": trial.steps})
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Suite:
             "model": model,
             "judge": digest(WEIGHTS),
             "frame_encoder": Judge.name,
-            "said": dict(self.setting.said),
+            "settings": dict(self.setting.settings),
             "true_depth": self.setting.true_depth,
             "edits": edits,
         }

@@ -20,33 +20,33 @@ HEADINGS = {
     "look": "look",
     "colour": "subject's colour",
     "outline": "outline IoU",
-    "joint": "all at once",
+    "joint": "joint score",
     "prompt": "prompt consistency",
     "frames": "frame consistency",
     "pixels": "pixel consistency",
     "warp": "warp error, 1e-3",
-    "surface": "on surfaces, 1e-3",
+    "surface": "warp error of surface looks, 1e-3",
     "sharpness": "sharpness",
-    "distance": "distance to own render, 0..255",
-    "unasked": "change where none was asked, 0..255",
+    "distance": "distance to the reference render, 0..255",
+    "unasked": "change of what was to stay, 0..255",
     "evaluations": "network evaluations",
     "psnr": "autoencoder PSNR at 128 px, dB",
     "depth": "depth correlation",
-    "nearer": "subject nearer than around it, AUC",
-    "nearest": "subject nearer than the rest, AUC",
+    "nearer": "depth AUC, subject against its surroundings",
+    "nearest": "depth AUC, subject against all else",
     "frames of source": "consistency / source's",
-    "surface of source": "on surfaces / source's",
-    "warp of truth": "warp / own render's",
-    "sharpness of truth": "sharpness / own render's",
+    "surface of source": "surface warp / source's",
+    "warp of truth": "warp / reference's",
+    "sharpness of truth": "sharpness / reference's",
 }
 CONTENTS = {
-    "truth": "the world's own render",
-    "decoded": "the same through the autoencoder",
-    "source": "the source, untouched",
+    "truth": "reference render",
+    "decoded": "reference through the autoencoder",
+    "source": "the unedited source",
     "grey": "flat grey",
     "noise": "noise",
-    "words": "words",
-    "picture": "a picture",
+    "words": "prompt",
+    "picture": "example image",
 }
 FLOORS = (SOURCE, Variant("grey"), Variant("noise"))
 PLACES = {"psnr": 1, "warp": 1, "surface": 1, "sharpness": 1, "distance": 1, "unasked": 1, "evaluations": 0}
@@ -69,23 +69,23 @@ def grids(measured: Figures) -> tuple[Grid, ...]:
 
 
 def goals(measured: Figures) -> Grid:
-    """What should be reached, and whether it was."""
+    """Each goal, the figure measured for it, and whether it was met."""
     rows = tuple(
-        (each.about, each.said, each.reached or cell(each.name, each.figure), each.met, cell(each.name, each.most))
+        (each.about, each.criterion, each.reached or cell(each.name, each.figure), each.met, cell(each.name, each.most))
         for each in judged(measured)
     )
-    return Grid("Goals", ("measure", "goal", "reached", "met", "the world's own render"), rows)
+    return Grid("Goals", ("measure", "goal", "reached", "met", "reference render"), rows)
 
 
 def content(measured: Figures) -> Grid:
-    """What the judge sees, by t_s, between the floors and the most that can be."""
+    """Content by t_s, beside floors (grey, noise, the unedited source) and the reference render."""
     shown = [TRUTH, DECODED, *FLOORS, *_by_detail(measured)]
-    title = "What the judge sees in edits of worlds with unseen seeds"
-    return _grid(title, ("told by", "t_s"), measured, {trial: _label(trial) for trial in shown}, CONTENT)
+    title = "Content of edits of unseen worlds, as the judge classifies it"
+    return _grid(title, ("condition", "t_s"), measured, {trial: _label(trial) for trial in shown}, CONTENT)
 
 
 def swept(measured: Figures) -> Iterator[Grid]:
-    """What the judge sees and how steady it is, by temporal guidance and steps."""
+    """Content and temporal consistency of edits by prompt, by temporal guidance and steps."""
     first = min((trial.detail or 0 for trial in _by_detail(measured)), default=0)
     words = [
         trial
@@ -93,31 +93,33 @@ def swept(measured: Figures) -> Iterator[Grid]:
         if (trial.content, trial.case, trial.method, trial.detail) == ("words", "mixed", None, first)
     ]
     words.sort(key=lambda trial: (trial.steps or 0, trial.temporal_guidance or 0))
-    labels = {trial: (CONTENTS[trial.content], _told(trial.steps), _told(trial.temporal_guidance)) for trial in words}
+    labels = {
+        trial: (CONTENTS[trial.content], _number(trial.steps), _number(trial.temporal_guidance)) for trial in words
+    }
     beside = {trial: (CONTENTS[trial.content], "", "") for trial in (SOURCE, TRUTH, DECODED)}
-    headings, title = ("clip", "steps", "temporal guidance"), f"edits from words at t_s = {first:g}"
+    headings, title = ("clip", "steps", "temporal guidance"), f"edits by prompt at t_s = {first:g}"
     if len(words) > 1:
-        yield _grid(f"What the judge sees in {title}, by temporal guidance", headings, measured, labels, CONTENT)
-    yield _grid(f"How steady {title} are", headings, measured, beside | labels, STEADINESS)
+        yield _grid(f"Content of {title}, by temporal guidance", headings, measured, labels, CONTENT)
+    yield _grid(f"Temporal consistency of {title}", headings, measured, beside | labels, STEADINESS)
 
 
 def appearance(measured: Figures) -> Grid:
-    """What the eye sees beside content."""
+    """Sharpness of edits, and their distance to the reference render."""
     shown = [SOURCE, TRUTH, DECODED, *FLOORS[1:], *_by_detail(measured)]
-    title = "How sharp edits are, and how far from the world's own render"
-    return _grid(title, ("told by", "t_s"), measured, {trial: _label(trial) for trial in shown}, APPEARANCE)
+    title = "Sharpness of edits, and distance to the reference render"
+    return _grid(title, ("condition", "t_s"), measured, {trial: _label(trial) for trial in shown}, APPEARANCE)
 
 
 def kept(measured: Figures) -> Iterator[Grid]:
-    """Whether what was not asked for stays, where one thing alone is to change."""
+    """Cases that change one attribute only: whether all else stays."""
     for kind, changed in CHANGES.items():
         if kind == "mixed":
             continue
         shown = [Variant(name, case=kind) for name in ("truth", "decoded", "source")]
         shown += [trial for trial in measured.plain if trial.case == kind and trial.content == "words"]
         labels = {trial: (CONTENTS[trial.content], trial.method or "") for trial in shown}
-        title = f"Where only the {'subject' if kind == 'colour' else 'scene'}'s {changed[0]} is to change"
-        yield _grid(title, ("told by", "method"), measured, labels, KEPT)
+        title = f"Edits of the {'subject' if kind == 'colour' else 'scene'}'s {changed[0]} alone"
+        yield _grid(title, ("condition", "method"), measured, labels, KEPT)
 
 
 def compared(measured: Figures) -> Iterator[Grid]:
@@ -143,14 +145,14 @@ def pairs(measured: Figures) -> list[tuple[Variant, Variant]]:
 
 
 def parts(measured: Figures) -> Grid:
-    """What the parts of the model see."""
+    """The autoencoder and the depth estimator by themselves."""
     seen = [measured.plain.get(Variant(where), {}) for where in ("worlds", "footage")]
     rows = tuple(
         (HEADINGS[name], *(cell(name, figures.get(name)) for figures in seen))
         for name in PARTS
         if any(name in figures for figures in seen)
     )
-    return Grid("What the parts of the model see", ("measure", "worlds", "real clips"), rows)
+    return Grid("Components: autoencoder and depth", ("measure", "worlds", "real clips"), rows)
 
 
 def cell(name: str, figure: Figure | None, *, signed: bool = False) -> str:
@@ -190,8 +192,8 @@ def _grid(
 
 
 def _label(trial: Variant) -> tuple[str, str]:
-    return CONTENTS[trial.content], _told(trial.detail)
+    return CONTENTS[trial.content], _number(trial.detail)
 
 
-def _told(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"

@@ -34,12 +34,12 @@ FIRST_OPEN_SEED = 30_000_000
 """Of worlds as they are drawn, in which nothing is held fixed."""
 GREY = 128
 
-Told = Iterator[tuple[Variant, dict[str, float], float | None]]
+Measurements = Iterator[tuple[Variant, dict[str, float], float | None]]
 
 
 @dataclass(frozen=True, eq=False)
 class AskedEdit:
-    """A case with what edits of it are held against. source, truth: their frames, the latter the world's own render."""
+    """A case with what edits of it are held against. source, truth: their frames, the latter the reference render."""
 
     case: Case
     source: Frames
@@ -72,7 +72,7 @@ class AskedEdit:
         """The joint score, where bars are there and something is asked to change."""
         if bars is None or not self.case.is_change:
             return {}
-        return {"joint": joint(figures, [name for name, told in self.case.tells.items() if told], bars)}
+        return {"joint": joint(figures, [name for name, counts in self.case.tells.items() if counts], bars)}
 
     def _fit(self, frames: Frames) -> float:
         words = self.context.words(self.case.words).pooled.cpu()
@@ -81,12 +81,12 @@ class AskedEdit:
 
 def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:
     """Everything that one task tells."""
-    told = KINDS[task.kind](open_context(setting), task.of)
-    return [Outcome(task.name, trial, figures, seconds) for trial, figures, seconds in told]
+    measured = KINDS[task.kind](open_context(setting), task.of)
+    return [Outcome(task.name, trial, figures, seconds) for trial, figures, seconds in measured]
 
 
-def _edited(kind: str, context: EvalContext, number: str) -> Told:
-    """The edits of one world; beside them the source, the world's own render, that decoded, and floors."""
+def _edited(kind: str, context: EvalContext, number: str) -> Measurements:
+    """The edits of one world; beside them the source, the reference render, that decoded, and floors."""
     asked = AskedEdit.of(int(number), kind, context)
     source, truth = asked.measured(asked.source), asked.measured(asked.truth)
     bars = Bars.of(source, truth)
@@ -108,7 +108,7 @@ def floors(source: Frames, seed: int) -> dict[str, Frames]:
     return {"grey": torch.full_like(source, GREY), "noise": noise}
 
 
-def tried(asked: AskedEdit, bars: Bars) -> Told:
+def tried(asked: AskedEdit, bars: Bars) -> Measurements:
     """Each edit of a case that the setting asks for, measured."""
     context, setting, number = asked.context, asked.context.setting, asked.case.number
     trials = [
@@ -119,10 +119,10 @@ def tried(asked: AskedEdit, bars: Bars) -> Told:
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.case.example, 1, context.side, context.side).frames[0]).save(example)
-        told = {"words": {"words": asked.case.words}, "picture": {"pictures": str(example)}}
+        contents = {"words": {"words": asked.case.words}, "picture": {"pictures": str(example)}}
         for trial in trials:
-            said = setting.asked(trial) | told[trial.content]
-            request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **said)
+            options = setting.asked(trial) | contents[trial.content]
+            request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **options)
             resolved = resolve(request, context.model, clip)
             seen = seen or _looked(resolved, asked.case.source, context)
             backbone, evaluations = counted(context.model.backbone)
@@ -139,7 +139,7 @@ def _looked(resolved: ResolvedEdit, source: Footage, context: EvalContext) -> Pr
     return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
 
 
-def _drawn(context: EvalContext, number: str) -> Told:
+def _drawn(context: EvalContext, number: str) -> Measurements:
     """The parts of the model on a world as it is drawn; depth on one that is filmed, as sources mostly are."""
     seed = FIRST_OPEN_SEED + int(number)
     shown = rendered(sampled(seed), 8, PSNR_SIDE, PSNR_SIDE)
@@ -149,16 +149,16 @@ def _drawn(context: EvalContext, number: str) -> Told:
     yield Variant("worlds"), figures, None
 
 
-def _filmed(context: EvalContext, path: str) -> Told:
+def _filmed(context: EvalContext, path: str) -> Measurements:
     clip = small_clip(Path(path), context.model.backbone.pixel_multiple)
     yield Variant("footage"), autoencoded(clip, context.model), None
 
 
-def _masked(context: EvalContext, path: str) -> Told:
+def _masked(context: EvalContext, path: str) -> Measurements:
     yield Variant("footage"), masked(Path(path), context.model), None
 
 
-KINDS: dict[str, Callable[[EvalContext, str], Told]] = {
+KINDS: dict[str, Callable[[EvalContext, str], Measurements]] = {
     "edits": partial(_edited, "mixed"),
     "place": partial(_edited, "place"),
     "colour": partial(_edited, "colour"),

@@ -67,14 +67,14 @@ def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
     if not ray.is_initialized():
         cores = None if os.environ.get("RAY_ADDRESS") else workers
         ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    told = list(jobs)
+    listed = list(jobs)
 
     def done(row: dict[str, int]) -> dict[str, int]:
         with one_thread():
-            told[row["id"]]()
+            listed[row["id"]]()
         return row
 
-    for _ in ray.data.range(len(told), override_num_blocks=len(told)).map(done, num_cpus=1).iter_rows():
+    for _ in ray.data.range(len(listed), override_num_blocks=len(listed)).map(done, num_cpus=1).iter_rows():
         yield
 
 

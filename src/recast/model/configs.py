@@ -68,9 +68,9 @@ def check_configs(name: str, folder: Path) -> None:
                 )
 
 
-def _entries(said: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- whatever JSON holds
+def _entries(config: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- whatever JSON holds
     """Every key with its value, at any depth."""
-    waiting = [said]
+    waiting = [config]
     while waiting:
         held = waiting.pop()
         if isinstance(held, dict):

@@ -61,14 +61,14 @@ class ModelFolder:
 
         Raises WeightsError where there is no such model, or where the folder is not in diffusers' layout.
         """
-        said = str(name_or_path)
-        known = said in MODELS
-        path = Path(str(files("recast"))) / MODELS[said] if known else Path(said).expanduser()
+        name = str(name_or_path)
+        known = name in MODELS
+        path = Path(str(files("recast"))) / MODELS[name] if known else Path(name).expanduser()
         if known and not path.exists():
-            raise WeightsError(f"model {said!r} is not in this installation; install recast-video again")
+            raise WeightsError(f"model {name!r} is not in this installation; install recast-video again")
         if not path.is_dir():
             wrong = "is a file, not a model folder" if path.exists() else "is neither a known model nor a folder"
-            raise WeightsError(f"{said!r} {wrong}; say one of {', '.join(MODELS)}, or a folder in diffusers' layout")
+            raise WeightsError(f"{name!r} {wrong}; say one of {', '.join(MODELS)}, or a folder in diffusers' layout")
         if not (path / "model_index.json").is_file():
             raise WeightsError(f"no model_index.json, so this is no model folder; it has {_held(path)}; {path}")
         json_object(path / "model_index.json")
@@ -203,8 +203,8 @@ def _readable(name: str, path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as fault:
-        said = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
-        raise WeightsError(f"{name} cannot be read: {said[:300]}; its files do not fit each other; {path}") from fault
+        reason = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
+        raise WeightsError(f"{name} cannot be read: {reason[:300]}; its files do not fit each other; {path}") from fault
 
 
 def _held(path: Path) -> str:

@@ -107,11 +107,11 @@ class _Installation:
         return (joined, *answer[1:]) if isinstance(answer, tuple) else joined
 
     def _checkpointed(self, checkpoint: Callable[..., Tensor], block: Callable[..., Tensor], *inputs: object) -> Tensor:
-        told, grids = self.context.current, dict(self.grids)
+        denoise_pass, grids = self.context.current, dict(self.grids)
 
         def again(*inputs: object) -> Tensor:
             # Called twice: now, and during backward, when the hooks, the pass and the grids may be others.
-            with _as_now(self, told, grids):
+            with _as_now(self, denoise_pass, grids):
                 return block(*inputs)
 
         return checkpoint(again, *inputs)
@@ -203,11 +203,13 @@ def _without_hooks(unet: UNet2DConditionModel) -> Iterator[_Installation | None]
 
 
 @contextmanager
-def _as_now(installation: _Installation, told: DenoisePass | None, grids: dict[str, tuple[int, int]]) -> Iterator[None]:
+def _as_now(
+    installation: _Installation, denoise_pass: DenoisePass | None, grids: dict[str, tuple[int, int]]
+) -> Iterator[None]:
     with ExitStack() as stack:
         if _IN_FORCE.get(installation.unet) is not installation:
             stack.enter_context(_without_hooks(installation.unet))
             stack.enter_context(_in_force(installation))
-        stack.enter_context(installation.context.on(told))
+        stack.enter_context(installation.context.on(denoise_pass))
         installation.grids.update(grids)
         yield

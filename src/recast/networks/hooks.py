@@ -75,10 +75,10 @@ class PassContext:
 
     def shares(self, kind: SiteKind, rows: int) -> list[tuple[int | None, slice]]:
         """Each branch's number and rows in a batch that a layer of this kind sees; all of them where none was told."""
-        told = self.current
-        if told is None:
+        current_pass = self.current
+        if current_pass is None:
             return [(None, slice(0, rows))]
-        pairs = zip(told.branches, told.temporal, strict=True)
+        pairs = zip(current_pass.branches, current_pass.temporal, strict=True)
         numbers = [number for number, temporal in pairs if temporal or kind is not SiteKind.TEMPORAL]
         each = rows // len(numbers)
         return [(number, slice(i * each, (i + 1) * each)) for i, number in enumerate(numbers)]

@@ -179,7 +179,7 @@ class PriorStage:
     def network(self, inputs: Inputs) -> PriorTransformer:
         """Randomly initialised, standardized for the data."""
         network = self.depths.network()
-        standardize(network, Spread.of(self._heard(inputs).pairs))
+        standardize(network, Spread.of(self._prior_data(inputs).pairs))
         return network
 
     def prepared(self, network: PriorTransformer) -> PriorTransformer:
@@ -188,8 +188,8 @@ class PriorStage:
 
     def loss(self, inputs: Inputs) -> Loss[PriorTransformer]:
         """Squared error of the embedding."""
-        heard = self._heard(inputs)
-        return unclip(heard, Spread.of(heard.pairs), batch=self.captions, seed=self.seed)
+        prior_data = self._prior_data(inputs)
+        return unclip(prior_data, Spread.of(prior_data.pairs), batch=self.captions, seed=self.seed)
 
     def least(self) -> tuple["PriorStage", Inputs]:
         """Batch of one caption."""
@@ -198,10 +198,10 @@ class PriorStage:
         tokenizer = Inputs(folder=SHIPPED).tokenizer(places=places, pieces=0)
         with torch.device("meta"):
             text = CLIPTextModelWithProjection(self.reader.text_config(tokenizer))
-        heard = PriorData(CaptionPairs(ids, torch.zeros(2, 1, width)), text.requires_grad_(False), ids[0, 0])
-        return replace(self, captions=1), Inputs(prior_data=heard)
+        prior_data = PriorData(CaptionPairs(ids, torch.zeros(2, 1, width)), text.requires_grad_(False), ids[0, 0])
+        return replace(self, captions=1), Inputs(prior_data=prior_data)
 
-    def _heard(self, inputs: Inputs) -> PriorData:
+    def _prior_data(self, inputs: Inputs) -> PriorData:
         if inputs.prior_data is not None:
             return inputs.prior_data
         tokenizer = inputs.tokenizer(places=self.depths.places, pieces=NUM_PIECES)

@@ -144,8 +144,8 @@ def _checkpointed(stage: TrainStage, way: Checkpointing) -> TrainStage:
 def _largest(stage: TrainStage, inputs: Inputs, blank: Inputs) -> Inputs:
     """The largest size of each kind in the stage's data; the stage's nominal sizes where there is no data."""
     if isinstance(stage, GeneratorStage):
-        diet = DataMix.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
-        kinds = [kind for kind in (diet.pictures, diet.clips) if kind]
+        mix = DataMix.of(inputs.examples(), stage.batches.frames if stage.batches.clips else 1)
+        kinds = [kind for kind in (mix.pictures, mix.clips) if kind]
         return replace(blank, sources=[max(kind, key=lambda source: prod(shape_of(source)[1:])) for kind in kinds])
     if inputs.pools:
         return replace(blank, pools=[max(inputs.pools, key=lambda pool: prod(pool.shape[1:]))])

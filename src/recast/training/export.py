@@ -140,8 +140,8 @@ def write_index(folder: Path) -> None:
 def write_facts(folder: Path, facts: ModelMetadata) -> None:
     """Writes recast.json, without fields that have their default."""
     usual = asdict(ModelMetadata())
-    said = {name: value for name, value in asdict(facts).items() if value != usual[name]}
-    (folder / "recast.json").write_text(json.dumps(said, indent=1) + "\n")
+    changed = {name: value for name, value in asdict(facts).items() if value != usual[name]}
+    (folder / "recast.json").write_text(json.dumps(changed, indent=1) + "\n")
 
 
 def _copy(start: ModelFolder, folder: Path, *, but: Collection[str]) -> None:

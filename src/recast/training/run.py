@@ -107,14 +107,14 @@ def result(run: TrainingRun) -> Any:  # noqa: ANN401
     return network.eval()
 
 
-def publish(course: TrainingRun, network: nn.Module, run: Path) -> Path:
+def publish(training_run: TrainingRun, network: nn.Module, run: Path) -> Path:
     """Writes run/model, a model folder with the trained network and the components it started from; returns its path.
 
     For pocket's stages it only returns the path of the weights: `pocket-export` writes the model folder of all.
     """
-    stage, inputs = course.preset.stage, course.inputs
-    if course.folder != run:
-        return course.folder / RESULT
+    stage, inputs = training_run.preset.stage, training_run.inputs
+    if training_run.folder != run:
+        return training_run.folder / RESULT
     levels, facts = None, None
     if isinstance(stage, GeneratorStage):
         levels = stage.levels

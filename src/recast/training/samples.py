@@ -28,8 +28,8 @@ def drawn(sources: Sequence[ExampleSource], stage: GeneratorStage, vae: Autoenco
     shown. Raises RequestError as `DataMix.of` does.
     """
     frames = stage.batches.frames if stage.batches.clips else 1
-    diet = DataMix.of(sources, frames)
-    source = (diet.clips or diet.pictures)[0]
+    mix = DataMix.of(sources, frames)
+    source = (mix.clips or mix.pictures)[0]
     chosen = [source.example(which * len(source) // EXAMPLES) for which in range(min(EXAMPLES, len(source)))]
     schedule = stage.schedule()
 
@@ -52,21 +52,21 @@ def drawn(sources: Sequence[ExampleSource], stage: GeneratorStage, vae: Autoenco
 
 def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure: bool) -> Latents:
     tokens = backbone.embedding_tokens(example.embeddings[0].float())
-    planes = _planes(example, len(noise)).to(noise) if structure else None
+    channels = _structure_channels(example, len(noise)).to(noise) if structure else None
     branch = Branch(tokens, temporal=len(noise) > 1)
 
     def denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
         return backbone.denoise_branches(x, sigma, condition, [branch])[0]
 
     sigmas = backbone.sigmas(STEPS)
-    return ddim(denoise, sigmas[0] * noise, sigmas, Condition(tokens, backbone.null_tokens(), planes))
+    return ddim(denoise, sigmas[0] * noise, sigmas, Condition(tokens, backbone.null_tokens(), channels))
 
 
-def _planes(example: Example, frames: int) -> Maps:
+def _structure_channels(example: Example, frames: int) -> Maps:
     """Structure latents at t_s = 0, and the channels that embed t_s."""
     latents = example.structure[0, :frames].float()
-    planes = detail_planes(example.levels[0], (latents.shape[-2], latents.shape[-1]))
-    return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=frames)], dim=1)
+    channels = detail_planes(example.levels[0], (latents.shape[-2], latents.shape[-1]))
+    return torch.cat([latents, repeat(channels, "c y x -> t c y x", t=frames)], dim=1)
 
 
 def _ends(frames: Frames) -> list[ImagePixels]:

@@ -13,12 +13,12 @@ PLACES = (("config",), ("stage",), ("stage", "batches"), ("hardware",))
 """Parts of a preset that hold settings, as paths of attributes."""
 
 
-def changed(preset: Preset, said: Sequence[str]) -> Preset:
+def changed(preset: Preset, assignments: Sequence[str]) -> Preset:
     """The preset with settings changed by NAME=VALUE. Raises RequestError for an unknown name or a wrong type.
 
     Names are fields of the train config, the stage, its batches and the hardware, searched in that order.
     """
-    for one in said:
+    for one in assignments:
         name, is_set, text = one.partition("=")
         if not is_set:
             raise RequestError(f"--set {one!r} sets nothing; write it as NAME=VALUE, such as steps=1000")

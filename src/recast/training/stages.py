@@ -86,8 +86,8 @@ class Inputs:
         if self.start is not None and self.start.has("tokenizer"):
             return self.start.part("tokenizer", CLIPTokenizer)
         if not (self.folder / "tokenizer_config.json").exists():
-            said = (caption for pool in self.worlds() for row in pool.captions for caption in row)
-            return write_tokenizer(said, self.folder, places=places, pieces=pieces)
+            captions = (caption for pool in self.worlds() for row in pool.captions for caption in row)
+            return write_tokenizer(captions, self.folder, places=places, pieces=pieces)
         return CLIPTokenizer.from_pretrained(self.folder, model_max_length=places)
 
     @cached_property

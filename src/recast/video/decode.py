@@ -112,9 +112,9 @@ class Decoder:
         """What the header says of this stream alone. AVI counts places in time, empty ones too."""
         if self._source.container == "avi":
             return self._stream.frames * self._source.time_base
-        if said := self._stream.metadata.get("DURATION"):
+        if duration := self._stream.metadata.get("DURATION"):
             with suppress(ValueError):
-                hours, minutes, seconds = said.split(":")
+                hours, minutes, seconds = duration.split(":")
                 return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
         alone = (
             self._source.container.startswith("matroska") and not self._source.has_sound and self._container.duration

@@ -35,9 +35,9 @@ def sequence(path: Path) -> Source:
     with picture_at(paths[0]) as first:
         size = _upright_size(first)
         mode, kind = first.mode, str(first.format).lower()
-        told = first.info.get("fps")
-    fps = _parsed(told, paths[0]) if told else ASSUMED_FPS
-    notes = [] if told or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
+        rate = first.info.get("fps")
+    fps = _parsed(rate, paths[0]) if rate else ASSUMED_FPS
+    notes = [] if rate or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
     if "A" in mode or "P" in mode:
         notes.append("transparent pixels were laid on black")
     return Source(
@@ -133,14 +133,14 @@ def _rgb(picture: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     return np.array(picture.convert("RGB"))
 
 
-def _parsed(said: str, path: Path) -> Fraction:
+def _parsed(text: str, path: Path) -> Fraction:
     try:
-        fps = Fraction(said)
+        fps = Fraction(text)
         if fps > 0:
             return fps
     except (ValueError, ZeroDivisionError):
         pass
-    raise MediaError(f"the picture's frame rate is damaged, {said[:20]!r}; rename or rewrite it: {path}")
+    raise MediaError(f"the picture's frame rate is damaged, {text[:20]!r}; rename or rewrite it: {path}")
 
 
 def _animation(path: Path) -> Source:

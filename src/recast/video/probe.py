@@ -95,21 +95,21 @@ def _end(timed: Packet | VideoFrame) -> dict[int, int]:
 def _rate(stream: VideoStream, scan: PacketScan) -> tuple[Fraction, bool]:
     """Mean frame rate, and whether it is constant: every time within a tick of its place on the grid."""
     tick = time_base(stream)
-    told = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 0 < rate <= HIGHEST_FPS]
-    for rate in dict.fromkeys([*_meant(told, tick), *told, *USUAL_RATES]):
-        plausible = scan.complete or not told or abs(rate / told[0] - 1) < Fraction(1, 100)
+    rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 0 < rate <= HIGHEST_FPS]
+    for rate in dict.fromkeys([*_meant(rates, tick), *rates, *USUAL_RATES]):
+        plausible = scan.complete or not rates or abs(rate / rates[0] - 1) < Fraction(1, 100)
         if plausible and _on_grid(scan.times, rate * tick):
             return rate, True
     span = scan.end - scan.times[0]
     if scan.complete and span:
         return (Fraction(len(scan.times), span) / tick).limit_denominator(100_000), False
-    return (told[0] if told else Fraction(25)), False
+    return (rates[0] if rates else Fraction(25)), False
 
 
-def _meant(told: list[Fraction], tick: Fraction) -> list[Fraction]:
+def _meant(rates: list[Fraction], tick: Fraction) -> list[Fraction]:
     """The usual rate that a header in whole milliseconds rounds: 30000/1001 where it says 29.97."""
     coarse = tick >= Fraction(1, 1000)
-    return [rate for rate in USUAL_RATES if coarse and told and abs(told[0] / rate - 1) < ROUNDING]
+    return [rate for rate in USUAL_RATES if coarse and rates and abs(rates[0] / rate - 1) < ROUNDING]
 
 
 def _on_grid(times: list[int], frames_per_tick: Fraction) -> bool:

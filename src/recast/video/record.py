@@ -20,18 +20,18 @@ def embedded(path: Path) -> str | None:
     """
     path = Path(path)
     if path.is_dir() or NUMBER.search(path.name) or path.suffix.lower() in EXTENSIONS:
-        said = _beside(path if path.is_dir() else path.parent)
+        text = _beside(path if path.is_dir() else path.parent)
     elif path.suffix.lower() == ".gif" and path.is_file():
-        said = _gif_comment(path)
+        text = _gif_comment(path)
     else:
         with demuxing(path) as container:
-            said = next((text for key, text in container.metadata.items() if key.lower() == "comment"), None)
-    return said if said and _is_record(said) else None
+            text = next((text for key, text in container.metadata.items() if key.lower() == "comment"), None)
+    return text if text and _is_record(text) else None
 
 
-def _is_record(said: str) -> bool:
+def _is_record(text: str) -> bool:
     try:
-        return isinstance(json.loads(said), dict)
+        return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -52,11 +52,11 @@ def _gif_comment(path: Path) -> str | None:
         return picture.info.get("comment", b"").decode("utf-8", errors="replace")
 
 
-def commented(path: Path, said: str) -> None:
+def commented(path: Path, text: str) -> None:
     """Puts a comment into the GIF at `path`, before its first picture. GIF89a specification, section 24."""
-    data, text = path.read_bytes(), said.encode("utf-8")
+    data, encoded = path.read_bytes(), text.encode("utf-8")
     colours = 3 * 2 ** ((data[10] & 0b111) + 1) if data[10] & 0b1000_0000 else 0
     begin = GIF_HEADER_BYTES + colours
-    blocks = [text[i : i + GIF_BLOCK_BYTES] for i in range(0, len(text), GIF_BLOCK_BYTES)]
+    blocks = [encoded[i : i + GIF_BLOCK_BYTES] for i in range(0, len(encoded), GIF_BLOCK_BYTES)]
     comment = COMMENT + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
     path.write_bytes(data[:begin] + comment + data[begin:])

@@ -69,10 +69,10 @@ def _padded(strip: Picture, width: int) -> Picture:
     return torch.cat([strip, _blank(strip.shape[-2], width - strip.shape[-1])], dim=-1)
 
 
-def _label(said: str, width: int, height: int) -> Picture:
+def _label(text: str, width: int, height: int) -> Picture:
     px = max(SMALLEST_LABEL_PX, round(height * LABEL_OF_HEIGHT))
     band = Image.new("RGB", (width, px + px // 2), (PAPER,) * 3)
-    ImageDraw.Draw(band).text((GAP, px // 4), said, fill=(INK,) * 3, font=ImageFont.load_default(px))
+    ImageDraw.Draw(band).text((GAP, px // 4), text, fill=(INK,) * 3, font=ImageFont.load_default(px))
     return rearrange(torch.from_numpy(np.array(band)), "h w c -> c h w")
 
 

@@ -122,8 +122,8 @@ class Damage:
             (self.corrupt, "frame was decoded with errors", "frames were decoded with errors"),
             (self.missing, "frame is missing", "frames are missing"),
         )
-        told = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
-        return (f"the file is damaged: {told}; the rest was used as it came",) if told else ()
+        listed = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
+        return (f"the file is damaged: {listed}; the rest was used as it came",) if listed else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,10 +124,10 @@ def _wanted(rng: np.random.Generator, scene: Scene, kind: str) -> dict[str, str]
     shown = attributes_of(scene)
     if kind != "mixed":
         words = {
-            name: tuple(word for word in told if word != shown[name]) if name in CHANGES[kind] else (shown[name],)
-            for name, told in words.items()
+            name: tuple(word for word in choices if word != shown[name]) if name in CHANGES[kind] else (shown[name],)
+            for name, choices in words.items()
         }
-    return {name: _one(rng, told) for name, told in words.items()}
+    return {name: _one(rng, choices) for name, choices in words.items()}
 
 
 def _visible(number: int, side: int, num_frames: int, wanted: dict[str, float]) -> tuple[int, Footage]:

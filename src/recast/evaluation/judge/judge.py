@@ -60,8 +60,8 @@ class Judge:
         try:
             network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
         except (OSError, RuntimeError, SafetensorError) as fault:
-            said = str(fault).splitlines()[0]
-            raise WeightsError(f"the judge cannot be read ({said}); install recast-video again; {path}") from fault
+            reason = str(fault).splitlines()[0]
+            raise WeightsError(f"the judge cannot be read ({reason}); install recast-video again; {path}") from fault
         return cls(network.eval())
 
     @torch.no_grad()
@@ -78,9 +78,9 @@ class Judge:
         colour = self.network.colour(seen, torch.cat([share, share.flip(-1)]))
         masks = F.interpolate(share, frames.shape[-2:], mode="bilinear")[:, 0] > 0.5
         return Verdict(
-            _said(seen.environment, tuple(ENVIRONMENTS)),
-            _said(seen.look, tuple(LOOKS)),
-            _said(colour, tuple(COLOURS)),
+            _most_likely(seen.environment, tuple(ENVIRONMENTS)),
+            _most_likely(seen.look, tuple(LOOKS)),
+            _most_likely(colour, tuple(COLOURS)),
             masks,
         )
 
@@ -94,5 +94,5 @@ def _shown(frames: Frames) -> Float[Tensor, "t 3 side side"]:
     return resized(frames, (SIDE, SIDE)) / 127.5 - 1
 
 
-def _said(logits: Float[Tensor, "t n"], names: tuple[str, ...]) -> str:
+def _most_likely(logits: Float[Tensor, "t n"], names: tuple[str, ...]) -> str:
     return names[int(logits.log_softmax(dim=1).mean(dim=0).argmax())]

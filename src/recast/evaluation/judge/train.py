@@ -2,7 +2,7 @@
 
 In two stages: first on renders that show their subjects, then also on such that show little or nothing of them. The
 weights that come with the package are the second stage's, which began from those of the package before, since these
-had learned on the first stage's lessons (`--begun`).
+had learned on the first stage's lessons (`--initial`).
 """
 
 import argparse
@@ -104,9 +104,9 @@ def _row(
     number = _pointed(owners, rng)
     mask = owners == number
     point = _point(mask, rng)
-    told = number and mask.sum() >= SMALLEST_SUBJECT
+    is_shown = number and mask.sum() >= SMALLEST_SUBJECT
     subject = outlined(mask & (number > 0), float(lessons.softness[at]))
-    colour = int(lessons.colours[at, number - 1]) if told else UNTOLD
+    colour = int(lessons.colours[at, number - 1]) if is_shown else UNTOLD
     words = (int(lessons.environment[at]), int(lessons.look[at]), colour)
     return augment(picture, rng), subject, point, words
 
@@ -143,30 +143,30 @@ def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
 
 def main() -> None:
     """Renders the lessons, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
-    said = _flags().parse_args()
-    torch.set_num_threads(said.threads)
-    cv2.setNumThreads(said.threads)
-    decode = decoded_by(said.model)
-    lessons = written(said.run / "lessons", said.lessons, decode)
-    known = {"lessons": said.lessons, "batch": BATCH, "seed": said.seed}
-    if said.begun:
-        network = initial_judge(said.seed)
-        kept = {name: weight.float() for name, weight in load_file(said.begun).items()}
+    args = _flags().parse_args()
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
+    decode = decoded_by(args.model)
+    lessons = written(args.run / "lessons", args.lessons, decode)
+    known = {"lessons": args.lessons, "batch": BATCH, "seed": args.seed}
+    if args.initial:
+        network = initial_judge(args.seed)
+        kept = {name: weight.float() for name, weight in load_file(args.initial).items()}
         network.load_state_dict(network.state_dict() | kept)  # those before had no `centre`
     else:
-        recipe = replace(RECIPE, steps=said.steps)
+        recipe = replace(RECIPE, steps=args.steps)
         network = fit(
-            initial_judge(said.seed), judge_loss(lessons, said.seed), recipe, said.run / "first", configuration=known
+            initial_judge(args.seed), judge_loss(lessons, args.seed), recipe, args.run / "first", configuration=known
         )
-    lessons += written(said.run / "lessons", said.spoiled, decode, spoiled)
-    known |= {"spoiled": said.spoiled, "begun": _digest(network)}
+    lessons += written(args.run / "lessons", args.spoiled, decode, spoiled)
+    known |= {"spoiled": args.spoiled, "initial": _digest(network)}
     # A seed of its own, or it would see the first stage's draws again.
-    loss, recipe = judge_loss(lessons, said.seed + 1), replace(SECOND, steps=said.second_steps)
-    network = fit(network, loss, recipe, said.run / "second", configuration=known)
+    loss, recipe = judge_loss(lessons, args.seed + 1), replace(SECOND, steps=args.second_steps)
+    network = fit(network, loss, recipe, args.run / "second", configuration=known)
     network.centre.copy_(centre(network, lessons[0]))
-    said.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, said.output)
-    print(f"{said.output}: {said.output.stat().st_size / 1e3:.0f} kB")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()}, args.output)
+    print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB")
 
 
 def _flags() -> argparse.ArgumentParser:
@@ -178,7 +178,9 @@ def _flags() -> argparse.ArgumentParser:
     parser.add_argument("--spoiled", type=int, default=SPOILED, help="pictures besides, with little or nothing to see")
     parser.add_argument("--steps", type=int, default=RECIPE.steps, help=f"batches of {BATCH} pictures, first stage")
     parser.add_argument("--second-steps", type=int, default=SECOND.steps, help="batches with spoiled pictures too")
-    parser.add_argument("--begun", type=Path, help="weights that the second stage begins from, instead of a first one")
+    parser.add_argument(
+        "--initial", type=Path, help="weights that the second stage begins from, instead of a first one"
+    )
     parser.add_argument("--model", default="pocket", help="whose autoencoder half of the pictures go through")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

@@ -22,8 +22,8 @@ def accuracy(frames: Frames, case: Case, judge: Judge) -> dict[str, float]:
     """
     true = torch.from_numpy(case.source.masks > 0)
     verdict = judge(frames, pointed(true))
-    said = {name: float(getattr(verdict, name) == word) for name, word in case.wanted.items() if case.tells[name]}
-    return said | {"outline": overlap(verdict.subject, true)}
+    right = {name: float(getattr(verdict, name) == word) for name, word in case.wanted.items() if case.tells[name]}
+    return right | {"outline": overlap(verdict.subject, true)}
 
 
 def overlap(seen: Masks, true: Masks) -> float:

@@ -94,8 +94,8 @@ def masked(folder: Path, model: Model) -> dict[str, float]:
     maps = EXTRACTORS["depth"](model.folder, model.device)(Clip(frames, fps=Fraction(25))).maps
     spread = np.linspace(0, len(images) - 1, min(FRAMES, len(images))).round().astype(int)
     seen = [_subject_seen(maps[i, 0], picture(str(masks[images[i].stem]))) for i in spread]
-    told = [each for each in seen if each]
-    return {name: float(np.mean([each[name] for each in told])) for name in ("nearer", "nearest") if told}
+    found = [each for each in seen if each]
+    return {name: float(np.mean([each[name] for each in found])) for name in ("nearer", "nearest") if found}
 
 
 def _subject_seen(depth: Float[Tensor, "h w"], mask: Tensor) -> dict[str, float]:

@@ -127,8 +127,8 @@ def _structure(rng: np.random.Generator, example: Example, softened: float) -> F
     soft = len(example.levels) > 1 and rng.random() < softened
     which = int(rng.integers(1, len(example.levels))) if soft else 0
     latents = example.structure[which].float()
-    planes = _planes(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
-    return torch.cat([latents, repeat(planes, "c y x -> t c y x", t=len(latents))], dim=1)
+    detail = _detail_channels(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
+    return torch.cat([latents, repeat(detail, "c y x -> t c y x", t=len(latents))], dim=1)
 
 
-_planes = lru_cache(maxsize=256)(detail_planes)
+_detail_channels = lru_cache(maxsize=256)(detail_planes)

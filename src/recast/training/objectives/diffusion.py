@@ -35,13 +35,13 @@ def velocity(
     squared difference of the error between neighbouring frames, which penalises flicker; the minimiser is the same.
     Raises RequestError where the data has no clips of the stage's length.
     """
-    diet = DataMix.of(sources, batches.frames if batches.clips else 1)
+    mix = DataMix.of(sources, batches.frames if batches.clips else 1)
     keep = (1 / (1 + schedule.sigmas.square())).float()  # alpha squared
     sigmas, at_levels = schedule.sigmas.numpy(), schedule.sigmas.float()
 
     def loss(network: Generator, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
-        video, rows = _drawn(diet, batches, share, sigmas, seed=seed)
+        video, rows = _drawn(mix, batches, share, sigmas, seed=seed)
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         off = _off(network, batch, at_levels.to(batch.level.device)[batch.level], video=video, structure=structure)
@@ -58,11 +58,11 @@ def velocity(
 
 # Examples are stored in fp16, which autocast on CPUs does not support; and conditions should not be rounded.
 @torch.autocast("cpu", enabled=False)
-def _drawn(diet: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
+def _drawn(mix: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
     """Whether a step has clips, and the rows of this shard of its batch."""
     rng = step_rng(seed, share.step)
     video = batches.is_video(rng)
-    bucket = diet.bucket(rng, video=video)
+    bucket = mix.bucket(rng, video=video)
     rows = []
     for number in share.rows(batches.clips if video else batches.images):
         rng = row_rng(seed, share.step, number)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from recast.conditions.prior import PriorLevels
+from recast.conditions.prior import PriorSchedule
 from recast.data.examples import ExampleSource
 from recast.engine.config import BatchShard, Loss
 from recast.engine.rng import device_of, normal_noise, row_rng
@@ -115,23 +115,23 @@ class PriorData:
     empty: Int[Tensor, " m"]
 
 
-def unclip(heard: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) -> Loss[PriorTransformer]:
+def unclip(data: PriorData, spread: Spread, *, batch: int = 96, seed: int = 0) -> Loss[PriorTransformer]:
     """Squared error of the clean embedding, predicted from a noisy one and a caption of the same clip."""
-    signal = PriorLevels().signal().float()
+    alpha_bars = PriorSchedule().alpha_bars().float()
 
     def loss(network: PriorTransformer, share: BatchShard) -> Tensor:
-        drawn = [_drawn(row_rng(seed, share.step, row), heard, len(signal)) for row in share.rows(batch)]
+        drawn = [_drawn(row_rng(seed, share.step, row), data, len(alpha_bars)) for row in share.rows(batch)]
         device = device_of(network)
-        wanted, words, noise, level = (torch.stack(column).to(device) for column in zip(*drawn, strict=True))
-        wanted = (wanted - spread.mean.to(device)) / spread.deviation
-        kept = signal.to(device)[level][:, None]
+        clean, words, noise, level = (torch.stack(column).to(device) for column in zip(*drawn, strict=True))
+        clean = (clean - spread.mean.to(device)) / spread.deviation
+        kept = alpha_bars.to(device)[level][:, None]
         with torch.no_grad():
-            told = heard.text.to(device)(words)
+            text = data.text.to(device)(words)
         # Padding is the end token too: only the first end token is attended to.
-        mask = (words == heard.empty[-1].to(device)).cumsum(1) <= 1
-        noisy = kept.sqrt() * wanted + (1 - kept).sqrt() * noise
-        answer = network(noisy, level, told.text_embeds.float(), told.last_hidden_state.float(), mask)
-        return (answer.predicted_image_embedding.float() - wanted).square().mean()
+        mask = (words == data.empty[-1].to(device)).cumsum(1) <= 1
+        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        answer = network(noisy, level, text.text_embeds.float(), text.last_hidden_state.float(), mask)
+        return (answer.predicted_image_embedding.float() - clean).square().mean()
 
     return loss
 
@@ -144,10 +144,10 @@ def standardize(network: PriorTransformer, spread: Spread) -> None:
     network.clip_std.requires_grad_(False)
 
 
-def _drawn(rng: np.random.Generator, heard: PriorData, levels: int) -> tuple[Tensor, ...]:
-    captions, embeddings = heard.pairs[int(rng.integers(len(heard.pairs)))]
-    wanted = embeddings[int(rng.integers(len(embeddings)))].float()
+def _drawn(rng: np.random.Generator, data: PriorData, levels: int) -> tuple[Tensor, ...]:
+    captions, embeddings = data.pairs[int(rng.integers(len(data.pairs)))]
+    clean = embeddings[int(rng.integers(len(embeddings)))].float()
     words = captions[int(rng.integers(len(captions)))]
     if rng.random() < DROPPED:
-        words = heard.empty
-    return wanted, words, normal_noise(rng, wanted.shape), torch.tensor(int(rng.integers(levels)))
+        words = data.empty
+    return clean, words, normal_noise(rng, clean.shape), torch.tensor(int(rng.integers(levels)))
