@@ -35,8 +35,10 @@ METRICS: dict[str, Metric] = {
         "",
         "higher",
     ),
-    "sharpness": Metric("mean gradient of luma, 0..255 a pixel; best as much as the own render has", "", "higher"),
-    "distance": Metric("mean absolute difference, 0..255, to the world's own render of the edit", "", "lower"),
+    "sharpness": Metric(
+        "mean gradient of luma, 0..255 a pixel; best where it equals the reference render's", "", "higher"
+    ),
+    "distance": Metric("mean absolute difference, 0..255, to the reference render of the edit", "", "lower"),
     "unasked": Metric(
         "mean absolute difference, 0..255, to the source where nothing was to change: inside the subject where only "
         "the place changes, outside where only its colour does",

@@ -1,4 +1,4 @@
-"""What was measured, as tables: on the terminal, in Markdown, as JSON."""
+"""The report of an evaluation: tables for the terminal, Markdown, JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,27 +13,28 @@ from recast.evaluation.items import Outcome, Variant
 from recast.evaluation.tables import Grid, grids, pairs
 
 NOTE = (
-    "In brackets, 95 % intervals and the number n of worlds or clips. A goal is met where all of the interval reaches "
-    "it, missed where none of it does, else open. Sources are renders of one subject by day. The judge is a network "
-    "that never saw the model; what it says of the world's own render of the same edits is the most that can be "
-    "expected, and what it says of the untouched source, of flat grey and of noise is what doing nothing gets. Not "
-    "counted, as a perfect edit would not show it: environment and colour in a pencil sketch; black, brown and gray in "
-    'neon. "All at once": all content right, outline IoU at least 0.75 of the own render\'s, frame consistency at '
-    "least 0.97 of the own render's or the source's, whichever is less; not counted where nothing is to change. "
-    "Prompt consistency is the cosine of the prompt's and the frames' embeddings in the model's own CLIP pair. "
-    "Sharpness is the mean gradient of luma. "
-    "Warp error is taken along the source's true flow, where no pixel is covered or uncovered; ratios are of means. "
-    '"On surfaces" are edits to a photograph, clay or a cartoon, whose marks move with surfaces; paper and hatching '
-    "lie still, and not even the world's own render of other looks is as steady as the source. The AUC is the chance "
-    "that a pixel of the masked subject is seen nearer than one of a band around it, half as wide as a square of its "
-    "area, down to its lowest pixel, since the ground before its feet is nearer by rights: the mean over sequences of "
-    "the mean over up to eight frames. Seconds are those of the machine that measured, and vary."
+    "In brackets: 95 % intervals, and the number n of worlds or clips. A goal is met where the whole interval reaches "
+    "it, missed where none of it does, else open. Sources are renders of one subject by day. The reference render is "
+    "the same world, rendered with the attributes that the edit asks for; its figures are the most that an edit can "
+    "reach, and those of the unedited source, of flat grey and of noise are floors. The judge is a classifier and "
+    "segmenter of worlds that is no part of the model. Not counted, because a perfect edit does not show it: "
+    "environment and colour in a pencil sketch; black, brown and gray in neon. Joint score: the share of edits with "
+    "all content right, outline IoU at least 0.75 of the reference render's, and frame consistency at least 0.97 of "
+    "the reference render's or the source's, whichever is less; edits that change nothing are not counted. Prompt "
+    "consistency is the cosine of the prompt's and the frames' embeddings in the model's own CLIP pair. Sharpness is "
+    "the mean gradient of luma. Warp error is measured along the source's true flow, where no pixel is covered or "
+    "uncovered; ratios are of means. Surface looks are photograph, clay and cartoon, whose marks move with surfaces; "
+    "paper and hatching lie still, so that the reference render of other looks has warp error too. Depth AUC is the "
+    "probability that a pixel of the masked subject is estimated nearer than a pixel of a band around it. The band is "
+    "half as wide as a square of the subject's area and ends at the subject's lowest pixel, because the ground before "
+    "its feet is rightly nearer; it is the mean over sequences of the mean over up to eight frames. Seconds are those "
+    "of the machine that measured, and vary."
 )
 
 
 @dataclass(frozen=True)
 class Report:
-    """All figures, and the command that measured them. head: what a reader must know of all of them, by name."""
+    """All figures, and the command that measured them. head: what holds for all of them, such as the model, by name."""
 
     command: str
     identity: dict[str, Any]
@@ -50,7 +51,7 @@ class Report:
     @property
     def title(self) -> str:
         """The head as a line."""
-        return "; ".join(f"{name} {said}" for name, said in self.head.items())
+        return "; ".join(f"{name} {value}" for name, value in self.head.items())
 
     @property
     def grids(self) -> tuple[Grid, ...]:
