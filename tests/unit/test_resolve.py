@@ -41,13 +41,14 @@ def told(model, **facts):
 def test_the_request_comes_first_then_the_models_own_for_the_method_then_the_models_then_the_methods(request_, model):
     source, preferring = opened(request_.source), told(model, ensemble=4, method="flowedit", method_defaults=OWN)
     own = resolve(request_.updated(steps=None), preferring, source)
-    assert (own.request.method, own.steps, own.cfg_scale, own.ensemble) == ("flowedit", 8, 3.0, 4)
+    assert (own.request.method, own.steps, own.cfg_scale, own.ensemble) == ("flowedit", 8, 3.0, 1)
     assert own.facts["knobs"] == knobs_of("flowedit") | {"strength": 0.875, "residual": 0.5}
     said = resolve(request_.updated(steps=3, cfg=1.5, ensemble=2, residual=0.25), preferring, source)
     assert (said.steps, said.cfg_scale, said.ensemble) == (3, 1.5, 2)
     assert said.facts["knobs"] == own.facts["knobs"] | {"residual": 0.25}
     other = resolve(request_.updated(steps=None, method="gen1"), preferring, source)
-    assert (other.steps, other.cfg_scale, other.facts["knobs"]) == (25, 2.0, knobs_of("gen1"))
+    assert (other.steps, other.cfg_scale, other.ensemble) == (25, 2.0, 4)
+    assert other.facts["knobs"] == knobs_of("gen1")
 
 
 def test_what_was_resolved_resolves_to_itself(request_, model):
