@@ -149,13 +149,13 @@ def test_answers_let_gradients_through(backbone, frames, condition):
 def test_structure_that_is_missing_or_too_much_is_refused(backbone, frames, condition):
     given = condition.structure_channels
     wrong = replace(condition, structure_channels=torch.zeros(3, 2, 4, 6) if given is None else None)
-    with pytest.raises(BackboneError, match=r"needs \d structure \w+ and was told"):
+    with pytest.raises(BackboneError, match=r"needs \d structure \w+ and was given"):
         backbone.denoise_branches(backbone.encode(frames), 0.5, wrong, [Branch(condition.cond)])
 
 
 def test_structures_that_it_was_not_trained_with_are_refused(backbone):
     for kind in set(Kind) - backbone.structure_kinds:
-        with pytest.raises(BackboneError, match=f"cannot be told {kind}; it was trained with"):
+        with pytest.raises(BackboneError, match=f"cannot be conditioned on {kind}; it was trained with"):
             backbone.structure_channels(Structure(kind, torch.zeros(1, 1, 32, 48)))
 
 

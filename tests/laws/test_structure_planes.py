@@ -83,5 +83,5 @@ def test_a_structure_becomes_latents_and_detail_planes():
 def test_a_kind_that_was_not_trained_is_refused():
     backbone = tiny(0)
     depth_only = replace(backbone, metadata=replace(backbone.metadata, structures=("depth",)))
-    with pytest.raises(BackboneError, match="cannot be told edges; it was trained with depth"):
+    with pytest.raises(BackboneError, match="cannot be conditioned on edges; it was trained with depth"):
         depth_only.structure_channels(Structure(Kind.EDGES, torch.zeros(1, 1, 32, 32)))

@@ -26,10 +26,12 @@ RETIRED = {
     "Crew": "Executor",
     "Depths": "PriorConfig",
     "Diet": "DataMix",
+    "Edit": "StepHook",
     "Facts": "ModelMetadata",
     "Heard": "PriorData",
     "Held": "CaptionPairs",
     "Layers": "UNetConfig",
+    "Layout": "BatchLayout",
     "Learner": "TrainState",
     "Lessons": "JudgeDataset",
     "LevelsError": "ScheduleError",
@@ -41,20 +43,36 @@ RETIRED = {
     "Said": "ContentInput",
     "Scales": "VAEConfig",
     "Seen": "Prepared, StepStats or JudgeOutput, by what it holds",
+    "Setting": "EvalConfig",
+    "Share": "BatchShard",
     "Shot": "DenoiseInputs",
+    "Switch": "TemporalContext",
+    "Task": "EvalItem",
     "Towers": "CLIPConfig",
     "Trial": "Variant",
     "Widths": "DepthConfig",
     "_down_to_nothing": "rescale_zero_snr",
+    "_said": "args, prompt, or what it holds",
+    "_told": "conditioned, or what it holds",
+    "begun": "initial_network",
+    "chance": "rng_state",
     "check_falling": "check_decreasing",
+    "course": "training_run",
+    "diet": "mix",
+    "heard": "prior_data",
     "joining": "grad_sync",
     "keeping": "blend_source",
     "let_go": "reshard",
     "log_sharpness": "logit_scale",
     "remake": "generate",
+    "coded": "args, prompt, or what it holds",
     "schooling": "train_judge",
     "settle": "copy_ema",
     "steadied": "temporal_weight",
+    "stopping": "signals",
+    "told": "conditioned, or what it holds",
+    "unwanted": "uncond",
+    "wear": "augment",
 }
 """Identifiers that gave way to the field's terms, with what took their place."""
 WORLD = Path("src/recast/world")  # there a shot is a film-maker's: the field has no other word for it
@@ -197,9 +215,9 @@ def _runs(text: str, tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Every run of six lines that say what is done: no blanks, comments, lone brackets, imports or signatures."""
     passed_over = set(chain.from_iterable(_declared_lines(node) for node in ast.walk(tree)))
     stripped = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
-    said = [(n, line) for n, line in stripped if n not in passed_over and re.search(r"\w", line) and line[0] != "#"]
-    for start in range(len(said) - COPY_LINES + 1):
-        run = said[start : start + COPY_LINES]
+    coded = [(n, line) for n, line in stripped if n not in passed_over and re.search(r"\w", line) and line[0] != "#"]
+    for start in range(len(coded) - COPY_LINES + 1):
+        run = coded[start : start + COPY_LINES]
         yield run[0][0], tuple(line for _, line in run)
 
 

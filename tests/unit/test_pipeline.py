@@ -207,7 +207,7 @@ def test_stopped_at_any_stage_nothing_is_left(request_, model, at):
 def test_a_structure_that_the_model_does_not_know_is_refused(request_, model):
     facts = dataclasses.replace(model.folder.metadata, structures=("depth",))
     depth_only = dataclasses.replace(model, backbone=dataclasses.replace(model.backbone, metadata=facts))
-    with pytest.raises(BackboneError, match="cannot be told edges"):
+    with pytest.raises(BackboneError, match="cannot be conditioned on edges"):
         edit(request_.updated(structure="edges"), depth_only)
 
 

@@ -98,7 +98,7 @@ def test_a_request_comes_back_from_json():
         ({"size": "0x8"}, "size is '0x8'; it should be a short side such as 256"),
         ({"start": "soon"}, "start is 'soon'; it should be seconds such as 2.5, or a time such as 1:02.5"),
         ({"start": 5, "end": 3}, "the clip would end at 3 s and start at 5 s; end it later"),
-        ({"end": 3, "duration": 3}, "end and duration were both said; keep one of them"),
+        ({"end": 3, "duration": 3}, "end and duration are both given; keep one of them"),
         ({"edit": "middle"}, "edit is 'middle'; it should be 'inside' or 'outside'"),
         ({"seed": -1}, "seed is -1; it should be greater than or equal to 0"),
         ({"device": "tpu"}, "device is 'tpu'; it should be 'auto', 'cpu', 'cuda' or 'mps'"),

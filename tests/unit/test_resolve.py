@@ -32,27 +32,30 @@ def request_(source, tmp_path):
     return Request.asked(source=source, target=tmp_path / "out", prompt="a red ball", steps=2)
 
 
-def told(model, **facts):
+def having(model, **facts):
     """The model with other metadata."""
     metadata = dataclasses.replace(model.folder.metadata, **facts)
     return dataclasses.replace(model, folder=dataclasses.replace(model.folder, metadata=metadata))
 
 
 def test_the_request_comes_first_then_the_models_own_for_the_method_then_the_models_then_the_methods(request_, model):
-    source, preferring = opened(request_.source), told(model, ensemble=4, method="flowedit", method_defaults=OWN)
+    source, preferring = (
+        opened(request_.source),
+        having(model, ensemble=4, method="flowedit", method_defaults=OWN),
+    )
     own = resolve(request_.updated(steps=None), preferring, source)
     assert (own.request.method, own.steps, own.cfg_scale, own.ensemble) == ("flowedit", 8, 3.0, 1)
     assert own.facts["knobs"] == knobs_of("flowedit") | {"strength": 0.875, "residual": 0.5}
-    said = resolve(request_.updated(steps=3, cfg=1.5, ensemble=2, residual=0.25), preferring, source)
-    assert (said.steps, said.cfg_scale, said.ensemble) == (3, 1.5, 2)
-    assert said.facts["knobs"] == own.facts["knobs"] | {"residual": 0.25}
+    chosen = resolve(request_.updated(steps=3, cfg=1.5, ensemble=2, residual=0.25), preferring, source)
+    assert (chosen.steps, chosen.cfg_scale, chosen.ensemble) == (3, 1.5, 2)
+    assert chosen.facts["knobs"] == own.facts["knobs"] | {"residual": 0.25}
     other = resolve(request_.updated(steps=None, method="gen1"), preferring, source)
     assert (other.steps, other.cfg_scale, other.ensemble) == (25, 2.0, 4)
     assert other.facts["knobs"] == knobs_of("gen1")
 
 
 def test_what_was_resolved_resolves_to_itself(request_, model):
-    source, preferring = opened(request_.source), told(model, method="flowedit", method_defaults=OWN)
+    source, preferring = opened(request_.source), having(model, method="flowedit", method_defaults=OWN)
     first = resolve(request_, preferring, source)
     assert resolve(first.request, preferring, source).facts == first.facts
 

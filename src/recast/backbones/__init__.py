@@ -36,8 +36,8 @@ def family_of(folder: ModelFolder) -> str:
     return _known(PIPELINES.get(str(named)), f"model_index.json names the class {named!r}", folder)
 
 
-def _known(family: str | None, said: str, folder: ModelFolder) -> str:
+def _known(family: str | None, reason: str, folder: ModelFolder) -> str:
     if family not in BACKBONES:
         known = f"families are {', '.join(BACKBONES)}, classes {', '.join(PIPELINES)}"
-        raise WeightsError(f"{said}, which is not known; {known}: say one in recast.json as family; {folder.path}")
+        raise WeightsError(f"{reason}, which is not known; {known}: say one in recast.json as family; {folder.path}")
     return family

@@ -13,7 +13,6 @@ from recast.types import (
     Branch,
     ClipLatents,
     Condition,
-    Embedding,
     Frames,
     Kind,
     Latents,
@@ -31,7 +30,7 @@ class Backbone(Protocol):
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
-        """The kinds of structure that the network can be told."""
+        """The kinds of structure that the network can be conditioned on."""
         ...
 
     @property
@@ -87,11 +86,7 @@ class Backbone(Protocol):
         ...
 
     def structure_channels(self, structure: Structure) -> Maps:
-        """What the network is told of a structure. Raises BackboneError for a kind that is not in `structure_kinds`."""
-        ...
-
-    def embedding_tokens(self, embedding: Embedding) -> Tokens:
-        """A content embedding as the tokens that cross-attention reads."""
+        """A structure as the network reads it. Raises BackboneError for a kind that is not in `structure_kinds`."""
         ...
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
@@ -123,7 +118,7 @@ class Backbone(Protocol):
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
         """Attention and feature hooks are in force inside the block, outermost first, and leave no trace.
 
-        They are called once a branch, in the order of `branches`, and told its number, sigma and the frames' absolute
+        They are called once a branch, in the order of `branches`, and given its number, sigma and the frames' absolute
         numbers. Raises BackboneError for an attention layer that hooks cannot answer for.
         """
         ...

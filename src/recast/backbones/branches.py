@@ -38,7 +38,7 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
     planes = condition.structure_channels
     given = 0 if planes is None else planes.shape[1]
     if given != channels:
-        raise BackboneError(f"the model needs {channels} structure planes and was told {given or 'none'}")
+        raise BackboneError(f"the model needs {channels} structure channels and was given {given or 'none'}")
     return planes
 
 
@@ -46,4 +46,4 @@ def check_kind(structure: Structure, kinds: AbstractSet[Kind]) -> None:
     """Raises BackboneError for a structure of another kind than a network was trained with."""
     if structure.kind not in kinds:
         known = " or ".join(sorted(kinds)) or "no structure"
-        raise BackboneError(f"this model cannot be told {structure.kind}; it was trained with {known}")
+        raise BackboneError(f"this model cannot be conditioned on {structure.kind}; it was trained with {known}")

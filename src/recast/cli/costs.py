@@ -1,4 +1,4 @@
-"""What training would take, told: the list of presets, and `recast train --dry-run`."""
+"""Prints the list of presets, and what a training would cost: `recast train --dry-run`."""
 
 import json
 import sys
@@ -49,7 +49,7 @@ class Estimate:
 
 
 def tell_estimate(name: str, preset: "Preset", flops: float, *, device: str = "cpu", processes: int = 1) -> None:
-    """Says on stderr, before a run begins, how long all of it takes here. flops: of the run, on one process."""
+    """Prints on stderr, before a run begins, how long the whole run takes here. flops: of the run, on one process."""
     estimate = Estimate.of(preset, flops, device=device, processes=processes)
     print(f"{name}: {preset.config.steps:,} steps, on this machine {estimate}", file=sys.stderr, flush=True)
 

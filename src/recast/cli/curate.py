@@ -44,7 +44,7 @@ SETTINGS: dict[str, Flag] = {
         ("--max-enlargement",), "FACTOR", LEFT_OUT, about="Most that a source may have to grow (default 1.5)."
     ),
 }
-"""Settings of a curation by name, as they are said on the command line."""
+"""Settings of a curation by name, as they are given on the command line."""
 
 Sources = Annotated[
     list[str], typer.Argument(metavar="SRC...", help="Videos, pictures, folders of them, or world:N for N worlds.")

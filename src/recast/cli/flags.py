@@ -16,10 +16,10 @@ from recast.errors import RequestError
 
 @dataclass(frozen=True)
 class Flag:
-    """How one setting is said on the command line.
+    """How one setting is given on the command line.
 
     names: as typed. metavar: what stands behind it in the help. panel: the group in the help.
-    repeated: may be said more than once. about: the help of what is no field of a request; a field has its own.
+    repeated: may be given more than once. about: the help of what is no field of a request; a field has its own.
     """
 
     names: tuple[str, ...]
@@ -65,7 +65,7 @@ FLAGS: dict[str, Flag] = {
     "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
     "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
 }
-"""Every setting of an edit by name, as it is said on the command line."""
+"""Every setting of an edit by name, as it is given on the command line."""
 
 Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a GIF or a folder of PNG files.")]
 Overwrite = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace the result if it is already there.")]
@@ -78,7 +78,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 
 
 def flagged(*names: str, among: Mapping[str, Flag] = FLAGS) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the flags of these settings; it gets them, as far as said, in its `**said`."""
+    """Gives a command the flags of these settings; it gets those that the user gave, in its `**options`."""
 
     def with_flags(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command).parameters.values()
@@ -121,7 +121,7 @@ def request_from(
     *,
     overwrite: bool = False,
 ) -> Request:
-    """The request behind a command line; what was not said keeps its default."""
+    """The request behind a command line; what is not given keeps its default."""
     given = {name: value for name, value in options.items() if value not in (None, [])}
     knobs = dict(parsed(f"{name}={given.pop(name)}") for name in list(given) if name not in FIELDS)
     held = {"source": source, "target": target, "overwrite": overwrite}
@@ -129,7 +129,7 @@ def request_from(
 
 
 def named(settings: list[str] | None) -> dict[str, object]:
-    """What `--set` said, by name; of two that say the same name the last one counts."""
+    """The values of `--set` by name; of two with the same name the last one counts."""
     return dict(parsed(each) for each in settings or ())
 
 

@@ -54,5 +54,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is how torch, OpenCV or Python say that memory is short."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error).lower()
-    return any(sign in said for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
+    message = str(error).lower()
+    return any(sign in message for sign in ("can't allocate memory", "out of memory", "insufficient memory"))

@@ -16,7 +16,7 @@ class Record:
     """The run's record. Nothing in it changes from run to run on one machine, so that a rerun gives the same bytes.
 
     recast: the version. request: as `Request.to_dict`. model: name and digest. inputs: the SHA-256 of each file that
-    was read, by its path as said. worked: size, frames, device, number format, guidance and enlargement that were
+    was read, by its path as given. worked: size, frames, device, number format, guidance and enlargement that were
     used. notes: what had to be given up or assumed.
     """
 

@@ -77,7 +77,7 @@ class Request:
     """What it should not look like, in words; may be repeated. Guidance towards the content starts from it; temporal
     guidance compares frames without any content, as without it."""
     source_prompt: Weighted = ()
-    """What the clip shows as it is, in words, for methods that need it; its own frames tell if not said."""
+    """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"
     """How to edit. gen1: makes the clip anew, keeps its structure; flowedit: changes what the prompt says, keeps the
     rest; sdedit: starts from the noised clip; tokenflow: edits keyframes of the inverted clip, and carries them to the
@@ -91,11 +91,11 @@ class Request:
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least); fractions are allowed."""
     cfg: FiniteFloat | None = None
-    """Guidance: how hard to follow the content; 1 is none, and the model's own if not said."""
+    """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
-    """Denoising steps; more is slower, and the model's own number if not said."""
+    """Denoising steps; more is slower, and the model's own number if not given."""
     ensemble: int | None = Field(default=None, ge=1, le=64)
-    """Answers averaged at each step; more is slower and steadier, and the model's own number if not said."""
+    """Answers averaged at each step; more is slower and steadier, and the model's own number if not given."""
     scheduler: str = "ddim"
     """The sampler that walks from noise to picture."""
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -115,7 +115,7 @@ class Request:
     max_frames: int | None = Field(default=None, ge=1)
     """The most frames to take."""
     size: Size = None
-    """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not said."""
+    """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not given."""
     enlarge: Literal["guided", "plain"] = "guided"
     """How the result gets back to the source's size: along the source's edges, or plainly."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -127,7 +127,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
-            raise RequestError("end and duration were both said; keep one of them")
+            raise RequestError("end and duration are both given; keep one of them")
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
         _check_parts(self)

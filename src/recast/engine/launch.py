@@ -40,7 +40,7 @@ def launch(arguments: Sequence[str], processes: int, *, restarts: int = 3) -> No
         raise STOPS.get(stopped.sigval, Cancelled)("stopped and saved; the same command goes on from there") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        raise RecastError(f"process {rank} ended with {failure.exitcode}; what it said stands above") from None
+        raise RecastError(f"process {rank} ended with {failure.exitcode}; its messages stand above") from None
 
 
 def leave(code: int) -> NoReturn:

@@ -46,9 +46,9 @@ def fit(
     """Trains `network` in place and leaves it with its averaged weights; continues where `folder` holds a checkpoint.
 
     configuration: what else the weights depend on, such as data and batch, as JSON; a checkpoint of another is refused.
-    engine: this process among those of the run (see `distributed.joined`). monitor: is told of every step, on the first
-    process. samples: draws a picture at each checkpoint, on all of them. A precision of auto is resolved first, by
-    `with_precision`, and the resolved one stands in the checkpoints.
+    engine: this process among those of the run (see `distributed.joined`). monitor: called after every step, on the
+    first process. samples: draws a picture at each checkpoint, on all of them. A precision of auto is resolved first,
+    by `with_precision`, and the resolved one stands in the checkpoints.
 
     Steps whose loss or gradient is not finite are skipped and counted. Raises RecastError after 20 of them in a row,
     or more than 1 % of all steps; RequestError where another run is at work in `folder`. SIGTERM and Ctrl-C finish the

@@ -18,7 +18,7 @@ class ModelMetadata:
     short_side: Annotated[int, Field(ge=8, le=4096)] = 512
     """Short side of the frames that it was trained on, in pixels."""
     structures: tuple[Literal["depth", "edges"], ...] = ("depth",)
-    """The kinds of structure that it can be told; members of `recast.types.Kind`."""
+    """The kinds of structure that it can be conditioned on; members of `recast.types.Kind`."""
     window: Annotated[int, Field(ge=1, le=1024)] = 16
     """Most frames that it sees at once."""
     cfg_scale: Annotated[float, Field(ge=0, le=100)] = 4.0

@@ -92,7 +92,7 @@ class AttentionCall:
     (places; frames where temporal), m the keys.
     site: the layer's path in the diffusers UNet, such as down_blocks.0.attentions.0.transformer_blocks.0.attn1.
     grid: rows and columns that the places of a frame form. hidden: the layer's input, normalized.
-    scale: of the products of queries and keys. sigma, branch, frames: see DenoisePass; None where nobody told them, and
+    scale: of the products of queries and keys. sigma, branch, frames: see DenoisePass; None outside of one, and
     then axis b holds the whole batch.
     """
 

@@ -45,7 +45,7 @@ def _clips(
 
 GEN1: dict[str, Preset] = {
     "gen1-images": Preset(
-        about="an image model learns to be told content by a picture's embedding instead of words",
+        about="an image model learns to be conditioned on an image embedding instead of words",
         stage=GeneratorStage(
             structure=False,
             motion=False,
@@ -65,7 +65,7 @@ GEN1: dict[str, Preset] = {
         after="gen1-images",
     ),
     "gen1-structure": Preset(
-        about="the network is told depth, in full detail (t_s = 0), through eight new input channels",
+        about="the network is conditioned on depth, in full detail (t_s = 0), through eight new input channels",
         stage=_clips(structure_blur_prob=0.0, seed=2),
         config=_gen1(25_000),
         hardware=NODE,

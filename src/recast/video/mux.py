@@ -42,7 +42,7 @@ class Movie:
         self.notes += [] if self._sound is None else self._sound.notes
         if kind.container == "webm" and source.sample_aspect != 1:
             self.notes.append(
-                f"pixels are {source.sample_aspect} as wide as high, which WebM is not told; use mp4 or mkv"
+                f"pixels are {source.sample_aspect} as wide as high, which WebM cannot store; use mp4 or mkv"
             )
 
     def _opened_sound(self) -> Sound | None:

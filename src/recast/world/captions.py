@@ -67,9 +67,9 @@ def _place(scene: Scene, rng: np.random.Generator) -> str:
     return " ".join(filter(None, (place, _conditions(scene, rng))))
 
 
-def _styled(scene: Scene, rng: np.random.Generator, text: str, chance: float) -> str:
+def _styled(scene: Scene, rng: np.random.Generator, text: str, share: float) -> str:
     """The text with the look before or after it; that of a photograph is mostly omitted."""
-    if rng.random() > (chance if scene.look != "plain" else 0.25):
+    if rng.random() > (share if scene.look != "plain" else 0.25):
         return text
     if rng.random() < 0.6:
         return f"{_pick(rng, LOOKS[scene.look])} {text}"
@@ -78,13 +78,13 @@ def _styled(scene: Scene, rng: np.random.Generator, text: str, chance: float) ->
 
 def _conditions(scene: Scene, rng: np.random.Generator) -> str:
     """Time and weather, each rarely where it is the default and mostly where it is not."""
-    said = []
+    phrases = []
     if rng.random() < (0.25 if scene.time == "day" else 0.85):
-        said.append(_pick(rng, TIMES[scene.time]))
+        phrases.append(_pick(rng, TIMES[scene.time]))
     shows = scene.environment != "room" and (scene.weather != "sun" or scene.time == "day")
     if shows and rng.random() < (0.25 if scene.weather == "sun" else 0.85):
-        said.append(_pick(rng, WEATHERS[scene.weather]))
-    return (" " if rng.random() < 0.6 else ", ").join(said)
+        phrases.append(_pick(rng, WEATHERS[scene.weather]))
+    return (" " if rng.random() < 0.6 else ", ").join(phrases)
 
 
 def _subjects(scene: Scene, rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""AnimateDiff as a backbone: Stable Diffusion whose frames see each other, told depth by a ControlNet."""
+"""AnimateDiff as a backbone: Stable Diffusion whose frames see each other, conditioned on depth by a ControlNet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
     """An image UNet with motion modules in it, and what Stable Diffusion has. arXiv:2307.04725.
 
     motion: switches the modules on; with them off it is the image model, bit for bit. positions: of frames in them.
-    controlnet: is told the structure, frame by frame (arXiv:2302.05543); None where the model knows none.
+    controlnet: is conditioned on the structure, frame by frame (arXiv:2302.05543); None where the model knows none.
     """
 
     motion: TemporalContext

@@ -51,11 +51,11 @@ def put_in(unet: UNet2DConditionModel, adapter: MotionAdapter) -> TemporalContex
 
 def image_unet(whole: UNetMotionModel) -> UNet2DConditionModel:
     """The image UNet in a network with motion modules, as AnimateDiffPipeline saves it; the weights are shared."""
-    said = dict(whole.config)
-    said["attention_head_dim"] = said.pop("num_attention_heads")  # diffusers calls the number of heads so
+    config = dict(whole.config)
+    config["attention_head_dim"] = config.pop("num_attention_heads")  # diffusers calls the number of heads so
     for way in ("down_block_types", "up_block_types"):
-        said[way] = tuple(kind.replace("Motion", "2D") for kind in said[way])
-    unet = UNet2DConditionModel.from_config({key: said[key] for key in said if not key.startswith("_")})
+        config[way] = tuple(kind.replace("Motion", "2D") for kind in config[way])
+    unet = UNet2DConditionModel.from_config({key: config[key] for key in config if not key.startswith("_")})
     weights = {name: weight for name, weight in whole.state_dict().items() if _OF_MOTION not in name}
     unet.load_state_dict(weights, assign=True)
     return unet.eval()

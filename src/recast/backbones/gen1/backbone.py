@@ -35,7 +35,7 @@ class Gen1Backbone(ImageLatentBackbone):
 
     Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
     projection: makes tokens of a content embedding; None takes it as the one token.
-    content: makes an embedding of what was said, with a seed; None where there is no folder with encoders.
+    content: makes an embedding of content inputs, with a seed; None where there is no folder with encoders.
     """
 
     net: SpaceTimeUNet
@@ -44,7 +44,7 @@ class Gen1Backbone(ImageLatentBackbone):
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
-        """The kinds of structure that the network can be told."""
+        """The kinds of structure that the network can be conditioned on."""
         return frozenset(map(Kind, self.metadata.structures)) if self._extra_channels else frozenset()
 
     @property

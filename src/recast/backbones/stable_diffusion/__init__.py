@@ -1,4 +1,4 @@
-"""Stable Diffusion 1 and 2 (arXiv:2112.10752), and 2-depth: image networks told words, and a video frame by frame."""
+"""Stable Diffusion 1 and 2 (arXiv:2112.10752), and 2-depth: networks of words and single frames."""
 
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone, opened
 

@@ -1,4 +1,4 @@
-"""Stable Diffusion as a backbone: each frame an image of its own, told words and, by 2-depth, its depth."""
+"""Stable Diffusion as a backbone: each frame an image of its own, conditioned on words and, by 2-depth, its depth."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -26,7 +26,7 @@ from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""
@@ -69,10 +69,6 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
         low, high = small.min(), small.max()
         return 2 * ((small - low) / (high - low) if high > low else small) - 1
-
-    def embedding_tokens(self, embedding: Embedding) -> Tokens:
-        """Always raises BackboneError: this family reads tokens of words, see `encode_content`."""
-        raise BackboneError(f"Stable Diffusion reads words, not an embedding of {len(embedding)} features; say words")
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
         """The prompt's tokens; of several, their mean by weight. Raises BackboneError for a picture."""

@@ -157,11 +157,11 @@ def written(folder: Path, count: int, decode: Decode | None = None, teach: Teach
 
 def _spoiled(number: int, picture: Picture, rng: np.random.Generator) -> tuple[Picture, float]:
     """What becomes of the lesson's render, and its softness."""
-    side, chance = len(picture), rng.random()
-    if chance < SOFT:
+    side, drawn = len(picture), rng.random()
+    if drawn < SOFT:
         softness = float(np.exp(rng.uniform(0, np.log(SOFTEST))))
         return blurred(picture, softness), softness
-    if chance < SOFT + GONE:
+    if drawn < SOFT + GONE:
         whole = scene(number)
         # Behind the camera: a scene has to have a subject.
         absent = tuple(replace(each, position=(0.0, 0.0, -1000.0)) for each in whole.subjects)

@@ -55,7 +55,7 @@ class Judge:
 
     @classmethod
     def opened(cls, path: Path = WEIGHTS) -> "Judge":
-        """The judge whose weights lie at `path`, the package's own if not said. Raises WeightsError."""
+        """The judge whose weights lie at `path`, the package's own by default. Raises WeightsError."""
         network = JudgeNetwork()
         try:
             network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})

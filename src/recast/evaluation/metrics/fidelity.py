@@ -65,7 +65,7 @@ def autoencoded(clip: Clip, model: Model) -> dict[str, float]:
 
 
 def depth_seen(clip: Clip, inverse_depth: Maps, model: Model) -> dict[str, float]:
-    """Correlation of the clip's depth, as an edit would be told it, with the truth brought to 0..1 the same way."""
+    """Correlation of the clip's depth, as an edit is conditioned on it, with the truth brought to 0..1 the same way."""
     seen = EXTRACTORS["depth"](model.folder, model.device)(clip)
     return {"depth": correlation(seen.maps, normalized(inverse_depth))}
 

@@ -1,4 +1,4 @@
-"""The course of pocket's autoencoder, CLIP pair, depth estimator and prior, by instalments."""
+"""The presets of pocket's autoencoder, CLIP pair, depth estimator and prior, by instalments."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The course of pocket's generator, by instalments: 4,600 steps on images, 19,018 on images and clips."""
+"""The presets of pocket's generator, by instalments: 4,600 steps on images, 19,018 on images and clips."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def _video(batches: Batches, *, seed: int, temporal_weight: float = 0.0) -> Gene
 
 GENERATOR_COURSE: dict[str, Preset] = {
     "pocket-images": instalment(
-        "generator on images, from nothing, told structure and content from the first step",
+        "generator on images, from nothing, conditioned on structure and content from the first step",
         _IMAGES,
         TrainConfig(steps=2400, rate=1.2e-3, warmup=300, keep_every=100),
         after="pocket-embeddings",
@@ -89,7 +89,7 @@ GENERATOR_COURSE: dict[str, Preset] = {
         "length is not recorded: here the cosine ends there, so rates are lower",
     ),
     "pocket-video-5": instalment(
-        "generator on clips, fifth instalment, the one that ships: changes of the error count, a new CLIP pair tells",
+        "generator on clips, fifth instalment, the one that ships: changes of the error count, with a new CLIP pair",
         _video(_DETAILS, seed=4, temporal_weight=1.0),
         TrainConfig(steps=3700, rate=7e-4, warmup=60, ema=0.998, keep_every=100),
         start="pocket-video-4",
