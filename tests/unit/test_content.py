@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from content_model import CPU, PLACES, SPECIAL, WIDTH, content_model, saved, scribble, vocabulary
+from einops import rearrange
 from PIL import Image
+from torch.nn import functional
 from torch.testing import assert_close
 from transformers import CLIPTokenizer
 
 from recast.conditions.blend import blended
 from recast.conditions.content import ENCODERS, ContentEncoders, ContentInput, Encoder, Medium
-from recast.conditions.image import ImageEncoder, picture
+from recast.conditions.image import ImageEncoder, embedded, picture
 from recast.conditions.prior import Prior
 from recast.conditions.text import TextEncoder
 from recast.errors import MediaError, RequestError, WeightsError
@@ -175,3 +178,10 @@ def test_a_model_without_a_part_says_which(folder: ModelFolder, tmp_path: Path, 
     (tmp_path / lost).unlink()
     with pytest.raises(WeightsError, match=f"the model has no {lost}; it has "):
         ContentEncoders(ModelFolder.found(tmp_path), CPU)([ContentInput(medium, "dog")], 0)
+
+
+def test_training_and_use_encode_the_same_pixels():
+    encoder = ImageEncoder.opened(ModelFolder.found("pocket"), CPU)
+    wide = np.random.default_rng(0).integers(0, 256, (2, 128, 224, 3), np.uint8)
+    used = encoder.embeddings(rearrange(torch.from_numpy(wide), "t h w c -> t c h w"))
+    assert_close(embedded(encoder.network, wide), functional.normalize(used, dim=-1), atol=1e-5, rtol=1e-5)

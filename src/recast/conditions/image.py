@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from einops import rearrange
@@ -88,13 +87,18 @@ def normalized(pictures: Tensor) -> Tensor:
 
 
 def squared(picture: np.ndarray, side: int) -> np.ndarray:
-    """[h w 3] padded with grey to a square and resized to `side` pixels."""
+    """[h w 3] padded with grey to a square and resized to `side` pixels.
+
+    Bicubic by Pillow, as the image processors of model folders do it, so that training and use encode the same pixels.
+    """
+    from PIL import Image
+
     height, width = picture.shape[:2]
     longer = max(height, width)
     square = np.full((longer, longer, 3), 128, np.uint8)
     top, left = (longer - height) // 2, (longer - width) // 2
     square[top : top + height, left : left + width] = picture
-    return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BICUBIC))
 
 
 @torch.no_grad()
