@@ -39,7 +39,8 @@ def measured(name: str, args: argparse.Namespace) -> Iterator[dict]:
         # Only the one kind: image_steps of 0 are all clips, and without clips all are images.
         clips = count if kind == "clips" else 0
         batches = replace(stage.batches, images=count, clips=clips, image_steps=0.0)
-        alone = replace(stage, batches=batches, picture_sizes=(size,), checkpointing=args.checkpointing)
+        sizes = {"picture_sizes": (size,), "clip_sizes": (size,) if clips else ()}
+        alone = replace(stage, batches=batches, **sizes, checkpointing=args.checkpointing)
         frames = stage.batches.frames if clips else 1
         inputs = Inputs(sources=[Blank(frames, size, stage.layers.content_width)])
         seconds, busy = _seconds(alone, inputs, args)
