@@ -42,7 +42,10 @@ def packets_are_not_frames(stream: VideoStream, *, interlaced: bool) -> bool:
 def decoded(codec: VideoCodecContext, packet: Packet, damage: Damage) -> list[VideoFrame]:
     """A packet's frames; none where it is damaged, which is counted.
 
-    The empty packet that ends a stream asks for what is held back.
+    The empty packet that ends a stream asks for what is held back. Only damage that FFmpeg reports is counted: a packet
+    refused, or a frame with its corrupt flag. Of 12 files with two flipped bits each it reported 7 in H.264, 1 in VP9
+    and none in HEVC, though pixels differed in all, and `err_detect` changed none of these counts: those bitstreams
+    carry no checksum, and entropy coding reads nearly any bits as a picture.
     """
     try:
         frames = codec.decode(packet if packet.size else None)
