@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place where errors become a line and an exit code."""
+"""The program: its commands, and the one place that turns errors into a message and an exit code."""
 
 import os
 import sys

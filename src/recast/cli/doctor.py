@@ -1,4 +1,4 @@
-"""`recast doctor`: what is here, what is missing, and whether an edit works."""
+"""`recast doctor`: reports what is installed, what is missing, and whether an edit works."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`recast evaluate`: what a model gets right, measured."""
+"""`recast evaluate`: measures edits of a model, and its components."""
 
 import json
 import os
@@ -21,22 +21,25 @@ MOST_JOBS = 8
 Number = TypeVar("Number", int, float)
 
 
-Worlds = Annotated[bool, typer.Option("--worlds", help="Edits of worlds with unseen seeds, judged.")]
+Worlds = Annotated[bool, typer.Option("--worlds", help="Evaluate edits of rendered worlds with unseen seeds.")]
 First = Annotated[
-    int, typer.Option(metavar="N", min=0, help="The first world's number: choose on some worlds, publish others.")
+    int,
+    typer.Option(metavar="N", min=0, help="Number of the first world: choose settings on some worlds, publish others."),
 ]
-Temporal = Annotated[bool, typer.Option("--temporal", help="The same by omega_t of 0 to 2, on a half.")]
+Temporal = Annotated[
+    bool, typer.Option("--temporal", help="Also sweep temporal guidance from 0 to 2, on half of the worlds.")
+]
 TemporalSteps = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="Steps at which --temporal sweeps (default: the model's own).")
 ]
 Methods = Annotated[
-    str | None, typer.Option(metavar="A,B,C", help="Methods to compare on the same worlds, each with the first.")
+    str | None, typer.Option(metavar="A,B,C", help="Methods to compare with the first one, on the same worlds.")
 ]
 RealClips = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
 ]
 Results = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Keeps what is measured; the same command goes on from it.")
+    Path | None, typer.Option(metavar="FILE", help="Stores outcomes; the same command resumes from it.")
 ]
 
 
@@ -50,9 +53,13 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     methods: Methods = None,
     footage: RealClips = None,
     model: Annotated[str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="What to evaluate.")] = "pocket",
-    details: Annotated[str, typer.Option(metavar="A,B,C|none", help="The t_s of edits; none: no edits.")] = "0,2,4,6",
+    details: Annotated[
+        str, typer.Option(metavar="A,B,C|none", help="Levels of t_s to edit at; none: no edits.")
+    ] = "0,2,4,6",
     settings: Settings = None,
-    true_depth: Annotated[bool, typer.Option("--true-depth", help="Tell the true depth, not the seen one.")] = False,
+    true_depth: Annotated[
+        bool, typer.Option("--true-depth", help="Condition on the true depth, not the estimate.")
+    ] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to compute on.")] = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).")] = None,
     results: Results = None,

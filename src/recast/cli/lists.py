@@ -1,4 +1,4 @@
-"""`recast models` and `recast methods`: what there is to choose from."""
+"""`recast models` and `recast methods`: the models and methods that can be chosen."""
 
 import inspect
 import json

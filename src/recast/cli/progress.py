@@ -1,4 +1,4 @@
-"""What is seen of work that goes on: the stage, how far it is, how long it will take, and how much memory it took."""
+"""Progress on the terminal: the stage, steps done, time left, and peak memory."""
 
 import signal
 import sys

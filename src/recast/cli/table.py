@@ -1,4 +1,4 @@
-"""Text on a terminal: facts as lines of name and value, and what files say shown without being obeyed."""
+"""Text on a terminal: facts as lines of name and value, and text from files with its control characters escaped."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""`recast train`: follows a preset, or says what it would take."""
+"""`recast train`: trains a preset, or estimates its cost."""
 
 import os
 import sys
@@ -23,13 +23,20 @@ WHOLE_POCKET = "pocket"
 
 Data = Annotated[list[Path] | None, typer.Option(metavar="DIR", help="Shards, caches or pools; may be repeated.")]
 Start = Annotated[str | None, typer.Option("--from", metavar="FOLDER", help="The model to start from.")]
-Run = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="For checkpoints and RUN/model.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another number; repeated.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")]
+Run = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder of checkpoints and of RUN/model.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the preset; may be repeated."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate steps, memory, FLOPs and hours; train nothing.")]
 
 
 def train(  # noqa: PLR0913 -- one parameter for each flag
-    preset: Annotated[str | None, typer.Argument(metavar="[PRESET]", help="What to train; none lists them.")] = None,
+    preset: Annotated[
+        str | None, typer.Argument(metavar="[PRESET]", help="The preset to train; without one, presets are listed.")
+    ] = None,
     *,
     data: Data = None,
     start: Start = None,
@@ -38,12 +45,14 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
     dry_run: DryRun = False,
     listed: Annotated[bool, typer.Option("--list", help="List the presets.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What to compute on.")] = "auto",
-    engine: Annotated[str, typer.Option(metavar="ddp|fsdp", help="How processes share a network.")] = "ddp",
+    engine: Annotated[
+        str, typer.Option(metavar="ddp|fsdp", help="How processes share the network: replicated or sharded.")
+    ] = "ddp",
     nproc: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine, one a GPU.")] = 1,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a preset: the paper's stages, a component, or the model that ships. The same command goes on."""
+    """Train a preset: the paper's stages, a component, or the model that ships. The same command resumes."""
     if preset is None or listed:
         tell_presets(as_json=as_json)
         return

@@ -1,4 +1,4 @@
-"""Which files a record may name: it came in a file that may be a stranger's, and is data, not the user's word."""
+"""Which files a record may name: it comes from a file, perhaps a stranger's, and is data, not the user's request."""
 
 import os
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""Checkpoints: written aside, hashed, put in place at once; read only whole. No pickle, on one process or on many.
+"""Checkpoints: written aside, hashed, put in place by one rename; read only if whole. Without pickle.
 
     RUN/step-000123/weights/*.safetensors    the network's weights and buffers, one file a process
                     averaged/*.safetensors   their running average

@@ -1,4 +1,4 @@
-"""What is asked of a training run: how long, how fast, and which rows of a batch each process takes."""
+"""Configuration of a training run, and the part of a batch that each process computes."""
 
 import math
 from collections.abc import Callable
@@ -58,8 +58,8 @@ class LossOutput:
 Loss = Callable[[Network, BatchShard], Tensor | LossOutput]
 """The mean loss of a network over its share of a step's batch.
 
-Each row draws its chance from (seed, step, row) alone, so that a resumed run, and any division of the batch, see the
-same rows.
+Each row's random numbers come from (seed, step, row) alone, so that a resumed run, and any division of the batch, see
+the same rows.
 """
 
 

@@ -1,4 +1,4 @@
-"""Folders of files that are there whole or not at all: written aside, hashed, put in place by one rename."""
+"""Atomic folders: written aside, hashed, put in place by one rename."""
 
 import hashlib
 import json

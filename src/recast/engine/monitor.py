@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: log.jsonl, a line on the terminal, TensorBoard; none of it changes it."""
+"""Monitors of a training run: log.jsonl, a line on the terminal, TensorBoard. None of them changes its results."""
 
 import json
 import sys

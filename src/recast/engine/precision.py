@@ -1,4 +1,4 @@
-"""What products are computed in, fp32 or bfloat16: as a product measured on the device decides, not a datasheet.
+"""Precision of matrix products, fp32 or bfloat16, chosen by measuring both on the device.
 
 A processor that multiplies bfloat16 does so about twice as fast as fp32. One that does not emulates it: 0.9 GFLOP/s
 where fp32 reaches 54 has been measured.

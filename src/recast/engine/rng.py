@@ -1,4 +1,4 @@
-"""What training draws: a stream of chance of its own for each step, and for each row of its batch.
+"""Random numbers of training: a generator for each step, and one for each row of its batch.
 
 Whoever computes a row, in whatever order, draws the same: a resumed run, an accumulated batch and many processes all
 see the one global batch. Keys, not states: nothing has to be kept to go on.

@@ -1,4 +1,4 @@
-"""The states of Python's, numpy's and torch's own random numbers, as JSON holds them."""
+"""States of Python's, numpy's and torch's global random generators, as JSON."""
 
 import random
 from base64 import b64decode, b64encode

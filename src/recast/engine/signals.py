@@ -1,4 +1,4 @@
-"""A run that is asked to stop: it finishes its step and saves first."""
+"""Signals that stop a run: it finishes its step and saves first."""
 
 import signal
 import threading

@@ -1,7 +1,7 @@
-"""What a model gets right: every measure by name, with its unit and direction.
+"""Evaluation of edits: every metric by name, with its unit and direction.
 
 recast evaluate --worlds            edits of worlds with unseen seeds, judged by a network of its own
-recast evaluate --footage DIR       what the model sees of real clips
+recast evaluate --footage DIR       autoencoder and depth on real clips
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "environment": Metric("the judge sees the environment that was asked for", "%", "higher", share=True),
-    "look": Metric("the judge sees the look that was asked for", "%", "higher", share=True),
-    "colour": Metric("the judge sees the colour that was asked for on the subject", "%", "higher", share=True),
+    "environment": Metric("the judge recognises the environment of the prompt", "%", "higher", share=True),
+    "look": Metric("the judge recognises the look of the prompt", "%", "higher", share=True),
+    "colour": Metric("the judge recognises the subject's colour of the prompt", "%", "higher", share=True),
     "joint": Metric(
         "all content right, the outline kept and the clip steady; see metrics/joint.py", "%", "higher", share=True
     ),

@@ -1,4 +1,4 @@
-"""Outcomes put together: for each trial its figures, and how they stand to those of the same worlds' own clips."""
+"""Aggregated outcomes: figures of each variant, and their ratios to those of the source and the reference render."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What pocket should reach, and whether it did."""
+"""The goals of `pocket`, and whether the figures meet them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

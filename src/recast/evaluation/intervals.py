@@ -1,4 +1,4 @@
-"""Figures with what chance does to them: 95 % intervals of shares, means, ratios and differences."""
+"""95 % confidence intervals of shares, means, ratios and differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is evaluated: variants of an edit, the worlds and clips that they are tried on, and what came of it."""
+"""What is evaluated: variants of an edit, the worlds and clips that they run on, and their outcomes."""
 
 from dataclasses import dataclass, field
 from functools import cache, cached_property

@@ -1,4 +1,4 @@
-"""All tasks of an evaluation, on several processes, each task's outcomes kept as soon as they are there."""
+"""Runs all items of an evaluation on several processes; outcomes are stored as soon as they are measured."""
 
 import json
 import os

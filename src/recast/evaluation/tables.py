@@ -1,4 +1,4 @@
-"""Grids of figures: which rows and columns each table has, and how a figure is written."""
+"""Tables of a report: rows and columns of each, and how a figure is formatted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is tried on one world, or on one real clip: edits through the whole pipeline, judged and measured."""
+"""Evaluation of one item, a world or a real clip: runs its edits through the whole pipeline and measures them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The network of the judge: what a picture shows, and where the thing at a given point ends."""
+"""The judge's network: classifies the attributes of a picture, and segments the subject at a given point."""
 
 from dataclasses import dataclass
 

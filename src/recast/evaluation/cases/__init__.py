@@ -1,1 +1,1 @@
-"""What edits are measured on."""
+"""Test cases: the clips and edits that a model is evaluated on."""

@@ -1,4 +1,4 @@
-"""The edits that a model is asked for: a clip of an unseen world, and what it is to become."""
+"""Test cases on rendered worlds: a source clip of an unseen seed, the edit to make, and its reference render."""
 
 from dataclasses import dataclass
 
@@ -56,12 +56,12 @@ class Case:
 
     @property
     def wanted(self) -> dict[str, str]:
-        """The canonical words that the judge should say."""
+        """The attributes that the judge should recognise."""
         return attributes_of(self.truth)
 
     @property
     def tells(self) -> dict[str, bool]:
-        """Which of them a perfect edit would show, and so count.
+        """Which of them a perfect edit would show; only these are counted.
 
         A pencil sketch has no colours and no place, a neon tube is never black, brown or gray.
         """

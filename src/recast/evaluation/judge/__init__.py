@@ -1,1 +1,1 @@
-"""The judge: the network that says what an edit shows, its data set and its training."""
+"""The judge: a classifier and segmenter of edits, its data set and its training."""

@@ -1,4 +1,4 @@
-"""Pictures worn as compression, small networks, other sizes and other exposures wear them."""
+"""Augmentations of pictures: compression, blur, resizing and exposure, as generated pictures have them."""
 
 from collections.abc import Callable
 from io import BytesIO

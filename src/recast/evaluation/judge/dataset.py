@@ -1,4 +1,4 @@
-"""What the judge learns from: pictures of worlds as edits are asked for, rendered once and kept on disk.
+"""The judge's training set: renders of worlds with the attributes that edits ask for, made once and kept on disk.
 
 Some of the pictures show little or nothing of the subject (`spoiled`), so that a judge that is pointed at a place in
 them does not answer with the typical outline around that place.

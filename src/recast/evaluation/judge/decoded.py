@@ -1,4 +1,4 @@
-"""Pictures as a model's decoder would give them: through its autoencoder, a little off in between."""
+"""Augmentation by a model's autoencoder: pictures are encoded, their latents disturbed a little, and decoded."""
 
 import numpy as np
 import torch

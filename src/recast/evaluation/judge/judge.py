@@ -1,11 +1,11 @@
-"""The judge: a network that says what a clip shows, and where the thing at a given point ends.
+"""The judge: classifies the attributes of a clip, and segments the subject at a given point.
 
-It never saw the generators that it judges. Trained by `python -m recast.evaluation.judge.train` on renders of worlds
+It is trained on no output of a generator: by `python -m recast.evaluation.judge.train` on renders of worlds
 alone, some of which went through an autoencoder, since every generated picture does. Its own accuracy on renders of
 unseen seeds stands beside every figure that it gives: no more can be expected of a model.
 
-A point says which thing is meant, as in a room full of trees no picture could; it says nothing of that thing's size or
-shape. Where the edit shows another shape there, or nothing, the outline is that of the other shape, or none.
+The point selects the subject, since a frame may hold several things of its kind; it tells nothing of size or shape.
+Where the edit shows another shape there, or nothing, the outline is that of the other shape, or empty.
 
 It also encodes frames, so that their likeness is measured by a network that is no part of the model under test.
 """

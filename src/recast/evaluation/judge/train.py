@@ -1,8 +1,8 @@
-"""How the judge is trained: on worlds alone, worn as generated pictures are worn.
+"""Trains the judge on rendered worlds, augmented to resemble generated pictures.
 
-In two stages: first on renders that show their subjects, then also on such that show little or nothing of them. The
-weights that come with the package are the second stage's, which began from those of the package before, since these
-had learned on the first stage's lessons (`--initial`).
+There are two stages: the first on renders that show their subjects, the second also on renders that show little or
+nothing of them. The package's weights are the second stage's; it started from the weights of the release before, which
+were trained on the first stage's data (`--initial`).
 """
 
 import argparse

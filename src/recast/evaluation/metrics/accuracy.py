@@ -1,4 +1,4 @@
-"""Whether an edit shows what was asked for, and keeps the subject where it was."""
+"""Content accuracy of an edit by the judge, and overlap of the subject's outline with the source's mask."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the eye sees of an edit beside its content: how sharp it is, and how far from what it should be."""
+"""Sharpness of an edit, and its distance to a reference."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -1,4 +1,4 @@
-"""How alike neighbouring frames are: in pixels, as an encoder sees them, and along the true flow."""
+"""Temporal consistency: neighbouring frames compared in pixels, by an encoder, and along the true flow."""
 
 from itertools import product
 from typing import ClassVar, Protocol, runtime_checkable

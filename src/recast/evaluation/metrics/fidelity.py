@@ -1,4 +1,4 @@
-"""How well the parts of a model see: pictures through its autoencoder, and depth."""
+"""Fidelity of a model's components: reconstruction by its autoencoder, and estimated depth."""
 
 from fractions import Fraction
 from math import log10

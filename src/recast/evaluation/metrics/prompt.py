@@ -1,4 +1,4 @@
-"""How well an edit fits the words that it was made from, as a CLIP pair has it."""
+"""Prompt consistency: similarity of an edit's frames and its prompt in a CLIP pair."""
 
 from jaxtyping import Float
 from torch import Tensor

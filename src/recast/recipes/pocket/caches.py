@@ -1,4 +1,4 @@
-"""The caches that pocket's generator is trained on: which networks fill them, and with which clips."""
+"""The caches that pocket's generator is trained on: the networks that fill them, and the clips in them."""
 
 import shutil
 from collections.abc import Callable, Mapping

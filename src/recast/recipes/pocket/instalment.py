@@ -1,4 +1,4 @@
-"""A part of a component's training, as it ran: from nothing or from the weights of the instalment before."""
+"""An instalment: a part of a component's training, from nothing or from the weights of the instalment before."""
 
 from recast.engine.config import TrainConfig
 from recast.recipes.hardware import CORES
