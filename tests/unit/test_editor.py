@@ -1,5 +1,6 @@
 """recast from Python: what the public names give, and that they come quickly."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -40,6 +41,20 @@ def test_a_clip_from_memory_is_saved_at_its_own_size_and_rate(editor, source, tm
     target = editor(clip, prompt="snow", steps=2).save(tmp_path / "out.mp4")
     saved = opened(target)
     assert (saved.size, saved.fps, saved.num_frames) == (clip.size, clip.fps, len(clip))
+
+
+def test_a_models_ensemble_is_for_methods_that_average_and_a_given_one_is_refused_by_others(tmp_path):
+    folder = written(tmp_path / "model")
+    facts = json.loads((folder / "recast.json").read_text()) | {"ensemble": 3, "method": "flowedit"}
+    (folder / "recast.json").write_text(json.dumps(facts))
+    editor = recast.load(folder, device="cpu", dtype="float32")
+    clip = recast.open_clip(clip_folder(tmp_path / "source", frames=2))
+    for method in ("flowedit", "tokenflow"):
+        usual, one = (editor(clip, prompt="snow", method=method, steps=1, **more) for more in ({}, {"ensemble": 1}))
+        assert torch.equal(usual.frames, one.frames)
+    for method in ("auto", "flowedit", "tokenflow"):
+        with pytest.raises(RequestError, match="averages no answers"):
+            editor(clip, prompt="snow", method=method, steps=1, ensemble=3)
 
 
 def test_file_and_clip_give_the_same_frames(editor, source, tmp_path):

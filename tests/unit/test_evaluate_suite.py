@@ -15,6 +15,7 @@ from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_c
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
 from recast.evaluation.trials import AskedEdit, tried
+from recast.methods import METHODS
 
 # The tiny model knows few words, and worlds are described by others.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
@@ -142,6 +143,8 @@ def _shared(outcomes):
 def test_a_methods_own_knobs_are_not_told_to_another(setting):
     compared = EvalConfig(setting.model, "cpu", setting.edits, (*FEW, ("overlap", 0.25)))
     assert compared.asked(WORDS)["overlap"] == 0.25
+    averaged = replace(compared, settings=(("method", "gen1"), ("ensemble", 2)))
+    assert [averaged.asked(replace(WORDS, method=name)).get("ensemble") for name in METHODS] == [None, 2, 2, None]
     assert ("overlap" in compared.asked(replace(WORDS, method="sdedit"))) == ("overlap" in knobs_of("sdedit"))
     with pytest.raises(RequestError, match="method"):
         EvalConfig(setting.model, "cpu", (replace(WORDS, method="magic"),))

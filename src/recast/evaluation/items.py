@@ -86,12 +86,14 @@ class EvalConfig:
         return method_for(Request.asked(**dict(self.settings)), ModelFolder.found(self.model).metadata.method)
 
     def asked(self, trial: Variant) -> dict[str, object]:
-        """A request's settings for one trial; knobs of this evaluation's method that the trial's has not are left out.
+        """A request's settings for one trial; what this evaluation's method has and the trial's has not is left out.
 
         Raises RequestError for a method that is not known.
         """
         method = trial.method or self.method
         foreign = knobs_of(self.method).keys() - knobs_of(method).keys()
+        if method != self.method and not METHODS[method].ensembles:
+            foreign |= {"ensemble"}
         common = {name: value for name, value in self.settings if name not in foreign} | {"method": method}
         # Methods other than gen1 know no temporal guidance; 1 is none.
         swept = {"temporal_guidance": trial.temporal_guidance} if trial.temporal_guidance != 1 else {}
