@@ -71,7 +71,7 @@ def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):
     assert isinstance(tiny(), Backbone)
     known = {"gen1": {Kind.DEPTH, Kind.EDGES}}.get(family_of(folder), set())
     assert backbone.structure_kinds in (known, {Kind.DEPTH})
-    assert (backbone.pixel_multiple, backbone.short_side) == (8, 32)
+    assert (backbone.pixel_multiple, backbone.short_side, backbone.trained_side) == (8, 32, 32)
     assert backbone.max_frames >= 16
 
 

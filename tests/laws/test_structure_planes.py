@@ -5,6 +5,7 @@ from itertools import combinations, pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -51,6 +52,48 @@ def test_maps_too_small_for_a_level_keep_their_last_two_pixels():
     noise = torch.rand(1, 1, 32, 32)
     assert torch.equal(softened(noise, 7), softened(noise, 4))
     assert softened(noise, 7).std() > 0
+
+
+@pytest.mark.parametrize("level", [0, 0.5, 3, 6.25, 7])
+def test_at_the_trained_size_nothing_is_resized(maps, level):
+    assert torch.equal(softened(maps, level, side=256), softened(maps, level))
+
+
+@given(side=st.integers(8, 64), height=st.integers(8, 64), width=st.integers(8, 64))
+def test_all_detail_is_the_map_itself_at_any_size(side, height, width):
+    noise = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(softened(noise, 0, side), noise)
+
+
+@pytest.mark.parametrize("side", [64, 128, 192, 384])
+@pytest.mark.parametrize("level", [1, 2.5, 4, 6])
+def test_at_another_size_it_is_the_map_of_training(maps, side, level):
+    trained = F.interpolate(maps, (side, round(448 * side / 256)), mode="area")
+    expected = F.interpolate(softened(trained, level), maps.shape[-2:], mode="bilinear")
+    assert_close(softened(maps, level, side), expected, atol=0.06, rtol=0)
+    assert (softened(maps, level) - expected).abs().max() > 0.07
+
+
+@given(level=st.floats(0, 7), step=st.floats(0, 0.1), side=st.sampled_from([16, 40, 100]))
+def test_softening_is_continuous_at_any_size(level, step, side):
+    noise = torch.rand(1, 1, 40, 56, generator=torch.Generator().manual_seed(2))
+    further = softened(noise, min(level + step, 7), side)
+    assert (further - softened(noise, level, side)).abs().max() <= step + 1e-5
+
+
+def test_below_256_px_the_largest_levels_are_one(maps):
+    assert torch.equal(softened(maps, 7, side=128), softened(maps, 6, side=128))
+    assert not torch.allclose(softened(maps, 7), softened(maps, 6), atol=0.05)
+
+
+def test_a_backbone_softens_at_the_size_that_it_was_trained_at():
+    backbone = tiny(0)
+    smaller = replace(backbone, metadata=replace(backbone.metadata, trained_side=16))
+    depth = torch.rand(2, 1, 32, 40, generator=torch.Generator().manual_seed(3))
+    planes = smaller.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
+    expected = smaller.structure_channels(Structure(Kind.DEPTH, softened(depth, 2, side=16)))
+    assert torch.equal(planes[:, :4], expected[:, :4])
+    assert not torch.allclose(planes, backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2)), atol=1e-3)
 
 
 def test_each_frame_is_softened_alone():

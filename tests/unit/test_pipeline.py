@@ -170,8 +170,8 @@ def test_words_that_the_model_does_not_know_are_named_with_near_ones(request_, m
 def test_maps_are_exported_at_the_sources_size(request_, model, tmp_path):
     sharp, soft = (resolved_of(request_.updated(structure_detail=detail), model) for detail in (0, 6))
     seen = prepare(sharp, model)
-    export(sharp, seen, tmp_path / "sharp")
-    export(soft, seen, tmp_path / "soft")
+    export(sharp, seen, model, tmp_path / "sharp")
+    export(soft, seen, model, tmp_path / "soft")
     sharp, soft = pixels(tmp_path / "sharp"), pixels(tmp_path / "soft")
     assert sharp.shape == (FRAMES, 3, *SIZE)
     assert torch.equal(sharp[:, 0], sharp[:, 2])

@@ -1,6 +1,8 @@
 """What a request comes to: the model's own where it says nothing, and what is refused before anything slow."""
 
 import dataclasses
+import re
+from fractions import Fraction
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ import torch
 from recast.editing.checks import check_target
 from recast.editing.loaded import Model
 from recast.editing.request import Request, knobs_of
-from recast.editing.resolve import chosen_size, enlargement, resolve
-from recast.errors import MediaError, RequestError
+from recast.editing.resolve import chosen_size, enlargement, resolve, spacing_note
+from recast.editing.stages import generate, prepare
+from recast.errors import MediaError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import opened
 from tiny_folder import clip_folder, written
@@ -58,6 +61,60 @@ def test_what_was_resolved_resolves_to_itself(request_, model):
     source, preferring = opened(request_.source), having(model, method="flowedit", method_defaults=OWN)
     first = resolve(request_, preferring, source)
     assert resolve(first.request, preferring, source).facts == first.facts
+
+
+@pytest.mark.parametrize(
+    ("facts", "window"),
+    [({}, 16), ({"frames": 8}, 8), ({"window": 12}, 12), ({"frames": 8, "window": 12}, 12), ({"frames": 40}, 16)],
+)
+def test_windows_are_no_longer_than_what_was_trained(request_, model, facts, window):
+    trained = told(model, **{"window": None} | facts)
+    assert model.backbone.max_frames == 16
+    assert resolve(request_, trained, opened(request_.source)).window == window
+    assert resolve(request_.updated(window=3), trained, opened(request_.source)).window == 3
+
+
+def test_a_longer_window_is_taken_with_a_warning_and_refused_where_there_are_no_places(request_, model):
+    source, trained = opened(request_.source), told(model, window=None, frames=8)
+    with pytest.warns(RecastWarning, match="learned from clips of 8 frames; in a window of 12 it guesses"):
+        assert resolve(request_.updated(window=12), trained, source).window == 12
+    with pytest.raises(RequestError, match=r"window is 17 frames and .* has places for 16; say 16 or less"):
+        resolve(request_.updated(window=17), trained, source)
+
+
+def test_a_window_is_what_the_network_sees_at_once(model, tmp_path):
+    request = Request.asked(source=clip_folder(tmp_path / "clip"), prompt="a red ball", steps=1)
+    frames = []
+    for window in (2, 5):
+        resolved = resolve(request.updated(window=window), model, opened(request.source))
+        assert resolved.facts["window"] == window
+        frames.append(generate(resolved, prepare(resolved, model), model).frames)
+    assert not torch.equal(*frames)
+
+
+@pytest.mark.parametrize(
+    ("fps", "note"),
+    [
+        (10, None),
+        (5, None),
+        (20, None),
+        (60, "60 frames a second .* 10: .* less from frame to frame .0.17 times"),
+        (Fraction(4), "4 frames a second .* more from frame to frame .2.5 times"),
+    ],
+)
+def test_frames_far_denser_or_sparser_than_in_training_are_noted(model, fps, note):
+    clip = Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(fps))
+    assert spacing_note(clip, told(model, fps=None)) == ()
+    assert spacing_note(dataclasses.replace(clip, frames=clip.frames[:1]), told(model, fps=10.0)) == ()
+    notes = spacing_note(clip, told(model, fps=10.0))
+    assert re.search(note, notes[0]) if note else notes == ()
+
+
+def test_the_record_keeps_the_note(request_, model):
+    trained, source = told(model, fps=1.0), opened(request_.source)
+    resolved = resolve(request_, trained, source)
+    prepared = prepare(resolved, trained)
+    assert generate(resolved, prepared, trained).record.notes == source.notes + spacing_note(prepared.clip, trained)
 
 
 def test_a_mask_that_is_not_there_is_refused_before_the_clip_is_read(request_, model, tmp_path):

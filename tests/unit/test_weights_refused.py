@@ -39,7 +39,10 @@ def test_a_folder_without_an_index_is_no_model(path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "line"),
     [
-        ('{"short_sides": 64}', r"recast.json, short_sides: Unexpected.*entries are short_side, structures"),
+        (
+            '{"short_sides": 64}',
+            r"recast.json, short_sides: Unexpected.*entries are short_side, trained_side, structures",
+        ),
         ('{"short_side": 2}', r"recast.json, short_side: Input should be greater than or equal to 8"),
         ('{"structures": ["smell"]}', r"recast.json, structures.0: Input should be 'depth' or 'edges'"),
         ('{"short_side": ', r"recast.json is damaged"),

@@ -48,7 +48,12 @@ class Backbone(Protocol):
 
     @property
     def short_side(self) -> int:
-        """The short side, in pixels, that the network was trained on."""
+        """The short side, in pixels, that clips are brought to where the user says none."""
+        ...
+
+    @property
+    def trained_side(self) -> int:
+        """The short side, in pixels, of the frames that the network was trained on; t_s is measured at it."""
         ...
 
     @property

@@ -41,6 +41,7 @@ FLAGS: dict[str, Flag] = {
     "model": Flag(("-m", "--model"), "NAME|FOLDER", "How"),
     "structure": Flag(("--structure",), "depth|edges", "How"),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
+    "window": Flag(("--window",), "N", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
         ("--temporal-guidance",), "NUMBER", "How", about="How alike neighbouring frames are made; 1 is as trained."

@@ -38,7 +38,7 @@ def structure(
         model = Model.loaded(request.model, device=request.device)
         resolved = resolve(request, model, opened(source_of(request)))
         seen = prepare(resolved, model, watch)
-        export(resolved, seen, output, watch, overwrite=overwrite)
+        export(resolved, seen, model, output, watch, overwrite=overwrite)
     kind = request.structure
     if as_json:
         print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": kind}))

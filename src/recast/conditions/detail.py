@@ -13,18 +13,22 @@ from recast.types import Maps
 FREQUENCIES = (1.0, 10**-0.5)
 
 
-def softened(maps: Maps, detail: float) -> Maps:
-    """Maps blurred and downsampled by two `detail` times, then resized back; 0 changes nothing.
+def softened(maps: Maps, detail: float, side: int | None = None) -> Maps:
+    """Maps blurred and downsampled by two `detail` times, then resized back; 0 changes nothing at any size.
 
-    detail: t_s, 0..7; between two integers the two results are interpolated. There are at most
-    floor(log2(short side)) - 1 downsamplings, to 2 px, which is 7 at 256 px; a larger detail changes nothing.
+    detail: t_s, 0..7; between two integers the two results are interpolated. side: the short side, in px, that the
+    network was trained on; maps of another size are first brought to it, so that the result is that of training,
+    relative to the picture. None: the maps' own, as in training itself. There are at most floor(log2(side)) - 1
+    downsamplings, to 2 px: 7 at 256 px and above. Below 256 px the largest details are one map: 6 and 7 at 128 px or
+    192 px.
     """
-    level = min(detail, floor(log2(min(maps.shape[-2:]))) - 1)
+    side = side or min(maps.shape[-2:])
+    level = min(detail, floor(log2(side)) - 1)
     below = floor(level)
-    soft = _halved_and_back(maps, below)
+    soft = _halved_and_back(maps, below, side)
     if level == below:
         return soft
-    return torch.lerp(soft, _halved_and_back(maps, below + 1), level - below)
+    return torch.lerp(soft, _halved_and_back(maps, below + 1, side), level - below)
 
 
 def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:
@@ -38,14 +42,22 @@ def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"
     return repeat(planes, "c -> c h w", h=size[0], w=size[1])
 
 
-def _halved_and_back(maps: Maps, times: int) -> Maps:
+def _halved_and_back(maps: Maps, times: int, side: int) -> Maps:
     if not times:
         return maps
-    small = maps
+    small = _with_short_side(maps, side)
     for _ in range(times):
         half = (small.shape[-2] // 2, small.shape[-1] // 2)
         small = F.interpolate(_blurred(small), half, mode="area")
     return F.interpolate(small, maps.shape[-2:], mode="bilinear")
+
+
+def _with_short_side(maps: Maps, side: int) -> Float[Tensor, "t c rows columns"]:
+    rows, columns = maps.shape[-2:]
+    if side == min(rows, columns):
+        return maps
+    size = [round(each * side / min(rows, columns)) for each in (rows, columns)]
+    return F.interpolate(maps, size, mode="bilinear", antialias=True)
 
 
 def _blurred(maps: Maps) -> Maps:

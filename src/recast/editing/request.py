@@ -89,7 +89,8 @@ class Request:
     structure: str = "depth"
     """What of the clip is kept."""
     structure_detail: float = Field(default=0.0, ge=0, le=7)
-    """How coarsely structure is kept, 0 (all of it) to 7 (the least); fractions are allowed."""
+    """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
+    at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
     cfg: FiniteFloat | None = None
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
@@ -98,6 +99,8 @@ class Request:
     """Answers averaged at each step; more is slower and steadier, and the model's own number if not given."""
     scheduler: str = "ddim"
     """The sampler that walks from noise to picture."""
+    window: int | None = Field(default=None, ge=1, le=1024)
+    """The most frames that the network sees at once; as many as it was trained on if not said."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Chooses the noise; the same seed gives the same clip."""
     mask: Path | None = None

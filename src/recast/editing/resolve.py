@@ -19,6 +19,10 @@ from recast.types import Clip, Sampler
 from recast.video.read import Source, Window
 from recast.video.resize import working_size
 
+WINDOW = 16
+"""Most frames that a network sees at once where neither its folder nor the user says it."""
+FAR = 2.0
+"""A clip's rate is far from that of training where one is more than so many times the other."""
 LEAST_DETAIL = 7.0
 """t_s at which outlines are so coarse that drawing the source's would undo the edit."""
 
@@ -72,8 +76,8 @@ class ResolvedEdit:
 def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEdit:
     """The request as this model carries it out on this source: what it leaves open is the model's own, then ours.
 
-    Raises RequestError for a size that the model cannot take or knobs of another method, MediaError for a missing mask.
-    Warns of words that the model does not know.
+    Raises RequestError for a size or a window that the model cannot take, or knobs of another method, MediaError for a
+    missing mask. Warns of words that the model does not know, and of a window longer than its training's clips.
     """
     metadata = model.folder.metadata
     name = method_for(request, metadata.method)
@@ -98,7 +102,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         steps=int(usual["steps"]) if request.steps is None else request.steps,
         cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
         ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
-        window=metadata.window,
+        window=_window(request, model),
         seed=request.seed,
         mask=_mask(request, source.size),
         outlines=enlargement(request),
@@ -129,10 +133,38 @@ def enlargement(request: Request) -> float:
     return 0.0 if request.enlarge == "plain" else 1 - request.structure_detail / LEAST_DETAIL
 
 
+def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
+    """What is to be known of a clip whose frames are much denser or sparser than those that the model learned from."""
+    trained, rate = model.folder.metadata.fps, float(clip.fps)
+    if trained is None or len(clip) == 1 or max(rate / trained, trained / rate) <= FAR:
+        return ()
+    moves = f"{'less' if rate > trained else 'more'} from frame to frame ({trained / rate:.2g} times as far)"
+    return (
+        f"the clip has {rate:.4g} frames a second and {model.name} learned from {trained:.4g}: things move {moves} "
+        "than it has seen; there is no setting for it yet",
+    )
+
+
 def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
     """The method with its knobs: those of the request, then the model's own for it, then the method's defaults."""
     usual = {knob: value for knob, value in own.items() if knob in knobs_of(name)}
     return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
+
+
+def _window(request: Request, model: Model) -> int:
+    """Most frames that the network sees at once: the request's, else the model's own, else what it was trained on."""
+    metadata, most = model.folder.metadata, model.backbone.max_frames
+    own = min(metadata.window or metadata.frames or WINDOW, most)
+    if request.window is None:
+        return own
+    if request.window > most:
+        raise RequestError(
+            f"window is {request.window} frames and {model.name} has places for {most}; say {most} or less"
+        )
+    if metadata.frames and request.window > max(metadata.frames, own):
+        learned = f"{model.name} learned from clips of {metadata.frames} frames"
+        warnings.warn(f"{learned}; in a window of {request.window} it guesses", RecastWarning, stacklevel=2)
+    return request.window
 
 
 def _mask(request: Request, size: tuple[int, int]) -> Mask | None:

@@ -16,7 +16,7 @@ from recast.editing.mask import composited
 from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.record import Record
 from recast.editing.request import Request
-from recast.editing.resolve import ResolvedEdit, resolve
+from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
 from recast.errors import BackboneError
 from recast.types import (
     Clip,
@@ -125,6 +125,7 @@ def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *
 def export(
     resolved: ResolvedEdit,
     prepared: Prepared,
+    model: Model,
     target: Path,
     watch: ProgressCallback = no_progress,
     *,
@@ -134,7 +135,7 @@ def export(
     source = _file(resolved)
     if prepared.structure is None:
         raise BackboneError("this model reads no structure, so there is none to write; name another model with -m")
-    soft = softened(prepared.structure.maps, resolved.detail)
+    soft = softened(prepared.structure.maps, resolved.detail, model.backbone.trained_side)
     grey = repeated((255 * soft).round().to(torch.uint8), "t 1 h w -> t c h w", c=3)
     with (
         stage(Stage.WRITE, watch) as report,
@@ -209,4 +210,5 @@ def _record(resolved: ResolvedEdit, prepared: Prepared, model: Model) -> Record:
         "dtype": str(model.dtype).removeprefix("torch."),
     }
     notes = resolved.source.notes if isinstance(resolved.source, Source) else ()
+    notes += spacing_note(prepared.clip, model)
     return Record.made(resolved.request, model_digest=model.digest, worked=worked, notes=notes)

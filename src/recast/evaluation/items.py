@@ -16,7 +16,7 @@ from recast.model.folder import ModelFolder
 
 SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
-HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "dtype")
+HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "window", "dtype")
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 
 

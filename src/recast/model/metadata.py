@@ -16,11 +16,17 @@ class ModelMetadata:
     """What diffusers' own files do not say of a model; the folder's recast.json, every entry optional."""
 
     short_side: Annotated[int, Field(ge=8, le=4096)] = 512
-    """Short side of the frames that it was trained on, in pixels."""
+    """Short side, in pixels, that clips are brought to where the user says none."""
+    trained_side: Annotated[int, Field(ge=8, le=4096)] | None = None
+    """Short side, in pixels, of the frames that it was trained on; unsaid, short_side. t_s is measured at it."""
     structures: tuple[Literal["depth", "edges"], ...] = ("depth",)
     """The kinds of structure that it can be conditioned on; members of `recast.types.Kind`."""
-    window: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Most frames that it sees at once."""
+    frames: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Frames of the clips that it was trained on; unsaid where that is not known, or where it never saw clips."""
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second of the clips that it was trained on; unsaid where that is not known."""
+    window: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Most frames that it sees at once where the user says none; unsaid, `frames`, or 16 where that is unsaid too."""
     cfg_scale: Annotated[float, Field(ge=0, le=100)] = 4.0
     """Guidance where the user says none, omega in Gen-1's eq. 8; 1 is none."""
     steps: Annotated[int, Field(ge=1, le=1000)] = 25

@@ -107,6 +107,14 @@ def result(run: TrainingRun) -> Any:  # noqa: ANN401
     return network.eval()
 
 
+def trained_metadata(start: ModelMetadata, stage: GeneratorStage, short_side: int) -> ModelMetadata:
+    """The start's metadata with the sizes of this training; one on images alone leaves what was learned of clips."""
+    facts = replace(start, short_side=short_side, trained_side=None)
+    if not (stage.motion and stage.batches.clips):
+        return facts
+    return replace(facts, frames=stage.batches.frames, fps=None, window=None)
+
+
 def publish(training_run: TrainingRun, network: nn.Module, run: Path) -> Path:
     """Writes run/model, a model folder with the trained network and the components it started from; returns its path.
 
@@ -119,6 +127,6 @@ def publish(training_run: TrainingRun, network: nn.Module, run: Path) -> Path:
     if isinstance(stage, GeneratorStage):
         levels = stage.levels
         short_side = 8 * min(min(shape_of(source)[1:]) for source in inputs.sources if len(source))
-        facts = replace(ModelMetadata() if inputs.start is None else inputs.start.metadata, short_side=short_side)
+        facts = trained_metadata(ModelMetadata() if inputs.start is None else inputs.start.metadata, stage, short_side)
     export.publish(network, stage.component, run / "model", start=inputs.start, facts=facts, levels=levels)
     return run / "model"

@@ -58,7 +58,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         Raises BackboneError for another kind of structure.
         """
         check_kind(structure, self.structure_kinds)
-        maps = softened(structure.maps, structure.detail).to(self.unet.device)
+        maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
         return repeat(maps, "t 1 h w -> t c h w", c=self._told_channels)
 
     def denoise_branches(

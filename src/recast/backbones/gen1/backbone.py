@@ -49,8 +49,13 @@ class Gen1Backbone(ImageLatentBackbone):
 
     @property
     def short_side(self) -> int:
-        """The short side, in pixels, that the network was trained on."""
+        """The short side, in pixels, that clips are brought to where the user says none."""
         return self.metadata.short_side
+
+    @property
+    def trained_side(self) -> int:
+        """The short side, in pixels, of the frames that the network was trained on; t_s is measured at it."""
+        return self.metadata.trained_side or self.short_side
 
     @property
     def max_frames(self) -> int:
@@ -63,8 +68,8 @@ class Gen1Backbone(ImageLatentBackbone):
         Maps of 0..1 become grey pictures and go through the image autoencoder, as in the paper's section 3.3.
         """
         check_kind(structure, self.structure_kinds)
-        pictures = repeat(softened(structure.maps, structure.detail), "t 1 h w -> t c h w", c=3) * 2 - 1
-        latents = self.encode_pixels(pictures)
+        soft = softened(structure.maps, structure.detail, self.trained_side)
+        latents = self.encode_pixels(repeat(soft, "t 1 h w -> t c h w", c=3) * 2 - 1)
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
 

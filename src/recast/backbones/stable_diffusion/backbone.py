@@ -53,6 +53,11 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return self.unet.config.sample_size * self.pixel_multiple
 
     @property
+    def trained_side(self) -> int:
+        """The same: edits work at the size of training."""
+        return self.short_side
+
+    @property
     def max_frames(self) -> int:
         """See MAX_FRAMES."""
         return MAX_FRAMES
@@ -64,7 +69,7 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         depth does not flicker. A map without any depth in it keeps its value.
         """
         check_kind(structure, self.structure_kinds)
-        maps = softened(structure.maps, structure.detail).to(self.unet.device)
+        maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
         size = [side // self.pixel_multiple for side in maps.shape[-2:]]
         small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
         low, high = small.min(), small.max()

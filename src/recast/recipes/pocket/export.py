@@ -21,7 +21,9 @@ from recast.world import vocabulary
 CARD = Path(__file__).with_name("card.md")
 FACTS = ModelMetadata(
     short_side=192,
-    window=16,
+    trained_side=128,
+    frames=8,
+    fps=10.0,
     cfg_scale=1.5,
     steps=4,
     ensemble=4,
