@@ -81,7 +81,8 @@ def sample(cut: Cut, settings: Settings) -> Sample:
     networks = conditioner(settings.model, settings.device)
     maps = networks.maps(cut.frames) if cut.maps is None else cut.maps
     example = networks.example(cut.frames, maps, levels, cut.caption)
-    members = members_of(cut.frames, about | {"levels": levels}, settings.pictures, steps_of(maps))
+    about |= {"levels": levels, "keep_all": networks.encoder.keep_all}
+    members = members_of(cut.frames, about, settings.pictures, steps_of(maps))
     return Sample(candidate.key, members | conditioning_of(example), row)
 
 

@@ -108,7 +108,7 @@ def _row(pool: RenderedDataset, index: int, picks: list[int], encoders: Encoders
 
 
 def embed(folder: Path, pool: RenderedDataset, clips: range, picks: list[int], image: nn.Module) -> None:
-    """Writes the content embeddings of the same frames, of norm 1."""
+    """Writes the content embeddings of the same frames, padded to squares (`keep_all`), of norm 1."""
     path = folder / "embeddings.npy"
     if path.exists():
         return

@@ -1,4 +1,4 @@
-"""The paper's run (arXiv:2302.03011, sections 3.3, 3.4 and 4.1), one stage after the other."""
+"""The paper's run (arXiv:2302.03011, sections 3.3 and 3.4), one stage after the other."""
 
 from recast.engine.config import TrainConfig
 from recast.recipes.hardware import NODE

@@ -46,7 +46,7 @@ def steadiness(frames: Frames, source: Footage, encoder: FrameEncoder) -> dict[s
 
 
 def neighbours(vectors: Float[Tensor, "t d"]) -> float:
-    """The mean cosine of each vector with the next; 1 for identical frames. Wu et al. 2022, arXiv:2212.11565."""
+    """The mean cosine of each vector with the next; 1 for identical frames. arXiv:2302.03011, section 4.3."""
     return float(F.cosine_similarity(vectors[:-1], vectors[1:]).mean())
 
 

@@ -8,7 +8,7 @@ from recast.types import Embedding
 
 
 def prompt_consistency(words: Embedding, frames: Float[Tensor, "t d"]) -> float:
-    """The mean cosine of the words' embedding with each frame's. Wu et al. 2022, arXiv:2212.11565.
+    """The mean cosine of the words' embedding with each frame's. arXiv:2302.03011, section 4.3.
 
     words, frames: of the two encoders of one CLIP pair. Values of different pairs cannot be compared.
     """

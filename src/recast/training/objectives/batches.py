@@ -25,7 +25,7 @@ class Batches:
     """Composition of batches.
 
     images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
-    image_steps: share of the steps that see images where there are clips too (section 3.4). structure_blur_prob: share
+    image_steps: share of the steps that see images where there are clips too (arXiv:2302.03011, section 3.4). structure_blur_prob: share
     of the examples whose structure is softened, t_s > 0; structure itself is never dropped, since eq. 8 keeps it in
     every branch. cond_drop_prob: share of rows without content. embedding_noise: length of the noise laid on content
     embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they are.
