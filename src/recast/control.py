@@ -1,6 +1,7 @@
-"""What control networks add to a denoiser's features."""
+"""What control networks are told, and what they add to a denoiser's features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -22,3 +23,26 @@ class ControlResiduals:
         return ControlResiduals(
             tuple(each[picks.to(each.device)] for each in self.down), self.mid[picks.to(self.mid.device)]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """A structure as a ControlNet is told it: pictures of 0..1 at the clip's size, one a frame.
+
+    kind: of structure, a member of `recast.types.Kind`. weight: of the residuals. sigmas: the lowest and the highest
+    noise level, both included, at which it acts.
+    """
+
+    kind: str
+    pictures: Float[Tensor, "t c h w"]
+    weight: float = 1.0
+    sigmas: tuple[float, float] = (0.0, inf)
+
+    def acts_at(self, sigma: float) -> bool:
+        """Whether it acts at a noise level."""
+        low, high = self.sigmas
+        return low <= sigma <= high
+
+    def at(self, picks: Int[Tensor, " t"]) -> "Control":
+        """The same for a choice of frames."""
+        return replace(self, pictures=self.pictures[picks.to(self.pictures.device)])

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from recast.control import ControlResiduals
+from recast.control import Control, ControlResiduals
 from recast.errors import ClipError, ShapeError
 
 Frames = UInt8[Tensor, "t 3 h w"]
@@ -78,22 +78,32 @@ class Kind(StrEnum):
     EDGES = "edges"
     """1 channel, 0..1, 1 on an edge."""
 
+    @property
+    def channels(self) -> int:
+        """Channels of its maps."""
+        return 1
+
 
 @dataclass(frozen=True, eq=False)
 class Structure:
     """What must stay where it is: one map a frame, at the clip's pixel size.
 
     detail: t_s of Gen-1 (arXiv:2302.03011, section 3.3), 0 keeps all, 7 keeps the least; the maps here are not yet
-    softened.
+    softened. weight: how strongly it acts. within: the share of a full walk in which it acts, 0 is its noisy start.
     """
 
     kind: Kind
     maps: Maps
     detail: float = 0.0
+    weight: float = 1.0
+    within: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.detail <= 7:
             raise ShapeError(f"structure detail is {self.detail:g}; it goes from 0 (keep all) to 7 (keep the least)")
+        if self.maps.shape[1] != self.kind.channels:
+            wrong = f"maps of {self.kind} have {self.kind.channels} channels and these {self.maps.shape[1]}"
+            raise ShapeError(wrong)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +116,8 @@ class Condition:
     (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:
     the frames' absolute numbers in the source, which windows keep; None where nobody asks. Where the backbone's
     `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.
-    residuals: added to the UNet's features, besides what a ControlNet of the backbone adds.
+    residuals: added to the UNet's features, besides what a ControlNet of the backbone adds. controls: what
+    `Backbone.with_structures` gave its ControlNets, several and each with a weight.
     """
 
     cond: Tokens
@@ -115,6 +126,7 @@ class Condition:
     frames: Picks | None = None
     negative: Tokens | None = None
     residuals: ControlResiduals | None = None
+    controls: tuple[Control, ...] = ()
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
@@ -125,6 +137,7 @@ class Condition:
             frames=None if self.frames is None else self.frames[picks.to(self.frames.device)],
             negative=None if self.negative is None else _tokens_at(self.negative, picks),
             residuals=None if self.residuals is None else self.residuals.at(picks),
+            controls=tuple(control.at(picks) for control in self.controls),
         )
 
 

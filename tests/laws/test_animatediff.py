@@ -58,7 +58,7 @@ def asked(backbone, condition, *, temporal):
 def test_with_motion_off_it_is_stable_diffusion(backbone, tmp_path):
     image = opened(write_stable_diffusion(tmp_path))
     condition = replace(conditioned(backbone), structure_channels=None)
-    plain = replace(backbone, controlnet=None)
+    plain = replace(backbone, controlnets={})
     assert torch.equal(asked(plain, condition, temporal=False), asked(image, condition, temporal=True))
     assert not torch.allclose(asked(plain, condition, temporal=True), asked(image, condition, temporal=True), atol=1e-2)
 
@@ -71,8 +71,10 @@ def test_with_motion_on_it_is_diffusers_own(backbone, path, tmp_path):
     x, tokens = scale_input(noisy(), SIGMA), condition.cond.expand(FRAMES, -1, -1)
     timestep, residuals = torch.tensor(backbone.schedule.sigma_to_timestep(SIGMA)), {}
     with torch.no_grad():
-        if backbone.controlnet is not None:
-            down, mid = backbone.controlnet(x, timestep, tokens, condition.structure_channels, return_dict=False)
+        if backbone.controlnets:
+            down, mid = backbone.controlnets[Kind.DEPTH](
+                x, timestep, tokens, condition.structure_channels, return_dict=False
+            )
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
         answer = net(rearrange(x, "t c y x -> 1 c t y x"), timestep, tokens, **residuals).sample
     expected = clean_from(backbone.schedule.prediction, rearrange(answer, "1 c t y x -> t c y x"), noisy(), SIGMA)
@@ -105,7 +107,7 @@ def test_hooks_see_temporal_attention_of_the_branches_that_have_it(backbone):
 def test_more_frames_than_positions_are_refused(backbone):
     condition = replace(conditioned(backbone), structure_channels=None)
     with pytest.raises(ShapeError, match="at most 16 frames at once and were given 17"):
-        replace(backbone, controlnet=None).denoise_branches(noisy(17), SIGMA, condition, [Branch(condition.cond)])
+        replace(backbone, controlnets={}).denoise_branches(noisy(17), SIGMA, condition, [Branch(condition.cond)])
 
 
 @pytest.mark.parametrize(

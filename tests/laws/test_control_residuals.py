@@ -52,7 +52,9 @@ def handed(animatediff, condition):
     tokens = condition.cond.expand(FRAMES, -1, -1)
     timestep = torch.tensor(animatediff.schedule.sigma_to_timestep(SIGMA))
     x = scale_input(drawn(FRAMES, 4, 4, 6), SIGMA)
-    down, mid = animatediff.controlnet(x, timestep, tokens, condition.structure_channels, return_dict=False)
+    down, mid = animatediff.controlnets[Kind.DEPTH](
+        x, timestep, tokens, condition.structure_channels, return_dict=False
+    )
     return replace(condition, structure_channels=None, residuals=ControlResiduals(tuple(down), mid))
 
 
@@ -62,7 +64,7 @@ def asked(backbone, condition, *, temporal=True, picks=slice(None)):
 
 
 def test_a_controlnets_residuals_by_hand_give_the_bits_of_its_own_call(animatediff, condition, handed):
-    plain = replace(animatediff, controlnet=None)
+    plain = replace(animatediff, controlnets={})
     assert torch.equal(asked(plain, handed), asked(animatediff, condition))
     assert not torch.allclose(asked(plain, replace(handed, residuals=None)), asked(plain, handed), atol=1e-3)
 
@@ -74,7 +76,7 @@ def test_an_image_family_takes_the_same_residuals(animatediff, image, condition,
 def test_residuals_are_added_to_those_of_the_familys_own_controlnet(animatediff, condition, handed):
     doubled = ControlResiduals(tuple(2 * each for each in handed.residuals.down), 2 * handed.residuals.mid)
     both = asked(animatediff, replace(condition, residuals=handed.residuals))
-    assert torch.equal(asked(replace(animatediff, controlnet=None), replace(handed, residuals=doubled)), both)
+    assert torch.equal(asked(replace(animatediff, controlnets={}), replace(handed, residuals=doubled)), both)
 
 
 def test_residuals_follow_their_frames(image, handed):

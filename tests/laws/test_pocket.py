@@ -36,7 +36,7 @@ def edited(path: Path, prompt: str, detail: float) -> Frames:
 
 @cache
 def depth(path: Path) -> Frames:
-    maps = editor()(source(path), prompt=PROMPTS[0], steps=1, ensemble=1, seed=3).edited.prepared.structure.maps
+    maps = editor()(source(path), prompt=PROMPTS[0], steps=1, ensemble=1, seed=3).edited.prepared.structures[0].maps
     return (repeat(maps, "t 1 h w -> t c h w", c=3) * 255).to(torch.uint8)
 
 

@@ -94,6 +94,14 @@ class Backbone(Protocol):
         """A structure as the network reads it. Raises BackboneError for a kind that is not in `structure_kinds`."""
         ...
 
+    def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
+        """The condition with these structures, at least one, over a walk of so many steps.
+
+        Raises BackboneError for what the family cannot honour: a kind, several at once, a weight, a range. Raises
+        RequestError for a range that holds no step.
+        """
+        ...
+
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
         """What the user asked to see as the tokens that cross-attention reads; several inputs are blended by weight.
 

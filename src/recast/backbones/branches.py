@@ -34,12 +34,30 @@ def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Ten
 
 
 def structure_of(condition: Condition, channels: int) -> Maps | None:
-    """The condition's structure planes; None where the network reads none. Raises BackboneError for another number."""
+    """The condition's structure planes; None where the network reads none. Raises BackboneError for another number.
+
+    It also refuses structures for ControlNets, which only families that have some may read.
+    """
+    if condition.controls:
+        raise BackboneError("structures were prepared for ControlNets, and this model has none; prepare them by it")
     planes = condition.structure_channels
     given = 0 if planes is None else planes.shape[1]
     if given != channels:
         raise BackboneError(f"the model needs {channels} structure channels and was given {given or 'none'}")
     return planes
+
+
+def sole_structure(structures: Sequence[Structure]) -> Structure:
+    """The one structure of a network that reads planes. Raises BackboneError for several, a weight or a range."""
+    if len(structures) != 1:
+        kinds = ", ".join(each.kind for each in structures)
+        raise BackboneError(f"this model reads one structure and was told {len(structures)} ({kinds}); name one")
+    [structure] = structures
+    if structure.weight != 1 or structure.within != (0, 1):
+        start, stop = structure.within
+        wrong = f"weight {structure.weight:g} and range {start:g}-{stop:g} of {structure.kind} cannot be honoured"
+        raise BackboneError(f"{wrong}: this model reads structure as planes, at every level alike; leave them out")
+    return structure
 
 
 def check_kind(structure: Structure, kinds: AbstractSet[Kind]) -> None:

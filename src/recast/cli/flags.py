@@ -39,7 +39,7 @@ FLAGS: dict[str, Flag] = {
     "feather": Flag(("--feather",), "PX"),
     "method": Flag(("--method",), "auto|gen1|flowedit|sdedit|tokenflow", "How"),
     "model": Flag(("-m", "--model"), "NAME|FOLDER", "How"),
-    "structure": Flag(("--structure",), "depth|edges", "How"),
+    "structure": Flag(("--structure",), "KIND[:W][@A-B]", "How", repeated=True),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "window": Flag(("--window",), "N", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
@@ -104,7 +104,8 @@ def _help(name: str, flag: Flag) -> str:
     if name not in FIELDS:
         return flag.about
     default = FIELDS[name].get_default(call_default_factory=True)
-    return str(FIELDS[name].description) + ("" if default in (None, ()) else f" (default {default})")
+    said = ", ".join(default) if isinstance(default, tuple) else default
+    return str(FIELDS[name].description) + ("" if said in (None, "") else f" (default {said})")
 
 
 def as_png(target: Path) -> Path:

@@ -85,7 +85,8 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str
     rows: dict[str, Frames] = {}
     for label, request in requests.items():
         resolved = resolve(request, model, opened(source_of(request)))
-        sees = (request.source, resolved.stretch, resolved.size, resolved.structure)
+        kinds = tuple(named.kind for named in resolved.structures)
+        sees = (request.source, resolved.stretch, resolved.size, kinds)
         if sees not in seen:
             seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)

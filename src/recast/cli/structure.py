@@ -39,7 +39,7 @@ def structure(
         resolved = resolve(request, model, opened(source_of(request)))
         seen = prepare(resolved, model, watch)
         export(resolved, seen, model, output, watch, overwrite=overwrite)
-    kind = request.structure
+    kind = resolved.structures[0].kind
     if as_json:
         print(json.dumps({"output": str(output), "frames": len(seen.clip), "kind": kind}))
     elif not quiet:

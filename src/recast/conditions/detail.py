@@ -8,6 +8,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.errors import ShapeError
 from recast.types import Maps
 
 FREQUENCIES = (1.0, 10**-0.5)
@@ -29,6 +30,18 @@ def softened(maps: Maps, detail: float, side: int | None = None) -> Maps:
     if level == below:
         return soft
     return torch.lerp(soft, _halved_and_back(maps, below + 1, side), level - below)
+
+
+def as_pictures(maps: Float[Tensor, "t c h w"], channels: int = 3) -> Float[Tensor, "t channels h w"]:
+    """Maps as pictures: one channel becomes grey, as many as a picture has stay. Raises ShapeError for another number.
+
+    Each number between, such as the two of a flow, needs a picture of its own kind.
+    """
+    if maps.shape[1] not in {1, channels}:
+        raise ShapeError(
+            f"maps of {maps.shape[1]} channels are no pictures of {channels}; give 1 channel or {channels}"
+        )
+    return maps.expand(-1, channels, -1, -1)
 
 
 def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:

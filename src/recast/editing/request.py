@@ -50,6 +50,7 @@ def _seconds(value: object) -> object:
 
 
 Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
 Pixels = Annotated[int, Field(gt=0)]
 Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
 Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
@@ -86,8 +87,9 @@ class Request:
     """The method's own settings, by name."""
     model: str = "pocket"
     """The name of a model, or the path of a model folder."""
-    structure: str = "depth"
-    """What of the clip is kept."""
+    structure: Listed = ("depth",)
+    """What of the clip is kept: depth or edges; several where the model has ControlNets of them, each with a weight and
+    the share of the walk in which it acts, as edges:0.5@0-0.6."""
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
@@ -204,11 +206,11 @@ def knobs_of(method: str) -> dict[str, Any]:
 
 
 def _check_parts(request: Request) -> None:
-    from recast.conditions import EXTRACTORS
     from recast.diffusion import SAMPLERS
+    from recast.editing.structures import named_structures
     from recast.methods import METHODS
 
-    known("structure", request.structure, EXTRACTORS)
+    named_structures(request.structure)
     known("scheduler", request.scheduler, SAMPLERS)
     known("method", request.method, [AUTO, *METHODS])
     try:

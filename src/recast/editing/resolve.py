@@ -13,6 +13,7 @@ from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
 from recast.editing.request import Request, knobs_of, method_for
+from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import RecastWarning, RequestError
 from recast.methods import METHODS, Method
 from recast.types import Clip, Sampler
@@ -32,8 +33,8 @@ class ResolvedEdit:
     """A request in which nothing is left open: what one model does to one source. All that stages read of a request.
 
     request: with the names of the method and the model that are meant, for the record. source: a file, or a clip from
-    memory. stretch: the part of it, at its own size. size: rows and columns to work at. structure, detail: the kind
-    that is kept, and t_s. cond, uncond: the wanted content and what guidance pushes away from, the model's null content
+    memory. stretch: the part of it, at its own size. size: rows and columns to work at. structures, detail: what
+    is kept, and t_s. cond, uncond: the wanted content and what guidance pushes away from, the model's null content
     where empty. shown: what the source shows, in words; its frames tell where empty. method: with its knobs.
     window: most frames that the network sees at once. mask: None where all of the clip is edited. outlines: how
     strongly the source's are drawn into the enlarged result, 1 fully to 0 not at all.
@@ -43,7 +44,7 @@ class ResolvedEdit:
     source: Source | Clip
     stretch: Window
     size: tuple[int, int]
-    structure: str
+    structures: tuple[NamedStructure, ...]
     detail: float
     cond: tuple[ContentInput, ...]
     uncond: tuple[ContentInput, ...]
@@ -92,7 +93,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         source=source,
         stretch=Window(start=request.start, end=request.stop, max_frames=request.max_frames),
         size=chosen_size(request, source, model),
-        structure=request.structure,
+        structures=named_structures(request.structure),
         detail=request.structure_detail,
         cond=cond,
         uncond=uncond,

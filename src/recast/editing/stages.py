@@ -5,10 +5,9 @@ from itertools import repeat
 from pathlib import Path
 
 import torch
-from einops import repeat as repeated
 
 from recast.conditions.content import ContentInput
-from recast.conditions.detail import softened
+from recast.conditions.detail import as_pictures, softened
 from recast.diffusion.blend import blend_source
 from recast.editing.checks import check_inputs, check_target, source_of
 from recast.editing.loaded import Model
@@ -17,14 +16,13 @@ from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
-from recast.errors import BackboneError
+from recast.errors import BackboneError, RequestError
 from recast.types import (
     Clip,
     Condition,
     DenoiseInputs,
     Frames,
     Latents,
-    Maps,
     ProgressCallback,
     Report,
     StepHook,
@@ -40,13 +38,13 @@ from recast.video.write import writing
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A clip at the size to work at, and its structure: what edits of one stretch, size and kind of structure share.
+    """A clip at the size to work at, and its structures: what edits of one stretch, size and kinds of structure share.
 
-    structure: None where the model reads none.
+    structures: in the order in which they were named; none where the model reads none.
     """
 
     clip: Clip
-    structure: Structure | None
+    structures: tuple[Structure, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +80,9 @@ def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_p
             clip = read(source, replace(resolved.stretch, size=size))
     with stage(Stage.STRUCTURE, watch):
         # A network that reads no structure needs no extractor, which its folder may lack.
-        structure = model.extractor(resolved.structure)(clip) if model.backbone.structure_kinds else None
-    return Prepared(clip, structure)
+        named = resolved.structures if model.backbone.structure_kinds else ()
+        structures = tuple(model.extractor(each.kind)(clip) for each in named)
+    return Prepared(clip, structures)
 
 
 def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
@@ -92,11 +91,9 @@ def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: Pr
         cond = _tokens(resolved.cond, resolved, model)
         negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     with stage(Stage.DENOISE, watch) as report:
-        channels = _structure_channels(resolved, prepared, model)
         frames = prepared.clip.latent_frames(model.backbone.temporal_stride)
-        inputs = _denoise_inputs(
-            resolved, prepared, Condition(cond, model.backbone.null_tokens(), channels, frames, negative), model
-        )
+        bare = Condition(cond, model.backbone.null_tokens(), frames=frames, negative=negative)
+        inputs = _denoise_inputs(resolved, prepared, _structured(resolved, prepared, bare, model), model)
         hook = _reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
         latents = resolved.method(replace(inputs, step_hook=hook), model.backbone)
     with stage(Stage.DECODE, watch) as report:
@@ -133,16 +130,18 @@ def export(
 ) -> None:
     """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
     source = _file(resolved)
-    if prepared.structure is None:
+    if not prepared.structures:
         raise BackboneError("this model reads no structure, so there is none to write; name another model with -m")
-    soft = softened(prepared.structure.maps, resolved.detail, model.backbone.trained_side)
-    grey = repeated((255 * soft).round().to(torch.uint8), "t 1 h w -> t c h w", c=3)
+    if len(prepared.structures) > 1:
+        raise RequestError(f"one structure is written at a time, and {len(prepared.structures)} were named; name one")
+    soft = softened(prepared.structures[0].maps, resolved.detail, model.backbone.trained_side)
+    shown = as_pictures((255 * soft).round()).to(torch.uint8)
     with (
         stage(Stage.WRITE, watch) as report,
         writing(target, source, resolved.stretch, record=None, overwrite=overwrite) as writer,
     ):
-        for done, (small, whole) in enumerate(zip(grey, frames(source, resolved.stretch), strict=True)):
-            report(done, len(grey))
+        for done, (small, whole) in enumerate(zip(shown, frames(source, resolved.stretch), strict=True)):
+            report(done, len(shown))
             writer.add(enlarged(small, whole.pixels, strength=0.0), like=whole)
 
 
@@ -155,10 +154,14 @@ def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Mod
     return model.backbone.encode_content(inputs, seed=resolved.seed) if inputs else model.backbone.null_tokens()
 
 
-def _structure_channels(resolved: ResolvedEdit, prepared: Prepared, model: Model) -> Maps | None:
-    if prepared.structure is None:
-        return None
-    return model.backbone.structure_channels(replace(prepared.structure, detail=resolved.detail))
+def _structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
+    if not prepared.structures:
+        return condition
+    structures = [
+        replace(structure, detail=resolved.detail, weight=named.weight, within=named.within)
+        for structure, named in zip(prepared.structures, resolved.structures, strict=True)
+    ]
+    return model.backbone.with_structures(condition, structures, resolved.steps)
 
 
 def _denoise_inputs(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> DenoiseInputs:

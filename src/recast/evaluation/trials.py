@@ -136,7 +136,7 @@ def _looked(resolved: ResolvedEdit, source: Footage, context: EvalContext) -> Pr
     seen = prepare(resolved, context.model)
     if not context.setting.true_depth:
         return seen
-    return replace(seen, structure=Structure(Kind.DEPTH, normalized(_inverse(source))))
+    return replace(seen, structures=(Structure(Kind.DEPTH, normalized(_inverse(source))),))
 
 
 def _drawn(context: EvalContext, number: str) -> Measurements:

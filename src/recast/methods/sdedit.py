@@ -31,9 +31,10 @@ class SDEdit(Gen1):
 
 
 def _untold(shot: DenoiseInputs, backbone: Backbone) -> Condition:
-    if shot.condition.structure_channels is None:
+    if shot.condition.structure_channels is None and not shot.condition.controls:
         return shot.condition
     kind = min(backbone.structure_kinds)
     nothing = 0.5 if kind is Kind.DEPTH else 0.0
-    flat = torch.full((len(shot.clip), 1, *shot.clip.size), nothing)
-    return replace(shot.condition, structure_channels=backbone.structure_channels(Structure(kind, flat, detail=7)))
+    flat = torch.full((len(shot.clip), kind.channels, *shot.clip.size), nothing)
+    bare = replace(shot.condition, structure_channels=None, controls=())
+    return backbone.with_structures(bare, [Structure(kind, flat, detail=7)], shot.steps)

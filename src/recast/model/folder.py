@@ -44,6 +44,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 
 _WITHOUT_WEIGHTS = frozenset({"feature_extractor", "prior_scheduler", "scheduler", "tokenizer"})
 _WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
+_NUMBER = re.compile(r"_\d+$")
+"""Behind the second ControlNet's name and those that follow."""
 _PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 _UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
@@ -86,7 +88,7 @@ class ModelFolder:
         path = self.path / name
         if not path.is_dir():
             raise WeightsError(f"the model has no {name}; it has {_held(self.path)}; get the whole folder; {self.path}")
-        for needed in COMPONENTS[name]:
+        for needed in COMPONENTS[_NUMBER.sub("", name)]:
             if not (path / needed).is_file():
                 raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
         check_configs(name, path)

@@ -1,7 +1,7 @@
 """AnimateDiff as a backbone: Stable Diffusion whose frames see each other, conditioned on depth by a ControlNet."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
 from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of
+from recast.backbones.controlnets import control_residuals, opened_controlnets, sigmas_within
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
-from recast.conditions.detail import softened
-from recast.control import ControlResiduals
+from recast.conditions.detail import as_pictures, softened
+from recast.control import Control
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import ShapeError, WeightsError
@@ -35,17 +36,18 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
     """An image UNet with motion modules in it, and what Stable Diffusion has. arXiv:2307.04725.
 
     motion: switches the modules on; with them off it is the image model, bit for bit. positions: of frames in them.
-    controlnet: is conditioned on the structure, frame by frame (arXiv:2302.05543); None where the model knows none.
+    controlnets: are conditioned on structure, frame by frame (arXiv:2302.05543), by its kind; the first takes
+    `structure_channels` of a condition.
     """
 
     motion: TemporalContext
     positions: int
-    controlnet: ControlNetModel | None = None
+    controlnets: Mapping[Kind, ControlNetModel] = field(default_factory=dict)
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
-        """Those that recast.json names, depth where it names none; none at all without a ControlNet."""
-        return frozenset(map(Kind, self.metadata.structures)) if self.controlnet is not None else frozenset()
+        """Those that ControlNets were trained on: by recast.json, which means depth where it names none."""
+        return frozenset(self.controlnets)
 
     @property
     def max_frames(self) -> int:
@@ -53,13 +55,25 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         return self.positions
 
     def structure_channels(self, structure: Structure) -> Maps:
-        """The softened maps as grey pictures of 0..1, at the clip's size: a ControlNet shrinks them itself.
+        """The softened maps as pictures of 0..1, at the clip's size: a ControlNet shrinks them itself.
 
         Raises BackboneError for another kind of structure.
         """
         check_kind(structure, self.structure_kinds)
         maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
-        return repeat(maps, "t 1 h w -> t c h w", c=self._told_channels)
+        return as_pictures(maps, self._told_channels)
+
+    def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
+        """The condition with a control for each structure, of its weight and in its range.
+
+        Raises BackboneError for a kind without a ControlNet, RequestError for a range that holds no step.
+        """
+        walk = self.sigmas(steps)
+        controls = [
+            Control(each.kind, self.structure_channels(each), each.weight, sigmas_within(walk, each.within))
+            for each in structures
+        ]
+        return replace(condition, structure_channels=None, controls=tuple(controls))
 
     def denoise_branches(
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
@@ -69,7 +83,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         Raises BackboneError where the ControlNet needs structure and the condition has none, or the reverse, and
         ShapeError for more than `max_frames` frames.
         """
-        structure_of(condition, self._told_channels)
+        condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
         answers = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
@@ -84,21 +98,11 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         timestep = torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device)
         inputs = images, timestep, tokens.to(unet.device, unet.dtype)
         added = handed_residuals(unet, condition.residuals, number, count)
-        added += self._controlled(*inputs, condition.structure_channels)
+        added += control_residuals(self.controlnets, condition.controls, sigma, inputs)
         now = DenoisePass(sigma, tuple(branches), temporal, frame_numbers(condition, count))
         with self.pass_context.on(now), self.motion.on(self._layout(count, temporal)):
             answer = unet(*inputs, **residual_arguments(added), return_dict=False)[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(scaled)
-
-    def _controlled(
-        self, images: Tensor, timestep: Tensor, tokens: Tensor, maps: Maps | None
-    ) -> list[ControlResiduals]:
-        """What the ControlNet adds to the UNet's features."""
-        if self.controlnet is None or maps is None:
-            return []
-        pictures = repeat(maps, "t c h w -> (b t) c h w", b=len(images) // len(maps)).to(images)
-        down, middle = self.controlnet(images, timestep, tokens, pictures, return_dict=False)
-        return [ControlResiduals(tuple(down), middle)]
 
     def _layout(self, frames: int, temporal: tuple[bool, ...]) -> BatchLayout | None:
         if not any(temporal):
@@ -109,9 +113,17 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         videos = torch.tensor(temporal, device=self.unet.device).nonzero().flatten()
         return BatchLayout(frames, None if all(temporal) else videos)
 
+    def _controlled(self, condition: Condition) -> Condition:
+        """The condition with its structure channels, if it has any, as the first ControlNet's control."""
+        if condition.controls:
+            return condition
+        pictures = structure_of(condition, self._told_channels)
+        controls = () if pictures is None else (Control(next(iter(self.controlnets)), pictures),)
+        return replace(condition, structure_channels=None, controls=controls)
+
     @property
     def _told_channels(self) -> int:
-        return 0 if self.controlnet is None else self.controlnet.config.conditioning_channels
+        return next((net.config.conditioning_channels for net in self.controlnets.values()), 0)
 
 
 def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> AnimateDiffBackbone:
@@ -122,8 +134,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     """
     unet, adapter = _image_unet(model), model.network("motion_adapter", MotionAdapter)
     motion, vae = put_in(unet, adapter), model.network("vae", AutoencoderKL)
-    controlnet = model.network("controlnet", ControlNetModel) if model.has("controlnet") else None
-    networks: list[nn.Module] = [unet, vae, *([controlnet] if controlnet else [])]
+    networks: list[nn.Module] = [unet, vae]
     for network in networks:
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
         network.to(device, dtype).requires_grad_(False)
@@ -131,7 +142,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         unet=unet,
         motion=motion,
         positions=adapter.config.motion_max_seq_length,
-        controlnet=controlnet,
+        controlnets=opened_controlnets(model, device, dtype),
         vae=vae,
         prompt=PromptEncoder.opened(model, device, dtype),
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),

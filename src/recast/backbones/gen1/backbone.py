@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, sole_structure, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput
-from recast.conditions.detail import detail_planes, softened
+from recast.conditions.detail import as_pictures, detail_planes, softened
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import BackboneError
@@ -65,13 +65,22 @@ class Gen1Backbone(ImageLatentBackbone):
     def structure_channels(self, structure: Structure) -> Maps:
         """The softened maps as latents, and t_s in four channels. Raises BackboneError for another kind of structure.
 
-        Maps of 0..1 become grey pictures and go through the image autoencoder, as in the paper's section 3.3.
+        Maps of 0..1 become pictures and go through the image autoencoder, as in the paper's section 3.3.
         """
         check_kind(structure, self.structure_kinds)
-        soft = softened(structure.maps, structure.detail, self.trained_side)
-        latents = self.encode_pixels(repeat(soft, "t 1 h w -> t c h w", c=3) * 2 - 1)
+        pictures = as_pictures(softened(structure.maps, structure.detail, self.trained_side)) * 2 - 1
+        latents = self.encode_pixels(pictures)
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
+
+    def with_structures(
+        self,
+        condition: Condition,
+        structures: Sequence[Structure],
+        steps: int,  # noqa: ARG002 -- planes act at every step
+    ) -> Condition:
+        """The condition with the one structure's planes. Raises BackboneError for several, a weight or a range."""
+        return replace(condition, structure_channels=self.structure_channels(sole_structure(structures)))
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""

@@ -25,13 +25,13 @@ class Batches:
     """Composition of batches.
 
     images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
-    image_steps: share of the steps that see images where there are clips too (arXiv:2302.03011, section 3.4). structure_blur_prob: share
-    of the examples whose structure is softened, t_s > 0; structure itself is never dropped, since eq. 8 keeps it in
-    every branch. cond_drop_prob: share of rows without content. embedding_noise: length of the noise laid on content
-    embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they are.
-    lognormal_prob: share of the rows whose noise level is drawn about sigma = .6 instead of uniformly, where details
-    are made (arXiv:2206.00364, table 1); of Stable Diffusion's levels half lie above 1.6, where little of a small
-    latent is left (arXiv:2301.10972).
+    image_steps: share of the steps that see images where there are clips too (arXiv:2302.03011, section 3.4).
+    structure_blur_prob: share of the examples whose structure is softened, t_s > 0; structure itself is never dropped,
+    since eq. 8 keeps it in every branch. cond_drop_prob: share of rows without content. embedding_noise: length of the
+    noise laid on content embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes
+    embeddings as they are. lognormal_prob: share of the rows whose noise level is drawn about sigma = .6 instead of
+    uniformly, where details are made (arXiv:2206.00364, table 1); of Stable Diffusion's levels half lie above 1.6,
+    where little of a small latent is left (arXiv:2301.10972).
     """
 
     images: int = 64
