@@ -63,8 +63,46 @@ def test_frames_of_a_record_are_found_one_by_one(backbone, condition):
     assert not seen.calls  # the replay outside answered
     with backbone.hooked(seen, replay):
         backbone.denoise_branches(noisy()[:1], 2.0, last, [Branch(last.cond)])
-    kept = record.part("answer", seen.calls[0], 0)
-    assert torch.equal(kept[0], record.calls[seen.calls[0].site, 2.0, 0][10, 11, 12]["answer"][2])
+    site = seen.calls[0].site
+    kept = record.part("answer", site=site, sigma=2.0, branch=0, frames=(12,))
+    assert torch.equal(kept[0], record.calls[site, 2.0, 0][10, 11, 12]["answer"][2])
+
+
+def layer_at(backbone, site):
+    """The projections of a layer, by the names of what they make."""
+    layer = backbone.net.unet.get_submodule(site)
+    return {"q": layer.to_q, "k": layer.to_k, "v": layer.to_v}
+
+
+def test_of_the_recorded_input_a_layer_of_self_attention_makes_its_queries_keys_and_values(backbone, condition):
+    record = RecordAttention(parts=("hidden", "q", "k", "v"), kinds=frozenset({SiteKind.SELF}))
+    first = asked(backbone, condition, record)
+    assert {branch for _, _, branch in record.calls} == {0, 1, 2}
+    for site, sigma, branch in record.calls:
+        whole = {"site": site, "sigma": sigma, "branch": branch, "frames": (10, 11, 12)}
+        hidden = record.part("hidden", **whole)
+        for name, projection in layer_at(backbone, site).items():
+            assert torch.equal(projection(hidden), record.part(name, **whole))
+    assert_close(first, asked(backbone, condition), rtol=1e-5, atol=1e-5)
+
+
+def test_the_input_is_recorded_and_cannot_be_replayed():
+    with pytest.raises(BackboneError, match="hidden cannot be replayed; the parts are q, k, v, probabilities, answer"):
+        ReplayAttention(record=RecordAttention(), parts=("k", "hidden"))
+
+
+def test_frames_are_asked_for_in_any_order_but_of_temporal_attention_only_as_seen(backbone, condition):
+    record = RecordAttention(parts=("q",))
+    asked(backbone, condition, record)
+    for (site, sigma, branch), windows in record.calls.items():
+        whole = windows[10, 11, 12]["q"]
+        where = {"site": site, "sigma": sigma, "branch": branch}
+        assert record.part("q", **where, frames=(10, 11, 12)) is whole
+        if record.site_kinds[site] is SiteKind.TEMPORAL:
+            with pytest.raises(BackboneError, match="no q was recorded"):
+                record.part("q", **where, frames=(12, 10))
+        else:
+            assert torch.equal(record.part("q", **where, frames=(12, 10)), whole[[2, 0]])
 
 
 def test_what_was_not_recorded_is_refused(backbone, condition):

@@ -132,11 +132,12 @@ class PropagatedAttention:
     def __call__(self, call: AttentionCall, _attend: Attend) -> Tensor:
         """The answer for the call's frames; a keyframe's is its own."""
         assert call.frames is not None, "backbones say which frames a pass has"
-        of_keys = replace(call, frames=self.keys)
-        edited = self.edited.part("answer", of_keys, call.branch)
-        tokens = F.normalize(self.source.part("answer", of_keys, 0), dim=-1)
-        own = F.normalize(self.source.part("answer", call, 0), dim=-1)
+        edited = self.edited.part("answer", site=call.site, sigma=call.sigma, branch=call.branch, frames=self.keys)
+        tokens, own = (self._tokens(call, frames) for frames in (self.keys, call.frames))
         return torch.stack([self._frame(*pair, tokens, edited) for pair in zip(call.frames, own, strict=True)])
+
+    def _tokens(self, call: AttentionCall, frames: tuple[int, ...]) -> Tensor:
+        return F.normalize(self.source.part("answer", site=call.site, sigma=call.sigma, branch=0, frames=frames), dim=-1)
 
     def _frame(self, frame: int, own: Tensor, tokens: Tensor, edited: Tensor) -> Tensor:
         last = len(self.keys) - 1

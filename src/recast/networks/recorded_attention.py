@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ from torch import Tensor
 from recast.errors import BackboneError
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 
-Part = Literal["q", "k", "v", "probabilities", "answer"]
+Replayed = Literal["q", "k", "v", "probabilities", "answer"]
+Part = Literal[Replayed, "hidden"]
 Place = tuple[str, float | None, int | None]
 """Site, sigma and branch."""
 ATTENTION_KINDS = frozenset({SiteKind.SELF, SiteKind.CROSS, SiteKind.TEMPORAL})
@@ -20,7 +21,8 @@ ATTENTION_KINDS = frozenset({SiteKind.SELF, SiteKind.CROSS, SiteKind.TEMPORAL})
 class RecordAttention:
     """Keeps parts of each call it sees, and changes nothing.
 
-    parts: what is kept; "probabilities" are computed beside the layer's own kernel, and need most memory.
+    parts: what is kept. "hidden" is the layer's input, of which another layer's q, k and v can be made; "probabilities"
+    are computed beside the layer's own kernel, and need most memory.
     kinds, sites: where; sites None is everywhere. Kept tensors have no gradient, and stay on their device.
     Calls that come again (same site, sigma, branch and frames) replace what was kept.
     """
@@ -30,6 +32,8 @@ class RecordAttention:
     sites: frozenset[str] | None = None
     calls: dict[Place, dict[tuple[int, ...] | None, dict[str, Tensor]]] = field(default_factory=dict)
     """What was kept, by place and frames."""
+    site_kinds: dict[str, SiteKind] = field(default_factory=dict)
+    """What stands at the sites that were seen."""
 
     def interested(self, site: str, kind: SiteKind) -> bool:
         """Where it looks."""
@@ -39,26 +43,36 @@ class RecordAttention:
         """The answer as it is."""
         answer = attend(call)
         place = (call.site, call.sigma, call.branch)
+        self.site_kinds[call.site] = call.kind
         windows = self.calls.setdefault(place, {})
         windows.pop(call.frames, None)  # so that the latest stands last
         windows[call.frames] = {name: _part(name, call, answer) for name in self.parts}
         return answer
 
-    def part(self, name: Part, call: AttentionCall, branch: int | None) -> Tensor:
-        """What was kept for the call's frames, at its site and sigma, in `branch`.
+    def part(
+        self,
+        name: Part,
+        *,
+        site: str,
+        sigma: float | None,
+        branch: int | None,
+        frames: tuple[int, ...] | None,
+    ) -> Tensor:
+        """What was kept of some frames, by their absolute numbers; axes as in AttentionCall.
 
         A window that was seen as a whole is given as it was. Otherwise, but for temporal attention, its frames are
-        put together from other windows, the latest that has each. Raises BackboneError for what was not kept.
+        put together from other windows, the latest that has each. None stands for what nobody told, as in the calls.
+        Raises BackboneError for what was not kept.
         """
-        windows = self.calls.get((call.site, call.sigma, branch), {})
-        if call.frames in windows and name in windows[call.frames]:
-            return windows[call.frames][name]
-        frames = () if call.kind is SiteKind.TEMPORAL else call.frames or ()
-        rows = [_row(frame, windows, name) for frame in frames]
+        windows = self.calls.get((site, sigma, branch), {})
+        if frames in windows and name in windows[frames]:
+            return windows[frames][name]
+        apart = () if self.site_kinds.get(site) is SiteKind.TEMPORAL else frames or ()
+        rows = [_row(frame, windows, name) for frame in apart]
         kept = [row for row in rows if row is not None]
         if not kept or len(kept) < len(rows):
-            asked = f"branch {branch}, sigma {call.sigma}, frames {call.frames}"
-            raise BackboneError(f"no {name} was recorded at {call.site} for {asked}; record that pass first")
+            asked = f"branch {branch}, sigma {sigma}, frames {frames}"
+            raise BackboneError(f"no {name} was recorded at {site} for {asked}; record that pass first")
         return torch.stack(kept)
 
 
@@ -68,11 +82,16 @@ class ReplayAttention:
 
     parts: "answer" is given as it was; "probabilities" weigh the call's own values (arXiv:2208.01626); q, k and v take
     the place of the call's own, and the layer attends. branch: the recorded one; None is the call's own number.
+    Raises BackboneError for another part: q, k and v are there before hooks are called, so "hidden" changes nothing.
     """
 
     record: RecordAttention
-    parts: Collection[Part] = ("q", "k", "v")
+    parts: Collection[Replayed] = ("q", "k", "v")
     branch: int | None = None
+
+    def __post_init__(self) -> None:
+        if strange := set(self.parts) - set(get_args(Replayed)):
+            raise BackboneError(f"{min(strange)} cannot be replayed; the parts are {', '.join(get_args(Replayed))}")
 
     def interested(self, site: str, kind: SiteKind) -> bool:
         """Where something was recorded."""
@@ -81,7 +100,8 @@ class ReplayAttention:
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
         """The answer with recorded parts. Raises BackboneError for what was not recorded."""
         branch = call.branch if self.branch is None else self.branch
-        kept = {name: self.record.part(name, call, branch) for name in self.parts}
+        asked = {"site": call.site, "sigma": call.sigma, "branch": branch, "frames": call.frames}
+        kept = {name: self.record.part(name, **asked) for name in self.parts}
         if "answer" in kept:
             return kept["answer"]
         changed = replace(call, q=kept.get("q", call.q), k=kept.get("k", call.k), v=kept.get("v", call.v))
