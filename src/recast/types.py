@@ -5,7 +5,7 @@ latents, n token, d and e feature width, b batch.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
@@ -181,7 +181,11 @@ def unchanged(x: Latents, _sigma: float, /) -> Latents:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Walks latents down the noise levels. It sees a denoiser, never a network."""
+    """Walks latents down the noise levels. It sees a denoiser, never a network.
+
+    It asks the denoiser at levels above 0 only, not above sigmas[0], and as often as it likes: at each of `sigmas`, or
+    between them. A denoiser that holds something for each level gives that of the nearest one.
+    """
 
     def __call__(
         self,
@@ -204,8 +208,10 @@ class DenoiseInputs:
     ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
     window: most latents over time that the network sees at once. seed: of the noise, together with the frame's index.
     temporal_stride: the backbone's, frames that share a latent.
-    step_hook: called after each step. source: the condition under which the clip itself is described: its own content,
-    its own structure; None for methods that do not need it.
+    step_hook: called after each step down. inversion_hook: called after each step of methods that first take the clip
+    up the levels; it looks on and changes nothing. source: the condition under which the clip itself is described: its
+    own content, its own structure; None for methods that do not need it.
+    Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows.
     """
 
     clip: Clip
@@ -217,8 +223,15 @@ class DenoiseInputs:
     window: int = 16
     seed: int = 0
     step_hook: StepHook = field(default=unchanged)
+    inversion_hook: StepHook = field(default=unchanged)
     source: Condition | None = None
     temporal_stride: int = 1
+
+    def __post_init__(self) -> None:
+        frames = self.clip.latent_frames(self.temporal_stride)
+        object.__setattr__(self, "condition", _numbered(self.condition, frames))
+        if self.source is not None:
+            object.__setattr__(self, "source", _numbered(self.source, frames))
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.
@@ -232,6 +245,10 @@ class DenoiseInputs:
             )
         ]
         return torch.stack(drawn).to(like)
+
+
+def _numbered(condition: Condition, frames: Picks) -> Condition:
+    return replace(condition, frames=frames) if condition.frames is None else condition
 
 
 def _generator(seed: int, frame: int, number: int) -> torch.Generator:

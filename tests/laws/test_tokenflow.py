@@ -1,5 +1,6 @@
 """TokenFlow: what joint editing and the carrying of tokens must come to."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from math import hypot
@@ -15,7 +16,8 @@ from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import ddim_inversion, reconstruction_psnr
 from recast.diffusion.samplers import SAMPLERS, ddim
 from recast.diffusion.schedule import finish
-from recast.errors import RequestError
+from recast.errors import Cancelled, RecastWarning, RequestError
+from recast.methods.inverted import LEAST_PSNR, inversion_psnr, inverted
 from recast.methods.tokenflow import ExtendedAttention, PropagatedAttention, TokenFlow
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import AttentionCall, SiteKind
@@ -23,6 +25,8 @@ from recast.networks.recorded_attention import RecordAttention
 from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
 
 FRAMES, SIZE = 6, (32, 40)
+# The tiny network's random weights are hard to invert, which edits warn of.
+pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def there_and_back(backbone, shot, refinements):
     denoise, sigmas = guided(backbone.denoise_branches, 1.0), backbone.sigmas(shot.steps)
     source = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
     up = ddim_inversion(denoise, source, sigmas, shot.source, refinements=refinements)
-    return finish(ddim(denoise, up[-1], sigmas, shot.source), sigmas[-1])
+    return finish(ddim(denoise, up.trajectory[0], sigmas, shot.source), sigmas[-1])
 
 
 @pytest.mark.parametrize("interval", [1, 3, 6])
@@ -81,15 +85,15 @@ def test_with_all_frames_as_keyframes_it_is_joint_editing(backbone, cfg_scale):
         guided(backbone.denoise_branches, 1.0), backbone.encode(shot.clip.frames), sigmas, shot.source
     )
     with backbone.hooked(ExtendedAttention()):
-        expected = ddim(denoise, inverted[-1], sigmas, shot.condition)
-    assert_close(TokenFlow(interval=1)(shot, backbone), expected, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(ddim(denoise, inverted[-1], sigmas, shot.condition), expected, atol=1e-3)
+        expected = ddim(denoise, inverted.trajectory[0], sigmas, shot.condition)
+    assert_close(TokenFlow(interval=1, refinements=0)(shot, backbone), expected, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(ddim(denoise, inverted.trajectory[0], sigmas, shot.condition), expected, atol=1e-3)
 
 
 def test_windows_of_keyframes_are_no_larger_than_the_networks(backbone):
-    edited = TokenFlow(interval=1)(inputs(backbone, window=3), backbone)
+    edited = TokenFlow(interval=1, refinements=0)(inputs(backbone, window=3), backbone)
     assert edited.shape == (FRAMES, 4, 4, 5)
-    assert not torch.allclose(edited, TokenFlow(interval=1)(inputs(backbone), backbone), atol=1e-3)
+    assert not torch.allclose(edited, TokenFlow(interval=1, refinements=0)(inputs(backbone), backbone), atol=1e-3)
 
 
 def call_of(hidden, frames):
@@ -107,6 +111,47 @@ def test_tokens_are_carried_along_the_sources_motion_and_weighted_by_distance():
     carried = PropagatedAttention(seen, edited, (1, 4))(call_of(moving, (0, 1, 2, 3, 4)), lambda call: call.hidden)
     for frame, share in enumerate([0, 0, 1 / 3, 2 / 3, 1]):
         assert_close(carried[frame], torch.arange(25.0).view(5, 5).roll(frame, 0) + 100 * share)
+
+
+def noted(shot, name):
+    """The shot with a hook of that name that notes the levels it is called at."""
+    levels = []
+    return replace(shot, **{name: lambda x, sigma, /: levels.append(sigma) or x}), levels
+
+
+def test_the_way_up_is_told_apart_from_the_way_down_and_may_be_stopped(backbone):
+    shot, lowered = noted(inputs(backbone), "step_hook")
+    shot, raised = noted(shot, "inversion_hook")
+    TokenFlow()(shot, backbone)
+    sigmas = backbone.sigmas(5)
+    assert (raised, lowered) == (sigmas[-2::-1], sigmas[1:])
+
+    def stop(_x, _sigma, /):
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        TokenFlow()(replace(shot, inversion_hook=stop), backbone)
+
+
+def test_frames_are_numbered_by_the_clip_where_nobody_says_them(backbone):
+    shot = inputs(backbone, window=3)
+    bare = replace(shot, condition=replace(shot.condition, frames=None), source=replace(shot.source, frames=None))
+    assert torch.equal(bare.condition.frames, shot.condition.frames)
+    assert torch.equal(TokenFlow()(bare, backbone), TokenFlow()(shot, backbone))
+
+
+def test_a_poor_inversion_is_warned_of_with_its_number_and_a_good_one_is_not(backbone, recwarn):
+    shot, sigmas = inputs(backbone), backbone.sigmas(5)
+    denoise = guided(backbone.denoise_branches, 1.0)
+    found = re.compile(r"at (-?\d+) dB .* where 25 keeps it; try --set refinements=3 or more --steps")
+    with pytest.warns(RecastWarning, match=found.pattern) as caught:
+        poor = inverted(shot, backbone, denoise, sigmas)
+    assert int(found.search(str(caught[0].message))[1]) == round(inversion_psnr(poor, backbone)) < LEAST_PSNR
+    recwarn.clear()
+    # The best denoiser of Gaussian data of variance 100, which one refinement inverts.
+    good = inverted(shot, backbone, lambda x, sigma, _: x * 100 / (100 + sigma**2), sigmas, refinements=1)
+    assert inversion_psnr(good, backbone) > LEAST_PSNR
+    assert not recwarn
 
 
 def test_it_needs_to_know_what_the_clip_shows(backbone):

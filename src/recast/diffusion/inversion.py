@@ -1,26 +1,69 @@
 """From clean latents up to the noise that a walk would have made them from. The reverse of `ddim`."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from recast.diffusion.schedule import check_decreasing
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents
+from recast.types import Condition, Denoiser, Latents, StepHook, unchanged
 
 MOST_PSNR = 99.0
 """In dB, of equal tensors."""
+LARGEST_VARIANCE = 100.0
+"""Of clean latents along the directions in which they vary most, low frequencies; over all directions it is about 1.
+
+On `pocket` 100 converges in one refinement where 1 diverges and infinity takes many (docs/decisions/0021).
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """Latents at each level of a walk, and what the walk back would make of them.
+
+    sigmas: decreasing, as for samplers. trajectory: the latents at each of them; the last are those it began with.
+    error: an estimate of what `ddim` from trajectory[0] gives, less trajectory[-1].
+
+    What a denoiser answers to the latents at the upper end of a step up tells what the step down would miss there. That
+    is taken down the rest of the walk as if the data had variance LARGEST_VARIANCE: what is missed at high levels is
+    mostly of low frequencies. For data that vary less it is too large.
+    """
+
+    sigmas: list[float]
+    trajectory: list[Latents]
+    error: Latents
+
+    def at(self, sigma: float) -> Latents:
+        """The latents at the level nearest to `sigma`: a sampler may ask between the levels."""
+        return self.trajectory[nearest_level(self.sigmas, sigma)]
+
+    @property
+    def reconstructed(self) -> Latents:
+        """What `ddim` is estimated to give back for trajectory[-1]."""
+        return self.trajectory[-1] + self.error
+
+
+def nearest_level(sigmas: list[float], sigma: float) -> int:
+    """The index of the level nearest to `sigma`."""
+    return min(range(len(sigmas)), key=lambda index: abs(sigmas[index] - sigma))
 
 
 @torch.no_grad()
 def ddim_inversion(
-    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, refinements: int = 0
-) -> list[Latents]:
-    """The latents at each level, from `x` at sigmas[-1] up to sigmas[0]; one more than there are steps.
+    denoise: Denoiser,
+    x: Latents,
+    sigmas: list[float],
+    condition: Condition,
+    *,
+    refinements: int = 0,
+    step_hook: StepHook = unchanged,
+) -> Inversion:
+    """From `x` at sigmas[-1] up to sigmas[0]. sigmas: decreasing, as for samplers, and visited from the end.
 
-    sigmas: decreasing, as for samplers, and visited from the end. From level s up to s', a step is
+    From level s up to s', a step is
 
         x' = x + (s' - s) (x - denoise(x, s)) / s
 
@@ -28,46 +71,65 @@ def ddim_inversion(
     slope is that of `x` itself at the smallest level above 0: (x - denoise(x, s')) / s'.
 
     The walk back takes each slope at the upper end instead, so it returns only nearly the same `x`: the error falls
-    with the length of the steps. refinements: how often each step is made anew with the slope at its own result,
-
-        x' = x + (s' - s) (x' - denoise(x', s')) / s'
-
-    whose solution the walk back takes to `x` exactly (fixed-point iteration as in AIDI, arXiv:2309.04907, without its
-    acceleration, and in ReNoise, arXiv:2403.14602, without its averages). It converges where (1 - s / s') times the
-    derivative of x - denoise(x, s') is less than 1 in size, the faster the smaller that is; guidance with a large scale
-    can exceed it, and `reconstruction_psnr` of the walk back tells. A step asks the denoiser 1 + refinements times.
+    with the length of the steps. refinements: how often each step is made anew with the answer at its own result, see
+    `_refined`; strong guidance can keep that from converging. step_hook: called after each step, at its upper level.
+    The denoiser is asked 1 + steps * (1 + refinements) times.
 
     Raises ScheduleError for levels that do not decrease, RequestError for a negative number of refinements.
     """
     check_decreasing(sigmas, to_zero=False)
     if refinements < 0:
         raise RequestError(f"{refinements} refinements of an inversion; it must be 0 or more")
-    trajectory = [x]
-    for sigma, above in pairwise(reversed(sigmas)):
-        x = trajectory[-1]
-        raised = _raised(denoise, x, x, (sigma, above, sigma or above), condition)
+    trajectory, error, share, levels = [x], torch.zeros_like(x), 1.0, sigmas[::-1]
+    clean = denoise(x, levels[0] or levels[1], condition) if levels[1:] else x
+    for sigma, above in pairwise(levels):
+        raised = x + (above - sigma) / (sigma or above) * (x - clean)
         for _ in range(refinements):
-            raised = _raised(denoise, x, raised, (sigma, above, above), condition)
-        trajectory.append(raised)
-    return trajectory
+            raised = _refined(x, raised, denoise(raised, above, condition), (sigma, above))
+        clean = denoise(raised, above, condition)
+        error = error + share * (clean + sigma / above * (raised - clean) - x)
+        share *= _lowered_share(sigma, above)
+        x = step_hook(raised, above)
+        trajectory.append(x)
+    return Inversion(sigmas, trajectory[::-1], error)
 
 
-def reconstruction_psnr(source: Float[Tensor, "*shape"], reconstructed: Float[Tensor, "*shape"]) -> float:
+def reconstruction_psnr(
+    source: Shaped[Tensor, "*shape"], reconstructed: Shaped[Tensor, "*shape"], peak: float | None = None
+) -> float:
     """Peak signal-to-noise ratio in dB of what inversion and the walk back made of `source`; 99 for equal ones.
 
-    The peak is the difference between the largest and the smallest value of `source`, so latents and pixels of any
-    range have comparable numbers.
+    peak: 255 for pixels. By default the difference between the largest and the smallest value of `source`.
     """
     error = (source.double() - reconstructed.double()).square().mean()
     if error == 0:
         return MOST_PSNR
-    peak = source.double().max() - source.double().min()
+    if peak is None:
+        peak = float(source.double().max() - source.double().min())
     return min(MOST_PSNR, float(10 * torch.log10(peak**2 / error)))
 
 
-def _raised(
-    denoise: Denoiser, x: Latents, at: Latents, levels: tuple[float, float, float], condition: Condition
-) -> Latents:
-    """`x` taken from a level to the one above it, by the slope of the latents `at` at the third of the levels."""
-    sigma, above, slope_sigma = levels
-    return x + (above - sigma) / slope_sigma * (at - denoise(at, slope_sigma, condition))
+def _refined(x: Latents, raised: Latents, clean: Latents, levels: tuple[float, float]) -> Latents:
+    """`raised` nearer to the latents that a step of DDIM takes from level s' down to s at `x` exactly.
+
+    Those solve x' = x + h (x' - D(x')) with h = 1 - s / s', D the denoiser at s'. With D(x') = c x' + r it is
+
+        x' = (x - h r) / (1 - h (1 - c)),    r = D(last x') - c (last x')
+
+    again and again. c = 1 is the fixed-point iteration of AIDI (arXiv:2309.04907, without its acceleration) and ReNoise
+    (arXiv:2403.14602, without its averages), which comes nearer by a factor of h |1 - D'| each time: not at all from
+    one level to one many times higher, such as those of zero terminal signal-to-noise, where D' is about 0. Here c is
+    D' of data of variance LARGEST_VARIANCE, about 1 at low levels, and the factor is h |c - D'| / (1 - h (1 - c)).
+    """
+    sigma, above = levels
+    return (x - (1 - sigma / above) * (clean - _slope(above) * raised)) / _lowered_share(sigma, above)
+
+
+def _lowered_share(sigma: float, above: float) -> float:
+    """By what a step of DDIM from `above` down to `sigma` multiplies latents of Gaussian data."""
+    return 1 - (1 - sigma / above) * (1 - _slope(above))
+
+
+def _slope(sigma: float) -> float:
+    """Derivative of the best denoiser of Gaussian data with variance LARGEST_VARIANCE: arXiv:2206.00364, appendix B."""
+    return LARGEST_VARIANCE / (LARGEST_VARIANCE + sigma**2)

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TypedDict
 
 import torch
 
 from recast.errors import OutOfMemoryError
-from recast.types import ProgressCallback, Report
+from recast.types import Latents, ProgressCallback, Report, StepHook
 
 
 class Stage(StrEnum):
@@ -56,3 +57,31 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     message = str(error).lower()
     return any(sign in message for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
+
+
+class StepHooks(TypedDict):
+    """The fields of `DenoiseInputs` that are called after each step."""
+
+    inversion_hook: StepHook
+    step_hook: StepHook
+
+
+def reporting(report: Report, levels: list[float], edit: StepHook) -> StepHooks:
+    """Hooks that report a count which only grows; on the way down `edit` has its say after that.
+
+    levels: of a full walk, falling. A walk may turn below the highest one; what lies above counts as done.
+    """
+    steps, inverted = len(levels) - 1, False
+
+    def raised(x: Latents, sigma: float, /) -> Latents:
+        nonlocal inverted
+        inverted = True
+        report(sum(level < sigma for level in levels), 2 * steps)
+        return x
+
+    def lowered(x: Latents, sigma: float, /) -> Latents:
+        before = steps if inverted else 0
+        report(before + sum(level > sigma for level in levels), before + steps)
+        return edit(x, sigma)
+
+    return StepHooks(inversion_hook=raised, step_hook=lowered)

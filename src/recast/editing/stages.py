@@ -12,7 +12,7 @@ from recast.diffusion.blend import blend_source
 from recast.editing.checks import check_inputs, check_target, source_of
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
-from recast.editing.progress import Stage, no_progress, stage
+from recast.editing.progress import Stage, no_progress, reporting, stage
 from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
@@ -22,9 +22,7 @@ from recast.types import (
     Condition,
     DenoiseInputs,
     Frames,
-    Latents,
     ProgressCallback,
-    Report,
     StepHook,
     Structure,
     Tokens,
@@ -91,11 +89,10 @@ def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: Pr
         cond = _tokens(resolved.cond, resolved, model)
         negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     with stage(Stage.DENOISE, watch) as report:
-        frames = prepared.clip.latent_frames(model.backbone.temporal_stride)
-        bare = Condition(cond, model.backbone.null_tokens(), frames=frames, negative=negative)
+        bare = Condition(cond, model.backbone.null_tokens(), negative=negative)
         inputs = _denoise_inputs(resolved, prepared, _structured(resolved, prepared, bare, model), model)
-        hook = _reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
-        latents = resolved.method(replace(inputs, step_hook=hook), model.backbone)
+        hooks = reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
+        latents = resolved.method(replace(inputs, **hooks), model.backbone)
     with stage(Stage.DECODE, watch) as report:
         decoded = model.backbone.decode(latents, report)[: len(prepared.clip)]
     return Edited(resolved, prepared, decoded, _record(resolved, prepared, model))
@@ -195,15 +192,6 @@ def _masking(resolved: ResolvedEdit, inputs: DenoiseInputs, model: Model) -> Ste
     size, stride = (latents.shape[-2], latents.shape[-1]), model.backbone.temporal_stride
     edited = resolved.mask.at(size, clip.first, len(clip), stride)
     return blend_source(latents, inputs.noise(latents), (1 - edited).to(latents))
-
-
-def _reporting(report: Report, levels: list[float], edit: StepHook) -> StepHook:
-    def reported(x: Latents, sigma: float, /) -> Latents:
-        # A walk may start below the highest level; what lies above counts as done.
-        report(sum(level > sigma for level in levels), len(levels) - 1)
-        return edit(x, sigma)
-
-    return reported
 
 
 def _record(resolved: ResolvedEdit, prepared: Prepared, model: Model) -> Record:

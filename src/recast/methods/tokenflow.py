@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
-from math import ceil, hypot
+from math import ceil
 from typing import Annotated, ClassVar
 
 import torch
@@ -13,14 +13,15 @@ from torch import Tensor
 
 from recast.backbones.backbone import Backbone
 from recast.diffusion.guidance import guided
-from recast.diffusion.inversion import ddim_inversion
+from recast.diffusion.inversion import Inversion, nearest_level
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError
+from recast.methods.inverted import inverted
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
-from recast.types import Clip, Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
+from recast.types import Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
 
 SELF = frozenset({SiteKind.SELF})
 
@@ -45,7 +46,7 @@ class TokenFlow(GuidanceKnobs):
     """How high the source is inverted, as the share of the steps that are taken; 0 gives the source back."""
     interval: Annotated[int, Field(ge=1, le=256)] = 8
     """Frames for each keyframe, which is drawn anew among them at every step; 1 edits all frames together."""
-    refinements: Annotated[int, Field(ge=0, le=64)] = 0
+    refinements: Annotated[int, Field(ge=0, le=64)] = 1
     """How often each step of the inversion is made anew; more is nearer to the source and slower."""
 
     def __post_init__(self) -> None:
@@ -58,31 +59,23 @@ class TokenFlow(GuidanceKnobs):
         if shot.source is None:
             raise RequestError("tokenflow needs to know what the clip shows; say --source-prompt")
         sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
-        start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
-        source, condition = (
-            numbered(each, shot.clip, backbone.temporal_stride) for each in (shot.source, shot.condition)
-        )
         invert = self.denoiser(shot, backbone, 1.0)
-        trajectory = ddim_inversion(invert, start, sigmas, source, refinements=self.refinements)[::-1]
-        denoise = self._propagated(shot, backbone, source, dict(zip(sigmas, trajectory, strict=True)))
-        x = shot.sampler(denoise, trajectory[0], sigmas, condition, step_hook=shot.step_hook)
+        inversion = inverted(shot, backbone, invert, sigmas, refinements=self.refinements)
+        denoise = self._propagated(shot, backbone, shot.source, inversion)
+        x = shot.sampler(denoise, inversion.trajectory[0], sigmas, shot.condition, step_hook=shot.step_hook)
         return finish(x, sigmas[-1])
 
-    def _propagated(
-        self, shot: DenoiseInputs, backbone: Backbone, source: Condition, trajectory: dict[float, Latents]
-    ) -> Denoiser:
-        size, levels = min(shot.window, backbone.max_frames), list(trajectory)
+    def _propagated(self, shot: DenoiseInputs, backbone: Backbone, source: Condition, inversion: Inversion) -> Denoiser:
+        size, levels = min(shot.window, backbone.max_frames), inversion.sigmas
         look = windowed(guided(backbone.denoise_branches, 1.0), size, 0)
         together = self.guided(shot, backbone, shot.cfg_scale)
         separately = self.denoiser(shot, backbone, shot.cfg_scale)
 
         def propagated_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-            level = min(levels, key=lambda each: abs(each - sigma))  # a sampler may ask between the levels
-            keys = self._keyframes(len(x), size, shot.seed, levels.index(level))
+            keys = self._keyframes(len(x), size, shot.seed, nearest_level(levels, sigma))
             seen, edited = (RecordAttention(parts=("answer",), kinds=SELF) for _ in range(2))
             with backbone.hooked(seen):
-                look(trajectory[level], sigma, source)
+                look(inversion.at(sigma), sigma, source)
             with backbone.hooked(edited, ExtendedAttention()):
                 together(x[keys], sigma, condition.at(keys))
             numbers = shot.clip.latent_frames(backbone.temporal_stride)[keys]
@@ -97,11 +90,6 @@ class TokenFlow(GuidanceKnobs):
         rng = torch.Generator().manual_seed(seed * 1_000_003 + level)
         stretches = [range(first, min(first + length, count)) for first in range(0, count, length)]
         return torch.tensor([stretch[int(torch.randint(len(stretch), (), generator=rng))] for stretch in stretches])
-
-
-def numbered(condition: Condition, clip: Clip, stride: int) -> Condition:
-    """The condition with its frames' numbers, by which hooks find them in windows."""
-    return replace(condition, frames=clip.latent_frames(stride))
 
 
 class ExtendedAttention:
@@ -137,7 +125,9 @@ class PropagatedAttention:
         return torch.stack([self._frame(*pair, tokens, edited) for pair in zip(call.frames, own, strict=True)])
 
     def _tokens(self, call: AttentionCall, frames: tuple[int, ...]) -> Tensor:
-        return F.normalize(self.source.part("answer", site=call.site, sigma=call.sigma, branch=0, frames=frames), dim=-1)
+        return F.normalize(
+            self.source.part("answer", site=call.site, sigma=call.sigma, branch=0, frames=frames), dim=-1
+        )
 
     def _frame(self, frame: int, own: Tensor, tokens: Tensor, edited: Tensor) -> Tensor:
         last = len(self.keys) - 1

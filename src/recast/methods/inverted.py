@@ -1,0 +1,53 @@
+"""The clip taken up the noise levels, for methods that start from there, and a warning where it would not come back."""
+
+import warnings
+from math import hypot
+
+import torch
+
+from recast.backbones.backbone import Backbone
+from recast.diffusion.inversion import Inversion, ddim_inversion, reconstruction_psnr
+from recast.diffusion.schedule import finish
+from recast.errors import RecastWarning, RequestError
+from recast.types import DenoiseInputs, Denoiser
+
+LEAST_PSNR = 25.0
+"""In dB. Image autoencoders reconstruct at 26 or so: below this, more is lost by inversion than by them."""
+
+
+def inverted(
+    shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser, sigmas: list[float], *, refinements: int = 0
+) -> Inversion:
+    """The clip's latents at each level, under `shot.source`. Warns where the walk back would lose the source.
+
+    Calls `shot.inversion_hook` after each step. Raises RequestError for a shot without a source.
+    """
+    if shot.source is None:
+        raise RequestError("inversion needs to know what the clip shows; say --source-prompt")
+    # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
+    start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
+    inversion = ddim_inversion(
+        denoise, start, sigmas, shot.source, refinements=refinements, step_hook=shot.inversion_hook
+    )
+    psnr = inversion_psnr(inversion, backbone)
+    if not psnr >= LEAST_PSNR:  # an inversion that diverged has no number
+        warnings.warn(
+            f"the walk back from the inverted clip would give the source back at {psnr:.0f} dB only, by an estimate, "
+            f"where {LEAST_PSNR:.0f} keeps it; try --set refinements={max(3, 2 * refinements)} or more --steps",
+            RecastWarning,
+            stacklevel=2,
+        )
+    return inversion
+
+
+def inversion_psnr(inversion: Inversion, backbone: Backbone) -> float:
+    """How well inversion and the walk back reproduce the source, in dB over pixels, by `Inversion.error`.
+
+    Of the frame that is missed most, beside that frame encoded and decoded: it costs two frames' decoding and no walk.
+    """
+    if not inversion.error.any():
+        return reconstruction_psnr(inversion.error, inversion.error)
+    worst = int(inversion.error.square().mean((1, 2, 3)).nan_to_num(torch.inf).argmax())
+    pair = torch.stack([inversion.trajectory[-1][worst], inversion.reconstructed[worst]])
+    source, reconstructed = backbone.decode(finish(pair, inversion.sigmas[-1])).split(1)
+    return reconstruction_psnr(source, reconstructed, peak=255.0)
