@@ -1,0 +1,134 @@
+"""Null-text inversion: unwanted tokens, fitted so that a guided walk down follows an inverted one. arXiv:2211.09794."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from recast.diffusion.inversion import Inversion, nearest_level
+from recast.errors import RequestError
+from recast.types import Condition, Denoiser, Latents, StepHook, Tokens, unchanged
+
+
+@dataclass(frozen=True, eq=False)
+class NullText:
+    """Unwanted tokens for each level of a walk down.
+
+    sigmas: decreasing, without the last level, at which no sampler asks. uncond: the tokens at each of them.
+    """
+
+    sigmas: list[float]
+    uncond: list[Tokens]
+
+    def at(self, sigma: float) -> Tokens:
+        """The tokens of the level nearest to `sigma`: a sampler may ask between the levels."""
+        return self.uncond[nearest_level(self.sigmas, sigma)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NullTextFit:
+    """How the tokens are fitted; the defaults are those published.
+
+    iterations: of Adam at each level, at most. learning_rate: at the first level; it falls in a line, to half of it at
+    the last. tolerance: the mean squared error, in latents of unit variance, at which a level is done; the published
+    code lets it grow from level to level.
+    """
+
+    iterations: int = 10
+    learning_rate: float = 1e-2
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.iterations < 0 or self.learning_rate <= 0 or self.tolerance < 0:
+            raise RequestError(f"{self}: iterations and tolerance must be 0 or more, and learning_rate above 0")
+
+
+PUBLISHED = NullTextFit()
+
+
+@torch.no_grad()
+def null_text_inversion(
+    denoise: Denoiser,
+    inversion: Inversion,
+    condition: Condition,
+    *,
+    fit: NullTextFit = PUBLISHED,
+    step_hook: StepHook = unchanged,
+) -> NullText:
+    """Fits `condition.uncond` at each level so that a step of `ddim` ends where the inversion was. Algorithm 1.
+
+    denoise: guided, with the scale of the edit; windows are in it. condition: that of the inversion; its `uncond` is
+    what the fit starts from, and says whether tokens are for all frames ([n d], as in Video-P2P) or for each ([t n d]).
+    Where they count for nothing, as without guidance, they stay. step_hook: called after each level, with the latents
+    and the level reached.
+
+    Gradients go to the tokens alone, through the denoiser. Memory is that of one backward pass; a network with gradient
+    checkpointing needs less. Raises RequestError for a negative prompt, which would take their place.
+    """
+    _check_no_negative(condition)
+    x, uncond = inversion.trajectory[0], condition.uncond
+    steps = list(pairwise(inversion.sigmas))
+    fitted = []
+    for index, (sigma, below) in enumerate(steps):
+        target = inversion.trajectory[index + 1]
+        rate = fit.learning_rate * (1 - index / (2 * len(steps)))
+        step = _Step(denoise, x, (sigma, below), condition)
+        uncond = _fitted(step, uncond, target, replace(fit, learning_rate=rate))
+        fitted.append(uncond)
+        x = step_hook(step(uncond), below)
+    return NullText(inversion.sigmas[:-1], fitted)
+
+
+def with_null_text(denoise: Denoiser, null_text: NullText) -> Denoiser:
+    """The denoiser, told at each level the unwanted tokens that were fitted there in place of the condition's own.
+
+    It goes around windows, which cut tokens that differ by frame. Raises RequestError, when asked, for a negative
+    prompt, which would take the place of the fitted tokens.
+    """
+
+    def denoise_with_null_text(x: Latents, sigma: float, condition: Condition) -> Latents:
+        _check_no_negative(condition)
+        return denoise(x, sigma, replace(condition, uncond=null_text.at(sigma)))
+
+    return denoise_with_null_text
+
+
+def _check_no_negative(condition: Condition) -> None:
+    if condition.negative is not None:
+        raise RequestError("null-text inversion fits what guidance pushes away from; leave the negative prompt out")
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One step of `ddim` as a function of the unwanted tokens."""
+
+    denoise: Denoiser
+    x: Latents
+    levels: tuple[float, float]
+    condition: Condition
+
+    def __call__(self, uncond: Tokens) -> Latents:
+        sigma, below = self.levels
+        clean = self.denoise(self.x, sigma, replace(self.condition, uncond=uncond))
+        return clean + below / sigma * (self.x - clean)
+
+    def loss(self, uncond: Tokens, target: Latents) -> Tensor:
+        """Squared error of each element, as of latents mixed to unit variance: one tolerance suits all levels."""
+        return (self(uncond) - target).square() / (1 + self.levels[1] ** 2)
+
+
+@torch.enable_grad()
+def _fitted(step: _Step, uncond: Tokens, target: Latents, fit: NullTextFit) -> Tokens:
+    tokens = uncond.detach().clone().requires_grad_()
+    adam = torch.optim.Adam([tokens], lr=fit.learning_rate)
+    for _ in range(fit.iterations):
+        loss = step.loss(tokens, target)
+        if loss.mean() <= fit.tolerance or not loss.requires_grad:
+            break
+        # The sum, not the mean: of many latents the mean's gradients would vanish in half precision, and in Adam's eps.
+        (tokens.grad,) = torch.autograd.grad(loss.sum(), [tokens], allow_unused=True)
+        if tokens.grad is None:
+            break
+        adam.step()
+    return tokens.detach()
