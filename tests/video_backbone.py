@@ -8,7 +8,8 @@ from einops import rearrange, repeat
 
 from recast.backbones.autoencoder import as_frames
 from recast.backbones.gen1 import Gen1Backbone
-from recast.types import latent_count, unreported
+from recast.progress import unreported
+from recast.types import latent_count
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

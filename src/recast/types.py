@@ -4,7 +4,6 @@ Axis letters, everywhere in the project: t frame, c channel, h w row and column 
 latents, n token, d and e feature width, b batch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -102,8 +101,7 @@ class Structure:
         if not 0 <= self.detail <= 7:
             raise ShapeError(f"structure detail is {self.detail:g}; it goes from 0 (keep all) to 7 (keep the least)")
         if self.maps.shape[1] != self.kind.channels:
-            wrong = f"maps of {self.kind} have {self.kind.channels} channels and these {self.maps.shape[1]}"
-            raise ShapeError(wrong)
+            raise ShapeError(f"{self.kind} has {self.kind.channels} channels a map, not {self.maps.shape[1]}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,12 +236,8 @@ class DenoiseInputs:
 
         number: which of a frame's noises; 0 is the one that a walk starts from.
         """
-        drawn = [
-            torch.randn(like.shape[1:], generator=_generator(self.seed, frame, number))
-            for frame in range(
-                self.clip.first, self.clip.first + self.temporal_stride * len(like), self.temporal_stride
-            )
-        ]
+        frames = (self.clip.first + self.temporal_stride * i for i in range(len(like)))
+        drawn = [torch.randn(like.shape[1:], generator=_generator(self.seed, frame, number)) for frame in frames]
         return torch.stack(drawn).to(like)
 
 
@@ -254,15 +248,3 @@ def _numbered(condition: Condition, frames: Picks) -> Condition:
 def _generator(seed: int, frame: int, number: int) -> torch.Generator:
     # A stream for each. The multipliers are odd and large, so that neighbouring seeds and frames never share one.
     return torch.Generator().manual_seed((seed * 1_000_003 + frame + number * 998_244_353_003) % 2**63)
-
-
-Report = Callable[[int, int], None]
-"""Called as one stage goes on with (done, total); raises Cancelled to stop it cleanly."""
-
-
-def unreported(_done: int, _total: int, /) -> None:
-    """The report that nobody hears."""
-
-
-ProgressCallback = Callable[[str, int, int], None]
-"""Called as work goes on with (stage, done, total), from the thread that works; raises Cancelled to stop it cleanly."""

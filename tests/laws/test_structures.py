@@ -128,7 +128,7 @@ def test_controls_are_refused_by_a_model_without_controlnets(backbone):
 
 
 def test_maps_of_another_number_of_channels_are_refused():
-    with pytest.raises(ShapeError, match="maps of depth have 1 channels and these 3"):
+    with pytest.raises(ShapeError, match="depth has 1 channels a map, not 3"):
         Structure(Kind.DEPTH, torch.zeros(1, 3, 8, 8))
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from recast.diffusion.schedule import Schedule
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
-from recast.types import ClipLatents, Frames, Latents, Report, unreported
+from recast.progress import Report, unreported
+from recast.types import ClipLatents, Frames, Latents
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

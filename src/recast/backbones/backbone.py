@@ -9,19 +9,8 @@ from torch import Tensor
 
 from recast.conditions.content import ContentInput
 from recast.networks.hooks import Hook
-from recast.types import (
-    Branch,
-    ClipLatents,
-    Condition,
-    Frames,
-    Kind,
-    Latents,
-    Maps,
-    Report,
-    Structure,
-    Tokens,
-    unreported,
-)
+from recast.progress import Report, unreported
+from recast.types import Branch, ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ from recast.errors import RequestError, known
 from recast.files import run_lock
 from recast.jobs.runners import ONE_WORKER, RUNNERS, Executor
 from recast.model.folder import ModelFolder
-from recast.types import ProgressCallback
+from recast.progress import ProgressCallback
 
 WORK = ".work"
 """Folder inside that of the shards with intermediate results; it is removed at the end."""

@@ -13,7 +13,8 @@ from recast.editing.request import ALSO_CALLED, Request
 from recast.editing.resolve import resolve
 from recast.editing.stages import Edited, generate, prepare, write
 from recast.errors import RequestError
-from recast.types import Clip, Frames, ProgressCallback
+from recast.progress import ProgressCallback
+from recast.types import Clip, Frames
 from recast.video.read import Window, opened, read
 from recast.video.write import save_clip
 

@@ -8,7 +8,8 @@ from typing import TypedDict
 import torch
 
 from recast.errors import OutOfMemoryError
-from recast.types import Latents, ProgressCallback, Report, StepHook
+from recast.progress import ProgressCallback, Report
+from recast.types import Latents, StepHook
 
 
 class Stage(StrEnum):

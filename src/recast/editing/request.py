@@ -75,8 +75,7 @@ class Request:
     pictures: Weighted = ()
     """A picture of what it should look like, with a weight as FILE:W; may be repeated and joined with words."""
     negative: Weighted = ()
-    """What it should not look like, in words; may be repeated. Guidance towards the content starts from it; temporal
-    guidance compares frames without any content, as without it."""
+    """What it should not look like, in words; may be repeated. Temporal guidance compares frames without content."""
     source_prompt: Weighted = ()
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"

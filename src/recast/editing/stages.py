@@ -17,18 +17,8 @@ from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
 from recast.errors import BackboneError, RequestError
-from recast.types import (
-    Clip,
-    Condition,
-    DenoiseInputs,
-    Frames,
-    ProgressCallback,
-    StepHook,
-    Structure,
-    Tokens,
-    latent_count,
-    unchanged,
-)
+from recast.progress import ProgressCallback
+from recast.types import Clip, Condition, DenoiseInputs, Frames, StepHook, Structure, Tokens, latent_count, unchanged
 from recast.video.read import Source, frames, opened, read
 from recast.video.resize import enlarged, resized
 from recast.video.write import writing

@@ -18,7 +18,7 @@ from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open
 from recast.evaluation.judge.judge import WEIGHTS, Judge
 from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
-from recast.types import ProgressCallback
+from recast.progress import ProgressCallback
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""

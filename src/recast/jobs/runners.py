@@ -14,7 +14,7 @@ import cv2
 import torch
 
 from recast.errors import extra
-from recast.types import ProgressCallback
+from recast.progress import ProgressCallback
 
 
 @runtime_checkable
