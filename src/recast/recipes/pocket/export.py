@@ -27,7 +27,10 @@ FACTS = ModelMetadata(
     cfg_scale=1.5,
     steps=4,
     ensemble=4,
-    method_defaults={"flowedit": {"steps": 8, "cfg": 2.0, "ensemble": 1, "strength": 0.875, "residual": 0.5}},
+    method_defaults={
+        "flowedit": {"steps": 8, "cfg": 2.0, "ensemble": 1, "strength": 0.875, "residual": 0.5},
+        "tokenflow": {"steps": 12},
+    },
     prior_scale=2.0,
     embedding_norm="unit",
     depth_unit="inverse",
