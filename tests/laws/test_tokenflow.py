@@ -18,8 +18,9 @@ from recast.diffusion.samplers import SAMPLERS, ddim
 from recast.diffusion.schedule import finish
 from recast.errors import Cancelled, RecastWarning, RequestError
 from recast.methods.inverted import LEAST_PSNR, inversion_psnr, inverted
-from recast.methods.tokenflow import ExtendedAttention, PropagatedAttention, TokenFlow
+from recast.methods.tokenflow import PropagatedAttention, TokenFlow
 from recast.model.folder import ModelFolder, quiet
+from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
 from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure

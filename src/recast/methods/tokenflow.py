@@ -1,13 +1,13 @@
 """Keyframes edited together, their tokens carried to the other frames: TokenFlow, arXiv:2307.10373."""
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from recast.diffusion.windows import windowed
 from recast.errors import RequestError
 from recast.methods.inverted import inverted
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
 from recast.types import Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
@@ -90,19 +91,6 @@ class TokenFlow(GuidanceKnobs):
         rng = torch.Generator().manual_seed(seed * 1_000_003 + level)
         stretches = [range(first, min(first + length, count)) for first in range(0, count, length)]
         return torch.tensor([stretch[int(torch.randint(len(stretch), (), generator=rng))] for stretch in stretches])
-
-
-class ExtendedAttention:
-    """Each frame's places attend to the places of all frames of the pass. Equation 3."""
-
-    def interested(self, _site: str, kind: SiteKind) -> bool:
-        """In self-attention."""
-        return kind in SELF
-
-    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        """The layer's answer with every frame's keys and values."""
-        k, v = (repeat(each, "f m e -> b (f m) e", b=len(call.q)) for each in (call.k, call.v))
-        return attend(replace(call, k=k, v=v))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,152 @@
+"""Attention maps of an edit made from the source's: Prompt-to-Prompt, arXiv:2208.01626, and blends by maps of words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.errors import BackboneError
+from recast.networks.attention_recipes import frames_of
+from recast.networks.hooks import Attend, AttentionCall, SiteKind
+from recast.networks.recorded_attention import RecordAttention
+
+PlaceMask = Callable[[AttentionCall], Float[Tensor, "b n"]]
+"""How much of its own map each place of a call keeps, 0..1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Which content tokens of a source stand for which of an edit.
+
+    mapping: each target token's map is this sum of the source tokens' maps. own: the share, 0..1, of its own map that a
+    target token keeps instead; 1 for words that the source has not. weights: what each map is multiplied by (reweight).
+    """
+
+    mapping: Float[Tensor, "source target"]
+    own: Float[Tensor, " target"]
+    weights: Float[Tensor, " target"]
+
+    @classmethod
+    def same(cls, tokens: int) -> "Alignment":
+        """Token by token, for prompts of one length that differ by single words: replace."""
+        return cls(torch.eye(tokens), torch.zeros(tokens), torch.ones(tokens))
+
+    def reweighted(self, tokens: Sequence[int], weight: float) -> "Alignment":
+        """The same with the maps of some target tokens multiplied."""
+        weights = self.weights.clone()
+        weights[list(tokens)] *= weight
+        return replace(self, weights=weights)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossMapControl:
+    """Weighs the edit's own values by the source's maps, token by token as aligned; section 3.2 of the paper.
+
+    record: of the source's "probabilities". recorded_branch: of the source in it. branch: of the edit that is changed,
+    the others are left alone. alignment: None where both have the same tokens by place.
+    """
+
+    record: RecordAttention
+    alignment: Alignment | None = None
+    recorded_branch: int = 0
+    branch: int = 0
+
+    def interested(self, site: str, kind: SiteKind) -> bool:
+        """In cross-attention that was recorded."""
+        return kind is SiteKind.CROSS and self.record.interested(site, kind)
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The answer by the controlled map. Raises BackboneError for tokens that the alignment does not fit."""
+        if call.branch != self.branch:
+            return attend(call)
+        theirs = self.record.part("probabilities", call, self.recorded_branch)
+        chosen = self.alignment or Alignment.same(theirs.shape[-1])
+        if chosen.mapping.shape != (theirs.shape[-1], call.k.shape[1]):
+            wrong = f"{theirs.shape[-1]} tokens of the source and {call.k.shape[1]} of the edit at {call.site}"
+            raise BackboneError(f"an alignment of {tuple(chosen.mapping.shape)} tokens does not fit {wrong}")
+        mapping, own, weights = (each.to(theirs) for each in (chosen.mapping, chosen.own, chosen.weights))
+        maps = torch.lerp(theirs @ mapping, call.probabilities(), own) if own.any() else theirs @ mapping
+        return call.weighted(maps * weights)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SelfMapControl:
+    """Weighs the edit's own values by the source's maps of self-attention, but where a mask keeps the edit's.
+
+    FateZero's blending, arXiv:2303.09535, equation 8. mask: None takes the source's maps everywhere. branch: the edit's
+    that is changed; None is all.
+    """
+
+    record: RecordAttention
+    mask: PlaceMask | None = None
+    recorded_branch: int = 0
+    branch: int | None = None
+
+    def interested(self, site: str, kind: SiteKind) -> bool:
+        """In self-attention that was recorded."""
+        return kind is SiteKind.SELF and self.record.interested(site, kind)
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The answer by the blended map."""
+        if self.branch not in (None, call.branch):
+            return attend(call)
+        maps = self.record.part("probabilities", call, self.recorded_branch)
+        if self.mask is not None:
+            keep = rearrange(self.mask(call).to(maps), "b n -> b 1 n 1")
+            maps = torch.lerp(maps, call.probabilities(), keep)
+        return call.weighted(maps)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WordMaps:
+    """Where content tokens are looked at: their maps of cross-attention, summed over tokens, as one picture a frame.
+
+    tokens: by place. branch: that is looked at. size: of the pictures, to which each layer's map is enlarged; they are
+    averaged over heads and layers. most_places: layers with more are passed over (16 x 16 as published).
+    """
+
+    tokens: tuple[int, ...]
+    size: tuple[int, int]
+    branch: int = 0
+    most_places: int = 256
+    sums: dict[tuple[float | None, int], Tensor] = field(default_factory=dict)
+    """By sigma and frame: the sum over layers."""
+
+    def interested(self, _site: str, kind: SiteKind) -> bool:
+        """In cross-attention."""
+        return kind is SiteKind.CROSS
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The answer as it is."""
+        if call.branch == self.branch and call.q.shape[1] <= self.most_places:
+            looked = call.probabilities()[..., list(self.tokens)].sum(-1).mean(1).detach().float()
+            pictures = rearrange(looked, "b (y x) -> b 1 y x", y=call.grid[0])
+            enlarged = F.interpolate(pictures, self.size, mode="bilinear", align_corners=False)
+            for frame, picture in zip(frames_of(call), enlarged, strict=True):
+                key = call.sigma, frame
+                self.sums[key] = self.sums.get(key, 0) + picture
+        return attend(call)
+
+    def mask(self, sigma: float | None, frames: Sequence[int], threshold: float = 0.3) -> Float[Tensor, "t 1 y x"]:
+        """1 where a frame's picture is above `threshold` times its largest value, widened by a place; else 0.
+
+        LocalBlend of the published code. Raises BackboneError for what was not seen.
+        """
+        if missing := [frame for frame in frames if (sigma, frame) not in self.sums]:
+            raise BackboneError(f"no map of words was seen for frame {missing[0]} at sigma {sigma}; record it first")
+        pictures = torch.stack([self.sums[sigma, frame] for frame in frames])
+        wide = F.max_pool2d(pictures, 3, stride=1, padding=1)
+        return (wide > threshold * wide.amax((-2, -1), keepdim=True)).to(pictures)
+
+    def place_mask(self, threshold: float = 0.3) -> PlaceMask:
+        """The mask at a call's places, for SelfMapControl."""
+
+        def at_places(call: AttentionCall) -> Tensor:
+            mask = self.mask(call.sigma, frames_of(call), threshold)
+            return rearrange(F.interpolate(mask, call.grid, mode="nearest"), "b 1 y x -> b (y x)")
+
+        return at_places
