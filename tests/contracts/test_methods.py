@@ -19,6 +19,8 @@ from recast.methods import METHODS, Method
 from recast.types import Branch, Clip, Condition, DenoiseInputs, Kind, Structure
 
 FRAMES = 5
+DRAW_NOTHING = {METHODS[name] for name in ("fatezero", "pix2video", "pnp")}
+"""Methods that walk from the inverted clip and draw nothing on the way."""
 # The tiny network's random weights are hard to invert, which methods that invert warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
 
@@ -40,6 +42,10 @@ def shot_of(backbone, frames=FRAMES, **settings):
     return DenoiseInputs(clip, condition, **usual | settings)
 
 
+def knobs(method):
+    return {field.name for field in fields(method)}
+
+
 @pytest.fixture(params=METHODS, ids=str)
 def method(request):
     return METHODS[request.param]
@@ -49,7 +55,7 @@ def test_it_is_a_method_and_its_knobs_are_described(method):
     made = method()
     assert isinstance(made, Method)
     assert made == method()
-    assert {field.name for field in fields(method)} <= set(get_type_hints(method))
+    assert knobs(method) <= set(get_type_hints(method))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
@@ -63,7 +69,7 @@ def test_there_is_one_finite_latent_a_frame(method, backbone, sampler, frames):
 def test_the_same_seed_gives_the_same_answer_and_another_another(method, backbone):
     one = method()(shot_of(backbone), backbone)
     assert torch.equal(one, method()(shot_of(backbone), tiny(0)))
-    assert not torch.allclose(one, method()(shot_of(backbone, seed=8), backbone), atol=1e-3)
+    assert torch.allclose(one, method()(shot_of(backbone, seed=8), backbone), atol=1e-3) is (method in DRAW_NOTHING)
 
 
 def test_neither_backbone_nor_shot_nor_the_global_stream_is_changed(method, backbone):
@@ -99,7 +105,8 @@ def test_content_and_temporal_guidance_matter(method, backbone):
     plain = method()(shot, backbone)
     other = replace(shot, condition=replace(shot.condition, cond=-shot.condition.cond))
     assert not torch.allclose(method()(other, backbone), plain, atol=1e-3)
-    assert not torch.allclose(method(temporal_guidance=0.0)(shot, backbone), plain, atol=1e-3)
+    if "temporal_guidance" in knobs(method):
+        assert not torch.allclose(method(temporal_guidance=0.0)(shot, backbone), plain, atol=1e-3)
 
 
 def test_what_a_mask_keeps_is_the_source(method, backbone):
@@ -185,6 +192,8 @@ def test_gen1_shows_the_network_its_own_noise_first(backbone):
     ("knob", "value"), [("strength", 1.5), ("temporal_guidance", -1), ("temporal_guidance", float("nan"))]
 )
 def test_knobs_know_their_range(method, knob, value):
+    if knob not in knobs(method):
+        pytest.skip("it has no such knob")
     with pytest.raises(ValidationError, match=knob):
         TypeAdapter(method).validate_python({knob: value})
     assert TypeAdapter(method).validate_python({knob: 1}) == method(**{knob: 1.0})

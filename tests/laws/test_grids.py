@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from recast.control import Control, ControlResiduals
 from recast.diffusion.grids import grid_order, gridded, tiled, untiled
 from recast.errors import RequestError
 from recast.types import Condition
@@ -57,19 +58,24 @@ def test_frames_of_one_grid_are_one_image():
         seen.append((x, condition))
         return x
 
-    x = torch.randn(4, 1, 3, 4)
+    x, pictures = torch.randn(4, 1, 3, 4), torch.rand(4, 3, 24, 32)
     order = grid_order(4, 2, 2.0, 5)[0]
-    gridded(listening, 2, 5)(x, 2.0, told(4))
+    gridded(listening, 2, 5)(x, 2.0, replace(told(4), controls=(Control("depth", pictures, weight=0.5),)))
     (image, condition), *others = seen
     assert not others
     assert torch.equal(image, tiled(x[order], 2))
     assert torch.equal(condition.structure_channels, tiled(told(4).structure_channels[order], 2))
+    assert torch.equal(condition.controls[0].pictures, tiled(pictures[order], 2))
+    assert condition.controls[0].weight == 0.5
     assert condition.frames.tolist() == [10 + order[0]]
 
 
 def test_prompts_that_differ_by_frame_are_refused_and_no_structure_is_none():
     with pytest.raises(RequestError, match="differs by frame"):
         gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, told(4, torch.zeros(4, 1, 1)))
+    residuals = ControlResiduals((torch.zeros(4, 1, 3, 4),), torch.zeros(4, 1, 3, 4))
+    with pytest.raises(RequestError, match="leave the residuals out"):
+        gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, replace(told(4), residuals=residuals))
     bare = replace(told(4), structure_channels=None)
     assert (
         gridded(lambda x, _s, condition: x if condition.structure_channels is None else -x, 2)(

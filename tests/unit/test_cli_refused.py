@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from recast.cli.app import run
+from recast.methods import METHODS
 from tiny_folder import clip_folder, written
 
 
@@ -53,7 +54,7 @@ def refused(here, capsys):
         ((), "nothing says what the clip should look like"),
         (
             ("-p", "x", "--method", "gen2"),
-            "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit, tokenflow",
+            "there is no method 'gen2', did you mean gen1? known: auto, " + ", ".join(METHODS),
         ),
         (("-p", "x", "--scheduler", "euler"), "there is no scheduler 'euler'"),
         (("-p", "x", "--structure", "pose"), "there is no structure 'pose'; known: depth, edges"),

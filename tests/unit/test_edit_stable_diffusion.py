@@ -7,7 +7,8 @@ import torch
 
 import recast
 from recast.backbones.tiny import write_stable_diffusion
-from recast.errors import BackboneError
+from recast.errors import BackboneError, RequestError
+from recast.methods import METHODS
 from recast.types import Clip
 
 CLIP = Clip(
@@ -15,13 +16,21 @@ CLIP = Clip(
 )
 
 
-@pytest.mark.parametrize("method", ["flowedit", "gen1", "sdedit", "tokenflow"])
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"controlvideo", "text2video-zero"}))
 def test_words_edit_a_clip_by_every_method(tmp_path, method):
     editor = recast.load(write_stable_diffusion(tmp_path))
     one, other = (editor(CLIP, prompt=words, method=method, steps=3).frames for words in ("dog in snow", "a street"))
     assert one.shape == CLIP.frames.shape
     assert not torch.equal(one, other)
     assert torch.equal(one, editor(CLIP, prompt="dog in snow", method=method, steps=3).frames)
+
+
+@pytest.mark.parametrize("method", ["controlvideo", "text2video-zero"])
+def test_what_keeps_the_source_by_structure_alone_is_refused_without(tmp_path, method):
+    editor = recast.load(write_stable_diffusion(tmp_path))
+    with pytest.raises(RequestError, match="reads no structure"):
+        editor(CLIP, prompt="snow", method=method, steps=3)
+    assert editor(CLIP, prompt="snow", method=method, steps=3, strength=0.8).frames.shape == CLIP.frames.shape
 
 
 def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_path):

@@ -64,7 +64,7 @@ def test_a_request_comes_back_from_json():
     [
         (
             {"method": "gen2"},
-            "there is no method 'gen2', did you mean gen1? known: auto, flowedit, gen1, sdedit, tokenflow",
+            "there is no method 'gen2', did you mean gen1? known: auto, " + ", ".join(METHODS),
         ),
         ({"guidance": "agp"}, "there is no guidance 'agp', did you mean apg? known: apg, cfg-zero, plain"),
         ({"apg_eta": 0.5}, "apg_eta would do nothing: guidance is 'plain'; say guidance=apg too"),

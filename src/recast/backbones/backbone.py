@@ -10,7 +10,7 @@ from torch import Tensor
 from recast.conditions.content import ContentInput
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
-from recast.types import Branch, ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, ClipLatents, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 
 @runtime_checkable
@@ -98,6 +98,10 @@ class Backbone(Protocol):
         MediaError for what is no picture, WeightsError for an encoder that the model lacks, BackboneError for a medium
         that the family cannot read.
         """
+        ...
+
+    def prompt_tokens(self, inputs: Sequence[ContentInput]) -> PromptTokens | None:
+        """How the tokens of `encode_content` spell the words; None where they are not those of one prompt."""
         ...
 
     def source_content(self, frames: Frames) -> Tokens:

@@ -37,7 +37,7 @@ FLAGS: dict[str, Flag] = {
     "mask": Flag(("--mask",), "FILE"),
     "edit": Flag(("--edit",), "inside|outside"),
     "feather": Flag(("--feather",), "PX"),
-    "method": Flag(("--method",), "auto|gen1|flowedit|sdedit|tokenflow", "How"),
+    "method": Flag(("--method",), "auto|NAME", "How"),
     "model": Flag(("-m", "--model"), "NAME|FOLDER", "How"),
     "structure": Flag(("--structure",), "KIND[:W][@A-B]", "How", repeated=True),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),

@@ -79,7 +79,8 @@ def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: Pr
         cond = _tokens(resolved.cond, resolved, model)
         negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     with stage(Stage.DENOISE, watch) as report:
-        bare = Condition(cond, model.backbone.null_tokens(), negative=negative)
+        words = model.backbone.prompt_tokens(resolved.cond)
+        bare = Condition(cond, model.backbone.null_tokens(), negative=negative, words=words)
         inputs = _denoise_inputs(resolved, prepared, _structured(resolved, prepared, bare, model), model)
         hooks = reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
         latents = resolved.method(replace(inputs, **hooks), model.backbone)
@@ -159,7 +160,7 @@ def _denoise_inputs(resolved: ResolvedEdit, prepared: Prepared, condition: Condi
             if resolved.shown
             else model.backbone.source_content(prepared.clip.frames)
         )
-        source = replace(condition, cond=own, negative=None)
+        source = replace(condition, cond=own, negative=None, words=model.backbone.prompt_tokens(resolved.shown))
     return DenoiseInputs(
         clip=prepared.clip,
         condition=condition,

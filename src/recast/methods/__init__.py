@@ -3,10 +3,17 @@
 from typing import ClassVar, Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
+from recast.methods.controlvideo import ControlVideo
+from recast.methods.fatezero import FateZero
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
+from recast.methods.pix2video import Pix2Video
+from recast.methods.pnp import PlugAndPlay
+from recast.methods.rave import RAVE
 from recast.methods.sdedit import SDEdit
+from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
+from recast.methods.vidtome import VidToMe
 from recast.types import DenoiseInputs, Kind, Latents
 
 
@@ -31,9 +38,16 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
+    "controlvideo": ControlVideo,
+    "fatezero": FateZero,
     "flowedit": FlowEdit,
     "gen1": Gen1,
+    "pix2video": Pix2Video,
+    "pnp": PlugAndPlay,
+    "rave": RAVE,
     "sdedit": SDEdit,
+    "text2video-zero": Text2VideoZero,
     "tokenflow": TokenFlow,
+    "vidtome": VidToMe,
 }
 """Every method by name."""

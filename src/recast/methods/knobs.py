@@ -1,30 +1,29 @@
 """The knobs of guidance and windows, which methods have alike, and the denoiser that they come to."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.diffusion.ensemble import ensembled
-from recast.diffusion.guidance import guided
+from recast.diffusion.guidance import BranchDenoiser, guided
 from recast.diffusion.joins import JOINS
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError, known
-from recast.types import DenoiseInputs, Denoiser
+from recast.types import Branch, Condition, DenoiseInputs, Denoiser, Latents
 
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 """A share of a whole, 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuidanceKnobs:
-    """What a method that guides inherits; its own knobs are fields beside these. Raises RequestError when made."""
+class ContentGuidanceKnobs:
+    """What a method inherits that guides images; its own are fields beside these. Raises RequestError when made."""
 
     ensembles: ClassVar[bool] = True
 
-    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time, less is livelier."""
     guidance: str = "plain"
     """How content guidance is joined: plain; apg, which saturates less at a large cfg; cfg-zero, which scales the
     unconditional prediction to fit."""
@@ -38,8 +37,6 @@ class GuidanceKnobs:
     """Of apg: the largest norm of the difference in one frame of latents; none if not said."""
     apg_momentum: Annotated[float, Field(gt=-1, lt=1)] | None = None
     """Of apg: how much of the average difference at the levels before is added; 0 if not said, below 0 in the paper."""
-    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    """The share of its frames that a window has in common with the next one."""
 
     def __post_init__(self) -> None:
         known("guidance", self.guidance, JOINS)
@@ -50,27 +47,73 @@ class GuidanceKnobs:
             names = " and ".join(f"apg_{name}" for name in self._join_options())
             raise RequestError(f"{names} would do nothing: guidance is {self.guidance!r}; say guidance=apg too")
 
-    def denoiser(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
-        """The backbone guided, in windows, and averaged over noise where the shot asks for it.
-
-        Raises RequestError for an ensemble where the method has none.
-        """
+    def check_ensemble(self, shot: DenoiseInputs) -> None:
+        """Raises RequestError for an ensemble where the method has none."""
         if shot.ensemble > 1 and not self.ensembles:
             name = type(self).__name__.lower()
             raise RequestError(f"{name} averages no answers; the ensemble is {shot.ensemble} and must be 1")
-        size = min(shot.window, backbone.max_frames)
-        in_windows = windowed(self.guided(shot, backbone, cfg_scale), size, int(self.overlap * size))
-        return ensembled(in_windows, shot.ensemble, shot.noise)
 
-    def guided(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
-        """The backbone guided, for as many frames as it sees at once."""
+    def images(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+        """The backbone guided, each frame an image of its own. Raises RequestError as `check_ensemble` does."""
+        self.check_ensemble(shot)
+        return self.guided_branches(shot, backbone, as_images(backbone.denoise_branches), cfg_scale)
+
+    def guided_branches(
+        self,
+        shot: DenoiseInputs,
+        backbone: Backbone,
+        denoise_branches: BranchDenoiser,
+        cfg_scale: float,
+        temporal_guidance: float = 1.0,
+    ) -> Denoiser:
+        """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
         walk = backbone.sigmas(shot.steps)
         edges = [round(share * (len(walk) - 1)) for share in (self.guided_until, self.guided_from)]
         within = (walk[edges[0]], walk[edges[1]])
         correction = JOINS[self.guidance](**self._join_options())
-        return guided(backbone.denoise_branches, cfg_scale, self.temporal_guidance, within, correction)
+        return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction)
 
     def _join_options(self) -> dict[str, Any]:
         """The options of the join that were said, by the names that it has for them."""
         options = {"eta": self.apg_eta, "threshold": self.apg_threshold, "momentum": self.apg_momentum}
         return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidanceKnobs(ContentGuidanceKnobs):
+    """What a method inherits that guides a network with temporal layers."""
+
+    temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time, less is livelier."""
+    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
+    """The share of its frames that a window has in common with the next one."""
+
+    def denoiser(
+        self,
+        shot: DenoiseInputs,
+        backbone: Backbone,
+        cfg_scale: float,
+        denoise_branches: BranchDenoiser | None = None,
+    ) -> Denoiser:
+        """The backbone guided, in windows, and averaged over noise where the shot asks for it.
+
+        denoise_branches: the backbone's own where not said. Raises RequestError as `check_ensemble` does.
+        """
+        self.check_ensemble(shot)
+        asked = denoise_branches or backbone.denoise_branches
+        steady = self.guided_branches(shot, backbone, asked, cfg_scale, self.temporal_guidance)
+        size = min(shot.window, backbone.max_frames)
+        return ensembled(windowed(steady, size, int(self.overlap * size)), shot.ensemble, shot.noise)
+
+    def guided(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+        """The backbone guided, for as many frames as it sees at once."""
+        return self.guided_branches(shot, backbone, backbone.denoise_branches, cfg_scale, self.temporal_guidance)
+
+
+def as_images(denoise_branches: BranchDenoiser) -> BranchDenoiser:
+    """The same with temporal layers off in every branch."""
+
+    def denoise_images(x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+        return denoise_branches(x, sigma, condition, [replace(branch, temporal=False) for branch in branches])
+
+    return denoise_images

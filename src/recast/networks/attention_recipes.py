@@ -19,9 +19,12 @@ References = Callable[[int], Sequence[int]]
 KeyValue = tuple[Tensor, Tensor]
 
 
-def first_and_previous(first: int) -> References:
-    """The clip's first frame and the one before: sparse-causal attention. Tune-A-Video, arXiv:2212.11565, section 4."""
-    return lambda frame: (first, max(frame - 1, first))
+def first_and_previous(first: int, step: int = 1) -> References:
+    """The clip's first frame and the one before: sparse-causal attention. Tune-A-Video, arXiv:2212.11565, section 4.
+
+    step: between the numbers of neighbours, a backbone's `temporal_stride`.
+    """
+    return lambda frame: (first, max(frame - step, first))
 
 
 def anchored(*frames: int) -> References:
@@ -116,17 +119,17 @@ class Trajectories:
         frames: tuple[int, ...],
         grid: tuple[int, int],
     ) -> "Trajectories":
-        """From the place of each path in each frame, where it reaches it.
+        """From the place of each path in each frame, where it reaches it; a token on no path goes with itself alone.
 
-        A token on no path goes with itself alone, one on several paths with the last of them.
+        Paths share no token.
         """
         count, size = len(frames), grid[0] * grid[1]
         own = torch.arange(count).repeat_interleave(size)
         places = repeat(torch.arange(size), "p -> (t p) u", t=count, u=count).clone()
         on = own[:, None] == torch.arange(count)
-        for path, there in zip(paths, reached, strict=True):
-            tokens = torch.arange(count)[there] * size + path[there]
-            places[tokens], on[tokens] = path, there
+        path, frame = reached.nonzero(as_tuple=True)
+        tokens = frame * size + paths[path, frame]
+        places[tokens], on[tokens] = paths[path], reached[path]
         return cls(frames, grid, places, on)
 
     def at(self, frames: Sequence[int]) -> tuple[Int[Tensor, "f p g"], Bool[Tensor, "f p g"]]:

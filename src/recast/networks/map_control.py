@@ -63,7 +63,7 @@ class CrossMapControl:
         """The answer by the controlled map. Raises BackboneError for tokens that the alignment does not fit."""
         if call.branch != self.branch:
             return attend(call)
-        theirs = self.record.part("probabilities", call, self.recorded_branch)
+        theirs = _recorded(self.record, call, self.recorded_branch)
         chosen = self.alignment or Alignment.same(theirs.shape[-1])
         if chosen.mapping.shape != (theirs.shape[-1], call.k.shape[1]):
             wrong = f"{theirs.shape[-1]} tokens of the source and {call.k.shape[1]} of the edit at {call.site}"
@@ -94,7 +94,7 @@ class SelfMapControl:
         """The answer by the blended map."""
         if self.branch not in (None, call.branch):
             return attend(call)
-        maps = self.record.part("probabilities", call, self.recorded_branch)
+        maps = _recorded(self.record, call, self.recorded_branch)
         if self.mask is not None:
             keep = rearrange(self.mask(call).to(maps), "b n -> b 1 n 1")
             maps = torch.lerp(maps, call.probabilities(), keep)
@@ -150,3 +150,7 @@ class WordMaps:
             return rearrange(F.interpolate(mask, call.grid, mode="nearest"), "b 1 y x -> b (y x)")
 
         return at_places
+
+
+def _recorded(record: RecordAttention, call: AttentionCall, branch: int) -> Float[Tensor, "b heads n m"]:
+    return record.part("probabilities", site=call.site, sigma=call.sigma, branch=branch, frames=call.frames)

@@ -26,7 +26,7 @@ from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,6 +98,10 @@ class Gen1Backbone(ImageLatentBackbone):
         if self.content is None:
             raise BackboneError("this backbone was made without encoders of content; open it from a model folder")
         return self.embedding_tokens(self.content(inputs, seed))
+
+    def prompt_tokens(self, inputs: Sequence[ContentInput]) -> PromptTokens | None:  # noqa: ARG002 -- of one embedding
+        """Always None: the tokens are of one embedding, and none of them is a word."""
+        return None
 
     def source_content(self, frames: Frames) -> Tokens:
         """The mean content of the frames as tokens, as the network was trained on it."""

@@ -26,7 +26,7 @@ from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.types import Branch, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import Branch, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""
@@ -90,6 +90,11 @@ class StableDiffusionBackbone(ImageLatentBackbone):
             raise BackboneError("Stable Diffusion reads words only; leave the pictures out, or take a Gen-1 model")
         prompts = [(rearrange(self.prompt(each.text), "n d -> (n d)"), each.weight) for each in inputs]
         return rearrange(blended(prompts), "(n d) -> n d", d=self.unet.config.cross_attention_dim)
+
+    def prompt_tokens(self, inputs: Sequence[ContentInput]) -> PromptTokens | None:
+        """How the tokens of a prompt, or of no words, spell it; None for a blend of several."""
+        texts = [each.text for each in inputs if each.medium is Medium.WORDS] or [""]
+        return self.prompt.words(texts[0]) if len(texts) == 1 else None
 
     def source_content(self, frames: Frames) -> Tokens:  # noqa: ARG002 -- words are all that the network reads
         """The tokens of no words: what a clip shows is said by --source-prompt, or not at all."""

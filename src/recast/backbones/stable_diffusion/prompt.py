@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from recast.conditions.text import places, tokenized
+from recast.conditions.word_alignment import prompt_tokens
 from recast.model.folder import ModelFolder
-from recast.types import Tokens
+from recast.types import PromptTokens, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,10 @@ class PromptEncoder:
 
         network = folder.network("text_encoder", CLIPTextModel).to(device, dtype).requires_grad_(False)
         return cls(network, folder.part("tokenizer", CLIPTokenizer), torch.device(device))
+
+    def words(self, text: str) -> PromptTokens:
+        """How the tokens spell the words. Raises RequestError for more tokens than there are places."""
+        return prompt_tokens(self.tokenizer, text, places(self.tokenizer, self.network))
 
     @torch.no_grad()
     def __call__(self, text: str) -> Tokens:

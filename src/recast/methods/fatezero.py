@@ -1,0 +1,130 @@
+"""Attention maps of the source, kept at each level and fused into the edit: FateZero, arXiv:2303.09535."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.conditions.word_alignment import ALIGNMENTS
+from recast.diffusion.guidance import guided
+from recast.errors import RequestError, known
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.walks import (
+    InversionKnobs,
+    InvertedShot,
+    SourceHooks,
+    beside_source,
+    in_windows,
+    under_hooks,
+    wanted_first,
+)
+from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
+from recast.networks.hooks import SiteKind
+from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
+from recast.networks.recorded_attention import RecordAttention
+from recast.networks.recorded_features import LimitedHook
+from recast.types import DenoiseInputs, Latents, StepHook
+
+MOST_PLACES = 32 * 32
+"""Of a frame, in layers whose maps are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FateZero(InversionKnobs, GuidanceKnobs):
+    """Inverts the clip, and walks back with the attention maps of the inverted latents in place of the edit's own.
+
+    arXiv:2303.09535, section 4. In self-attention all queries take the source's maps, and in cross-attention those of
+    the wanted content do, for words that the source prompt has too; both are then applied to the edit's values.
+    Self-attention looks at the first frame and the one before. With equal prompts it is the inversion's reconstruction.
+    Needs attention hooks; by words where the model reads one prompt, else token by token. Network evaluations of a
+    frame: 2 a step to invert it, 3 a step to edit it, and maps of up to 1024 places. Draws nothing, so the seed changes
+    nothing.
+
+    Differs: maps are computed anew at each level from the inverted latents, not stored over the whole inversion; the
+    network's temporal layers stay on.
+    """
+
+    align: str = "refine"
+    """How words are aligned: refine keeps the source's maps of words that both prompts have; replace takes them word
+    by word, for prompts of as many words."""
+    blend_word: str = ""
+    """A word of the source prompt: where it is looked at, self-attention keeps the edit's own maps, so that shapes can
+    change (equation 8); nowhere if not said."""
+    blend_threshold: UnitInterval = 0.3
+    """From which share of its largest value on a place looks at that word."""
+    keep_background: bool = False
+    """Whether latents of all other places are the inverted source's at each level, as Prompt-to-Prompt's LocalBlend."""
+    reweight_word: str = ""
+    """A word of the wanted prompt whose maps are multiplied by `reweight`."""
+    reweight: Annotated[float, Field(ge=-10, le=100)] = 1.0
+    """What its maps are multiplied by; the published examples have 10."""
+    cross_until: UnitInterval = 0.8
+    """The share of the steps, from the first on, that take the source's maps of words."""
+    self_until: UnitInterval = 0.8
+    """The share of the steps, from the first on, that take the source's maps of self-attention."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known("way to align words", self.align, ALIGNMENTS)
+        if (self.reweight != 1) != bool(self.reweight_word):
+            said = f"reweight is {self.reweight:g} and reweight_word is {self.reweight_word!r}"
+            raise RequestError(f"{said}; one does nothing without the other, say both")
+        if self.keep_background and not self.blend_word:
+            raise RequestError("keep_background keeps what is not blend_word's, and there is none; say blend_word too")
+
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError without a source, and for words that are not in a prompt."""
+        first, step = shot.clip.first, backbone.temporal_stride
+
+        def causal() -> ReferenceAttention:
+            return ReferenceAttention(first_and_previous(first, step), FrameBank(frozenset({first})))
+
+        inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), causal()))
+        cross, itself = inverted.level(self.cross_until), inverted.level(self.self_until)
+        alignment, blended = self._aligned(inverted)
+        rows, columns = inverted.inversion.trajectory[0].shape[-2:]
+        looked = WordMaps(tokens=blended, size=(rows, columns))
+
+        def maps() -> SourceHooks:
+            record = RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS, SiteKind.SELF}))
+            mask = looked.place_mask(self.blend_threshold) if blended else None
+            few = partial(LimitedHook, most_places=MOST_PLACES)
+            put_in = (
+                few(hook=CrossMapControl(record=record, alignment=alignment), above=cross),
+                few(hook=SelfMapControl(record=record, mask=mask), above=itself),
+            )
+            seen = (causal(), few(hook=record), looked) if blended else (causal(), few(hook=record))
+            return SourceHooks(seen, (causal(), *put_in), (record.calls,))
+
+        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
+        edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
+        step_hook = _local_blend(looked, inverted, self.blend_threshold) if self.keep_background else None
+        return inverted.walked(beside_source(backbone, edit, look, inverted, maps), step_hook)
+
+    def _aligned(self, inverted: InvertedShot) -> tuple[Alignment | None, tuple[int, ...]]:
+        """Which tokens stand for which, None for those in the same place, and the places of the blended word."""
+        source, wanted = inverted.source.words, inverted.shot.condition.words
+        if source is None or wanted is None:
+            if self.blend_word or self.reweight_word:
+                raise RequestError("this model is not told one prompt, so no map is a word's; leave the words out")
+            return None, ()
+        alignment = ALIGNMENTS[self.align](source, wanted)
+        if self.reweight_word:
+            alignment = alignment.reweighted(wanted.of_word(self.reweight_word), self.reweight)
+        return alignment, source.of_word(self.blend_word) if self.blend_word else ()
+
+
+def _local_blend(looked: WordMaps, inverted: InvertedShot, threshold: float) -> StepHook:
+    """The inverted latents in place of those outside of the words' mask, which is that of the level just left."""
+    shot = inverted.shot
+    assert shot.condition.frames is not None, "the shot has numbered its frames"
+    frames = shot.condition.frames.tolist()
+
+    def step_hook(x: Latents, sigma: float, /) -> Latents:
+        left = min(level for level, _ in looked.sums if level is not None and level > sigma)
+        return shot.step_hook(torch.lerp(inverted.inversion.at(sigma), x, looked.mask(left, frames, threshold)), sigma)
+
+    return step_hook

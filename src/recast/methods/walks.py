@@ -1,0 +1,140 @@
+"""What methods have alike that start from the inverted clip, or from noise that its frames share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import hypot
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.diffusion.guidance import BranchDenoiser
+from recast.diffusion.inversion import Inversion
+from recast.diffusion.noise import noise_draw, shared_noise
+from recast.diffusion.schedule import finish, truncated
+from recast.diffusion.windows import windowed
+from recast.errors import RequestError
+from recast.methods.inverted import inverted
+from recast.methods.knobs import UnitInterval
+from recast.networks.hooks import Hook
+from recast.types import Branch, Condition, DenoiseInputs, Denoiser, Kind, Latents, StepHook
+
+
+@dataclass(frozen=True, eq=False)
+class InvertedShot:
+    """A shot with its clip taken up the noise levels. source: the condition under which it was."""
+
+    shot: DenoiseInputs
+    source: Condition
+    inversion: Inversion
+
+    def level(self, share: float) -> float:
+        """The noise level that is reached after this share of the steps."""
+        sigmas = self.inversion.sigmas
+        return sigmas[round(share * (len(sigmas) - 1))]
+
+    def walked(self, denoise: Denoiser, step_hook: StepHook | None = None) -> Latents:
+        """Clean latents: the walk back down, by the shot's sampler and under its condition."""
+        shot, sigmas, start = self.shot, self.inversion.sigmas, self.inversion.trajectory[0]
+        x = shot.sampler(denoise, start, sigmas, shot.condition, step_hook=step_hook or shot.step_hook)
+        return finish(x, sigmas[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionKnobs:
+    """What a method inherits that walks back from the inverted clip; its own knobs are fields beside these."""
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = True
+    ensembles: ClassVar[bool] = False
+
+    strength: UnitInterval = 1.0
+    """How high the source is inverted, as the share of the steps that are taken; 0 gives the source back."""
+    refinements: Annotated[int, Field(ge=0, le=64)] = 1
+    """How often each step of the inversion is made anew; more is nearer to the source and slower."""
+
+    def inverted(self, shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser) -> InvertedShot:
+        """The clip at each level, under its own content. Raises RequestError for a shot without a source."""
+        if shot.source is None:
+            raise RequestError(f"{type(self).__name__.lower()} needs to know what the clip shows; say --source-prompt")
+        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        inversion = inverted(shot, backbone, denoise, sigmas, refinements=self.refinements)
+        return InvertedShot(shot, shot.source, inversion)
+
+
+def wanted_first(denoise_branches: BranchDenoiser) -> BranchDenoiser:
+    """Asks for the wanted content as branch 0, for hooks that change it alone; answers come in the order asked for."""
+
+    def denoise_wanted_first(
+        x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
+    ) -> list[Latents]:
+        order = sorted(range(len(branches)), key=lambda index: branches[index].tokens is not condition.cond)
+        answers = denoise_branches(x, sigma, condition, [branches[index] for index in order])
+        return [answers[order.index(index)] for index in range(len(branches))]
+
+    return denoise_wanted_first
+
+
+def in_windows(shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser, overlap: float = 0.0) -> Denoiser:
+    """No more frames at once than the shot and the network have room for."""
+    size = min(shot.window, backbone.max_frames)
+    return windowed(denoise, size, int(overlap * size))
+
+
+def under_hooks(backbone: Backbone, denoise: Denoiser, *hooks: Hook) -> Denoiser:
+    """The denoiser with hooks in force."""
+
+    def denoise_under_hooks(x: Latents, sigma: float, condition: Condition) -> Latents:
+        with backbone.hooked(*hooks):
+            return denoise(x, sigma, condition)
+
+    return denoise_under_hooks
+
+
+@dataclass(frozen=True, eq=False)
+class SourceHooks:
+    """What is kept of the source at one level, and put into the edit.
+
+    record: hooks on the source's pass; edit: on the edit's. kept: where records are, which must not stay empty.
+    """
+
+    record: Sequence[Hook]
+    edit: Sequence[Hook]
+    kept: Sequence[dict]
+
+
+def beside_source(
+    backbone: Backbone, denoise: Denoiser, look: Denoiser, inverted: InvertedShot, hooks: Callable[[], SourceHooks]
+) -> Denoiser:
+    """At each level, `look` at the inverted source under its own content first, then `denoise` the edit.
+
+    hooks: made anew at each level, so that memory is that of one. Raises RequestError for a network without the layers
+    that they look at.
+    """
+
+    def denoise_beside_source(x: Latents, sigma: float, condition: Condition) -> Latents:
+        made = hooks()
+        with backbone.hooked(*made.record):
+            look(inverted.inversion.at(sigma), sigma, inverted.source)
+        if not all(made.kept):
+            raise RequestError("the model's network lacks the layers whose features the method takes from the source")
+        with backbone.hooked(*made.edit):
+            return denoise(x, sigma, condition)
+
+    return denoise_beside_source
+
+
+def from_shared_noise(shot: DenoiseInputs, backbone: Backbone, strength: float, sigma: float) -> Latents:
+    """Latents at level `sigma` under noise that all frames share: of the source, or of nothing where strength is 1.
+
+    Raises RequestError where nothing of the source would be left: full strength, and no structure.
+    """
+    source = backbone.encode(shot.clip.frames)
+    noise = shared_noise(noise_draw(shot, source), range(len(source)))
+    if strength < 1:
+        return source + sigma * noise
+    if shot.condition.structure_channels is None and not shot.condition.controls:
+        without = "this model reads no structure, and all of the clip is made anew, so nothing of it would be left"
+        raise RequestError(f"{without}; say --set strength=0.8, or take a model that reads depth")
+    # As large as unit-variance latents with this noise on them would be: the network never saw noise alone.
+    return hypot(1, sigma) * noise
