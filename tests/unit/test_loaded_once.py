@@ -25,7 +25,7 @@ def test_three_edits_with_a_negative_prompt_open_each_network_once(tmp_path, mon
     monkeypatch.setattr(ModelFolder, "network", counted)
     editor = recast.load(folder)
     clip = Clip(torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8), Fraction(8))
-    for method in ("gen1", "flowedit", "sdedit", "tokenflow"):
+    for method in ("gen1", "flowedit", "medm", "rerender", "sdedit", "tokenflow"):
         editor(clip, prompt="dog", negative="snow", method=method, steps=2)
     assert set(opened) >= {"unet", "vae", "depth_estimator", "prior", "text_encoder", "image_encoder"}
     assert set(opened.values()) == {1}

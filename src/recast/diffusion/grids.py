@@ -22,7 +22,7 @@ def gridded(denoise: Denoiser, side: int, seed: int = 0) -> Denoiser:
 
     def gridded_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
         order = grid_order(len(x), side, sigma, seed).to(x.device)
-        grids = [denoise(tiled(x[each], side), sigma, _told(condition, each, side)) for each in order]
+        grids = [denoise(tiled(x[each], side), sigma, _conditioned(condition, each, side)) for each in order]
         clean = torch.empty_like(x)
         clean[order.flatten()[: len(x)]] = torch.cat([untiled(grid, side) for grid in grids])[: len(x)]
         return clean
@@ -48,7 +48,7 @@ def untiled(grid: Float[Tensor, "1 c hh ww"], side: int) -> Float[Tensor, "cells
     return rearrange(grid, "1 c (a h) (b w) -> (a b) c h w", a=side, b=side)
 
 
-def _told(condition: Condition, picks: Picks, side: int) -> Condition:
+def _conditioned(condition: Condition, picks: Picks, side: int) -> Condition:
     if condition.cond.ndim > 2 or condition.uncond.ndim > 2:
         raise RequestError("a prompt that differs by frame cannot be told of a grid of frames; use one for the clip")
     if condition.residuals is not None:

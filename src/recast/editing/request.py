@@ -80,11 +80,8 @@ class Request:
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"
     """How to edit. gen1: makes the clip anew, keeps its structure; flowedit: changes what the prompt says, keeps the
-    rest; sdedit: starts from the noised clip; tokenflow: edits keyframes of the inverted clip, and carries them to the
-    other frames; rave: inverts, and edits grids of frames that change; pnp: inverts, and keeps each frame's features;
-    vidtome: the same with alike tokens of frames merged; pix2video: inverts, and edits frame after frame; fatezero:
-    inverts, and keeps the attention maps; text2video-zero: makes all frames from one noise by the first;
-    controlvideo: the same by all frames, smoothed; auto: the model's own choice."""
+    rest; sdedit: starts from the noised clip; tokenflow, rave, rerender and others: published editors, a file each in
+    recast/methods; auto: the model's own choice."""
     knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"

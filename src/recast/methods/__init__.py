@@ -7,12 +7,16 @@ from recast.methods.controlvideo import ControlVideo
 from recast.methods.fatezero import FateZero
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
+from recast.methods.magicprop import MagicProp
+from recast.methods.medm import MeDM
 from recast.methods.pix2video import Pix2Video
 from recast.methods.pnp import PlugAndPlay
 from recast.methods.rave import RAVE
+from recast.methods.rerender import Rerender
 from recast.methods.sdedit import SDEdit
 from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
+from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.vidtome import VidToMe
 from recast.types import DenoiseInputs, Kind, Latents
 
@@ -42,12 +46,16 @@ METHODS: dict[str, type[Method]] = {
     "fatezero": FateZero,
     "flowedit": FlowEdit,
     "gen1": Gen1,
+    "magicprop": MagicProp,
+    "medm": MeDM,
     "pix2video": Pix2Video,
     "pnp": PlugAndPlay,
     "rave": RAVE,
+    "rerender": Rerender,
     "sdedit": SDEdit,
     "text2video-zero": Text2VideoZero,
     "tokenflow": TokenFlow,
+    "videocontrolnet": VideoControlNet,
     "vidtome": VidToMe,
 }
 """Every method by name."""

@@ -1,0 +1,87 @@
+"""What methods that edit some frames, and carry them to the others, have alike."""
+
+from dataclasses import dataclass
+from math import hypot
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.backbones.backbone import Backbone
+from recast.conditions.flow import ClipFlow
+from recast.conditions.propagation import propagated
+from recast.conditions.warping import Shares
+from recast.diffusion.blend import blend_source
+from recast.diffusion.excerpt import at_frames, excerpt, in_turn
+from recast.diffusion.schedule import finish
+from recast.diffusion.x0_hooks import encode_compensated
+from recast.errors import BackboneError
+from recast.methods.knobs import GuidanceKnobs
+from recast.types import DenoiseInputs, Latents, Picks, StepHook, unchanged
+
+OneLatent = Float[Tensor, "1 c y x"]
+
+
+def check_latents(backbone: Backbone) -> None:
+    """Raises BackboneError where frames share a latent: flow lies between frames, and latents follow it one by one."""
+    if backbone.temporal_stride != 1:
+        shared = backbone.temporal_stride
+        raise BackboneError(
+            f"this method carries single frames along flow, and {shared} frames of this model share a latent; take a "
+            "model of an image autoencoder, or another method"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FrameWalks:
+    """Walks of some frames of an edit, and the way from keyframes to all frames. source: the clip's latents.
+
+    Raises BackboneError where frames share a latent.
+    """
+
+    shot: DenoiseInputs
+    backbone: Backbone
+    knobs: GuidanceKnobs
+    source: Latents
+
+    def __post_init__(self) -> None:
+        check_latents(self.backbone)
+
+    def alone(self, frame: int, sigmas: list[float]) -> OneLatent:
+        """One frame as an image, from its own latents with noise on them."""
+        return self._walk(self.source[[frame]], torch.tensor([frame]), sigmas)
+
+    def beside(self, before: OneLatent, start: OneLatent, keep: Shares, picks: Picks, sigmas: list[float]) -> OneLatent:
+        """The second frame of `picks`, from `start`, while the network sees the first one, finished, beside it.
+
+        before, start: one frame of clean latents each. keep: where the second frame stays what `start` is, 0..1.
+        """
+        pair = torch.cat([before, start])
+        kept = torch.cat([torch.ones_like(keep), keep]).to(pair)
+        hold = blend_source(pair, self.shot.noise(self.source)[picks], kept)
+        return self._walk(pair, picks, sigmas, hold)[1:]
+
+    @torch.no_grad()
+    def completed(self, edited: Float[Tensor, "k c y x"], keys: list[int], flow: ClipFlow, last: float) -> Latents:
+        """All frames: the edited keyframes, and those between as flow brings them there in pixels.
+
+        last: the level at which walks end, where the step hook sees the frames between.
+        """
+        latents = torch.index_copy(self.source, 0, torch.tensor(keys, device=edited.device), edited)
+        between = torch.tensor(sorted({*range(len(latents))} - {*keys}), dtype=torch.long)
+        if not len(between):
+            return latents
+        pixels = propagated(self.backbone.decode_pixels(edited), keys, flow)[between]
+        made = encode_compensated(pixels, self.backbone.encode_pixels, self.backbone.decode_pixels)
+        hook = at_frames(self.shot.step_hook, between, self.source, self.shot.noise(self.source))
+        latents[between] = finish(hook(hypot(1, last) * made, last), last)
+        return latents
+
+    def _walk(self, clean: Latents, picks: Picks, sigmas: list[float], hold: StepHook = unchanged) -> Latents:
+        part = excerpt(self.shot, picks, self.source)
+        hook = in_turn(hold, part.step_hook)
+        start = clean + sigmas[0] * self.shot.noise(self.source)[picks]
+        if len(sigmas) == 1:
+            return hook(start, sigmas[0])
+        denoise = self.knobs.denoiser(part, self.backbone, part.cfg_scale)
+        return finish(part.sampler(denoise, start, sigmas, part.condition, step_hook=hook), sigmas[-1])

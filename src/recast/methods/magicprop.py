@@ -1,0 +1,56 @@
+"""One frame edited, its new appearance passed on from frame to frame: after MagicProp, arXiv:2309.00908."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from recast.backbones.backbone import Backbone
+from recast.conditions.flow import ClipFlow
+from recast.conditions.warping import shrunk, visible, warped
+from recast.diffusion.schedule import truncated
+from recast.methods.keyframed import FrameWalks
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.types import DenoiseInputs, Kind, Latents
+
+
+@dataclass(frozen=True, kw_only=True)
+class MagicProp(GuidanceKnobs):
+    """Edits the first frame as an image; each later frame takes its appearance from the one before it.
+
+    What the edit changed in the frame before is carried along flow and added to the frame's own latents, where the
+    point is visible; noise up to `propagation` is put on them, and the walk back, told the frame's own structure,
+    mends what flow got wrong, with the frame before beside it in the network (section 3.3, autoregressive).
+    Steps x branches x 2 x `propagation` evaluations a frame. Runs over any backbone.
+
+    Differs from the paper: its propagation network is trained on videos and told the edited frame, the frame before and
+    depth as channels; here flow does that, so any backbone serves. The edited frame is always the first, and later
+    frames are told it only by way of those between. Flow is DIS's.
+    """
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = False
+
+    strength: UnitInterval = 0.8
+    """How much of the first frame is made anew: more follows the content; 0 gives the source back."""
+    propagation: UnitInterval = 0.4
+    """How much of each later frame is made anew, at most `strength`; 0 only carries the change along flow."""
+
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
+        walk = backbone.sigmas(shot.steps)
+        sigmas, later = (truncated(walk, share) for share in (self.strength, min(self.strength, self.propagation)))
+        source = backbone.encode(shot.clip.frames)
+        if len(sigmas) == 1:
+            return source
+        walks = FrameWalks(shot, backbone, self, source)
+        flow = ClipFlow.of(shot.clip.frames)
+        seen = shrunk(visible(flow.backward, flow.forward), source.shape[-2:]).to(source)
+        nowhere = torch.zeros_like(source[:1, :1])
+        edited = [walks.alone(0, sigmas)]
+        for frame in range(1, len(source)):
+            before = [frame - 1]
+            change = seen[before] * warped(edited[-1] - source[before], flow.backward[before])
+            pair = torch.tensor([frame - 1, frame])
+            edited.append(walks.beside(edited[-1], source[[frame]] + change, nowhere, pair, later))
+        return torch.cat(edited)

@@ -1,0 +1,147 @@
+"""Keyframes that agree in shape, texture and colour, carried to the other frames: Rerender, arXiv:2306.07954."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor
+
+from recast.backbones.backbone import Backbone
+from recast.conditions.flow import ClipFlow, Flow
+from recast.conditions.propagation import keyframes
+from recast.conditions.warping import Shares, fused, matched, shrunk, warped
+from recast.diffusion.excerpt import excerpt
+from recast.diffusion.schedule import finish, truncated
+from recast.diffusion.x0_hooks import Change, changed, encode_compensated, interval, match_statistics
+from recast.errors import RequestError
+from recast.methods.keyframed import FrameWalks
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.networks.hooks import Attend, AttentionCall, SiteKind
+from recast.types import Condition, DenoiseInputs, Denoiser, Kind, Latents, Maps
+
+Matches = tuple[Flow, Shares]
+"""For each keyframe, its flow into another one, and where that can be relied on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerender(GuidanceKnobs):
+    """Edits keyframes under four constraints, one a scale, and carries them along flow to the frames between.
+
+    Style: in the decoder's self-attention a keyframe attends to the first and the one before. Shape: early on, the
+    predicted clean latents are the first keyframe's, warped, where it is visible. Texture: a second walk is drawn to
+    the first result fused in pixels with the warped first and previous keyframes. Colour: late, each channel's mean
+    and deviation are the first keyframe's. Steps x strength x branches x 2 / `keyframe_every` evaluations a frame.
+
+    Differs from the paper: keyframes walk together, so that the one before is at the same noise level; fusion acts on
+    predicted clean latents; the last frame is a keyframe too; frames between are blended along flow where EbSynth
+    synthesizes patches; flow is DIS's where the paper has GMFlow; structure is what the backbone is told.
+    """
+
+    needs: ClassVar[frozenset[Kind]] = frozenset()
+    needs_source: ClassVar[bool] = False
+
+    strength: UnitInterval = 0.95
+    """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
+    keyframe_every: Annotated[int, Field(ge=1, le=256)] = 10
+    """Frames from a keyframe to the next."""
+    warp_until: UnitInterval = 0.1
+    """The constraint of shape ends after this share of the walk; 0 is none."""
+    fuse_from: UnitInterval = 0.5
+    """The constraint of texture starts after this share of the second walk."""
+    fuse_until: UnitInterval = 0.8
+    """The constraint of texture ends after this share; where it starts, there is none, and no second walk."""
+    fusion: UnitInterval = 0.5
+    """How far the second walk is drawn to the fused pictures."""
+    colour_from: UnitInterval = 0.8
+    """The constraint of colour starts after this share of the walk; 1 is none."""
+
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError for a knob outside its range or too small a window."""
+        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        source = backbone.encode(shot.clip.frames)
+        if len(sigmas) == 1:
+            return source
+        keys = keyframes(len(shot.clip), self.keyframe_every)
+        picks, walks = torch.tensor(keys), FrameWalks(shot, backbone, self, source)
+        part, frames = excerpt(shot, picks, source), shot.clip.frames[picks]
+        first = matched(frames, frames[:1].expand_as(frames))
+        noise = shot.noise(source[:1]).expand_as(source[picks])  # the paper's one seed for all frames
+        start = source[picks] + sigmas[0] * noise
+        edited = self._walk(part, backbone, self._constrained(part, backbone, sigmas, first), start, sigmas)
+        within = interval(sigmas, self.fuse_from, self.fuse_until)
+        if len(keys) > 1 and self.fusion and within[0] < within[1]:
+            texture = self._texture(
+                backbone, edited, first, matched(frames, frames[(torch.arange(len(keys)) - 1).clamp(min=0)])
+            )
+            denoise = changed(self._constrained(part, backbone, sigmas, first), texture, within)
+            edited = self._walk(part, backbone, denoise, start, sigmas)
+        return walks.completed(edited, keys, ClipFlow.of(shot.clip.frames), sigmas[-1])
+
+    def _walk(
+        self, part: DenoiseInputs, backbone: Backbone, denoise: Denoiser, start: Latents, sigmas: list[float]
+    ) -> Latents:
+        with backbone.hooked(FirstAndPreviousAttention()):
+            x = part.sampler(denoise, start, sigmas, part.condition, step_hook=part.step_hook)
+        return finish(x, sigmas[-1])
+
+    def _constrained(self, part: DenoiseInputs, backbone: Backbone, sigmas: list[float], first: Matches) -> Denoiser:
+        """The denoiser of one walk, held to the first keyframe's shape and colours."""
+
+        def shaped(latents: Latents) -> Latents:
+            brought = warped(latents[:1].expand_as(latents), first[0])
+            return fused(latents, brought, shrunk(first[1], latents.shape[-2:]))
+
+        size = min(part.window, backbone.max_frames)
+        denoise = anchored(self.denoiser(part, backbone, part.cfg_scale), size)
+        denoise = changed(denoise, shaped, interval(sigmas, 0, self.warp_until))
+        return changed(denoise, lambda x0: match_statistics(x0, x0[:1]), interval(sigmas, self.colour_from, 1))
+
+    @torch.no_grad()
+    def _texture(self, backbone: Backbone, edited: Latents, first: Matches, previous: Matches) -> Change:
+        pixels = fused_pixels(backbone.decode_pixels(edited), first, previous)
+        wanted = encode_compensated(pixels, backbone.encode_pixels, backbone.decode_pixels)
+        share = self.fusion * shrunk(torch.maximum(first[1], previous[1]), wanted.shape[-2:])
+        return lambda latents: fused(latents, wanted, share)
+
+
+def fused_pixels(pixels: Maps, first: Matches, previous: Matches) -> Maps:
+    """Each picture as the fused one before it, warped, where visible; else the first one; else its own."""
+    done = [pixels[:1]]
+    for i, own in enumerate(pixels.split(1)[1:], 1):
+        from_first = fused(own, warped(done[0], first[0][[i]]), first[1][[i]])
+        done.append(fused(from_first, warped(done[-1], previous[0][[i]]), previous[1][[i]]))
+    return torch.cat(done)
+
+
+def anchored(denoise: Denoiser, size: int) -> Denoiser:
+    """Passes of at most `size` frames, each of which has the first frame and the one before its own.
+
+    Raises RequestError for more frames than a size below 3 can hold.
+    """
+
+    def anchored_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
+        if len(x) > size < 3:
+            raise RequestError(f"rerender has {len(x)} keyframes and a window of {size}; it needs a window of 3")
+        clean = [denoise(x[:size], sigma, condition.at(torch.arange(min(size, len(x)))))]
+        for start in range(size, len(x), max(size - 2, 1)):
+            picks = torch.tensor([0, start - 1, *range(start, min(start + size - 2, len(x)))])
+            clean.append(denoise(x[picks], sigma, condition.at(picks))[2:])
+        return torch.cat(clean)
+
+    return anchored_denoise
+
+
+class FirstAndPreviousAttention:
+    """In the decoder, each frame's places attend to those of the pass's first frame and of the one before. Eq. 5."""
+
+    def interested(self, site: str, kind: SiteKind) -> bool:
+        """In self-attention on the way up."""
+        return kind is SiteKind.SELF and site.startswith("up_blocks")
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The layer's answer with the keys and values of the two frames."""
+        before = torch.tensor([[0, max(frame - 1, 0)] for frame in range(len(call.q))])
+        k, v = (rearrange(each[before], "b two m e -> b (two m) e") for each in (call.k, call.v))
+        return attend(replace(call, k=k, v=v))
