@@ -10,13 +10,14 @@ import torch
 from recast.backbones import BACKBONES
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
+from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import ddim_inversion
 from recast.diffusion.samplers import SAMPLERS, ddim
 from recast.diffusion.schedule import finish
 from recast.methods.knobs import as_images
 from recast.model.folder import ModelFolder, quiet
-from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES, SIZE, FIRST = 5, (32, 40), 20
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from recast.types import Branch, Condition, Kind, Picks, Structure
+from recast.denoising import Branch
+from recast.types import Condition, Kind, Picks, Structure
 
 FRAMES, SIZE = 3, (32, 48)
 

@@ -4,11 +4,10 @@ Axis letters, everywhere in the project: t frame, c channel, h w row and column 
 latents, n token, d and e feature width, b batch.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -165,110 +164,3 @@ class Condition:
 
 def _tokens_at(tokens: Tokens, picks: Picks) -> Tokens:
     return tokens if tokens.ndim == 2 else tokens[picks.to(tokens.device)]
-
-
-@dataclass(frozen=True, eq=False)
-class Branch:
-    """One evaluation of the network at one noise level: with this content, its temporal layers on or off."""
-
-    tokens: Tokens
-    temporal: bool = True
-
-
-@runtime_checkable
-class Denoiser(Protocol):
-    """A guess at the clean latents. Guidance and windows turn one into another.
-
-    Noise is added, never mixed in: x = clean + sigma * noise (Karras et al. 2022, arXiv:2206.00364).
-    """
-
-    def __call__(self, x: Latents, sigma: float, condition: Condition) -> Latents:
-        """The clean latents most likely hidden in `x` at noise level `sigma` (> 0, the same for all frames)."""
-        ...
-
-
-@runtime_checkable
-class StepHook(Protocol):
-    """Changes, or only looks at, the latents at the end of a sampling step, at the level just reached."""
-
-    def __call__(self, x: Latents, sigma: float, /) -> Latents:
-        """The latents to go on with. May raise Cancelled."""
-        ...
-
-
-def unchanged(x: Latents, _sigma: float, /) -> Latents:
-    """The edit that does nothing."""
-    return x
-
-
-@runtime_checkable
-class Sampler(Protocol):
-    """Walks latents down the noise levels. It sees a denoiser, never a network.
-
-    It asks the denoiser at levels above 0 only, not above sigmas[0], and as often as it likes: at each of `sigmas`, or
-    between them. A denoiser that holds something for each level gives that of the nearest one.
-    """
-
-    def __call__(
-        self,
-        denoise: Denoiser,
-        x: Latents,
-        sigmas: list[float],
-        condition: Condition,
-        *,
-        step_hook: StepHook = unchanged,
-    ) -> Latents:
-        """From `x` at level sigmas[0] to sigmas[-1], 0 for most models. Raises ScheduleError where levels rise."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class DenoiseInputs:
-    """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
-
-    steps: network levels of a full walk, 1..1000. cfg_scale: guidance, omega in Gen-1's eq. 8; 1 is none.
-    ensemble: answers that are averaged at each step, see `recast.diffusion.ensemble`.
-    window: most latents over time that the network sees at once. seed: of the noise, together with the frame's index.
-    temporal_stride: the backbone's, frames that share a latent.
-    step_hook: called after each step down. inversion_hook: called after each step of methods that first take the clip
-    up the levels; it looks on and changes nothing. source: the condition under which the clip itself is described: its
-    own content, its own structure; None for methods that do not need it.
-    Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows.
-    """
-
-    clip: Clip
-    condition: Condition
-    sampler: Sampler
-    steps: int = 25
-    cfg_scale: float = 4.0
-    ensemble: int = 1
-    window: int = 16
-    seed: int = 0
-    step_hook: StepHook = field(default=unchanged)
-    inversion_hook: StepHook = field(default=unchanged)
-    source: Condition | None = None
-    temporal_stride: int = 1
-
-    def __post_init__(self) -> None:
-        frames = self.clip.latent_frames(self.temporal_stride)
-        object.__setattr__(self, "condition", _numbered(self.condition, frames))
-        if self.source is not None:
-            object.__setattr__(self, "source", _numbered(self.source, frames))
-
-    def noise(self, like: Latents, number: int = 0) -> Latents:
-        """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.
-
-        number: which of a frame's noises; 0 is the one that a walk starts from.
-        """
-        frames = (self.clip.first + self.temporal_stride * i for i in range(len(like)))
-        drawn = [torch.randn(like.shape[1:], generator=_generator(self.seed, frame, number)) for frame in frames]
-        return torch.stack(drawn).to(like)
-
-
-def _numbered(condition: Condition, frames: Picks) -> Condition:
-    return replace(condition, frames=frames) if condition.frames is None else condition
-
-
-def _generator(seed: int, frame: int, number: int) -> torch.Generator:
-    # A stream for each. The multipliers are odd and large, so that neighbouring seeds and frames never share one.
-    return torch.Generator().manual_seed((seed * 1_000_003 + frame + number * 998_244_353_003) % 2**63)

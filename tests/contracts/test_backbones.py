@@ -12,12 +12,13 @@ from animatediff_folder import write_animatediff
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
+from recast.denoising import Branch
 from recast.diffusion.schedule import check_decreasing
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
-from recast.types import Branch, Condition, Kind, Structure
+from recast.types import Condition, Kind, Structure
 from tiny_folder import written
 
 CONTENT = [ContentInput(Medium.WORDS, "a red ball")]

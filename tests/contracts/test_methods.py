@@ -11,12 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
+from recast.denoising import Branch, DenoiseInputs
 from recast.diffusion.blend import blend_source
 from recast.diffusion.joins import JOINS
 from recast.diffusion.samplers import SAMPLERS
 from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
-from recast.types import Branch, Clip, Condition, DenoiseInputs, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES = 5
 DRAW_NOTHING = {METHODS[name] for name in ("fatezero", "pix2video", "pnp")}

@@ -15,11 +15,12 @@ from animatediff_folder import tiny_adapter, write_animatediff
 from recast.backbones import BACKBONES, family_of
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
+from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import ShapeError, WeightsError
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
-from recast.types import Branch, Clip, Condition, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 SIGMA, FRAMES = 2.0, 5
 

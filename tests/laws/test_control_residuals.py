@@ -11,10 +11,11 @@ from animatediff_folder import write_animatediff
 from recast.backbones import BACKBONES, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.control import ControlResiduals
+from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import ShapeError
 from recast.model.folder import ModelFolder, quiet
-from recast.types import Branch, Condition, Kind, Structure
+from recast.types import Condition, Kind, Structure
 
 SIGMA, FRAMES = 2.0, 4
 

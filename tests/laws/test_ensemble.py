@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from recast.denoising import DenoiseInputs
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.samplers import ddim
-from recast.types import Clip, Condition, DenoiseInputs
+from recast.types import Clip, Condition
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
 SHOT = DenoiseInputs(Clip(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim, seed=3)

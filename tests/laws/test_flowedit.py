@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
+from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import SAMPLERS
 from recast.errors import RequestError
 from recast.methods.flowedit import FlowEdit
-from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES = 3
 

@@ -10,10 +10,10 @@ from torch.testing import assert_close
 
 from hooked_backbone import FRAMES, CallRecord, Scaled, asked, conditioned, noisy, passing
 from recast.backbones.tiny import tiny, tiny_unet
+from recast.denoising import Branch
 from recast.errors import BackboneError
 from recast.networks.attention import hooked
 from recast.networks.hooks import SiteKind
-from recast.types import Branch
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 from recast.backbones.gen1 import Gen1Backbone
 from recast.backbones.tiny import tiny
+from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import ddim
 from recast.errors import BackboneError, RequestError
 from recast.methods.gen1 import Gen1
@@ -18,7 +19,7 @@ from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
 from recast.methods.rerender import Rerender, anchored, fused_pixels
 from recast.methods.videocontrolnet import VideoControlNet
-from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES, SIZE = 3, (32, 40)
 

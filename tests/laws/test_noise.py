@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import ddim
-from recast.types import Clip, Condition, DenoiseInputs
+from recast.types import Clip, Condition
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from recast.denoising import DenoiseInputs
 from recast.diffusion.noise import (
     butterworth_low_pass,
     changed_places,
@@ -22,7 +23,7 @@ from recast.diffusion.noise import (
 )
 from recast.diffusion.samplers import ddim
 from recast.errors import RequestError
-from recast.types import Clip, Condition, DenoiseInputs
+from recast.types import Clip, Condition
 
 LIKE = torch.zeros(1, 4, 64, 64)
 FRAMES = range(3, 8)

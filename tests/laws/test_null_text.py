@@ -11,6 +11,7 @@ from animatediff_folder import write_animatediff
 from hooked_backbone import conditioned, noisy
 from recast.backbones import BACKBONES
 from recast.backbones.tiny import tiny, write_stable_diffusion
+from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import Inversion
 from recast.diffusion.null_text import NullText, NullTextFit, null_text_inversion, with_null_text
@@ -18,7 +19,7 @@ from recast.diffusion.samplers import SAMPLERS, ddim
 from recast.diffusion.windows import windowed
 from recast.errors import Cancelled, RequestError
 from recast.model.folder import ModelFolder, quiet
-from recast.types import Branch, Condition
+from recast.types import Condition
 
 FRAMES, SCALE = 2, 5.0
 SIGMAS = [4.0, 2.0, 1.0, 0.0]

@@ -8,12 +8,12 @@ from torch.testing import assert_close
 
 from hooked_backbone import FRAMES, CallRecord, asked, conditioned, noisy
 from recast.backbones.tiny import tiny
+from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.windows import windowed
 from recast.errors import BackboneError
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
-from recast.types import Branch
 
 
 @pytest.fixture(scope="module")

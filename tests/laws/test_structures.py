@@ -16,11 +16,12 @@ from recast.backbones.controlnets import sigmas_within
 from recast.backbones.tiny import tiny
 from recast.conditions.detail import as_pictures
 from recast.control import ControlResiduals
+from recast.denoising import Branch
 from recast.diffusion.parameterization import scale_input
 from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import BackboneError, RequestError, ShapeError, WeightsError
 from recast.model.folder import ModelFolder, quiet
-from recast.types import Branch, Clip, Condition, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES, STEPS = 3, 4
 

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from recast.backbones import Backbone
 from recast.backbones.tiny import tiny
+from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
@@ -18,7 +19,7 @@ from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.stages import generate, prepare
 from recast.methods import METHODS
-from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure, latent_count
+from recast.types import Clip, Condition, Kind, Structure, latent_count
 from tiny_folder import written
 from video_backbone import video_backbone
 

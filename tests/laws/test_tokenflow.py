@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from recast.backbones import BACKBONES
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
+from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import ddim_inversion, reconstruction_psnr
 from recast.diffusion.samplers import SAMPLERS, ddim
@@ -23,7 +24,7 @@ from recast.model.folder import ModelFolder, quiet
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
-from recast.types import Clip, Condition, DenoiseInputs, Kind, Structure
+from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES, SIZE = 6, (32, 40)
 # The tiny network's random weights are hard to invert, which edits warn of.

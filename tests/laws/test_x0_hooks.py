@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from recast.denoising import DenoiseInputs
 from recast.diffusion.excerpt import at_frames, excerpt, in_turn
 from recast.diffusion.samplers import ddim
 from recast.diffusion.x0_hooks import (
@@ -17,7 +18,7 @@ from recast.diffusion.x0_hooks import (
     through_pixels,
 )
 from recast.errors import RequestError
-from recast.types import Clip, Condition, DenoiseInputs
+from recast.types import Clip, Condition
 
 CONDITION = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
 SIGMAS = [8.0, 4.0, 2.0, 1.0, 0.0]

@@ -9,9 +9,10 @@ from torch.testing import assert_close
 from recast.backbones.gen1 import opened
 from recast.backbones.tiny import tiny
 from recast.conditions.content import ContentEncoders, ContentInput, Medium
+from recast.denoising import Branch
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
-from recast.types import Branch, Condition, Kind, Structure
+from recast.types import Condition, Kind, Structure
 from tiny_folder import written
 
 CONTENT = [ContentInput(Medium.WORDS, "a red ball"), ContentInput(Medium.WORDS, "snow", 0.5)]

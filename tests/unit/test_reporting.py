@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from recast.denoising import unchanged
 from recast.diffusion.inversion import ddim_inversion
 from recast.diffusion.samplers import ddim
 from recast.diffusion.schedule import truncated
 from recast.editing.progress import reporting
-from recast.types import Condition, unchanged
+from recast.types import Condition
 
 LEVELS = [4.0, 3.0, 2.0, 1.0, 0.0]
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))

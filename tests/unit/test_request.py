@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
+from recast.denoising import DenoiseInputs
 from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for, weighted
 from recast.errors import RequestError, known
 from recast.methods import METHODS
 from recast.model.metadata import ModelMetadata
-from recast.types import DenoiseInputs
 
 
 @given(

@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.conditions.content import ContentInput
+from recast.denoising import Branch
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
-from recast.types import Branch, ClipLatents, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 
 @runtime_checkable

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.denoising import Branch
 from recast.errors import BackboneError
-from recast.types import Branch, Condition, Kind, Latents, Maps, Structure
+from recast.types import Condition, Kind, Latents, Maps, Structure
 
 
 def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Branch]]:

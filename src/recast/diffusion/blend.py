@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.types import Latents, StepHook
+from recast.denoising import StepHook
+from recast.types import Latents
 
 
 def blend_source(source: Latents, noise: Latents, keep: Float[Tensor, "t 1 y x"]) -> StepHook:

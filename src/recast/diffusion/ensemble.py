@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from recast.types import Condition, Denoiser, Latents
+from recast.denoising import Denoiser
+from recast.types import Condition, Latents
 
 Noise = Callable[[Latents, int], Latents]
 """Standard normal noise like some latents, another for each number; `DenoiseInputs.noise`."""

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.types import Clip, DenoiseInputs, Latents, Picks, StepHook
+from recast.denoising import DenoiseInputs, StepHook
+from recast.types import Clip, Latents, Picks
 
 WholeClip = Float[Tensor, "all c y x"]
 """Latents of all frames, where those of some stand beside them."""

@@ -7,8 +7,9 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from recast.denoising import Denoiser
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents, Picks
+from recast.types import Condition, Latents, Picks
 
 
 def gridded(denoise: Denoiser, side: int, seed: int = 0) -> Denoiser:

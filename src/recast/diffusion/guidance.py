@@ -6,8 +6,9 @@ from math import inf
 
 import torch
 
+from recast.denoising import Branch, Denoiser
 from recast.diffusion.joins import Correction
-from recast.types import Branch, Condition, Denoiser, Latents
+from recast.types import Condition, Latents
 
 BranchDenoiser = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
 """Predicts the clean latents under several branches at once; `Backbone.denoise_branches`."""

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from recast.denoising import Denoiser, StepHook, unchanged
 from recast.diffusion.schedule import check_decreasing
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents, StepHook, unchanged
+from recast.types import Condition, Latents
 
 MOST_PSNR = 99.0
 """In dB, of equal tensors."""

@@ -13,8 +13,9 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from recast.denoising import DenoiseInputs
 from recast.errors import RequestError
-from recast.types import DenoiseInputs, Latents
+from recast.types import Latents
 
 NoiseDraw = Callable[[Sequence[int], int], Latents]
 """Standard normal noise of frames by their index in the source; another for each number."""

@@ -6,9 +6,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from recast.denoising import Denoiser, StepHook, unchanged
 from recast.diffusion.inversion import Inversion, nearest_level
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents, StepHook, Tokens, unchanged
+from recast.types import Condition, Latents, Tokens
 
 
 @dataclass(frozen=True, eq=False)

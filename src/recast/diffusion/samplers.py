@@ -9,8 +9,9 @@ from math import exp, expm1, log
 
 import torch
 
+from recast.denoising import Denoiser, Sampler, StepHook, unchanged
 from recast.diffusion.schedule import check_decreasing
-from recast.types import Condition, Denoiser, Latents, Sampler, StepHook, unchanged
+from recast.types import Condition, Latents
 
 
 @torch.no_grad()

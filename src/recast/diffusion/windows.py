@@ -5,8 +5,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.denoising import Denoiser
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents
+from recast.types import Condition, Latents
 
 
 def windowed(denoise: Denoiser, size: int, overlap: int) -> Denoiser:

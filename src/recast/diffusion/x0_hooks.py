@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.denoising import Denoiser
 from recast.errors import RequestError
-from recast.types import Condition, Denoiser, Latents, Maps
+from recast.types import Condition, Latents, Maps
 
 Change = Callable[[Latents], Latents]
 """Other clean latents for all frames of a pass."""

@@ -7,9 +7,10 @@ from typing import TypedDict
 
 import torch
 
+from recast.denoising import StepHook
 from recast.errors import OutOfMemoryError
 from recast.progress import ProgressCallback, Report
-from recast.types import Latents, StepHook
+from recast.types import Latents
 
 
 class Stage(StrEnum):

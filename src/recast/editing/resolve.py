@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.vocabulary import unknown
+from recast.denoising import Sampler
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
@@ -16,7 +17,7 @@ from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import RecastWarning, RequestError
 from recast.methods import METHODS, Method
-from recast.types import Clip, Sampler
+from recast.types import Clip
 from recast.video.read import Source, Window
 from recast.video.resize import working_size
 

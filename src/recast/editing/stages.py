@@ -8,6 +8,7 @@ import torch
 
 from recast.conditions.content import ContentInput
 from recast.conditions.detail import as_pictures, softened
+from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.editing.checks import check_inputs, check_target, source_of
 from recast.editing.loaded import Model
@@ -18,7 +19,7 @@ from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
 from recast.errors import BackboneError, RequestError
 from recast.progress import ProgressCallback
-from recast.types import Clip, Condition, DenoiseInputs, Frames, StepHook, Structure, Tokens, latent_count, unchanged
+from recast.types import Clip, Condition, Frames, Structure, Tokens, latent_count
 from recast.video.read import Source, frames, opened, read
 from recast.video.resize import enlarged, resized
 from recast.video.write import writing

@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.fatezero import FateZero
 from recast.methods.flowedit import FlowEdit
@@ -18,7 +19,7 @@ from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.vidtome import VidToMe
-from recast.types import DenoiseInputs, Kind, Latents
+from recast.types import Kind, Latents
 
 
 @runtime_checkable

@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.walks import from_shared_noise, under_hooks
 from recast.networks.attention_recipes import ExtendedAttention, FrameBank, ReferenceAttention, anchored
-from recast.types import Condition, DenoiseInputs, Denoiser, Frames, Kind, Latents
+from recast.types import Condition, Frames, Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)

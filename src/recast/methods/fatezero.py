@@ -9,6 +9,7 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.word_alignment import ALIGNMENTS
+from recast.denoising import DenoiseInputs, StepHook
 from recast.diffusion.guidance import guided
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
@@ -26,7 +27,7 @@ from recast.networks.hooks import SiteKind
 from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook
-from recast.types import DenoiseInputs, Latents, StepHook
+from recast.types import Latents
 
 MOST_PLACES = 32 * 32
 """Of a frame, in layers whose maps are kept."""

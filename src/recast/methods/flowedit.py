@@ -8,10 +8,11 @@ import torch
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.schedule import finish, truncated
 from recast.errors import RequestError
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Denoiser, Kind, Latents
+from recast.types import Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from typing import ClassVar
 from einops import repeat
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Kind, Latents, latent_count
+from recast.types import Kind, Latents, latent_count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ from math import hypot
 import torch
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.inversion import Inversion, ddim_inversion, reconstruction_psnr
 from recast.diffusion.schedule import finish
 from recast.errors import RecastWarning, RequestError
-from recast.types import DenoiseInputs, Denoiser
 
 LEAST_PSNR = 25.0
 """In dB. Image autoencoders reconstruct at 26 or so: below this, more is lost by inversion than by them."""

@@ -11,13 +11,14 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import propagated
 from recast.conditions.warping import Shares
+from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import at_frames, excerpt, in_turn
 from recast.diffusion.schedule import finish
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.errors import BackboneError
 from recast.methods.knobs import GuidanceKnobs
-from recast.types import DenoiseInputs, Latents, Picks, StepHook, unchanged
+from recast.types import Latents, Picks
 
 OneLatent = Float[Tensor, "1 c y x"]
 

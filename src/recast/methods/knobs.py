@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.guidance import BranchDenoiser, guided
 from recast.diffusion.joins import JOINS
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError, known
-from recast.types import Branch, Condition, DenoiseInputs, Denoiser, Latents
+from recast.types import Condition, Latents
 
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 """A share of a whole, 0..1."""

@@ -8,10 +8,11 @@ import torch
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.warping import shrunk, visible, warped
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.methods.keyframed import FrameWalks
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Kind, Latents
+from recast.types import Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)

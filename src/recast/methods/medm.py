@@ -8,11 +8,12 @@ import torch
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.tracks import PointTracks
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import changed, interval, through_pixels
 from recast.methods.keyframed import check_latents
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Kind, Latents
+from recast.types import Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,12 @@ from pydantic import Field
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.windows import windowed
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.walks import InversionKnobs, in_windows, under_hooks
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
-from recast.types import Condition, DenoiseInputs, Denoiser, Latents
+from recast.types import Condition, Latents
 
 PUBLISHED_LATENTS = 4 * 64 * 64
 """Over which the published code takes the mean of the squared difference."""

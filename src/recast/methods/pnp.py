@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.methods.injection import injection
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.walks import InversionKnobs, beside_source, in_windows
-from recast.types import DenoiseInputs, Latents
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)

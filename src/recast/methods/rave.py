@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.diffusion.grids import gridded
 from recast.errors import RequestError
 from recast.methods.knobs import ContentGuidanceKnobs
 from recast.methods.walks import InversionKnobs, in_windows
-from recast.types import DenoiseInputs, Latents
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)

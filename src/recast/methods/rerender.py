@@ -12,6 +12,7 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow, Flow
 from recast.conditions.propagation import keyframes
 from recast.conditions.warping import Shares, fused, matched, shrunk, warped
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.excerpt import excerpt
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import Change, changed, encode_compensated, interval, match_statistics
@@ -19,7 +20,7 @@ from recast.errors import RequestError
 from recast.methods.keyframed import FrameWalks
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
-from recast.types import Condition, DenoiseInputs, Denoiser, Kind, Latents, Maps
+from recast.types import Condition, Kind, Latents, Maps
 
 Matches = tuple[Flow, Shares]
 """For each keyframe, its flow into another one, and where that can be relied on."""

@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.methods.gen1 import Gen1
 from recast.methods.knobs import UnitInterval
-from recast.types import Condition, DenoiseInputs, Kind, Latents, Structure
+from recast.types import Condition, Kind, Latents, Structure
 
 
 @dataclass(frozen=True, kw_only=True)

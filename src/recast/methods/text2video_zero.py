@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.walks import from_shared_noise, in_windows, under_hooks
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
-from recast.types import DenoiseInputs, Kind, Latents
+from recast.types import Kind, Latents
 
 
 @dataclass(frozen=True, kw_only=True)

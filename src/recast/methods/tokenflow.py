@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import Inversion, nearest_level
 from recast.diffusion.schedule import finish, truncated
@@ -22,7 +23,7 @@ from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
-from recast.types import Condition, DenoiseInputs, Denoiser, Kind, Latents, Picks
+from recast.types import Condition, Kind, Latents, Picks
 
 SELF = frozenset({SiteKind.SELF})
 

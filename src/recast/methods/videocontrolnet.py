@@ -11,11 +11,12 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import keyframes
 from recast.conditions.warping import fused, matched, shrunk, warped
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.methods.keyframed import FrameWalks, OneLatent
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import DenoiseInputs, Frames, Kind, Latents, Picks
+from recast.types import Frames, Kind, Latents, Picks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
 from recast.methods.injection import injection
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.walks import InversionKnobs, beside_source, in_windows
 from recast.networks.token_merging import TokenMerging
-from recast.types import DenoiseInputs, Latents
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.denoising import Branch, DenoiseInputs, Denoiser, StepHook
 from recast.diffusion.guidance import BranchDenoiser
 from recast.diffusion.inversion import Inversion
 from recast.diffusion.noise import noise_draw, shared_noise
@@ -17,7 +18,7 @@ from recast.errors import RequestError
 from recast.methods.inverted import inverted
 from recast.methods.knobs import UnitInterval
 from recast.networks.hooks import Hook
-from recast.types import Branch, Condition, DenoiseInputs, Denoiser, Kind, Latents, StepHook
+from recast.types import Condition, Kind, Latents
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,13 @@ from recast.backbones.gen1 import Gen1Backbone
 from recast.conditions.detail import detail_planes
 from recast.data.datasets import DataMix
 from recast.data.examples import Example, ExampleSource
+from recast.denoising import Branch
 from recast.diffusion.samplers import ddim
 from recast.engine.monitor import ImagePixels, SampleDrawer
 from recast.engine.rng import device_of, normal_noise, row_rng
 from recast.networks.generator import Generator
 from recast.training.stages import GeneratorStage
-from recast.types import Branch, Condition, Frames, Latents, Maps
+from recast.types import Condition, Frames, Latents, Maps
 
 EXAMPLES, STEPS = 3, 8
 

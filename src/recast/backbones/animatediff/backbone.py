@@ -21,6 +21,7 @@ from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
+from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import ShapeError, WeightsError
@@ -28,7 +29,7 @@ from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
 from recast.networks.temporal import BatchLayout, TemporalContext
-from recast.types import Branch, Condition, Kind, Latents, Maps, Structure
+from recast.types import Condition, Kind, Latents, Maps, Structure
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

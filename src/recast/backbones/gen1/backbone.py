@@ -18,6 +18,7 @@ from recast.backbones.branches import batches, check_kind, frame_numbers, sole_s
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import as_pictures, detail_planes, softened
+from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import BackboneError
@@ -26,7 +27,7 @@ from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
-from recast.types import Branch, Condition, Embedding, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.types import Condition, Embedding, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -20,13 +20,14 @@ from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.detail import softened
+from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.types import Branch, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.types import Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""

@@ -5,7 +5,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from recast.backbones.backbone import Backbone
-from recast.types import Branch, Condition, Latents
+from recast.denoising import Branch
+from recast.types import Condition, Latents
 
 
 @dataclass
