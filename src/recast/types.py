@@ -14,7 +14,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from recast.control import Control, ControlResiduals
-from recast.errors import ClipError, RequestError, ShapeError
+from recast.errors import ClipError, ShapeError
+from recast.prompt import PromptTokens
 
 Frames = UInt8[Tensor, "t 3 h w"]
 Latents = Float[Tensor, "t c y x"]
@@ -103,27 +104,6 @@ class Structure:
             raise ShapeError(f"{self.kind} has {self.kind.channels} channels a map, not {self.maps.shape[1]}")
 
 
-@dataclass(frozen=True)
-class PromptTokens:
-    """How the tokens of a prompt spell its words.
-
-    pieces: of the vocabulary, by place, from the start token to the end token. words: each with the places of its
-    pieces, in order. places: of the encoder, padding included.
-    """
-
-    pieces: tuple[str, ...]
-    words: tuple[tuple[str, tuple[int, ...]], ...]
-    places: int
-
-    def of_word(self, word: str) -> tuple[int, ...]:
-        """The places of a word, of every time that it stands there. Raises RequestError for a word that does not."""
-        found = [place for name, at in self.words for place in at if name == word.lower()]
-        if not found:
-            there = ", ".join(name for name, _ in self.words) or "no word"
-            raise RequestError(f"the prompt has no word {word!r}; it has {there}")
-        return tuple(found)
-
-
 @dataclass(frozen=True, eq=False)
 class Condition:
     """All that a denoiser is told besides the noisy latents.
@@ -135,8 +115,7 @@ class Condition:
     the frames' absolute numbers in the source, which windows keep; None where nobody asks. Where the backbone's
     `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.
     residuals: added to the UNet's features, besides what a ControlNet of the backbone adds. controls: what
-    `Backbone.with_structures` gave its ControlNets, several and each with a weight. words: how the tokens of `cond`
-    spell a prompt; None where they are not those of one prompt.
+    `Backbone.with_structures` gave its ControlNets, several and each with a weight. words: how `cond` spells a prompt.
     """
 
     cond: Tokens
@@ -150,7 +129,8 @@ class Condition:
 
     def at(self, picks: Picks) -> "Condition":
         """The same for a choice of frames, in the order of `picks`."""
-        return Condition(
+        return replace(
+            self,
             cond=_tokens_at(self.cond, picks),
             uncond=_tokens_at(self.uncond, picks),
             structure_channels=None if self.structure_channels is None else self.structure_channels[picks],
@@ -158,7 +138,6 @@ class Condition:
             negative=None if self.negative is None else _tokens_at(self.negative, picks),
             residuals=None if self.residuals is None else self.residuals.at(picks),
             controls=tuple(control.at(picks) for control in self.controls),
-            words=self.words,
         )
 
 

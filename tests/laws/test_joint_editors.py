@@ -14,6 +14,7 @@ from recast.diffusion.schedule import finish
 from recast.errors import BackboneError, RequestError
 from recast.methods.controlvideo import ControlVideo, key_frames, midpoints
 from recast.methods.fatezero import FateZero
+from recast.methods.flatten import FLATTEN
 from recast.methods.pnp import PlugAndPlay
 from recast.methods.vidtome import VidToMe
 from recast.networks.attention_recipes import ExtendedAttention, ReferenceAttention, first_and_previous
@@ -34,6 +35,19 @@ def test_vidtome_of_equal_frames_wholly_merged_is_plug_and_play(backbone):
     assert_close(merged, PlugAndPlay()(shot, backbone), **CLOSE)
     moving = shot_of(backbone, steps=3)
     assert not torch.allclose(VidToMe()(moving, backbone), PlugAndPlay()(moving, backbone), atol=1e-3)
+
+
+def test_flatten_of_a_clip_without_motion_is_plug_and_play(backbone):
+    """Its flow is zero and its frames are equal: attention to all of them, and at one place, is each frame's own."""
+    shot, knobs = shot_of(backbone, still=True, steps=3), {"features_until": 0.8, "attention_until": 0.8}
+    assert_close(FLATTEN()(shot, backbone), PlugAndPlay(**knobs)(shot, backbone), **CLOSE)
+
+
+def test_flatten_attends_along_trajectories_after_all_frames(backbone):
+    shot = shot_of(backbone, steps=3)
+    along = FLATTEN(injected_until=0.0)(shot, backbone)
+    assert not torch.allclose(along, image_walk(backbone, shot, ExtendedAttention()), atol=1e-3)
+    assert torch.equal(FLATTEN(injected_until=0.0)(shot, backbone), along)
 
 
 def test_controlvideo_is_joint_editing_from_one_noise(backbone):

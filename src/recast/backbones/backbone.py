@@ -11,7 +11,8 @@ from recast.conditions.content import ContentInput
 from recast.denoising import Branch
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
-from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.prompt import PromptTokens
+from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from torch import Tensor
 from recast.conditions.text import tokenized
 from recast.errors import RequestError
 from recast.networks.map_control import Alignment
-from recast.types import PromptTokens
+from recast.prompt import PromptTokens
 
 WORD_END = "</w>"
 """What CLIP's vocabulary writes behind the last piece of a word."""

@@ -42,7 +42,10 @@ def apg(*, eta: float = 0.0, threshold: float = inf, momentum: float = 0.0) -> C
     def correction(_x: Latents, sigma: float, condition: Condition, towards: Latents, against: Latents, /) -> Latents:
         difference = towards - against
         averaged = running.updated(difference, sigma, condition) if momentum else difference
-        rescaled = averaged * (threshold / _dot(averaged, averaged).sqrt()).clamp(max=1)
+        # Without a threshold the quotient is infinite, and gradients through it are not numbers.
+        rescaled = (
+            averaged if threshold == inf else averaged * (threshold / _dot(averaged, averaged).sqrt()).clamp(max=1)
+        )
         parallel = _projection(rescaled, towards) * towards
         return rescaled - (1 - eta) * parallel - difference
 

@@ -6,6 +6,7 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.fatezero import FateZero
+from recast.methods.flatten import FLATTEN
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
 from recast.methods.magicprop import MagicProp
@@ -45,6 +46,7 @@ class Method(Protocol):
 METHODS: dict[str, type[Method]] = {
     "controlvideo": ControlVideo,
     "fatezero": FateZero,
+    "flatten": FLATTEN,
     "flowedit": FlowEdit,
     "gen1": Gen1,
     "magicprop": MagicProp,

@@ -27,7 +27,8 @@ from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
-from recast.types import Condition, Embedding, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.prompt import PromptTokens
+from recast.types import Condition, Embedding, Frames, Kind, Latents, Maps, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -27,7 +27,8 @@ from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.types import Condition, Frames, Kind, Latents, Maps, PromptTokens, Structure, Tokens
+from recast.prompt import PromptTokens
+from recast.types import Condition, Frames, Kind, Latents, Maps, Structure, Tokens
 
 MAX_FRAMES = 1024
 """Frames do not see each other, so only memory bounds a pass; this is the longest window that a request may have."""

@@ -9,7 +9,8 @@ from torch import nn
 from recast.conditions.text import places, tokenized
 from recast.conditions.word_alignment import prompt_tokens
 from recast.model.folder import ModelFolder
-from recast.types import PromptTokens, Tokens
+from recast.prompt import PromptTokens
+from recast.types import Tokens
 
 
 @dataclass(frozen=True, eq=False)
