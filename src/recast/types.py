@@ -4,7 +4,7 @@ Axis letters, everywhere in the project: t frame, c channel, h w row and column 
 latents, n token, d and e feature width, b batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
