@@ -7,7 +7,7 @@ import torch
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
-from recast.conditions.warping import shrunk, visible, warped
+from recast.conditions.warping import warped
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.methods.keyframed import FrameWalks
@@ -19,9 +19,10 @@ from recast.types import Kind, Latents
 class MagicProp(GuidanceKnobs):
     """Edits the first frame as an image; each later frame takes its appearance from the one before it.
 
-    What the edit changed in the frame before is carried along flow and added to the frame's own latents, where the
-    point is visible; noise up to `propagation` is put on them, and the walk back, told the frame's own structure,
-    mends what flow got wrong, with the frame before beside it in the network (section 3.3, autoregressive).
+    What the edit changed in the frame before is carried along flow and added to the frame's own latents; noise up to
+    `propagation` is put on them, and the walk back, told the frame's own structure, mends what flow got wrong, with the
+    frame before beside it in the network (section 3.3, autoregressive). What comes into view is given the change of
+    its surroundings: without any it would be the source's, and stay so in all frames after.
     Steps x branches x 2 x `propagation` evaluations a frame. Runs over any backbone.
 
     Differs from the paper: its propagation network is trained on videos and told the edited frame, the frame before and
@@ -46,12 +47,11 @@ class MagicProp(GuidanceKnobs):
             return source
         walks = FrameWalks(shot, backbone, self, source)
         flow = ClipFlow.of(shot.clip.frames)
-        seen = shrunk(visible(flow.backward, flow.forward), source.shape[-2:]).to(source)
         nowhere = torch.zeros_like(source[:1, :1])
         edited = [walks.alone(0, sigmas)]
         for frame in range(1, len(source)):
             before = [frame - 1]
-            change = seen[before] * warped(edited[-1] - source[before], flow.backward[before])
+            change = warped(edited[-1] - source[before], flow.backward[before])
             pair = torch.tensor([frame - 1, frame])
             edited.append(walks.beside(edited[-1], source[[frame]] + change, nowhere, pair, later))
         return torch.cat(edited)
