@@ -189,6 +189,7 @@ def test_previews_are_png(refused):
     assert code == 2
     assert "name it so, such as sheet.png" in line
     assert "sweeps nothing" in refused("preview", "clip", "-p", "x", "--sweep", "seed")[1]
+    assert "model cannot be swept" in refused("preview", "clip", "-p", "x", "--sweep", "model=pocket,other")[1]
 
 
 def test_help_is_quick_and_needs_no_torch():
@@ -201,7 +202,7 @@ def test_help_is_quick_and_needs_no_torch():
     took = time.monotonic() - began
     assert done.returncode == 0
     assert "--temporal-guidance" in done.stdout
-    assert "(default ddim)" in " ".join(done.stdout.split())
+    assert "(default ddim)" in " ".join(done.stdout.replace("│", " ").split())
     assert took < 5, "half a second alone; a busy machine gets ten times that"
 
 

@@ -43,6 +43,7 @@ def test_a_clip_from_memory_is_saved_at_its_own_size_and_rate(editor, source, tm
     assert (saved.size, saved.fps, saved.num_frames) == (clip.size, clip.fps, len(clip))
 
 
+@pytest.mark.filterwarnings("ignore:the walk back")  # one step is too few to invert by
 def test_a_models_ensemble_is_for_methods_that_average_and_a_given_one_is_refused_by_others(tmp_path):
     folder = written(tmp_path / "model")
     facts = json.loads((folder / "recast.json").read_text()) | {"ensemble": 3, "method": "flowedit"}

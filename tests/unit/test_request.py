@@ -86,7 +86,7 @@ def test_a_request_comes_back_from_json():
         ({"sead": 3}, "there is no setting 'sead', did you mean seed?"),
         (
             {"method": "sdedit", "noises": 2},
-            "method sdedit has no knob 'noises'; flowedit has it; its own: temporal_guidance, guidance, guided_from,",
+            "method sdedit has no knob 'noises'; flowedit has it; its own: guidance, guided_from,",
         ),
         ({"strength": 2}, "strength is 2; it should be less than or equal to 1"),
         ({"strength": "much"}, "strength is 'much'; it should be a valid number"),

@@ -49,12 +49,13 @@ def test_the_request_comes_first_then_the_models_own_for_the_method_then_the_mod
     own = resolve(request_.updated(steps=None), preferring, source)
     assert (own.request.method, own.steps, own.cfg_scale, own.ensemble) == ("flowedit", 8, 3.0, 1)
     assert own.facts["knobs"] == knobs_of("flowedit") | {"strength": 0.875, "residual": 0.5}
-    chosen = resolve(request_.updated(steps=3, cfg=1.5, ensemble=2, residual=0.25), preferring, source)
-    assert (chosen.steps, chosen.cfg_scale, chosen.ensemble) == (3, 1.5, 2)
+    chosen = resolve(request_.updated(steps=3, cfg=1.5, residual=0.25), preferring, source)
+    assert (chosen.steps, chosen.cfg_scale) == (3, 1.5)
     assert chosen.facts["knobs"] == own.facts["knobs"] | {"residual": 0.25}
     other = resolve(request_.updated(steps=None, method="gen1"), preferring, source)
     assert (other.steps, other.cfg_scale, other.ensemble) == (25, 2.0, 4)
     assert other.facts["knobs"] == knobs_of("gen1")
+    assert resolve(request_.updated(method="gen1", ensemble=2), preferring, source).ensemble == 2
 
 
 def test_what_was_resolved_resolves_to_itself(request_, model):
@@ -68,14 +69,14 @@ def test_what_was_resolved_resolves_to_itself(request_, model):
     [({}, 16), ({"frames": 8}, 8), ({"window": 12}, 12), ({"frames": 8, "window": 12}, 12), ({"frames": 40}, 16)],
 )
 def test_windows_are_no_longer_than_what_was_trained(request_, model, facts, window):
-    trained = told(model, **{"window": None} | facts)
+    trained = having(model, **{"window": None} | facts)
     assert model.backbone.max_frames == 16
     assert resolve(request_, trained, opened(request_.source)).window == window
     assert resolve(request_.updated(window=3), trained, opened(request_.source)).window == 3
 
 
 def test_a_longer_window_is_taken_with_a_warning_and_refused_where_there_are_no_places(request_, model):
-    source, trained = opened(request_.source), told(model, window=None, frames=8)
+    source, trained = opened(request_.source), having(model, window=None, frames=8)
     with pytest.warns(RecastWarning, match="learned from clips of 8 frames; in a window of 12 it guesses"):
         assert resolve(request_.updated(window=12), trained, source).window == 12
     with pytest.raises(RequestError, match=r"window is 17 frames and .* has places for 16; say 16 or less"):
@@ -104,14 +105,14 @@ def test_a_window_is_what_the_network_sees_at_once(model, tmp_path):
 )
 def test_frames_far_denser_or_sparser_than_in_training_are_noted(model, fps, note):
     clip = Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(fps))
-    assert spacing_note(clip, told(model, fps=None)) == ()
-    assert spacing_note(dataclasses.replace(clip, frames=clip.frames[:1]), told(model, fps=10.0)) == ()
-    notes = spacing_note(clip, told(model, fps=10.0))
+    assert spacing_note(clip, having(model, fps=None)) == ()
+    assert spacing_note(dataclasses.replace(clip, frames=clip.frames[:1]), having(model, fps=10.0)) == ()
+    notes = spacing_note(clip, having(model, fps=10.0))
     assert re.search(note, notes[0]) if note else notes == ()
 
 
 def test_the_record_keeps_the_note(request_, model):
-    trained, source = told(model, fps=1.0), opened(request_.source)
+    trained, source = having(model, fps=1.0), opened(request_.source)
     resolved = resolve(request_, trained, source)
     prepared = prepare(resolved, trained)
     assert generate(resolved, prepared, trained).record.notes == source.notes + spacing_note(prepared.clip, trained)

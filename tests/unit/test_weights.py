@@ -26,7 +26,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_facts_are_read_and_optional(path: Path) -> None:
-    assert ModelFolder.found(path).metadata == ModelMetadata(128, ("depth", "edges"), embedding_norm="unit")
+    assert ModelFolder.found(path).metadata == ModelMetadata(
+        short_side=128, structures=("depth", "edges"), embedding_norm="unit"
+    )
     (path / "recast.json").unlink()
     assert ModelFolder.found(str(path)).metadata == ModelMetadata()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from recast.types import Frames
 
 MOST_FRAMES, MOST_COLUMNS = 8, 4
+FIXED = {"model", "device", "dtype", "source", "target"}
+"""Settings that all rows of a sheet share."""
 
 
 @flagged(*FLAGS)
@@ -71,6 +73,9 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
     if not values:
         raise RequestError(f"{sweep!r} sweeps nothing; write KEY=A,B,C, such as structure-detail=0,3,6")
     changes = [dict([parsed(f"{name}={value}")]) for value in values]
+    fixed = FIXED.intersection(*changes)
+    if fixed:
+        raise RequestError(f"{min(fixed)} cannot be swept: a sheet is of one source by one model; run preview for each")
     return {f"{name} {value}": asked.updated(**change) for value, change in zip(values, changes, strict=True)}
 
 

@@ -17,7 +17,7 @@ MOST_PSNR = 99.0
 LARGEST_VARIANCE = 100.0
 """Of clean latents along the directions in which they vary most, low frequencies; over all directions it is about 1.
 
-On `pocket` 100 converges in one refinement where 1 diverges and infinity takes many (docs/decisions/0021).
+On `pocket` 100 converges in one refinement where 1 diverges and infinity takes many (docs/decisions/0024).
 """
 
 
@@ -87,10 +87,11 @@ def ddim_inversion(
         raised = x + (above - sigma) / (sigma or above) * (x - clean)
         for _ in range(refinements):
             raised = _refined(x, raised, denoise(raised, above, condition), (sigma, above))
+        raised = step_hook(raised, above)
         clean = denoise(raised, above, condition)
         error = error + share * (clean + sigma / above * (raised - clean) - x)
         share *= _lowered_share(sigma, above)
-        x = step_hook(raised, above)
+        x = raised
         trajectory.append(x)
     return Inversion(sigmas, trajectory[::-1], error)
 

@@ -49,5 +49,6 @@ def inversion_psnr(inversion: Inversion, backbone: Backbone) -> float:
         return reconstruction_psnr(inversion.error, inversion.error)
     worst = int(inversion.error.square().mean((1, 2, 3)).nan_to_num(torch.inf).argmax())
     pair = torch.stack([inversion.trajectory[-1][worst], inversion.reconstructed[worst]])
-    source, reconstructed = backbone.decode(finish(pair, inversion.sigmas[-1])).split(1)
+    # One by one: where frames share a latent, each is decoded as a clip's first, which gives one frame.
+    source, reconstructed = (backbone.decode(each) for each in finish(pair, inversion.sigmas[-1]).split(1))
     return reconstruction_psnr(source, reconstructed, peak=255.0)
