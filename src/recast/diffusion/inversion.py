@@ -90,8 +90,7 @@ def ddim_inversion(
         raised = step_hook(raised, above)
         clean = denoise(raised, above, condition)
         error = error + share * (clean + sigma / above * (raised - clean) - x)
-        share *= _lowered_share(sigma, above)
-        x = raised
+        x, share = raised, share * _lowered_share(sigma, above)
         trajectory.append(x)
     return Inversion(sigmas, trajectory[::-1], error)
 
