@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.denoising import Branch
-from recast.errors import BackboneError
+from recast.errors import BackboneError, ShapeError
+from recast.networks.temporal import BatchLayout
 from recast.types import Condition, Kind, Latents, Maps, Structure
 
 
@@ -23,6 +24,20 @@ def frame_numbers(condition: Condition, count: int) -> tuple[int, ...]:
     """The frames' absolute numbers where the condition keeps them, and else from 0 on."""
     frames = condition.frames
     return tuple(range(count)) if frames is None else tuple(frames.tolist())
+
+
+def temporal_layout(frames: int, temporal: Sequence[bool], most: int, device: torch.device) -> BatchLayout | None:
+    """The layout of a batch of clips of so many frames, by the branches in which frames see each other.
+
+    None where they do in none. Raises ShapeError for more frames than there are positions, `most`.
+    """
+    if not any(temporal):
+        return None
+    if frames > most:
+        wrong = f"the motion modules see at most {most} frames at once and were given {frames}"
+        raise ShapeError(f"{wrong}; use smaller windows")
+    videos = torch.tensor(temporal, device=device).nonzero().flatten()
+    return BatchLayout(frames, None if all(temporal) else videos)
 
 
 def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Tensor, "t channels y x"]:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
-from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of
+from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of, temporal_layout
 from recast.backbones.controlnets import control_residuals, opened_controlnets, sigmas_within
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
@@ -24,11 +24,11 @@ from recast.control import Control
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
-from recast.errors import ShapeError, WeightsError
+from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
-from recast.networks.temporal import BatchLayout, TemporalContext
+from recast.networks.temporal import TemporalContext
 from recast.types import Condition, Kind, Latents, Maps, Structure
 
 
@@ -101,18 +101,10 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         added = handed_residuals(unet, condition.residuals, number, count)
         added += control_residuals(self.controlnets, condition.controls, sigma, inputs)
         now = DenoisePass(sigma, tuple(branches), temporal, frame_numbers(condition, count))
-        with self.pass_context.on(now), self.motion.on(self._layout(count, temporal)):
+        layout = temporal_layout(count, temporal, self.max_frames, unet.device)
+        with self.pass_context.on(now), self.motion.on(layout):
             answer = unet(*inputs, **residual_arguments(added), return_dict=False)[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(scaled)
-
-    def _layout(self, frames: int, temporal: tuple[bool, ...]) -> BatchLayout | None:
-        if not any(temporal):
-            return None
-        if frames > self.max_frames:
-            wrong = f"the motion modules see at most {self.max_frames} frames at once and were given {frames}"
-            raise ShapeError(f"{wrong}; use smaller windows")
-        videos = torch.tensor(temporal, device=self.unet.device).nonzero().flatten()
-        return BatchLayout(frames, None if all(temporal) else videos)
 
     def _controlled(self, condition: Condition) -> Condition:
         """The condition with its structure channels, if it has any, as the first ControlNet's control."""

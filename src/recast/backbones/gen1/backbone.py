@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.embeddings import ImageProjection
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -43,6 +44,11 @@ class Gen1Backbone(ImageLatentBackbone):
     net: SpaceTimeUNet
     projection: ImageProjection | None = None
     content: Callable[[Sequence[ContentInput], int], Embedding] | None = None
+
+    @property
+    def unet(self) -> UNet2DConditionModel:
+        """The network, whose weights diffusers names; layers over time are called temporal, behind the spatial ones."""
+        return self.net.unet
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:

@@ -133,7 +133,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         tokens = [branch.tokens.expand(len(inputs), -1, -1) for branch in branches.values()]
         frames = frame_numbers(condition, len(inputs))
         added = handed_residuals(unet, condition.residuals, number, len(inputs))
-        with self.pass_context.on(DenoisePass(sigma, tuple(branches), (False,) * number, frames)):
+        temporal = self._temporal(branches, len(inputs))
+        with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = unet(
                 repeat(inputs, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
                 torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
@@ -142,6 +143,10 @@ class StableDiffusionBackbone(ImageLatentBackbone):
                 **residual_arguments(added),
             )[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(inputs)
+
+    def _temporal(self, branches: Mapping[int, Branch], frames: int) -> tuple[bool, ...]:  # noqa: ARG002 -- images
+        """Whether frames see each other, in each branch."""
+        return (False,) * len(branches)
 
     @property
     def _extra_channels(self) -> int:

@@ -1,0 +1,63 @@
+"""Stable Diffusion with layers over time, so that it can learn from a clip how things move."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.backbones.branches import temporal_layout
+from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.denoising import Branch
+from recast.networks.temporal import TemporalContext, TemporalTransformer
+from recast.types import Condition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InflatedStableDiffusion(StableDiffusionBackbone):
+    """An image UNet with temporal self-attention behind each of its spatial transformers. arXiv:2212.11565.
+
+    Convolutions stay those of images, which is what pseudo-3D ones (1 x 3 x 3) are. New layers change nothing until
+    they are trained. Differs: they follow the transformer, where Tune-A-Video's stand in it, and know positions.
+    motion: switches the layers on. positions: the most frames that they tell apart.
+    """
+
+    motion: TemporalContext
+    positions: int
+
+    @property
+    def max_frames(self) -> int:
+        """The most frames that the layers over time have positions for."""
+        return self.positions
+
+    def _temporal(self, branches: Mapping[int, Branch], frames: int) -> tuple[bool, ...]:
+        return tuple(branch.temporal and frames > 1 for branch in branches.values())
+
+    def _answered(
+        self,
+        inputs: Float[Tensor, "t channels y x"],
+        sigma: float,
+        condition: Condition,
+        branches: Mapping[int, Branch],
+    ) -> Float[Tensor, "branches t c y x"]:
+        temporal = self._temporal(branches, len(inputs))
+        layout = temporal_layout(len(inputs), temporal, self.max_frames, self.unet.device)
+        with self.motion.on(layout):
+            return super()._answered(inputs, sigma, condition, branches)
+
+
+def inflated(backbone: StableDiffusionBackbone, frames: int) -> InflatedStableDiffusion:
+    """The backbone with new layers over time for clips of at most so many frames, from the global random stream.
+
+    Its UNet becomes part of the new one, and has the layers from then on.
+    """
+    motion, unet = TemporalContext(), backbone.unet
+    for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
+        blocks = spatial.transformer_blocks
+        temporal = TemporalTransformer(
+            spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=frames
+        )
+        motion.follow(spatial, temporal.to(unet.device, unet.dtype).train(unet.training))
+    own = {field.name: getattr(backbone, field.name) for field in fields(StableDiffusionBackbone)}
+    return InflatedStableDiffusion(**own, motion=motion, positions=frames)
