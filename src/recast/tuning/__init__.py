@@ -1,0 +1,1 @@
+"""Tuning: a trained generator learns from one clip, or a few pictures, what an adapter folder then holds."""

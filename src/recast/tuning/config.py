@@ -1,0 +1,119 @@
+"""What is tuned and how: the selectors, and the settings of one tuning."""
+
+from dataclasses import dataclass as plain_dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from recast.engine.config import TrainConfig
+from recast.errors import RequestError, known
+from recast.networks.weight_changes import CHANGES, is_matrix
+from recast.tuning.losses import TEMPORAL_LOSSES, LatentKind, TemporalLoss
+
+NO_LOSS = "none"
+
+
+@plain_dataclass(frozen=True)
+class Selector:
+    """Which weights are tuned, by fnmatch patterns over their names, and how. change: a name in CHANGES.
+
+    attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise.
+    """
+
+    patterns: tuple[str, ...]
+    change: str = "whole"
+    attention: str = "own"
+    rate: float = 3e-5
+
+
+PROJECTIONS = ("*.to_q.weight", "*.to_k.weight", "*.to_v.weight", "*.to_out.0.weight")
+SELECTORS: dict[str, Selector] = {
+    "one-shot": Selector(("*.attn1.to_q.*", "*.attn2.to_q.*", "*.temporal.*"), attention="first-previous"),
+    "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
+    "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
+}
+"""What is tuned, by name. one-shot: query projections and all layers over time, as the paper (section 3.2) has it."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class TuneConfig:
+    """The settings of one tuning. Raises RequestError for what does not go together."""
+
+    train: str = "one-shot"
+    """What is trained: one-shot (queries and layers over time), lora, spectral, or a pattern of weights' names."""
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Training steps."""
+    frames: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Frames of the clip to learn from, evenly spaced; the paper takes 8 to 12."""
+    rate: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Peak learning rate; of what is trained, if not said."""
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of lora; 16 if not said."""
+    attention: Literal["own", "first-previous"] | None = None
+    """What self-attention looks at: its own frame, or the first and the previous one, as one-shot does."""
+    temporal: str = "difference"
+    """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, or none."""
+    temporal_weight: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    """Weight of the temporal loss; .05, and .2 of second, if not said."""
+    latent: LatentKind | None = None
+    """Latents of the temporal loss: clean (as predicted), or the predicted noise, as second takes it if not said."""
+    precision: str = "auto"
+    """Of products: bf16, fp32, or auto, which takes what is faster here."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Chooses noise, noise levels and first weights."""
+
+    def __post_init__(self) -> None:
+        known("temporal loss", self.temporal, [NO_LOSS, *TEMPORAL_LOSSES])
+        if self.rank is not None and self.selector.change != "lora":
+            raise RequestError(f"rank is {self.rank}, and only lora has one; leave it out, or say train=lora")
+        if self.temporal_loss is None and not (self.temporal_weight is None and self.latent is None):
+            raise RequestError("there is no temporal loss, so it has no weight and no latent; leave them out")
+        if self.temporal_loss is not None and self.frames < self.temporal_loss.least:
+            wrong = f"the temporal loss {self.temporal!r} needs {self.temporal_loss.least} frames and has {self.frames}"
+            raise RequestError(f"{wrong}; take more frames, or temporal=none")
+        self.train_config()
+
+    @property
+    def selector(self) -> Selector:
+        """What is trained."""
+        return SELECTORS.get(self.train) or Selector((self.train,))
+
+    @property
+    def over_frames(self) -> str:
+        """What self-attention looks at; a name in ATTENTION."""
+        return self.attention or self.selector.attention
+
+    @property
+    def temporal_loss(self) -> TemporalLoss | None:
+        """The temporal loss with its weight and latent; None where there is none."""
+        usual = TEMPORAL_LOSSES.get(self.temporal)
+        if usual is None:
+            return None
+        weight = usual.weight if self.temporal_weight is None else self.temporal_weight
+        return TemporalLoss(usual.between, weight, self.latent or usual.latent, usual.least)
+
+    def train_config(self) -> TrainConfig:
+        """For the training loop. Differs: the rate falls along a cosine; the paper says nothing of its course."""
+        rate = self.rate or self.selector.rate
+        # Without an average: so few steps would leave it behind.
+        return TrainConfig(steps=self.steps, rate=rate, warmup=0, ema=0.0, precision=self.precision, keep_every=50)
+
+    def selected(self, network: nn.Module) -> list[str]:
+        """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
+
+        Raises RequestError where there is none.
+        """
+        selector, weights = self.selector, dict(network.named_parameters())
+        names = [name for name in weights if any(fnmatchcase(name, pattern) for pattern in selector.patterns)]
+        found = [name for name in names if selector.change == "whole" or is_matrix(weights[name])]
+        if not found:
+            some = ", ".join(list(weights)[:: max(1, len(weights) // 3)][:3])
+            raise RequestError(
+                f"no weight of the network is called {' or '.join(selector.patterns)}; say train as one of "
+                f"{', '.join(SELECTORS)}, or as a pattern of its {len(weights)} names, such as {some}"
+            )
+        assert selector.change in CHANGES
+        return found

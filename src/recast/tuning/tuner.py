@@ -1,0 +1,173 @@
+"""One-shot tuning: a trained generator learns one captioned clip, from cached latents, structure and content."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from recast.backbones import Backbone
+from recast.denoising import Branch
+from recast.engine.config import BatchShard, Loss, LossOutput
+from recast.engine.distributed import Engine
+from recast.engine.loop import fit
+from recast.engine.monitor import Monitor, unmonitored
+from recast.engine.rng import normal_noise, row_rng
+from recast.errors import ClipError, RequestError
+from recast.networks.weight_changes import CHANGES, WeightChange, changed_weights
+from recast.tuning.adapter import NEW, Adapter, AdapterInfo, write_adapter
+from recast.tuning.config import TuneConfig
+from recast.tuning.losses import Guess, prediction_error
+from recast.tuning.tuned import TunableBackbone, attention_hooks, over_frames, tunable
+from recast.types import Condition, Latents
+
+
+@dataclass(frozen=True, eq=False)
+class CachedClip:
+    """A clip as the network sees it, encoded once. condition: its caption as `cond`, and its structure.
+
+    caption: in words, for the record. base: name and digest of the model.
+    """
+
+    latents: Latents
+    condition: Condition
+    caption: str
+    base: Mapping[str, str]
+
+    def fingerprint(self) -> str:
+        """Of all that the network is shown; a run on another clip is not gone on with."""
+        shown = [self.latents, self.condition.cond, self.condition.structure_channels]
+        shown += [control.pictures for control in self.condition.controls]
+        held = [tensor.detach().float().cpu().contiguous() for tensor in shown if tensor is not None]
+        return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in held)).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class TunedParts:
+    """What is trained of a backbone. changes: of its own weights, by name; new: weights that it did not have."""
+
+    backbone: TunableBackbone
+    changes: Mapping[str, WeightChange]
+    new: Mapping[str, nn.Parameter]
+    positions: int | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that was trained, as an adapter holds it."""
+        parts = {
+            f"{name}:{part}": tensor.clone()
+            for name, change in self.changes.items()
+            for part, tensor in change.parts().items()
+        }
+        return parts | {f"{name}:{NEW}": weight.detach().clone() for name, weight in self.new.items()}
+
+    @contextmanager
+    def trained(self, attention: str) -> Iterator[nn.Module]:
+        """The network with only these parts trained, and its attention in force; afterwards it is as it was."""
+        unet = self.backbone.unet.requires_grad_(False)
+        training = unet.training
+        for weight in self.new.values():
+            weight.requires_grad_(True)
+        try:
+            with changed_weights(unet, self.changes), self.backbone.hooked(*attention_hooks(self.backbone, attention)):
+                yield unet
+        finally:
+            unet.requires_grad_(False).train(training)
+
+
+def trained_parts(backbone: Backbone, config: TuneConfig) -> TunedParts:
+    """What a configuration trains of a backbone, as it begins, the same each time.
+
+    An image model may get layers over time, which stay in its network. Raises RequestError where nothing is selected,
+    BackboneError for a family that cannot be tuned.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        own = tunable(backbone)
+        before = {name for name, _ in own.unet.named_parameters()}
+        changed, positions = over_frames(own, config.over_frames, config.frames)
+        weights = dict(changed.unet.named_parameters())
+        new = {name: weight for name, weight in weights.items() if name not in before}
+        names = [name for name in config.selected(changed.unet) if name not in new]
+        kind = CHANGES[config.selector.change]
+        rank = config.rank or 16
+        changes: dict[str, WeightChange] = {name: kind(weights[name].detach(), rank=rank) for name in names}
+    return TunedParts(changed, changes, new, positions)
+
+
+def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig) -> Loss[Any]:
+    """The network's own loss at a uniform level, and the temporal loss by its weight. The paper's equations 5 and 8.
+
+    Nothing is encoded: a step is one pass of the network. Level and noise come from (seed, step) alone.
+    """
+    schedule, temporal = backbone.schedule, config.temporal_loss
+
+    def loss(_network: nn.Module, share: BatchShard) -> LossOutput:
+        began = time.perf_counter()
+        rng = row_rng(config.seed, share.undivided(), 0)
+        level = int(rng.integers(len(schedule.sigmas)))
+        sigma = float(schedule.sigmas[level])
+        noise = normal_noise(rng, clip.latents.shape).to(clip.latents)
+        waited = time.perf_counter() - began
+        x = clip.latents + sigma * noise
+        [denoised] = backbone.denoise_branches(x, sigma, clip.condition, [Branch(clip.condition.cond)])
+        mean = prediction_error(schedule.prediction, denoised, clip.latents, sigma).square().mean()
+        rows, levels = mean.detach()[None], torch.tensor([level / len(schedule.sigmas)], device=mean.device)
+        if temporal is not None:
+            guess = Guess(denoised, clip.latents, noise, sigma)
+            mean = mean + temporal.weight * temporal.between(*guess.latents(temporal.latent))
+        return LossOutput(mean=mean, rows=rows, levels=levels, waited=waited)
+
+    return loss
+
+
+def tune_adapter(
+    backbone: Backbone, clip: CachedClip, config: TuneConfig, folder: Path, *, monitor: Monitor = unmonitored
+) -> Adapter:
+    """Trains an adapter and writes it to `folder`; checkpoints lie in FOLDER.run meanwhile, and a stopped run goes on.
+
+    The backbone's own weights are the same afterwards, bit for bit. Raises what `fit` does, RequestError and ClipError.
+    """
+    _check_frames(backbone, clip, config)
+    parts = trained_parts(backbone, config)
+    run = folder.with_name(f"{folder.name}.run")
+    # Beside the names of TrainConfig, of which "clip" is one.
+    configuration = {"tuning": asdict(config), "shown": clip.fingerprint(), "base": clip.base["digest"]}
+    engine = Engine(device=str(clip.latents.device))
+    with parts.trained(config.over_frames) as network:
+        loss = tuning_loss(parts.backbone, clip, config)
+        fit(network, loss, config.train_config(), run, configuration=configuration, engine=engine, monitor=monitor)
+        tensors = parts.tensors()
+    adapter = Adapter(_info(parts, clip, config), tensors)
+    write_adapter(adapter, folder)
+    shutil.rmtree(run, ignore_errors=True)
+    return adapter
+
+
+def _info(parts: TunedParts, clip: CachedClip, config: TuneConfig) -> AdapterInfo:
+    facts = {
+        "base": dict(clip.base),
+        "method": config.train,
+        "changes": dict.fromkeys(parts.changes, config.selector.change) | dict.fromkeys(parts.new, NEW),
+        "attention": config.over_frames,
+        "positions": parts.positions,
+        "caption": clip.caption,
+        "steps": config.steps,
+        "settings": asdict(config),
+        "recast": version("recast-video"),
+    }
+    return TypeAdapter(AdapterInfo).validate_python(facts)
+
+
+def _check_frames(backbone: Backbone, clip: CachedClip, config: TuneConfig) -> None:
+    if len(clip.latents) != config.frames:
+        raise ClipError(f"the clip has {len(clip.latents)} latents and {config.frames} frames are to be tuned on")
+    if config.frames > backbone.max_frames:
+        raise RequestError(f"the model sees at most {backbone.max_frames} frames at once, not {config.frames}")
