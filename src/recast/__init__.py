@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.editing.stages import edit
+    from recast.editing.tune import tune
     from recast.errors import RecastError
     from recast.methods import METHODS
     from recast.model.folder import MODELS
@@ -29,6 +30,7 @@ __all__ = [
     "edit",
     "load",
     "open_clip",
+    "tune",
 ]
 
 __version__ = version("recast-video")
@@ -45,6 +47,7 @@ _HOMES = {
     "edit": "editing.stages",
     "load": "editing.api",
     "open_clip": "editing.api",
+    "tune": "editing.tune",
 }
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
 from recast.denoising import DenoiseInputs
-from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for, weighted
+from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for
+from recast.editing.values import weighted
 from recast.errors import RequestError, known
 from recast.methods import METHODS
 from recast.model.metadata import ModelMetadata

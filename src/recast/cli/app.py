@@ -21,6 +21,7 @@ from recast.cli.preview import preview
 from recast.cli.structure import structure
 from recast.cli.table import visible
 from recast.cli.train import train
+from recast.cli.tune import tune
 from recast.cli.world import world
 from recast.errors import RecastError, RecastWarning, WriteError
 from recast.files import is_full, unwritten
@@ -45,6 +46,7 @@ for command in (
     rerun,
     curate,
     train,
+    tune,
     evaluate,
     doctor,
     models,

@@ -48,7 +48,7 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         from recast.editing.stages import edit as edited
 
         watch("load", 0, 1)
-        model = Model.loaded(request.model, device=request.device, dtype=request.dtype)
+        model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
         watch("load", 1, 1)
         result = edited(request, model, watch)
     took = time.monotonic() - began

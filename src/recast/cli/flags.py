@@ -19,7 +19,7 @@ class Flag:
     """How one setting is given on the command line.
 
     names: as typed. metavar: what stands behind it in the help. panel: the group in the help.
-    repeated: may be given more than once. about: the help of what is no field of a request; a field has its own.
+    repeated: may be given more than once. about: the help; where it is empty, that of the request's field.
     """
 
     names: tuple[str, ...]
@@ -63,6 +63,7 @@ FLAGS: dict[str, Flag] = {
     "max_frames": Flag(("--max-frames",), "N", "Which part"),
     "size": Flag(("--size",), "PX|WxH", "Which part"),
     "enlarge": Flag(("--enlarge",), "guided|plain", "Which part"),
+    "adapters": Flag(("--adapter",), "DIR[:W]", "With what", repeated=True),
     "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
     "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
 }
@@ -101,7 +102,7 @@ def _parameter(name: str, flag: Flag) -> inspect.Parameter:
 
 
 def _help(name: str, flag: Flag) -> str:
-    if name not in FIELDS:
+    if flag.about:
         return flag.about
     default = FIELDS[name].get_default(call_default_factory=True)
     said = ", ".join(default) if isinstance(default, tuple) else default

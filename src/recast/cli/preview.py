@@ -54,7 +54,7 @@ def preview(
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
 
-        model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype)
+        model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype, adapters=asked.adapters)
         rows = made(requests, model, watch)
         saved(sheet([list(frames) for frames in rows.values()], list(rows), columns=MOST_COLUMNS), target)
     if as_json:

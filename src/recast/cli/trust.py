@@ -25,9 +25,10 @@ class Named:
 
 def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     """What a record's request would have read, but for the settings that the user gave anew."""
-    pictures = [Named("pictures", Path(path)) for path, _ in request.pictures]
+    weighted = [Named("pictures", Path(path)) for path, _ in request.pictures]
+    weighted += [Named("adapters", Path(path)) for path, _ in request.adapters]
     single = {"source": request.source, "mask": request.mask}
-    found = [Named(setting, path) for setting, path in single.items() if path is not None] + pictures
+    found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
     if request.model not in MODELS:
         found.append(Named("model", Path(request.model)))
     given = {ALSO_CALLED.get(name, name) for name in changes}

@@ -1,5 +1,6 @@
 """recast from Python: a loaded model that edits clips."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -19,14 +20,24 @@ from recast.video.read import Window, opened, read
 from recast.video.write import save_clip
 
 
-def load(model: str | PathLike[str] = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Editor":
+def load(
+    model: str | PathLike[str] = "pocket",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    adapter: str | PathLike[str] | Sequence[str | tuple[str, float]] = (),
+) -> "Editor":
     """An editor with the model of a known name, or in a folder.
 
-    device: auto, cpu, cuda or mps. dtype: auto, float32, bfloat16 or float16.
-    Raises WeightsError where the model is missing or damaged, RequestError for a device that is not there.
+    device: auto, cpu, cuda or mps. dtype: auto, float32, bfloat16 or float16. adapter: a folder that `tune` wrote, or
+    several, each with a weight as DIR:W or (DIR, W).
+    Raises WeightsError where the model or an adapter is missing or damaged, RequestError for a device that is not there
+    and for an adapter of another model.
     """
-    asked = Request.asked(model=str(model), device=device, dtype=dtype)
-    return Editor(Model.loaded(asked.model, device=asked.device, dtype=asked.dtype), asked)
+    held = adapter if isinstance(adapter, str | Sequence) else str(adapter)
+    asked = Request.asked(model=str(model), device=device, dtype=dtype, adapters=held)
+    loaded = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype, adapters=asked.adapters)
+    return Editor(loaded, asked)
 
 
 def open_clip(
@@ -61,11 +72,13 @@ class Editor:
         image="ref.png", structure_detail=2, temporal_guidance=1.2, seed=7, mask="mask.png".
         Raises RecastError for what cannot be done; its message says what to do.
         """
-        fixed = {"model", "device", "dtype", "source", "target", "overwrite"} & {
+        fixed = {"model", "adapters", "device", "dtype", "source", "target", "overwrite"} & {
             ALSO_CALLED.get(s, s) for s in settings
         }
         if fixed:
-            raise RequestError(f"{min(fixed)} is not set by the edit; load() sets model and device, save() the target")
+            raise RequestError(
+                f"{min(fixed)} is not set by the edit; load() sets model, adapter and device, save() the target"
+            )
         if isinstance(clip, Clip):
             request = self.defaults.updated(**settings)
         else:

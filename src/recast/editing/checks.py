@@ -11,9 +11,8 @@ from recast.video.output import is_folder
 
 def check_inputs(request: Request) -> None:
     """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
-    missing = [
-        path for path in (request.mask, *(path for path, _ in request.pictures)) if path and not Path(path).exists()
-    ]
+    named = (request.mask, *(path for path, _ in (*request.pictures, *request.adapters)))
+    missing = [path for path in named if path and not Path(path).exists()]
     if missing:
         raise MediaError(f"there is no such file: {missing[0]}")
     if not (request.words or request.pictures):

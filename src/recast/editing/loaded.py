@@ -1,5 +1,7 @@
 """A model, ready to edit: its folder, its networks on a device, and what it is known by."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +11,9 @@ from recast.conditions import EXTRACTORS, Extractor
 from recast.editing.record import digest
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder, quiet
+from recast.networks.hooks import Hook
+from recast.tuning.adapter import Adapter, read_adapter
+from recast.tuning.tuned import with_adapters
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number formats of the network, by name."""
@@ -16,7 +21,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model. digest: the SHA-256 over its files. device, dtype: what the network computes on and in."""
+    """A loaded model. digest: the SHA-256 over its files. device, dtype: what the network computes on and in.
+
+    adapters: that are merged into the backbone, by folder and weight. hooks: that they need in force.
+    """
 
     name: str
     folder: ModelFolder
@@ -24,26 +32,54 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     digest: str = field(repr=False)
+    adapters: tuple[tuple[str, float], ...] = ()
+    hooks: tuple[Hook, ...] = field(default=(), repr=False)
     _extractors: dict[str, Extractor] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def loaded(cls, name: str = "pocket", *, device: str = "auto", dtype: str = "auto") -> "Model":
-        """The model of a known name, or in a folder.
+    def loaded(
+        cls,
+        name: str = "pocket",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        adapters: Sequence[tuple[str, float]] = (),
+    ) -> "Model":
+        """The model of a known name, or in a folder, with adapters of it in its network.
 
-        Raises WeightsError where it is missing or damaged, RequestError for a device that is not there.
+        Raises WeightsError where it or an adapter is missing or damaged, RequestError for a device that is not there,
+        an adapter of another model, or a weight that it cannot have.
         """
         folder = ModelFolder.found(name)
         where = chosen_device(device)
         number = chosen_dtype(dtype, where)
+        read = [(read_adapter(path), weight) for path, weight in adapters]
+        model_digest = digest(folder.path)
+        for (path, _), (adapter, _) in zip(adapters, read, strict=True):
+            _check_base(path, adapter, name, model_digest)
         with quiet():
             backbone = BACKBONES[family_of(folder)](folder, device=str(where), dtype=number)
-        return cls(name, folder, backbone, where, number, digest(folder.path))
+        tuned = with_adapters(backbone, read)
+        return cls(name, folder, tuned.backbone, where, number, model_digest, tuple(adapters), tuned.hooks)
+
+    def in_force(self) -> AbstractContextManager[None]:
+        """What its adapters need of attention is so inside the block."""
+        return self.backbone.hooked(*self.hooks) if self.hooks else nullcontext()
 
     def extractor(self, kind: str) -> Extractor:
         """The structure extractor of that name, opened once. Raises WeightsError where the model has none."""
         if kind not in self._extractors:
             self._extractors[kind] = EXTRACTORS[kind](self.folder, self.device)
         return self._extractors[kind]
+
+
+def _check_base(path: str, adapter: Adapter, name: str, model_digest: str) -> None:
+    base = adapter.info.base
+    if base["digest"] != model_digest:
+        raise RequestError(
+            f"the adapter {path} was tuned on {base['name']} (SHA-256 {base['digest'][:12]}...), and {name} is another "
+            f"model ({model_digest[:12]}...); say -m with the model that it was tuned on"
+        )
 
 
 def chosen_device(name: str) -> torch.device:

@@ -56,8 +56,8 @@ class Record:
 
 def input_files(request: Request) -> tuple[Path, ...]:
     """The files and folders that a request reads, without the model."""
-    pictures = [Path(path) for path, _ in request.pictures]
-    return tuple(path for path in (request.source, request.mask, *pictures) if path is not None)
+    named = [Path(path) for path, _ in (*request.pictures, *request.adapters)]
+    return tuple(path for path in (request.source, request.mask, *named) if path is not None)
 
 
 def digest(path: Path) -> str:

@@ -1,59 +1,14 @@
 """One edit as one document: everything that a command can do, checked when it is made and stored in each output."""
 
-import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from recast.editing.values import Adapters, Listed, Seconds, Size, Weighted, refuse
 from recast.errors import RequestError, known
-
-_WEIGHT_AT_END = re.compile(r"(?P<text>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
-_SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
-
-
-def weighted(text: str) -> tuple[str, float]:
-    """Words or a path with the weight behind the last colon, 1 where there is none.
-
-    A colon right behind a digit starts no weight, so that "a street at 10:30" stays whole.
-    """
-    found = _WEIGHT_AT_END.fullmatch(text.strip())
-    return (found["text"].strip(), float(found["weight"])) if found else (text.strip(), 1.0)
-
-
-def _each_weighted(text: object) -> object:
-    listed = [text] if isinstance(text, str | Path) else text
-    if not isinstance(listed, list | tuple):
-        return text
-    return tuple(weighted(str(each)) if isinstance(each, str | Path) else each for each in listed)
-
-
-def _columns_and_rows(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    found = _SIZE.fullmatch(value)
-    if found is None:
-        raise ValueError("a short side such as 256, or WIDTHxHEIGHT such as 448x256")
-    return (int(found[1]), int(found[2])) if found[2] else int(found[1])
-
-
-def _seconds(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    found = _CLOCK.fullmatch(value)
-    if found is None:
-        raise ValueError("seconds such as 2.5, or a time such as 1:02.5")
-    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
-
-
-Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
-Listed = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
-Pixels = Annotated[int, Field(gt=0)]
-Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
-Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
@@ -122,6 +77,8 @@ class Request:
     """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not given."""
     enlarge: Literal["guided", "plain"] = "guided"
     """How the result gets back to the source's size: along the source's edges, or plainly."""
+    adapters: Adapters = ()
+    """An adapter that `recast tune` wrote, with a weight as DIR:W; may be repeated. 0 is the model without it."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -153,7 +110,7 @@ class Request:
         try:
             return TypeAdapter(cls).validate_python(named | {"knobs": held | knobs if isinstance(held, dict) else held})
         except ValidationError as error:
-            _refuse(error)
+            refuse(error)
 
     @classmethod
     def from_dict(cls, settings: dict[str, object]) -> "Request":
@@ -178,7 +135,7 @@ FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-
 
 AUTO = "auto"
 """The method that the model's folder names."""
-ALSO_CALLED = {"prompt": "words", "image": "pictures"}
+ALSO_CALLED = {"prompt": "words", "image": "pictures", "adapter": "adapters"}
 """Settings by the names that users know them by."""
 
 
@@ -215,7 +172,7 @@ def _check_parts(request: Request) -> None:
     try:
         TypeAdapter(METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
     except ValidationError as error:
-        _refuse(error)
+        refuse(error)
     if request.ensemble not in (None, 1) and request.method != AUTO and not METHODS[request.method].ensembles:
         able = " and ".join(name for name, method in METHODS.items() if method.ensembles)
         raise RequestError(
@@ -241,10 +198,3 @@ def method_for(request: Request, *preferred: str) -> str:
     others = [other for other in METHODS if name in knobs_of(other)]
     hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
     raise RequestError(f"method {method} has no knob {name!r}{hint}; its own: {', '.join(knobs_of(method)) or 'none'}")
-
-
-def _refuse(error: ValidationError) -> NoReturn:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "request"
-    wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
-    raise RequestError(f"{name.replace('_', ' ')} is {first['input']!r}; it should be {wrong}") from None

@@ -75,14 +75,15 @@ def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_p
 
 
 def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
-    """The clip with the wanted content."""
+    """The clip with the wanted content. Raises RequestError where the model was loaded with other adapters."""
+    _check_adapters(resolved.request, model)
     with stage(Stage.CONTENT, watch):
         cond = _tokens(resolved.cond, resolved, model)
         negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
-    with stage(Stage.DENOISE, watch) as report:
+    with stage(Stage.DENOISE, watch) as report, model.in_force():
         words = model.backbone.prompt_tokens(resolved.cond)
         bare = Condition(cond, model.backbone.null_tokens(), negative=negative, words=words)
-        inputs = _denoise_inputs(resolved, prepared, _structured(resolved, prepared, bare, model), model)
+        inputs = _denoise_inputs(resolved, prepared, structured(resolved, prepared, bare, model), model)
         hooks = reporting(report, model.backbone.sigmas(inputs.steps), _masking(resolved, inputs, model))
         latents = resolved.method(replace(inputs, **hooks), model.backbone)
     with stage(Stage.DECODE, watch) as report:
@@ -139,11 +140,22 @@ def _file(resolved: ResolvedEdit) -> Source:
     return resolved.source
 
 
+def _check_adapters(request: Request, model: Model) -> None:
+    if request.adapters != model.adapters:
+        asked, held = (
+            ", ".join(f"{path}:{weight:g}" for path, weight in each) for each in (request.adapters, model.adapters)
+        )
+        raise RequestError(
+            f"the edit names adapters ({asked or 'none'}) and the model was loaded with {held or 'none'}"
+        )
+
+
 def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Model) -> Tokens:
     return model.backbone.encode_content(inputs, seed=resolved.seed) if inputs else model.backbone.null_tokens()
 
 
-def _structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
+def structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
+    """The condition with the clip's structures, as the network reads them."""
     if not prepared.structures:
         return condition
     structures = [

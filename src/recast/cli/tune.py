@@ -1,0 +1,76 @@
+"""`recast tune`: a model learns one captioned clip; what comes of it is an adapter folder."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recast.cli.flags import FLAGS, Flag, Input, Json, Overwrite, Quiet, flagged
+from recast.cli.progress import peak_gib, shown
+from recast.cli.table import visible
+
+TUNE_FLAGS: dict[str, Flag] = {
+    "train": Flag(
+        ("--train",),
+        "one-shot|lora|spectral|PATTERN",
+        about="What is trained: queries and layers over time (one-shot, the default), low-rank changes of the "
+        "attention's projections, shifts of their singular values, or weights by a pattern of their names.",
+    ),
+    "steps": Flag(("--steps",), "N", about="Training steps (default 500)."),
+    "frames": Flag(("--frames",), "N", about="Frames to learn from, evenly spaced (default 8)."),
+    "rate": Flag(("--rate",), "NUMBER", about="Peak learning rate; of what is trained, if not said."),
+    "rank": Flag(("--rank",), "N", about="Rank of lora (default 16)."),
+    "attention": Flag(
+        ("--attention",),
+        "own|first-previous",
+        about="What self-attention looks at: its own frame, or the first and the previous one, as one-shot does.",
+    ),
+    "temporal": Flag(
+        ("--temporal",),
+        "difference|matched|second|none",
+        about="Temporal loss: difference of neighbouring frames (the default), matched to the source's, or second.",
+    ),
+    "temporal_weight": Flag(("--temporal-weight",), "NUMBER", about="Its weight (default .05, and .2 of second)."),
+    "latent": Flag(("--latent",), "clean|noise", about="Its latents: as predicted, or the predicted noise."),
+    "seed": Flag(("--seed",), "N", about="Chooses noise, noise levels and first weights (default 0)."),
+    "precision": Flag(("--precision",), "auto|bf16|fp32", "With what", about="Of products (default auto)."),
+} | {
+    name: FLAGS[name]
+    for name in ("model", "structure", "structure_detail", "start", "end", "duration", "max_frames", "size", "device")
+}
+"""Every setting of a tuning by name, as it is given on the command line."""
+
+
+@flagged(*TUNE_FLAGS, among=TUNE_FLAGS)
+def tune(
+    source: Input,
+    *,
+    caption: Annotated[str, typer.Option("--caption", metavar="TEXT", help="What the clip shows.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="The adapter (default IN-adapter in this folder)."),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **options: object,
+) -> None:
+    """Tune a model on one captioned clip; the adapter folder is for `recast edit --adapter DIR`.
+
+    A stopped run goes on where it was when the same command is given again.
+    """
+    target = output or Path(f"{source.stem or source.resolve().name}-adapter")
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    began = time.monotonic()
+    with shown(quiet=quiet) as watch:
+        from recast.editing.tune import tune as tuned
+
+        tuned(source, caption=caption, output=target, overwrite=overwrite, watch=watch, **given)
+    took = time.monotonic() - began
+    if as_json:
+        print(json.dumps({"output": str(target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}))
+    elif not quiet:
+        print(visible(f"{target}: tuned in {took:.1f} s"), file=sys.stderr)

@@ -1,0 +1,77 @@
+"""Values of a request as users write them: weights behind colons, sizes, times; and the line that refuses others."""
+
+import re
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError
+
+from recast.errors import RequestError
+
+_WEIGHT_AT_END = re.compile(r"(?P<text>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
+_ADAPTER = re.compile(r"(?P<path>.+):(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+_SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """Words or a path with the weight behind the last colon, 1 where there is none.
+
+    A colon right behind a digit starts no weight, so that "a street at 10:30" stays whole.
+    """
+    found = _WEIGHT_AT_END.fullmatch(text.strip())
+    return (found["text"].strip(), float(found["weight"])) if found else (text.strip(), 1.0)
+
+
+def _each_weighted(text: object) -> object:
+    listed = [text] if isinstance(text, str | Path) else text
+    if not isinstance(listed, list | tuple):
+        return text
+    return tuple(weighted(str(each)) if isinstance(each, str | Path) else each for each in listed)
+
+
+def _each_adapter(text: object) -> object:
+    listed = [text] if isinstance(text, str | Path) else text
+    if not isinstance(listed, list | tuple):
+        return text
+    return tuple(_adapter(str(each)) if isinstance(each, str | Path) else each for each in listed)
+
+
+def _adapter(text: str) -> tuple[str, float]:
+    # Unlike words, folders often end in a digit: run2:0.5.
+    found = _ADAPTER.fullmatch(text.strip())
+    return (found["path"], float(found["weight"])) if found else (text.strip(), 1.0)
+
+
+def _columns_and_rows(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError("a short side such as 256, or WIDTHxHEIGHT such as 448x256")
+    return (int(found[1]), int(found[2])) if found[2] else int(found[1])
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _CLOCK.fullmatch(value)
+    if found is None:
+        raise ValueError("seconds such as 2.5, or a time such as 1:02.5")
+    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
+
+
+Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
+Adapters = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_adapter)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
+Pixels = Annotated[int, Field(gt=0)]
+Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
+Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
+
+
+def refuse(error: ValidationError) -> NoReturn:
+    """Raises RequestError that says in one line which value is wrong, and what it should be."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "request"
+    wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
+    raise RequestError(f"{name.replace('_', ' ')} is {first['input']!r}; it should be {wrong}") from None
