@@ -20,7 +20,7 @@ from recast.methods import METHODS, Method
 from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES = 5
-DRAW_NOTHING = {METHODS[name] for name in ("fatezero", "flatten", "pix2video", "pnp")}
+DRAW_NOTHING = {METHODS[name] for name in ("fatezero", "flatten", "pix2video", "pnp", "uniedit-flow")}
 """Methods that walk from the inverted clip and draw nothing on the way."""
 # The tiny network's random weights are hard to invert, which methods that invert warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")

@@ -1,7 +1,6 @@
 """FlowEdit: what the difference of two denoisers must come to."""
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -10,39 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from linear_backbone import Linear, inputs, pushed
 from recast.backbones.tiny import tiny
-from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import SAMPLERS
 from recast.errors import RequestError
 from recast.methods.flowedit import FlowEdit
-from recast.types import Clip, Condition, Kind, Structure
-
-FRAMES = 3
-
-
-class Linear:
-    """A backbone whose prediction is `gain` x plus the content's number; its latents are the frames' first channel."""
-
-    def __init__(self, gain: float) -> None:
-        self.gain = gain
-        self.max_frames = 16
-        self.real = tiny(0)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.real, name)
-
-    def denoise_branches(self, x, _sigma, _condition, branches):
-        return [self.gain * x + branch.tokens.flatten()[0] for branch in branches]
-
-
-def inputs(backbone, **settings):
-    generator = torch.Generator().manual_seed(1)
-    clip = Clip(torch.randint(0, 256, (FRAMES, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
-    channels = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(FRAMES, 1, 32, 40, generator=generator)))
-    wanted, own = (backbone.embedding_tokens(torch.randn(12, generator=generator)) for _ in range(2))
-    condition = Condition(wanted, backbone.null_tokens(), channels, torch.arange(FRAMES))
-    usual = {"steps": 5, "seed": 3, "cfg_scale": 1.0, "source": replace(condition, cond=own)}
-    return DenoiseInputs(clip, condition, SAMPLERS["ddim"], **usual | settings)
 
 
 def test_equal_conditions_give_the_source_bit_for_bit():
@@ -58,13 +29,12 @@ def test_a_linear_denoiser_gives_its_closed_form(gain, strength):
     backbone = Linear(gain)
     shot = inputs(backbone)
     edited = FlowEdit(strength=strength)(shot, backbone)
-    pushed = (shot.condition.cond.flatten()[0] - shot.source.cond.flatten()[0]).item()
     # delta' = r delta + (1 - r)(gain delta + pushed): the distance from its fixed point shrinks by one factor a step.
     sigmas = backbone.sigmas(5)[5 - round(strength * 5) :]
     factor = 1.0
     for sigma, following in pairwise(sigmas):
         factor *= following / sigma + (1 - following / sigma) * gain
-    expected = backbone.encode(shot.clip.frames) + pushed / (1 - gain) * (1 - factor)
+    expected = backbone.encode(shot.clip.frames) + pushed(shot) / (1 - gain) * (1 - factor)
     assert_close(edited, expected, atol=2e-3, rtol=1e-4)
 
 

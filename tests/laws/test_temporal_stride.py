@@ -20,10 +20,12 @@ from recast.editing.resolve import resolve
 from recast.editing.stages import generate, prepare
 from recast.errors import BackboneError, RequestError
 from recast.methods import METHODS
+from recast.methods.needs import Need, lacking
 from recast.types import Clip, Condition, Kind, Structure, latent_count
 from tiny_folder import written
 from video_backbone import video_backbone
 
+OVER_LATENTS = [name for name, method in METHODS.items() if Need.FRAME_LATENTS not in method.needs]
 ROWS, COLUMNS = 32, 40
 LENGTHS = {1: 1, 2: 2, 5: 2, 7: 3, 9: 3, 10: 4}
 """Latents by frames."""
@@ -74,7 +76,7 @@ def test_a_causal_autoencoder_gives_the_first_frames_their_own_latents(backbone)
 
 
 @pytest.mark.filterwarnings("ignore:the walk back")  # three steps are few to invert by
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - FOLLOWING_FRAMES))
+@pytest.mark.parametrize("method", OVER_LATENTS)
 @pytest.mark.parametrize("frames", [1, 7, 9])
 def test_methods_give_as_many_latents_as_the_source_has(backbone, method, frames):
     edited = METHODS[method]()(inputs(backbone, frames), backbone)
@@ -82,7 +84,15 @@ def test_methods_give_as_many_latents_as_the_source_has(backbone, method, frames
     assert edited.isfinite().all()
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - FOLLOWING_FRAMES))
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))
+def test_methods_that_need_a_latent_for_each_frame_are_refused(backbone, method):
+    (reason,) = lacking(METHODS[method].needs, backbone)
+    assert reason.startswith("4 of its frames share a latent")
+    with pytest.raises((BackboneError, RequestError), match="share"):
+        METHODS[method]()(inputs(backbone, 7), backbone)
+
+
+@pytest.mark.parametrize("method", OVER_LATENTS)
 def test_strength_0_gives_the_source_back(backbone, method):
     shot = inputs(backbone, 7)
     assert torch.equal(METHODS[method](strength=0.0)(shot, backbone), backbone.encode(shot.clip.frames))

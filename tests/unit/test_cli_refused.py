@@ -1,5 +1,6 @@
 """Bad input: one line that says what and what to do, the exit code of its class, and nothing left behind."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -198,7 +199,8 @@ def test_help_is_quick_and_needs_no_torch():
         "sys.exit(code or bool({'torch', 'av', 'cv2', 'numpy'} & set(sys.modules)))"
     )
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    wide = os.environ | {"COLUMNS": "200"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=wide)
     took = time.monotonic() - began
     assert done.returncode == 0
     assert "--temporal-guidance" in done.stdout

@@ -80,7 +80,8 @@ def test_a_request_comes_back_from_json():
         ),
         (
             {"method": "flowedit", "ensemble": 4},
-            "flowedit averages no answers: ensemble must be 1, not 4; gen1 and magicprop and medm",
+            "flowedit averages no answers: ensemble must be 1, not 4; "
+            + ", ".join(name for name, method in METHODS.items() if method.ensembles),
         ),
         ({"structure": "xyz"}, "there is no structure 'xyz'; known: depth, edges"),
         ({"scheduler": "ddmi"}, "there is no scheduler 'ddmi', did you mean ddim?"),

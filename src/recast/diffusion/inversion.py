@@ -95,6 +95,36 @@ def ddim_inversion(
     return Inversion(sigmas, trajectory[::-1], error)
 
 
+@torch.no_grad()
+def predictor_inversion(
+    denoise: Denoiser, x: Latents, sigmas: list[float], condition: Condition, *, step_hook: StepHook = unchanged
+) -> Inversion:
+    """As `ddim_inversion`, with each step's slope from where the slope before it leads: Uni-Inv, arXiv:2504.13109.
+
+        predicted = x + (s' - s) slope        slope' = (predicted - denoise(predicted, s')) / s'
+        x' = x + (s' - s) slope'
+
+    The walk back takes its slope at x', which is nearer to `predicted` than x is, by one order of the step's length;
+    and each slope serves twice, so the denoiser is asked 1 + steps times. What is missed is estimated from the distance
+    of x' and `predicted`, as if the data had variance LARGEST_VARIANCE; see `Inversion`.
+
+    Differs from the paper: steps are in sigma, not in time of rectified flow.
+    """
+    check_decreasing(sigmas, to_zero=False)
+    trajectory, error, share, levels = [x], torch.zeros_like(x), 1.0, sigmas[::-1]
+    first = levels[0] or max(levels[:2])
+    slope = (x - denoise(x, first, condition)) / first if levels[1:] else x
+    for sigma, above in pairwise(levels):
+        predicted = x + (above - sigma) * slope
+        slope = (predicted - denoise(predicted, above, condition)) / above
+        x = x + (above - sigma) * slope
+        error = error + share * (1 - sigma / above) * _slope(above) * (x - predicted)
+        share *= _lowered_share(sigma, above)
+        x = step_hook(x, above)
+        trajectory.append(x)
+    return Inversion(sigmas, trajectory[::-1], error)
+
+
 def reconstruction_psnr(
     source: Shaped[Tensor, "*shape"], reconstructed: Shaped[Tensor, "*shape"], peak: float | None = None
 ) -> float:

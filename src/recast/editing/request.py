@@ -34,9 +34,7 @@ class Request:
     source_prompt: Weighted = ()
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"
-    """How to edit. gen1: makes the clip anew, keeps its structure; flowedit: changes what the prompt says, keeps the
-    rest; sdedit: starts from the noised clip; tokenflow, rave, rerender and others: published editors, a file each in
-    recast/methods; auto: the model's own choice."""
+    """How to edit: auto is the model's own choice; `recast methods` tells what each does, needs and costs."""
     knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"
@@ -174,7 +172,7 @@ def _check_parts(request: Request) -> None:
     except ValidationError as error:
         refuse(error)
     if request.ensemble not in (None, 1) and request.method != AUTO and not METHODS[request.method].ensembles:
-        able = " and ".join(name for name, method in METHODS.items() if method.ensembles)
+        able = ", ".join(name for name, method in METHODS.items() if method.ensembles)
         raise RequestError(
             f"{request.method} averages no answers: ensemble must be 1, not {request.ensemble}; {able} do"
         )

@@ -5,30 +5,38 @@ from typing import ClassVar, Protocol, runtime_checkable
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.controlvideo import ControlVideo
+from recast.methods.csd import CSD
 from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
+from recast.methods.flowalign import FlowAlign
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
+from recast.methods.infedit import InfEdit
 from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
+from recast.methods.needs import Need
 from recast.methods.pix2video import Pix2Video
 from recast.methods.pnp import PlugAndPlay
 from recast.methods.rave import RAVE
 from recast.methods.rerender import Rerender
 from recast.methods.sdedit import SDEdit
+from recast.methods.streamv2v import StreamV2V
 from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
+from recast.methods.uniedit import UniEditFlow
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.vidtome import VidToMe
-from recast.types import Kind, Latents
+from recast.types import Latents
 
 
 @runtime_checkable
 class Method(Protocol):
     """A way to edit, called once a shot. It keeps nothing between calls and changes nothing that it is given."""
 
-    needs: ClassVar[frozenset[Kind]]
-    """Structures that it reads itself, besides what the backbone is told."""
+    paper: ClassVar[str]
+    """The name that it was published under, and where."""
+    needs: ClassVar[frozenset[Need]]
+    """What it cannot do without in a backbone; where that lacks something, an edit is refused."""
     needs_source: ClassVar[bool]
     """Whether it reads `DenoiseInputs.source`, the description of the clip as it is."""
     ensembles: ClassVar[bool]
@@ -45,10 +53,13 @@ class Method(Protocol):
 
 METHODS: dict[str, type[Method]] = {
     "controlvideo": ControlVideo,
+    "csd": CSD,
     "fatezero": FateZero,
     "flatten": FLATTEN,
+    "flowalign": FlowAlign,
     "flowedit": FlowEdit,
     "gen1": Gen1,
+    "infedit": InfEdit,
     "magicprop": MagicProp,
     "medm": MeDM,
     "pix2video": Pix2Video,
@@ -56,8 +67,10 @@ METHODS: dict[str, type[Method]] = {
     "rave": RAVE,
     "rerender": Rerender,
     "sdedit": SDEdit,
+    "streamv2v": StreamV2V,
     "text2video-zero": Text2VideoZero,
     "tokenflow": TokenFlow,
+    "uniedit-flow": UniEditFlow,
     "videocontrolnet": VideoControlNet,
     "vidtome": VidToMe,
 }

@@ -14,9 +14,10 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import from_shared_noise, under_hooks
 from recast.networks.attention_recipes import ExtendedAttention, FrameBank, ReferenceAttention, anchored
-from recast.types import Condition, Frames, Kind, Latents
+from recast.types import Condition, Frames, Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class ControlVideo(ContentGuidanceKnobs):
     added to the prompts; `strength` can start from the source; temporal layers of the network stay on.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "ControlVideo, arXiv:2305.13077"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
     needs_source: ClassVar[bool] = False
     ensembles: ClassVar[bool] = False
 

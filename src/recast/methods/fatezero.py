@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from recast.denoising import DenoiseInputs, StepHook
 from recast.diffusion.guidance import guided
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import (
     InversionKnobs,
     InvertedShot,
@@ -47,6 +48,9 @@ class FateZero(InversionKnobs, GuidanceKnobs):
     Differs: maps are computed anew at each level from the inverted latents, not stored over the whole inversion; the
     network's temporal layers stay on.
     """
+
+    paper: ClassVar[str] = "FateZero, arXiv:2303.09535"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
     align: str = "refine"
     """How words are aligned: refine keeps the source's maps of words that both prompts have; replace takes them word

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from recast.diffusion.guidance import guided
 from recast.errors import RequestError
 from recast.methods.injection import injection
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, beside_source, in_windows, under_hooks
 from recast.networks.attention_recipes import ExtendedAttention, Trajectories, TrajectoryAttention
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
@@ -34,6 +36,9 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
     network's temporal layers stay on.
     """
 
+    paper: ClassVar[str] = "FLATTEN, arXiv:2310.05922"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
+
     injected_until: UnitInterval = 0.8
     """The share of the steps, from the first on, that take the source's residual features, queries and keys."""
 
@@ -41,7 +46,7 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
         """The edited clip's latents. Raises RequestError without a source, or where frames share latents."""
         if backbone.temporal_stride > 1:
             raise RequestError("flatten follows places from frame to frame, and this model's frames share latents")
-        finest = _FinestGrid()
+        finest = FinestGrid()
         inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), finest))
         if not finest.grids:  # nothing was inverted, so there is no way back
             return inverted.walked(self.denoiser(shot, backbone, shot.cfg_scale))
@@ -56,7 +61,7 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
 
 
 @dataclass(frozen=True, eq=False)
-class _FinestGrid:
+class FinestGrid:
     """Notes the grids of the places that attend to each other."""
 
     grids: set[tuple[int, int]] = field(default_factory=set)

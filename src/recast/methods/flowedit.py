@@ -1,18 +1,19 @@
 """Editing by the difference of two denoisers: FlowEdit, arXiv:2412.08629."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.denoising import DenoiseInputs, Denoiser
+from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
-from recast.errors import RequestError
+from recast.methods.difference import DenoiserPair, Step
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import Kind, Latents
+from recast.methods.needs import Need
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class FlowEdit(GuidanceKnobs):
     content stands for the source prompt where the model reads pictures.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "FlowEdit, arXiv:2412.08629"
+    needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = True
     ensembles: ClassVar[bool] = False
 
@@ -45,45 +47,23 @@ class FlowEdit(GuidanceKnobs):
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        if shot.source is None:
-            raise RequestError("flowedit needs to know what the clip shows; say --source-prompt")
         source = backbone.encode(shot.clip.frames)
         sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
         split = max(len(sigmas) - 1 - round(self.tail * shot.steps), 0)
-        from_source = self.denoiser(shot, backbone, self.source_guidance)
         target = self.denoiser(shot, backbone, shot.cfg_scale)
-        edited = self._difference_walk(shot, source, sigmas[: split + 1], (from_source, target))
+        pair = DenoiserPair.of(shot, source, self.denoiser(shot, backbone, self.source_guidance), target)
+        edited = pair.walk(sigmas[: split + 1], partial(self._step, pair))
         if split == len(sigmas) - 1:
             return edited
         start = edited + sigmas[split] * shot.noise(source)
         x = shot.sampler(target, start, sigmas[split:], shot.condition, step_hook=shot.step_hook)
         return finish(x, sigmas[-1])
 
-    @torch.no_grad()
-    def _difference_walk(
-        self, shot: DenoiseInputs, source: Latents, sigmas: list[float], denoisers: tuple[Denoiser, Denoiser]
-    ) -> Latents:
-        from_source, target = denoisers
-        assert shot.source is not None, "the caller has checked it"
-        delta = torch.zeros_like(source)
-        for step, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-            difference, lost = torch.zeros_like(source), torch.zeros_like(source)
-            for which in range(self.noises):
-                noise = sigma * shot.noise(source, 1 + step * self.noises + which)
-                before = from_source(source + noise, sigma, shot.source)
-                after = target(source + delta + noise, sigma, shot.condition)
-                difference += (after - before) / self.noises
-                lost += (source - before) / self.noises
-            keep = sigma_next / sigma
-            delta = keep * delta + (1 - keep) * difference
-            if sigma_next == 0:
-                delta -= (1 - self.residual) * lost
-            delta = self._hooked(shot, source, delta, sigma_next)
-        return source + delta
-
-    def _hooked(self, shot: DenoiseInputs, source: Latents, delta: Latents, sigma: float) -> Latents:
-        """The step hook sees latents with noise on them, as it does in every other walk."""
-        noise = sigma * shot.noise(source)
-        x = source + delta + noise
-        answer = shot.step_hook(x, sigma)
-        return delta if answer is x else answer - noise - source
+    def _step(self, pair: DenoiserPair, delta: Latents, step: Step) -> Latents:
+        difference, lost = torch.zeros_like(delta), torch.zeros_like(delta)
+        for which in range(self.noises):
+            before, after = pair.predictions(delta, step.sigma, step.number * self.noises + which)
+            difference += (after - before) / self.noises
+            lost += (pair.source - before) / self.noises
+        delta = step.euler(delta, difference)
+        return delta - (1 - self.residual) * lost if step.sigma_next == 0 else delta

@@ -10,7 +10,8 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import Kind, Latents, latent_count
+from recast.methods.needs import Need
+from recast.types import Latents, latent_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class Gen1(GuidanceKnobs):
     the source, and answers may be averaged over noise; the paper has none of these.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "Gen-1, arXiv:2302.03011"
+    needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0

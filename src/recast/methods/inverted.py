@@ -1,6 +1,8 @@
 """The clip taken up the noise levels, for methods that start from there, and a warning where it would not come back."""
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from math import hypot
 
 import torch
@@ -16,24 +18,31 @@ LEAST_PSNR = 25.0
 
 
 def inverted(
-    shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser, sigmas: list[float], *, refinements: int = 0
+    shot: DenoiseInputs,
+    backbone: Backbone,
+    denoise: Denoiser,
+    sigmas: list[float],
+    *,
+    refinements: int = 0,
+    invert: Callable[..., Inversion] | None = None,
 ) -> Inversion:
     """The clip's latents at each level, under `shot.source`. Warns where the walk back would lose the source.
 
-    Calls `shot.inversion_hook` after each step. Raises RequestError for a shot without a source.
+    invert: another way up than DDIM's, which is made anew `refinements` times a step. Calls
+    `shot.inversion_hook` after each step. Raises RequestError for a shot without a source.
     """
     if shot.source is None:
         raise RequestError("inversion needs to know what the clip shows; say --source-prompt")
     # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
     start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
-    inversion = ddim_inversion(
-        denoise, start, sigmas, shot.source, refinements=refinements, step_hook=shot.inversion_hook
-    )
+    way = invert or partial(ddim_inversion, refinements=refinements)
+    inversion = way(denoise, start, sigmas, shot.source, step_hook=shot.inversion_hook)
     psnr = inversion_psnr(inversion, backbone)
     if not psnr >= LEAST_PSNR:  # an inversion that diverged has no number
+        refined = "a lower --strength" if invert else f"--set refinements={max(3, 2 * refinements)}"
         warnings.warn(
             f"the walk back from the inverted clip would give the source back at {psnr:.0f} dB only, by an estimate, "
-            f"where {LEAST_PSNR:.0f} keeps it; try --set refinements={max(3, 2 * refinements)} or more --steps",
+            f"where {LEAST_PSNR:.0f} keeps it; try {refined} or more --steps",
             RecastWarning,
             stacklevel=2,
         )

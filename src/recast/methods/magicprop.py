@@ -12,7 +12,8 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.methods.keyframed import FrameWalks
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import Kind, Latents
+from recast.methods.needs import Need
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class MagicProp(GuidanceKnobs):
     frames are told it only by way of those between. Flow is DIS's.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "MagicProp, arXiv:2309.00908"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.8

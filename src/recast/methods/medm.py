@@ -13,7 +13,8 @@ from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import changed, interval, through_pixels
 from recast.methods.keyframed import check_latents
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import Kind, Latents
+from recast.methods.needs import Need
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class MeDM(GuidanceKnobs):
     the autoencoder, whose own loss would add up over the steps.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "MeDM, arXiv:2308.10079"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.8

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import hypot
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -12,6 +12,7 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.windows import windowed
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, in_windows, under_hooks
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
 from recast.types import Condition, Latents
@@ -33,6 +34,9 @@ class Pix2Video(InversionKnobs, ContentGuidanceKnobs):
     Differs: all frames take a step before any takes the next, which is the same, for none looks ahead; the temporal
     layers of a network that has them are off.
     """
+
+    paper: ClassVar[str] = "Pix2Video, arXiv:2303.12688"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
     pull: Annotated[float, Field(ge=0, le=10_000)] = 100.0
     """How strongly a frame is pulled to the one before, as published; 0 not at all."""

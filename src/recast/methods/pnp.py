@@ -1,11 +1,13 @@
 """Features and attention of the source put into the edit, each frame an image of its own: Plug-and-Play, 2211.12572."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.injection import injection
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, beside_source, in_windows
 from recast.types import Latents
 
@@ -21,6 +23,9 @@ class PlugAndPlay(InversionKnobs, ContentGuidanceKnobs):
     Differs: the source's features are those of its inverted latents at each level, not of a walk back from the last of
     them; latents are the mean of the autoencoder; the temporal layers of a network that has them are off.
     """
+
+    paper: ClassVar[str] = "Plug-and-Play, arXiv:2211.12572"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
     features_until: UnitInterval = 0.8
     """The share of the steps, from the first on, that take the source's residual features."""

@@ -1,7 +1,7 @@
 """Frames edited as cells of grids that are shuffled at each step: RAVE, arXiv:2312.04524."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.grids import gridded
 from recast.errors import RequestError
 from recast.methods.knobs import ContentGuidanceKnobs
+from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, in_windows
 from recast.types import Latents
 
@@ -26,6 +27,9 @@ class RAVE(InversionKnobs, ContentGuidanceKnobs):
     Differs: structure is told in the inversion too, by models that always read one; the temporal layers of a network
     that has them are off; the last grid is filled up with frames that are denoised twice.
     """
+
+    paper: ClassVar[str] = "RAVE, arXiv:2312.04524"
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     side: Annotated[int, Field(ge=1, le=8)] = 3
     """Frames along each side of a grid; 1 edits each frame by itself."""

@@ -19,8 +19,9 @@ from recast.diffusion.x0_hooks import Change, changed, encode_compensated, inter
 from recast.errors import RequestError
 from recast.methods.keyframed import FrameWalks
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
-from recast.types import Condition, Kind, Latents, Maps
+from recast.types import Condition, Latents, Maps
 
 Matches = tuple[Flow, Shares]
 """For each keyframe, its flow into another one, and where that can be relied on."""
@@ -40,7 +41,8 @@ class Rerender(GuidanceKnobs):
     synthesizes patches; flow is DIS's where the paper has GMFlow; structure is what the backbone is told.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "Rerender A Video, arXiv:2306.07954"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.95

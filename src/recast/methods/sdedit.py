@@ -9,6 +9,7 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.gen1 import Gen1
 from recast.methods.knobs import UnitInterval
+from recast.methods.needs import Need
 from recast.types import Condition, Kind, Latents, Structure
 
 
@@ -20,7 +21,8 @@ class SDEdit(Gen1):
     always told a structure is told a flat one of the least detail, which it has seen, rather than none.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "SDEdit, arXiv:2108.01073"
+    needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.6

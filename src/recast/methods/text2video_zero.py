@@ -7,9 +7,10 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import from_shared_noise, in_windows, under_hooks
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
-from recast.types import Kind, Latents
+from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,8 @@ class Text2VideoZero(ContentGuidanceKnobs):
     are off; there is no motion of the noise and no mask of the background, which are for clips made from words alone.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "Text2Video-Zero, arXiv:2303.13439"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
     needs_source: ClassVar[bool] = False
     ensembles: ClassVar[bool] = False
 

@@ -20,10 +20,11 @@ from recast.diffusion.windows import windowed
 from recast.errors import RequestError
 from recast.methods.inverted import inverted
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
-from recast.types import Condition, Kind, Latents, Picks
+from recast.types import Condition, Latents, Picks
 
 SELF = frozenset({SiteKind.SELF})
 
@@ -40,7 +41,8 @@ class TokenFlow(GuidanceKnobs):
     layer's output projection; temporal layers of the network stay on; keyframes are at most a window.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "TokenFlow, arXiv:2307.10373"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
     needs_source: ClassVar[bool] = True
     ensembles: ClassVar[bool] = False
 

@@ -16,7 +16,8 @@ from recast.diffusion.schedule import truncated
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.methods.keyframed import FrameWalks, OneLatent
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.types import Frames, Kind, Latents, Picks
+from recast.methods.needs import Need
+from recast.types import Frames, Latents, Picks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class VideoControlNet(GuidanceKnobs):
     starts from the noised source; flow is DIS's; B-frames are blended by distance.
     """
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
+    paper: ClassVar[str] = "VideoControlNet, arXiv:2307.14073"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0

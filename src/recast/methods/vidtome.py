@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
 from recast.methods.injection import injection
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, beside_source, in_windows
 from recast.networks.token_merging import TokenMerging
 from recast.types import Latents
@@ -28,6 +29,9 @@ class VidToMe(InversionKnobs, GuidanceKnobs):
     Differs: as TokenMerging says; the source's own walk is not merged; the network's temporal layers stay on; see also
     `pnp`.
     """
+
+    paper: ClassVar[str] = "VidToMe, arXiv:2312.10656"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
     chunk: Annotated[int, Field(ge=1, le=64)] = 4
     """Frames whose tokens are merged with each other."""

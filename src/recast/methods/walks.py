@@ -18,7 +18,7 @@ from recast.errors import RequestError
 from recast.methods.inverted import inverted
 from recast.methods.knobs import UnitInterval
 from recast.networks.hooks import Hook
-from recast.types import Condition, Kind, Latents
+from recast.types import Condition, Latents
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,6 @@ class InvertedShot:
 class InversionKnobs:
     """What a method inherits that walks back from the inverted clip; its own knobs are fields beside these."""
 
-    needs: ClassVar[frozenset[Kind]] = frozenset()
     needs_source: ClassVar[bool] = True
     ensembles: ClassVar[bool] = False
 

@@ -1,0 +1,55 @@
+"""What methods need of a backbone, as data, and why a backbone lacks it."""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+from torch import Tensor
+
+from recast.backbones.backbone import Backbone
+from recast.errors import BackboneError
+from recast.networks.hooks import Attend, AttentionCall, SiteKind
+
+
+class Need(StrEnum):
+    """What a backbone may lack that a method cannot do without."""
+
+    HOOKS = "hooks on self-attention"
+    """`Backbone.hooked` answers for layers of self-attention."""
+    FRAME_LATENTS = "a latent for each frame"
+    """`Backbone.temporal_stride` is 1."""
+
+
+def lacking(needs: Iterable[Need], backbone: Backbone) -> list[str]:
+    """Why the backbone cannot serve these needs, a reason for each that it lacks; empty where it can."""
+    reasons = (_REASONS[need](backbone) for need in sorted(needs))
+    return [reason for reason in reasons if reason]
+
+
+class _Probe:
+    """A hook that changes nothing, on self-attention."""
+
+    def interested(self, _site: str, kind: SiteKind) -> bool:
+        return kind is SiteKind.SELF
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        return attend(call)
+
+
+def _unhooked(backbone: Backbone) -> str:
+    try:
+        with backbone.hooked(_Probe()):
+            return ""
+    except BackboneError as error:
+        return f"hooks cannot be put on its attention: {error}"
+
+
+def _shared_latents(backbone: Backbone) -> str:
+    stride = backbone.temporal_stride
+    return f"{stride} of its frames share a latent, and the method works on single frames" if stride > 1 else ""
+
+
+_REASONS: dict[Need, Callable[[Backbone], str]] = {
+    Need.HOOKS: _unhooked,
+    Need.FRAME_LATENTS: _shared_latents,
+}
+"""Why a backbone lacks what is needed; empty where it does not."""
