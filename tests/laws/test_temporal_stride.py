@@ -29,8 +29,6 @@ OVER_LATENTS = [name for name, method in METHODS.items() if Need.FRAME_LATENTS n
 ROWS, COLUMNS = 32, 40
 LENGTHS = {1: 1, 2: 2, 5: 2, 7: 3, 9: 3, 10: 4}
 """Latents by frames."""
-FOLLOWING_FRAMES = {"flatten", "magicprop", "medm", "rerender", "videocontrolnet"}
-"""Methods that follow single frames, and refuse latents that several share."""
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +82,6 @@ def test_methods_give_as_many_latents_as_the_source_has(backbone, method, frames
     assert edited.isfinite().all()
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))
-def test_methods_that_need_a_latent_for_each_frame_are_refused(backbone, method):
-    (reason,) = lacking(METHODS[method].needs, backbone)
-    assert reason.startswith("4 of its frames share a latent")
-    with pytest.raises((BackboneError, RequestError), match="share"):
-        METHODS[method]()(inputs(backbone, 7), backbone)
-
-
 @pytest.mark.parametrize("method", OVER_LATENTS)
 def test_strength_0_gives_the_source_back(backbone, method):
     shot = inputs(backbone, 7)
@@ -142,7 +132,8 @@ def test_a_masked_edit_keeps_the_sources_latents_and_frames(model, tmp_path, met
     assert (Stage.DECODE, 2, 3) in told
 
 
-@pytest.mark.parametrize("method", sorted(FOLLOWING_FRAMES))
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))
 def test_what_follows_frames_refuses_latents_that_frames_share(backbone, method):
     with pytest.raises((BackboneError, RequestError), match=r"frames (of this model )?share (a latent|latents)"):
         METHODS[method]()(inputs(backbone, 7), backbone)
+    assert lacking(METHODS[method].needs, backbone)

@@ -140,8 +140,6 @@ def test_doctor_is_well_with_a_model_and_not_without(here, model, capsys):
 
 
 def test_lists(capsys):
-    assert run(["methods"]) == 0
-    assert "temporal_guidance" in capsys.readouterr().out
     assert run(["models", "--json"]) == 0
     assert "pocket" in json.loads(capsys.readouterr().out)
 

@@ -16,7 +16,8 @@ from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
 from recast.cli.inspect import info, rerun
-from recast.cli.lists import methods, models
+from recast.cli.lists import models
+from recast.cli.methods import methods
 from recast.cli.preview import preview
 from recast.cli.structure import structure
 from recast.cli.table import visible

@@ -1,4 +1,4 @@
-"""`recast compare`: several clips on one contact sheet."""
+"""`recast compare`: several clips on one contact sheet, or one clip edited by several methods."""
 
 import json
 import sys
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import Json, Overwrite, Quiet, as_png
+from recast.cli.compare_methods import EDITED, by_methods
+from recast.cli.flags import Json, Overwrite, Quiet, Settings, as_png, flagged
 from recast.cli.table import visible
 from recast.editing.request import Request
 from recast.errors import RequestError
@@ -17,26 +18,59 @@ if TYPE_CHECKING:
 
 ROW_PX = 160
 
+MethodNames = Annotated[
+    str | None,
+    typer.Option("--methods", metavar="A,B,C", help="Edit the clip by these, on a sheet and in a video beside it."),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="TEXT", help="What stands above a row, one for each (default its name)."),
+]
 
-def compare(
+
+@flagged(*EDITED)
+def compare(  # noqa: PLR0913 -- one parameter for each flag
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Videos, GIFs or folders of PNG files.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PNG", help="The sheet.")] = Path("compare.png"),
     *,
-    labels: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="TEXT", help="What stands above a row, one for each (default its name)."),
-    ] = None,
+    methods: MethodNames = None,
+    labels: Labels = None,
     columns: Annotated[int, typer.Option("--columns", min=1, max=64, help="Frames of each clip, evenly chosen.")] = 6,
     max_frames: Annotated[int | None, typer.Option("--max-frames", min=1, help="Choose among the first N.")] = None,
+    settings: Settings = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    **options: object,
 ) -> None:
-    """Lay clips above each other on a contact sheet, one row each."""
-    if labels and len(labels) != len(clips):
-        raise RequestError(f"there are {len(labels)} labels for {len(clips)} clips; give one to each")
+    """Lay clips above each other on a contact sheet, or edit one clip by several methods and lay those out."""
+    if methods is not None:
+        if len(clips) != 1 or labels:
+            raise RequestError(f"--methods edits one clip and labels it itself; there are {len(clips)} clips")
+        options |= {"max_frames": max_frames}
+        shown = by_methods(clips[0], as_png(output), methods, options, settings, overwrite=overwrite, quiet=quiet)
+        shown.written(columns=columns, height=ROW_PX).report(as_json=as_json, quiet=quiet)
+        return
+    given = [name for name, value in options.items() if value not in (None, [])] + ["set"] * bool(settings)
+    if given:
+        raise RequestError(
+            f"{given[0].replace('_', '-')} is of an edit, and clips are compared as they are; say --methods"
+        )
+    written = _sheet(clips, as_png(output), labels, columns, max_frames, overwrite=overwrite)
+    if as_json:
+        print(json.dumps({"output": str(output), "rows": written}))
+    elif not quiet:
+        print(visible(f"{output}: {', '.join(written)}"), file=sys.stderr)
+
+
+def _sheet(
+    clips: list[Path], output: Path, labels: list[str] | None, columns: int, max_frames: int | None, *, overwrite: bool
+) -> list[str]:
+    """Writes the sheet, and returns what stands above its rows."""
     names = labels or [clip.resolve().name for clip in clips]
-    request = Request.asked(target=as_png(output), overwrite=overwrite)
+    if len(names) != len(clips):
+        raise RequestError(f"there are {len(names)} labels for {len(clips)} clips; give one to each")
+    request = Request.asked(target=output, overwrite=overwrite)
 
     from recast.editing.checks import free_target
     from recast.video.sheet import saved, sheet
@@ -44,10 +78,7 @@ def compare(
     free_target(request)
     rows = [list(_small(clip, max_frames)) for clip in clips]
     saved(sheet(rows, names, columns=columns, height=ROW_PX), output)
-    if as_json:
-        print(json.dumps({"output": str(output), "rows": names}))
-    elif not quiet:
-        print(visible(f"{output}: {', '.join(names)}"), file=sys.stderr)
+    return names
 
 
 def _small(path: Path, max_frames: int | None) -> "Frames":

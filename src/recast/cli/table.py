@@ -25,6 +25,14 @@ def tell(facts: dict[str, object], *, title: str = "") -> None:
         print(visible(f"{name:<18} {_text(value)}".rstrip()))
 
 
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Prints rows under a head, in columns as wide as their longest text; the last one is as long as it is."""
+    shown = [tuple(map(visible, row)) for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)][:-1]
+    for row in shown:
+        print("  ".join([*(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
+
+
 def _steers(character: str) -> bool:
     return character in _TURNING or unicodedata.category(character) in _UNSEEN
 

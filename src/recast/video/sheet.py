@@ -39,7 +39,7 @@ def sheet(
     width = max(strip.shape[-1] for strip in strips)
     parts = []
     for strip, label in zip_longest(strips, labels or []):
-        parts += [] if label is None else [_label(label, width, height)]
+        parts += [] if label is None else [label_band(label, width, height)]
         parts += [_padded(strip, width), _blank(GAP, width)]
     return torch.cat(parts[:-1], dim=-2)
 
@@ -69,7 +69,8 @@ def _padded(strip: Picture, width: int) -> Picture:
     return torch.cat([strip, _blank(strip.shape[-2], width - strip.shape[-1])], dim=-1)
 
 
-def _label(text: str, width: int, height: int) -> Picture:
+def label_band(text: str, width: int, height: int) -> Picture:
+    """A line of text to stand above a picture of this height."""
     px = max(SMALLEST_LABEL_PX, round(height * LABEL_OF_HEIGHT))
     band = Image.new("RGB", (width, px + px // 2), (PAPER,) * 3)
     ImageDraw.Draw(band).text((GAP, px // 4), text, fill=(INK,) * 3, font=ImageFont.load_default(px))

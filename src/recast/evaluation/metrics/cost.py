@@ -11,9 +11,13 @@ from recast.types import Condition, Latents
 
 @dataclass
 class Evaluations:
-    """How often the network was evaluated: each branch of each call is one evaluation, whatever shares a batch."""
+    """How often the network was evaluated: each branch of each call is one evaluation, whatever shares a batch.
+
+    numbers: those of latents that it was evaluated on, which are as many a frame as the frame's latents have.
+    """
 
     count: int = 0
+    numbers: int = 0
 
 
 def counted(backbone: Backbone) -> tuple[Backbone, Evaluations]:
@@ -22,6 +26,7 @@ def counted(backbone: Backbone) -> tuple[Backbone, Evaluations]:
 
     def denoise_branches(x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
         evaluations.count += len(branches)
+        evaluations.numbers += len(branches) * x.numel()
         return backbone.denoise_branches(x, sigma, condition, branches)
 
     # A copy of the same class, and no wrapper class: it has all that this family of backbones has. Frozen dataclasses

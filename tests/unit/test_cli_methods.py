@@ -1,0 +1,87 @@
+"""`recast methods` says what methods are and cost; `recast compare --methods` edits a clip by several."""
+
+import json
+
+import pytest
+
+import recast
+from recast.cli.app import run
+from recast.editing.loaded import Model
+from recast.evaluation.dry_run import dry_run
+from recast.evaluation.metrics.cost import counted
+from recast.methods import METHODS
+from recast.methods.pages import page
+from tiny_folder import clip_folder, written
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(written(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip_folder(tmp_path / "clip")
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_page(method):
+    told = page(method)
+    assert "arXiv:" in told.paper
+    assert told.about
+    assert all(knob.about for knob in told.settings.values())
+
+
+def test_a_table_of_all_methods_and_the_page_of_one(model, capsys):
+    assert run(["methods", "-m", model, "--steps", "2", "--frames", "3"]) == 0
+    table = capsys.readouterr().out
+    assert all(f"\n{name} " in table for name in METHODS)
+    assert run(["methods", "flowalign", "-m", model, "--steps", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "FlowAlign, arXiv:2505.23145" in told
+    assert "terminal           0.3: Zeta" in told
+    assert run(["methods", "flowalin", "-m", model]) == 2
+    assert "did you mean flowalign?" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+@pytest.mark.parametrize("method", ["infedit", "fatezero", "rerender", "gen1"])
+def test_a_dry_run_counts_what_an_edit_counts(here, model, method):
+    editor = recast.load(model)
+    backbone, evaluations = counted(editor.model.backbone)
+    object.__setattr__(editor.model, "backbone", backbone)
+    editor(here / "clip", prompt="snow", source_prompt="a ball", method=method, steps=2)
+    cost = dry_run(method, Model.loaded(model), frames=5, steps=2)
+    assert not cost.refusal
+    assert cost.evaluations == evaluations.count
+
+
+@pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+def test_methods_side_by_side_with_one_that_refuses(here, model, capsys):
+    asked = ("compare", "clip", "-p", "snow", "-m", model, "--steps", "2", "--set", "tail=0.5", "-q")
+    assert run([*asked, "--methods", "flowedit,infedit", "-o", "both.png", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    edited, refused = shown["methods"]
+    assert edited["evaluations"] > 0
+    assert {"frames", "prompt"} <= edited["scores"].keys()
+    assert "infedit has no knob 'tail'" in refused["refusal"]
+    assert {path.name for path in here.iterdir()} == {"clip", "both.png", "both.mp4"}
+    assert len(recast.open_clip("both.mp4").frames) == len(recast.open_clip("clip").frames)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--methods", "infedit,magic", "-p", "snow"), "there is no method 'magic'"),
+        (("--methods", "infedit", "-p", "snow", "--set", "tail=1"), "infedit has no knob 'tail'"),
+        (("--methods", "infedit"), "nothing says what the clip should look like"),
+        (("-p", "snow"), "words is of an edit"),
+        (("clip", "--methods", "infedit", "-p", "snow"), "--methods edits one clip"),
+    ],
+)
+def test_what_cannot_be_compared_leaves_nothing(here, model, capsys, more, message):
+    assert run(["compare", "clip", *more, "-m", model, "--steps", "2", "-q"]) == 2
+    assert message in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} == {"clip"}
