@@ -1,4 +1,4 @@
-"""Null-text inversion: fitted unwanted tokens take a guided walk down along an inverted one."""
+"""Null-text inversion: fitted null tokens take a guided walk down along an inverted one."""
 
 from dataclasses import replace
 
@@ -71,8 +71,8 @@ def linear(matrix, scale):
     """A guided denoiser whose answer is linear in the tokens: scale * M cond + (1 - scale) * M uncond."""
 
     def denoise(_x, _sigma, condition):
-        told = scale * condition.cond + (1 - scale) * condition.uncond
-        return (matrix @ told.flatten()).view(1, 2, 2, 2)
+        tokens = scale * condition.cond + (1 - scale) * condition.uncond
+        return (matrix @ tokens.flatten()).view(1, 2, 2, 2)
 
     return denoise
 
@@ -87,9 +87,9 @@ def test_of_a_denoiser_linear_in_the_tokens_the_fit_is_the_least_squares_solutio
     fit = NullTextFit(iterations=1500, learning_rate=0.02, tolerance=0.0)
     null_text = null_text_inversion(denoise, inversion, condition, fit=fit)
     x = path[0]
-    for tokens, target, (sigma, below) in zip(null_text.uncond, path[1:], ((3.0, 1.0), (1.0, 0.0)), strict=True):
-        # The step is clean + below / sigma (x - clean), so the clean latents to be hit are those:
-        keep = below / sigma
+    for tokens, target, (sigma, sigma_next) in zip(null_text.uncond, path[1:], ((3.0, 1.0), (1.0, 0.0)), strict=True):
+        # The step is clean + sigma_next / sigma (x - clean), so the clean latents to be hit are those:
+        keep = sigma_next / sigma
         wanted = (target - keep * x).flatten() / (1 - keep) - SCALE * matrix @ cond.flatten()
         solution = torch.linalg.lstsq((1 - SCALE) * matrix, wanted[:, None]).solution
         assert_close(tokens.flatten(), solution.flatten(), atol=1e-5, rtol=1e-4)
@@ -108,7 +108,7 @@ def test_a_sampler_is_told_the_tokens_of_the_nearest_level(sampler):
 
     sampler(with_null_text(denoise, null_text), torch.ones(1, 2, 2, 2), SIGMAS, Condition(*torch.zeros(2, 1, 3)))
     assert asked
-    assert all(sigma == told for sigma, told in asked)
+    assert all(sigma == fitted for sigma, fitted in asked)
     assert [float(null_text.at(sigma)[0, 0]) for sigma in (9, 2.9, 1.6, 0.2)] == [4, 2, 2, 1]
 
 
@@ -121,13 +121,16 @@ def opened(family, path):
 @pytest.mark.parametrize("family", ["stable_diffusion", "animatediff", "gen1"])
 def test_gradients_reach_the_tokens_in_every_family(family, tmp_path, backbone, condition):
     network = backbone if family == "gen1" else opened(family, tmp_path)
-    told = condition if family == "gen1" else Condition(network.null_tokens() + 1, network.null_tokens())
-    tokens = told.uncond.clone().requires_grad_()
-    asked = [Branch(told.cond), Branch(tokens)]
-    with_it, without = network.denoise_branches(noisy(FRAMES), 2.0, told, asked)[1], 1e-2 * torch.ones_like(tokens)
+    if family != "gen1":
+        condition = Condition(network.null_tokens() + 1, network.null_tokens())
+    tokens = condition.uncond.clone().requires_grad_()
+    asked = [Branch(condition.cond), Branch(tokens)]
+    with_it, without = network.denoise_branches(noisy(FRAMES), 2.0, condition, asked)[1], 1e-2 * torch.ones_like(tokens)
     (slope,) = torch.autograd.grad(with_it.double().sum(), [tokens])
     ends = [
-        network.denoise_branches(noisy(FRAMES), 2.0, told, [Branch(told.cond), Branch(tokens.detach() + step)])[1]
+        network.denoise_branches(
+            noisy(FRAMES), 2.0, condition, [Branch(condition.cond), Branch(tokens.detach() + step)]
+        )[1]
         for step in (without, -without)
     ]
     difference = (ends[0].double().sum() - ends[1].double().sum()) / 2
@@ -141,10 +144,10 @@ def test_it_may_be_stopped_and_refuses_what_is_no_fit(inversion, condition, back
 
     with pytest.raises(Cancelled):
         null_text_inversion(guided(backbone.denoise_branches, 1.0), inversion, condition, step_hook=stop)
-    denoise, unwanted = guided(backbone.denoise_branches, SCALE), replace(condition, negative=condition.cond)
+    denoise, negated = guided(backbone.denoise_branches, SCALE), replace(condition, negative=condition.cond)
     with pytest.raises(RequestError, match="leave the negative prompt out"):
-        null_text_inversion(denoise, inversion, unwanted)
+        null_text_inversion(denoise, inversion, negated)
     with pytest.raises(RequestError, match="leave the negative prompt out"):
-        missed(with_null_text(denoise, NullText(SIGMAS[:-1], [condition.uncond] * 3)), inversion, unwanted)
+        missed(with_null_text(denoise, NullText(SIGMAS[:-1], [condition.uncond] * 3)), inversion, negated)
     with pytest.raises(RequestError, match="iterations and tolerance must be 0 or more"):
         NullTextFit(iterations=-1)

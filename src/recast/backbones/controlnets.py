@@ -38,17 +38,17 @@ def control_residuals(
             yield ControlResiduals(tuple(down), mid)
 
 
-def sigmas_within(walk: Sequence[float], share: tuple[float, float]) -> tuple[float, float]:
+def sigmas_within(sigmas: Sequence[float], share: tuple[float, float]) -> tuple[float, float]:
     """The lowest and highest noise level of the steps in a share of a walk, as diffusers' control_guidance_start, _end.
 
     A step is within if the whole of it is. Raises RequestError where none is.
     """
-    steps, (start, stop) = len(walk) - 1, share
+    steps, (start, stop) = len(sigmas) - 1, share
     first, last = ceil(start * steps - _ROUNDING), floor(stop * steps + _ROUNDING) - 1
     if first > last:
         wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds none of its {steps} steps"
         raise RequestError(f"{wrong}; take more steps or a wider range")
-    return 0.0 if stop == 1 else walk[last], inf if start == 0 else walk[first]
+    return 0.0 if stop == 1 else sigmas[last], inf if start == 0 else sigmas[first]
 
 
 def opened_controlnets(model: ModelFolder, device: str, dtype: torch.dtype) -> dict[Kind, ControlNetModel]:

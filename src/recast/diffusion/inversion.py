@@ -81,9 +81,9 @@ def ddim_inversion(
     check_decreasing(sigmas, to_zero=False)
     if refinements < 0:
         raise RequestError(f"{refinements} refinements of an inversion; it must be 0 or more")
-    trajectory, error, share, levels = [x], torch.zeros_like(x), 1.0, sigmas[::-1]
-    clean = denoise(x, levels[0] or levels[1], condition) if levels[1:] else x
-    for sigma, above in pairwise(levels):
+    trajectory, error, share, rising = [x], torch.zeros_like(x), 1.0, sigmas[::-1]
+    clean = denoise(x, rising[0] or rising[1], condition) if rising[1:] else x
+    for sigma, above in pairwise(rising):
         raised = x + (above - sigma) / (sigma or above) * (x - clean)
         for _ in range(refinements):
             raised = _refined(x, raised, denoise(raised, above, condition), (sigma, above))
@@ -140,7 +140,7 @@ def reconstruction_psnr(
     return min(MOST_PSNR, float(10 * torch.log10(peak**2 / error)))
 
 
-def _refined(x: Latents, raised: Latents, clean: Latents, levels: tuple[float, float]) -> Latents:
+def _refined(x: Latents, raised: Latents, clean: Latents, sigmas: tuple[float, float]) -> Latents:
     """`raised` nearer to the latents that a step of DDIM takes from level s' down to s at `x` exactly.
 
     Those solve x' = x + h (x' - D(x')) with h = 1 - s / s', D the denoiser at s'. With D(x') = c x' + r it is
@@ -152,7 +152,7 @@ def _refined(x: Latents, raised: Latents, clean: Latents, levels: tuple[float, f
     one level to one many times higher, such as those of zero terminal signal-to-noise, where D' is about 0. Here c is
     D' of data of variance LARGEST_VARIANCE, about 1 at low levels, and the factor is h |c - D'| / (1 - h (1 - c)).
     """
-    sigma, above = levels
+    sigma, above = sigmas
     return (x - (1 - sigma / above) * (clean - _slope(above) * raised)) / _lowered_share(sigma, above)
 
 

@@ -1,4 +1,4 @@
-"""Null-text inversion: unwanted tokens, fitted so that a guided walk down follows an inverted one. arXiv:2211.09794."""
+"""Null-text inversion: fits null tokens so that a guided walk down follows an inverted one. arXiv:2211.09794."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,7 +14,7 @@ from recast.types import Condition, Latents, Tokens
 
 @dataclass(frozen=True, eq=False)
 class NullText:
-    """Unwanted tokens for each level of a walk down.
+    """Fitted null tokens for each noise level of a walk down.
 
     sigmas: decreasing, without the last level, at which no sampler asks. uncond: the tokens at each of them.
     """
@@ -71,18 +71,18 @@ def null_text_inversion(
     x, uncond = inversion.trajectory[0], condition.uncond
     steps = list(pairwise(inversion.sigmas))
     fitted = []
-    for index, (sigma, below) in enumerate(steps):
+    for index, (sigma, sigma_next) in enumerate(steps):
         target = inversion.trajectory[index + 1]
         rate = fit.learning_rate * (1 - index / (2 * len(steps)))
-        step = _Step(denoise, x, (sigma, below), condition)
+        step = _Step(denoise, x, (sigma, sigma_next), condition)
         uncond = _fitted(step, uncond, target, replace(fit, learning_rate=rate))
         fitted.append(uncond)
-        x = step_hook(step(uncond), below)
+        x = step_hook(step(uncond), sigma_next)
     return NullText(inversion.sigmas[:-1], fitted)
 
 
 def with_null_text(denoise: Denoiser, null_text: NullText) -> Denoiser:
-    """The denoiser, told at each level the unwanted tokens that were fitted there in place of the condition's own.
+    """The denoiser, conditioned at each level on the null tokens fitted there, in place of the condition's own.
 
     It goes around windows, which cut tokens that differ by frame. Raises RequestError, when asked, for a negative
     prompt, which would take the place of the fitted tokens.
@@ -102,21 +102,21 @@ def _check_no_negative(condition: Condition) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """One step of `ddim` as a function of the unwanted tokens."""
+    """One step of `ddim` as a function of the null tokens. sigmas: before and after the step."""
 
     denoise: Denoiser
     x: Latents
-    levels: tuple[float, float]
+    sigmas: tuple[float, float]
     condition: Condition
 
     def __call__(self, uncond: Tokens) -> Latents:
-        sigma, below = self.levels
+        sigma, sigma_next = self.sigmas
         clean = self.denoise(self.x, sigma, replace(self.condition, uncond=uncond))
-        return clean + below / sigma * (self.x - clean)
+        return clean + sigma_next / sigma * (self.x - clean)
 
     def loss(self, uncond: Tokens, target: Latents) -> Tensor:
         """Squared error of each element, as of latents mixed to unit variance: one tolerance suits all levels."""
-        return (self(uncond) - target).square() / (1 + self.levels[1] ** 2)
+        return (self(uncond) - target).square() / (1 + self.sigmas[1] ** 2)
 
 
 @torch.enable_grad()

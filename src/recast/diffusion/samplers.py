@@ -20,9 +20,9 @@ def ddim(
 ) -> Latents:
     """Straight steps along the slope at hand: DDIM (arXiv:2010.02502) is Euler's method over sigma."""
     check_decreasing(sigmas, to_zero=False)
-    for sigma, below in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
-        x = step_hook(clean + below / sigma * (x - clean), below)
+        x = step_hook(clean + sigma_next / sigma * (x - clean), sigma_next)
     return x
 
 
@@ -32,12 +32,12 @@ def heun(
 ) -> Latents:
     """Two looks a step, and the mean of their slopes. arXiv:2206.00364, algorithm 1."""
     check_decreasing(sigmas, to_zero=False)
-    for sigma, below in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(sigmas):
         slope = (x - denoise(x, sigma, condition)) / sigma
-        tried = x + (below - sigma) * slope
-        if below > 0:
-            slope = (slope + (tried - denoise(tried, below, condition)) / below) / 2
-        x = step_hook(x + (below - sigma) * slope, below)
+        tried = x + (sigma_next - sigma) * slope
+        if sigma_next > 0:
+            slope = (slope + (tried - denoise(tried, sigma_next, condition)) / sigma_next) / 2
+        x = step_hook(x + (sigma_next - sigma) * slope, sigma_next)
     return x
 
 
@@ -51,12 +51,12 @@ def dpm_solver_2m(
     """
     check_decreasing(sigmas, to_zero=False)
     last_clean, last_step = x, 0.0
-    for sigma, below in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(sigmas):
         clean = denoise(x, sigma, condition)
-        step = log(sigma / below) if below > 0 else 0.0
+        step = log(sigma / sigma_next) if sigma_next > 0 else 0.0
         ahead = clean + step / (2 * last_step) * (clean - last_clean) if last_step and step else clean
         # exp(-step) is below / sigma; at the end the whole of x is noise and goes
-        x = step_hook(exp(-step) * x - expm1(-step) * ahead if step else clean, below)
+        x = step_hook(exp(-step) * x - expm1(-step) * ahead if step else clean, sigma_next)
         last_clean, last_step = clean, step
     return x
 

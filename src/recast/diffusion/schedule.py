@@ -204,9 +204,9 @@ def check_decreasing(sigmas: list[float], *, to_zero: bool = True) -> None:
     if last is None or not (last == 0 or (last > 0 and not to_zero)):
         end = "0" if to_zero else "0 or above"
         raise ScheduleError(f"noise levels must end in {end} and end in {'nothing' if last is None else last}")
-    for i, (above, below) in enumerate(pairwise(sigmas)):
-        if not above > below:
-            raise ScheduleError(f"noise levels must fall; level {i} is {above:g} and the next one {below:g}")
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        if not sigma > sigma_next:
+            raise ScheduleError(f"noise levels must fall; level {i} is {sigma:g} and the next one {sigma_next:g}")
 
 
 def _betas(config: Mapping[str, Any]) -> Float[Tensor, " timesteps"]:

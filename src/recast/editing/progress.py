@@ -68,22 +68,22 @@ class StepHooks(TypedDict):
     step_hook: StepHook
 
 
-def reporting(report: Report, levels: list[float], edit: StepHook) -> StepHooks:
+def reporting(report: Report, sigmas: list[float], edit: StepHook) -> StepHooks:
     """Hooks that report a count which only grows; on the way down `edit` has its say after that.
 
-    levels: of a full walk, falling. A walk may turn below the highest one; what lies above counts as done.
+    sigmas: of a full walk, decreasing. A walk may turn below the highest one; what lies above counts as done.
     """
-    steps, inverted = len(levels) - 1, False
+    steps, inverted = len(sigmas) - 1, False
 
     def raised(x: Latents, sigma: float, /) -> Latents:
         nonlocal inverted
         inverted = True
-        report(sum(level < sigma for level in levels), 2 * steps)
+        report(sum(level < sigma for level in sigmas), 2 * steps)
         return x
 
     def lowered(x: Latents, sigma: float, /) -> Latents:
         before = steps if inverted else 0
-        report(before + sum(level > sigma for level in levels), before + steps)
+        report(before + sum(level > sigma for level in sigmas), before + steps)
         return edit(x, sigma)
 
     return StepHooks(inversion_hook=raised, step_hook=lowered)

@@ -22,7 +22,7 @@ from recast.types import Condition, Frames, Latents
 
 @dataclass(frozen=True, kw_only=True)
 class ControlVideo(ContentGuidanceKnobs):
-    """Makes the clip anew from noise that its frames share, told its structure, each frame attending to all of them.
+    """Makes the clip anew from noise that its frames share, given its structure, each frame attending to all of them.
 
     Zhang et al., arXiv:2305.13077. At two steps, every other frame of the prediction is replaced by what lies between
     its neighbours (interleaved-frame smoother). A clip longer than a window is made by key frames, which attend to each
@@ -49,11 +49,11 @@ class ControlVideo(ContentGuidanceKnobs):
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError where nothing of the source would be left."""
         self.check_ensemble(shot)
-        walk = backbone.sigmas(shot.steps)
-        sigmas = truncated(walk, self.strength)
+        all_sigmas = backbone.sigmas(shot.steps)
+        sigmas = truncated(all_sigmas, self.strength)
         start = from_shared_noise(shot, backbone, self.strength, sigmas[0])
-        left = round(self.smooth_at * (len(walk) - 1))
-        smoother = _Smoother(backbone, dict(zip(walk[::-1][left : max(left - 2, 0) : -1], (1, 2), strict=False)))
+        left = round(self.smooth_at * (len(all_sigmas) - 1))
+        smoother = _Smoother(backbone, dict(zip(all_sigmas[::-1][left : max(left - 2, 0) : -1], (1, 2), strict=False)))
         denoise = smoother.watching(self._hierarchical(shot, backbone))
 
         def step_hook(x: Latents, sigma: float, /) -> Latents:

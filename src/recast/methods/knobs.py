@@ -68,9 +68,9 @@ class ContentGuidanceKnobs:
         temporal_guidance: float = 1.0,
     ) -> Denoiser:
         """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
-        walk = backbone.sigmas(shot.steps)
-        edges = [round(share * (len(walk) - 1)) for share in (self.guided_until, self.guided_from)]
-        within = (walk[edges[0]], walk[edges[1]])
+        sigmas = backbone.sigmas(shot.steps)
+        edges = [round(share * (len(sigmas) - 1)) for share in (self.guided_until, self.guided_from)]
+        within = (sigmas[edges[0]], sigmas[edges[1]])
         correction = JOINS[self.guidance](**self._join_options())
         return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction)
 

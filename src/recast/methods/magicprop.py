@@ -21,14 +21,14 @@ class MagicProp(GuidanceKnobs):
     """Edits the first frame as an image; each later frame takes its appearance from the one before it.
 
     What the edit changed in the frame before is carried along flow and added to the frame's own latents; noise up to
-    `propagation` is put on them, and the walk back, told the frame's own structure, mends what flow got wrong, with the
+    `propagation` is put on them, and the walk back, given the frame's structure, mends what flow got wrong, with the
     frame before beside it in the network (section 3.3, autoregressive). What comes into view is given the change of
     its surroundings: without any it would be the source's, and stay so in all frames after.
     Steps x branches x 2 x `propagation` evaluations a frame. Runs over any backbone.
 
-    Differs from the paper: its propagation network is trained on videos and told the edited frame, the frame before and
+    Differs from the paper: its propagation network is trained on videos and reads the edited frame, the one before and
     depth as channels; here flow does that, so any backbone serves. The edited frame is always the first, and later
-    frames are told it only by way of those between. Flow is DIS's.
+    frames get its change only by way of those between. Flow is DIS's.
     """
 
     paper: ClassVar[str] = "MagicProp, arXiv:2309.00908"
@@ -42,8 +42,10 @@ class MagicProp(GuidanceKnobs):
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
-        walk = backbone.sigmas(shot.steps)
-        sigmas, later = (truncated(walk, share) for share in (self.strength, min(self.strength, self.propagation)))
+        all_sigmas = backbone.sigmas(shot.steps)
+        sigmas, later = (
+            truncated(all_sigmas, share) for share in (self.strength, min(self.strength, self.propagation))
+        )
         source = backbone.encode(shot.clip.frames)
         if len(sigmas) == 1:
             return source
