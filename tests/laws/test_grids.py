@@ -12,7 +12,7 @@ from recast.errors import RequestError
 from recast.types import Condition
 
 
-def told(count, tokens=None):
+def condition_of(count, tokens=None):
     planes = torch.arange(count * 2.0).view(count, 2, 1, 1).expand(-1, -1, 3, 4)
     cond = torch.zeros(1, 1) if tokens is None else tokens
     return Condition(cond, torch.zeros(1, 1), planes, 10 + torch.arange(count))
@@ -48,7 +48,7 @@ def test_tiling_is_undone():
 def test_what_sees_places_apart_sees_no_grid(count, side):
     """Latents and structure go to the same cell, and come back to the same frame."""
     x = torch.randn(count, 1, 3, 4)
-    assert_close(gridded(by_place, side)(x, 2.0, told(count)), by_place(x, 2.0, told(count)))
+    assert_close(gridded(by_place, side)(x, 2.0, condition_of(count)), by_place(x, 2.0, condition_of(count)))
 
 
 def test_frames_of_one_grid_are_one_image():
@@ -60,11 +60,11 @@ def test_frames_of_one_grid_are_one_image():
 
     x, pictures = torch.randn(4, 1, 3, 4), torch.rand(4, 3, 24, 32)
     order = grid_order(4, 2, 2.0, 5)[0]
-    gridded(listening, 2, 5)(x, 2.0, replace(told(4), controls=(Control("depth", pictures, weight=0.5),)))
+    gridded(listening, 2, 5)(x, 2.0, replace(condition_of(4), controls=(Control("depth", pictures, weight=0.5),)))
     (image, condition), *others = seen
     assert not others
     assert torch.equal(image, tiled(x[order], 2))
-    assert torch.equal(condition.structure_channels, tiled(told(4).structure_channels[order], 2))
+    assert torch.equal(condition.structure_channels, tiled(condition_of(4).structure_channels[order], 2))
     assert torch.equal(condition.controls[0].pictures, tiled(pictures[order], 2))
     assert condition.controls[0].weight == 0.5
     assert condition.frames.tolist() == [10 + order[0]]
@@ -72,11 +72,11 @@ def test_frames_of_one_grid_are_one_image():
 
 def test_prompts_that_differ_by_frame_are_refused_and_no_structure_is_none():
     with pytest.raises(RequestError, match="differs by frame"):
-        gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, told(4, torch.zeros(4, 1, 1)))
+        gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, condition_of(4, torch.zeros(4, 1, 1)))
     residuals = ControlResiduals((torch.zeros(4, 1, 3, 4),), torch.zeros(4, 1, 3, 4))
     with pytest.raises(RequestError, match="leave the residuals out"):
-        gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, replace(told(4), residuals=residuals))
-    bare = replace(told(4), structure_channels=None)
+        gridded(by_place, 2)(torch.zeros(4, 1, 3, 4), 2.0, replace(condition_of(4), residuals=residuals))
+    bare = replace(condition_of(4), structure_channels=None)
     assert (
         gridded(lambda x, _s, condition: x if condition.structure_channels is None else -x, 2)(
             torch.ones(4, 1, 3, 4), 2.0, bare

@@ -57,7 +57,7 @@ def structure(kind, **settings):
     return Structure(kind, torch.rand(FRAMES, 1, 32, 48, generator=rng), **settings)
 
 
-def told(backbone, *structures):
+def structured(backbone, *structures):
     return backbone.with_structures(Condition(drawn(77, 16), backbone.null_tokens()), structures, STEPS)
 
 
@@ -68,7 +68,7 @@ def asked(backbone, condition, sigma=2.0):
 
 def test_two_structures_are_the_weighted_sum_of_their_controlnets_residuals(backbone):
     depth, edges = structure(Kind.DEPTH, weight=0.5), structure(Kind.EDGES, weight=2.0)
-    condition, parts = told(backbone, depth, edges), []
+    condition, parts = structured(backbone, depth, edges), []
     x, sigma = scale_input(drawn(FRAMES, 4, 4, 6), 2.0), torch.tensor(backbone.schedule.sigma_to_timestep(2.0))
     for each in (depth, edges):
         pictures = backbone.structure_channels(each)
@@ -83,31 +83,31 @@ def test_two_structures_are_the_weighted_sum_of_their_controlnets_residuals(back
 def test_one_structure_throughout_gives_the_bits_of_its_channels(backbone):
     depth = structure(Kind.DEPTH)
     plain = Condition(drawn(77, 16), backbone.null_tokens(), backbone.structure_channels(depth))
-    assert torch.equal(asked(backbone, told(backbone, depth)), asked(backbone, plain))
+    assert torch.equal(asked(backbone, structured(backbone, depth)), asked(backbone, plain))
 
 
 def test_outside_its_range_a_structure_is_not_there(backbone):
-    walk = backbone.sigmas(STEPS)
-    both = told(backbone, structure(Kind.DEPTH), structure(Kind.EDGES, within=(0.0, 0.5)))
-    alone = told(backbone, structure(Kind.DEPTH))
-    same = [torch.equal(*(asked(backbone, each, sigma) for each in (both, alone))) for sigma in walk[:-1]]
+    sigmas = backbone.sigmas(STEPS)
+    both = structured(backbone, structure(Kind.DEPTH), structure(Kind.EDGES, within=(0.0, 0.5)))
+    alone = structured(backbone, structure(Kind.DEPTH))
+    same = [torch.equal(*(asked(backbone, each, sigma) for each in (both, alone))) for sigma in sigmas[:-1]]
     assert same == [False, False, True, True]
 
 
 def test_controls_follow_their_frames(backbone):
-    condition, picks = told(backbone, structure(Kind.DEPTH), structure(Kind.EDGES)), torch.tensor([2, 0])
+    condition, picks = structured(backbone, structure(Kind.DEPTH), structure(Kind.EDGES)), torch.tensor([2, 0])
     for control, chosen in zip(condition.controls, condition.at(picks).controls, strict=True):
         assert torch.equal(chosen.pictures, control.pictures[picks])
 
 
 def test_a_range_is_whole_steps_as_in_diffusers():
-    walk = [8.0, 4.0, 2.0, 1.0, 0.0]
+    sigmas = [8.0, 4.0, 2.0, 1.0, 0.0]
     for start, stop in [(0.0, 1.0), (0.0, 0.6), (0.25, 0.75), (0.3, 1.0)]:
         kept = [not (i / 4 < start or (i + 1) / 4 > stop) for i in range(4)]
-        low, high = sigmas_within(walk, (start, stop))
-        assert [low <= sigma <= high for sigma in walk[:-1]] == kept
+        low, high = sigmas_within(sigmas, (start, stop))
+        assert [low <= sigma <= high for sigma in sigmas[:-1]] == kept
     with pytest.raises(RequestError, match=r"from 0 to 0\.2 of the walk, which holds none of its 4 steps"):
-        sigmas_within(walk, (0.0, 0.2))
+        sigmas_within(sigmas, (0.0, 0.2))
 
 
 def test_planes_take_one_structure_whole():
@@ -116,7 +116,7 @@ def test_planes_take_one_structure_whole():
     depth, edges = structure(Kind.DEPTH), structure(Kind.EDGES)
     planes = gen1.with_structures(condition, [depth], STEPS).structure_channels
     assert torch.equal(planes, gen1.structure_channels(depth))
-    with pytest.raises(BackboneError, match=r"reads one structure and was told 2 \(depth, edges\)"):
+    with pytest.raises(BackboneError, match=r"reads one structure and was given 2 \(depth, edges\)"):
         gen1.with_structures(condition, [depth, edges], STEPS)
     for changed in (replace(depth, weight=0.5), replace(depth, within=(0.0, 0.5))):
         with pytest.raises(BackboneError, match=r"weight .* and range .* of depth cannot be honoured"):
@@ -125,7 +125,7 @@ def test_planes_take_one_structure_whole():
 
 def test_controls_are_refused_by_a_model_without_controlnets(backbone):
     with pytest.raises(BackboneError, match="prepared for ControlNets, and this model has none"):
-        asked(tiny(), told(backbone, structure(Kind.DEPTH)))
+        asked(tiny(), structured(backbone, structure(Kind.DEPTH)))
 
 
 def test_maps_of_another_number_of_channels_are_refused():
@@ -148,7 +148,7 @@ def test_another_number_of_controlnets_than_of_kinds_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "named"),
+    ("text", "named"),
     [
         ("depth", NamedStructure("depth")),
         ("depth:0.8", NamedStructure("depth", 0.8)),
@@ -156,12 +156,12 @@ def test_another_number_of_controlnets_than_of_kinds_is_refused(tmp_path):
         ("edges:.5@0-0.6", NamedStructure("edges", 0.5, (0.0, 0.6))),
     ],
 )
-def test_structures_are_named_with_weight_and_range(said, named):
-    assert named_structures((said,)) == (named,)
+def test_structures_are_named_with_weight_and_range(text, named):
+    assert named_structures((text,)) == (named,)
 
 
 @pytest.mark.parametrize(
-    ("said", "wrong"),
+    ("texts", "wrong"),
     [
         (("depth:much",), "write KIND, KIND:WEIGHT or KIND:WEIGHT@FROM-TO"),
         (("depth:11",), "weights go from 0 to 10"),
@@ -170,16 +170,16 @@ def test_structures_are_named_with_weight_and_range(said, named):
         ((), "structures are none"),
     ],
 )
-def test_structures_that_cannot_be(said, wrong):
+def test_structures_that_cannot_be(texts, wrong):
     with pytest.raises(RequestError, match=wrong):
-        named_structures(said)
+        named_structures(texts)
 
 
 def test_an_edit_is_told_two_structures(folder):
     clip = Clip(torch.randint(0, 256, (FRAMES, 3, 32, 48), dtype=torch.uint8), Fraction(8))
     editor = recast.load(folder)
     one, two, later = (
-        editor(clip, prompt="dog", steps=2, structure=said).frames
-        for said in ("depth", ("depth", "edges:2"), ("depth", "edges:2@0.5-1"))
+        editor(clip, prompt="dog", steps=2, structure=names).frames
+        for names in ("depth", ("depth", "edges:2"), ("depth", "edges:2@0.5-1"))
     )
     assert len({each.numpy().tobytes() for each in (one, two, later)}) == 3

@@ -111,7 +111,7 @@ class Backbone(Protocol):
         ...
 
     def null_tokens(self) -> Tokens:
-        """The tokens of no content: what the network was told where content was dropped in training."""
+        """The tokens of no content: what the network was given where content was dropped in training."""
         ...
 
     def denoise_branches(

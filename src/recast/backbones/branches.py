@@ -45,8 +45,8 @@ def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Ten
 
     Raises BackboneError for another number of planes.
     """
-    planes = structure_of(condition, channels)
-    return x if planes is None else torch.cat([x, planes.to(x)], dim=1)
+    structure_channels = structure_of(condition, channels)
+    return x if structure_channels is None else torch.cat([x, structure_channels.to(x)], dim=1)
 
 
 def structure_of(condition: Condition, channels: int) -> Maps | None:
@@ -56,18 +56,18 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
     """
     if condition.controls:
         raise BackboneError("structures were prepared for ControlNets, and this model has none; prepare them by it")
-    planes = condition.structure_channels
-    given = 0 if planes is None else planes.shape[1]
+    structure_channels = condition.structure_channels
+    given = 0 if structure_channels is None else structure_channels.shape[1]
     if given != channels:
         raise BackboneError(f"the model needs {channels} structure channels and was given {given or 'none'}")
-    return planes
+    return structure_channels
 
 
 def sole_structure(structures: Sequence[Structure]) -> Structure:
     """The one structure of a network that reads planes. Raises BackboneError for several, a weight or a range."""
     if len(structures) != 1:
         kinds = ", ".join(each.kind for each in structures)
-        raise BackboneError(f"this model reads one structure and was told {len(structures)} ({kinds}); name one")
+        raise BackboneError(f"this model reads one structure and was given {len(structures)} ({kinds}); name one")
     [structure] = structures
     if structure.weight != 1 or structure.within != (0, 1):
         start, stop = structure.within

@@ -45,12 +45,12 @@ class TextEncoder:
     @property
     def max_tokens(self) -> int:
         """Most tokens of a text, without the start and end tokens."""
-        return self._places - 2
+        return self._max_tokens - 2
 
     @torch.no_grad()
     def __call__(self, text: str) -> TextFeatures:
         """The features of `text`. Raises RequestError for more tokens than the model reads: none is cut in silence."""
-        read = tokenized(self.tokenizer, text, self._places)
+        read = tokenized(self.tokenizer, text, self._max_tokens)
         # No attention mask: CLIP's causal attention never lets a word see the padding, and CLIP was trained without.
         features = self.network(read["input_ids"].to(self.device))
         mask = read["attention_mask"][0].bool()
@@ -59,11 +59,11 @@ class TextEncoder:
         )
 
     @property
-    def _places(self) -> int:
-        return places(self.tokenizer, self.network)
+    def _max_tokens(self) -> int:
+        return max_tokens(self.tokenizer, self.network)
 
 
-def places(tokenizer: Any, network: nn.Module) -> int:  # noqa: ANN401 -- transformers' own type
+def max_tokens(tokenizer: Any, network: nn.Module) -> int:  # noqa: ANN401 -- transformers' own type
     """The most tokens that a text encoder reads, both ends counted."""
     return min(tokenizer.model_max_length, network.config.max_position_embeddings)
 

@@ -51,10 +51,10 @@ def untiled(grid: Float[Tensor, "1 c hh ww"], side: int) -> Float[Tensor, "cells
 
 def _conditioned(condition: Condition, picks: Picks, side: int) -> Condition:
     if condition.cond.ndim > 2 or condition.uncond.ndim > 2:
-        raise RequestError("a prompt that differs by frame cannot be told of a grid of frames; use one for the clip")
+        raise RequestError("a prompt that differs by frame cannot condition a grid of frames; use one for the clip")
     if condition.residuals is not None:
         raise RequestError("features of a control network are of frames, not of grids of them; leave the residuals out")
     first, cells = condition.at(picks[:1]), condition.at(picks)
     controls = tuple(replace(each, pictures=tiled(each.pictures, side)) for each in cells.controls)
-    planes = None if cells.structure_channels is None else tiled(cells.structure_channels, side)
-    return replace(first, structure_channels=planes, controls=controls)
+    structure_channels = None if cells.structure_channels is None else tiled(cells.structure_channels, side)
+    return replace(first, structure_channels=structure_channels, controls=controls)

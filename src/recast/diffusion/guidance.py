@@ -108,8 +108,8 @@ def guided_by(denoise_branches: BranchDenoiser, base: BranchOf, terms: Sequence[
                 corrected.append((weight - 1, term.correction, plain.key(term.towards), plain.key(term.against)))
         read = {key for _, _, *keys in corrected for key in keys}
         used = [key for key, weight in plain.weights.items() if weight != 0 or key in read]
-        answers = denoise_branches(x, sigma, condition, [plain.branches[key] for key in used])
-        clean = dict(zip(used, answers, strict=True))
+        predictions = denoise_branches(x, sigma, condition, [plain.branches[key] for key in used])
+        clean = dict(zip(used, predictions, strict=True))
         total = sum((plain.weights[key] * clean[key] for key in used), start=torch.zeros_like(x))
         for weight, correction, towards, against in corrected:
             total = total + weight * correction(x, sigma, condition, clean[towards], clean[against])

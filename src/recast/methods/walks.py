@@ -69,8 +69,8 @@ def wanted_first(denoise_branches: BranchDenoiser) -> BranchDenoiser:
         x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
     ) -> list[Latents]:
         order = sorted(range(len(branches)), key=lambda index: branches[index].tokens is not condition.cond)
-        answers = denoise_branches(x, sigma, condition, [branches[index] for index in order])
-        return [answers[order.index(index)] for index in range(len(branches))]
+        predictions = denoise_branches(x, sigma, condition, [branches[index] for index in order])
+        return [predictions[order.index(index)] for index in range(len(branches))]
 
     return denoise_wanted_first
 

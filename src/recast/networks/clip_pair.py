@@ -110,15 +110,15 @@ def attribute_heads(width: int) -> nn.ModuleDict:
 @torch.no_grad()
 def resize_positions(image: CLIPVisionModelWithProjection, side: int) -> None:
     """Lets the encoder take pictures of `side` px: its position embeddings are interpolated bicubically, in place."""
-    places = image.vision_model.embeddings
-    before = math.isqrt(places.position_embedding.num_embeddings - 1)
-    after = side // places.patch_embedding.kernel_size[0]
+    embeddings = image.vision_model.embeddings
+    before = math.isqrt(embeddings.position_embedding.num_embeddings - 1)
+    after = side // embeddings.patch_embedding.kernel_size[0]
     if before == after:
         return
-    first, grid = places.position_embedding.weight.split([1, before * before])
+    first, grid = embeddings.position_embedding.weight.split([1, before * before])
     grid = rearrange(grid, "(y x) d -> 1 d y x", y=before)
     grown = rearrange(F.interpolate(grid, size=(after, after), mode="bicubic"), "1 d y x -> (y x) d")
-    image.config.image_size = places.image_size = side
-    places.num_patches, places.num_positions = after * after, after * after + 1
-    places.position_embedding = nn.Embedding.from_pretrained(torch.cat([first, grown]), freeze=False)
-    places.register_buffer("position_ids", torch.arange(places.num_positions)[None], persistent=False)
+    image.config.image_size = embeddings.image_size = side
+    embeddings.num_patches, embeddings.num_positions = after * after, after * after + 1
+    embeddings.position_embedding = nn.Embedding.from_pretrained(torch.cat([first, grown]), freeze=False)
+    embeddings.register_buffer("position_ids", torch.arange(embeddings.num_positions)[None], persistent=False)

@@ -69,9 +69,9 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
 
         Raises BackboneError for a kind without a ControlNet, RequestError for a range that holds no step.
         """
-        walk = self.sigmas(steps)
+        sigmas = self.sigmas(steps)
         controls = [
-            Control(each.kind, self.structure_channels(each), each.weight, sigmas_within(walk, each.within))
+            Control(each.kind, self.structure_channels(each), each.weight, sigmas_within(sigmas, each.within))
             for each in structures
         ]
         return replace(condition, structure_channels=None, controls=tuple(controls))
@@ -86,8 +86,8 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
-        answers = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
-        return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
+        predictions = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
+        return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def _predicted(
         self, scaled: Latents, sigma: float, condition: Condition, branches: Mapping[int, Branch]

@@ -115,8 +115,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         groups = batches(branches, together=self.together)
-        answers = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
-        return [clean_from(self.schedule.prediction, answer, x, sigma) for answer in answers]
+        predictions = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
+        return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
         """Hooks are in force in the block, see `recast.networks.attention.hooked`."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from recast.conditions.text import places, tokenized
+from recast.conditions.text import max_tokens, tokenized
 from recast.conditions.word_alignment import prompt_tokens
 from recast.model.folder import ModelFolder
 from recast.prompt import PromptTokens
@@ -31,7 +31,7 @@ class PromptEncoder:
 
     def words(self, text: str) -> PromptTokens:
         """How the tokens spell the words. Raises RequestError for more tokens than there are places."""
-        return prompt_tokens(self.tokenizer, text, places(self.tokenizer, self.network))
+        return prompt_tokens(self.tokenizer, text, max_tokens(self.tokenizer, self.network))
 
     @torch.no_grad()
     def __call__(self, text: str) -> Tokens:
@@ -39,5 +39,5 @@ class PromptEncoder:
 
         Raises RequestError for more tokens than there are places.
         """
-        read = tokenized(self.tokenizer, text, places(self.tokenizer, self.network))
+        read = tokenized(self.tokenizer, text, max_tokens(self.tokenizer, self.network))
         return self.network(read["input_ids"].to(self.device))[0][0].float()
