@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.engine.config import BatchShard
-from recast.evaluation.judge.augment import augment, compressed, shrunk, softened
+from recast.evaluation.judge.augment import augment, compressed, defocused, shrunk
 from recast.evaluation.judge.dataset import DECODED, NOTHING, UNTOLD, blank, blurred, outlined, scene, spoiled, taught
 from recast.evaluation.judge.train import BATCH, SMALLEST_SUBJECT, graded, initial_judge, judge_loss, sheet
 from recast.world.words import COLOURS, LOOKS
@@ -93,7 +93,7 @@ def test_a_batch_in_parts_is_the_same_batch(lessons, spoilt):
 def test_wear_keeps_size_and_range(seed):
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    for way in (softened, shrunk, compressed):
+    for way in (defocused, shrunk, compressed):
         assert way(picture, rng).shape == picture.shape
     shown = augment(picture, rng)
     assert shown.shape == picture.shape
@@ -102,7 +102,7 @@ def test_wear_keeps_size_and_range(seed):
 
 def test_a_plain_picture_stays_about_as_it_is():
     grey = np.full((32, 32, 3), 128, np.uint8)
-    for way in (softened, shrunk, compressed):
+    for way in (defocused, shrunk, compressed):
         assert np.abs(way(grey, np.random.default_rng(3)).astype(int) - 128).max() <= 2
 
 

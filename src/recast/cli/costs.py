@@ -110,7 +110,7 @@ def _lines(cost: "Cost", preset: "Preset") -> dict[str, object]:
         "steps": f"{cost.steps:,}",
         "batch": ", ".join(f"{rows:,} {kind}" for kind, rows in preset.stage.batch.items()),
         "seen": ", ".join(f"{rows:,} {kind}" for kind, rows in cost.seen.items()),
-        "weights": f"{cost.weights / 1e6:,.1f} M, of which {cost.trained / 1e6:,.1f} M are trained",
+        "weights": f"{cost.weights / 1e6:,.1f} M, of which {cost.trainable / 1e6:,.1f} M are trained",
         "FLOPs": ", ".join(f"{row.flops:.3g} {kind[:-1]}" for kind, row in cost.rows.items())
         + f"; {cost.flops:.3g} in all",
         "hardware": f"{hardware.devices} x {hardware.name}, {rate}",

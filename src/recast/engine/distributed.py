@@ -36,9 +36,9 @@ class Scored(nn.Module, Generic[Network]):
         answer = self.loss(self.network, share)
         return (answer.mean, answer) if isinstance(answer, LossOutput) else (answer, None)
 
-    def shown(self, strip: SampleDrawer) -> ImagePixels:
+    def shown(self, samples: SampleDrawer) -> ImagePixels:
         """A picture of what the network does."""
-        return strip(self.network)
+        return samples(self.network)
 
 
 @dataclass(frozen=True)

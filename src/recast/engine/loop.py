@@ -179,19 +179,19 @@ def _counted(position: Position, recipe: TrainConfig, *, good: bool) -> Position
     return Position(step, skipped, in_a_row)
 
 
-def _drawn(run: _Run, strip: SampleDrawer | None) -> ImagePixels | None:
+def _drawn(run: _Run, samples: SampleDrawer | None) -> ImagePixels | None:
     """The strip of the averaged weights; what it draws from chance is not missed by training."""
-    if strip is None:
+    if samples is None:
         return None
     with run.learner.with_ema(), rng_state.untouched(), torch.no_grad():
-        picture = run.scored.shown(strip).cpu()
+        picture = run.scored.shown(samples).cpu()
     run.engine.reshard(run.module)
     return picture
 
 
-def _notify(watch: Monitor, seen: StepStats, folder: Path) -> None:
+def _notify(monitor: Monitor, seen: StepStats, folder: Path) -> None:
     try:
-        watch(seen)
+        monitor(seen)
     except OSError as error:
         free = shutil.disk_usage(folder).free / 2**30
         raise RecastError(

@@ -58,21 +58,21 @@ def unmonitored(_seen: StepStats) -> None:
     """Looks away."""
 
 
-def combined(*watches: Monitor) -> Monitor:
+def combined(*monitors: Monitor) -> Monitor:
     """All of them, one after the other."""
 
-    def watch(seen: StepStats) -> None:
-        for each in watches:
+    def monitor(seen: StepStats) -> None:
+        for each in monitors:
             each(seen)
 
-    return watch
+    return monitor
 
 
 def jsonl_monitor(folder: Path) -> Monitor:
     """Adds a row to folder/log.jsonl every 50 steps."""
     span = _Span()
 
-    def watch(seen: StepStats) -> None:
+    def monitor(seen: StepStats) -> None:
         span.add(seen)
         if seen.step % EVERY_STEPS == 0:
             row = {"step": seen.step, "loss": round(seen.loss, 5), "norm": round(seen.norm, 3), "rate": seen.rate}
@@ -80,7 +80,7 @@ def jsonl_monitor(folder: Path) -> Monitor:
                 file.write(json.dumps(row | {"skipped": seen.skipped, "pace": span.pace()}) + "\n")
             span.clear()
 
-    return watch
+    return monitor
 
 
 @contextmanager
@@ -123,14 +123,14 @@ def tensorboard_monitor(
                 writer.add_scalar(name, value, step)
             span.clear()
 
-        def watch(seen: StepStats) -> None:
+        def monitor(seen: StepStats) -> None:
             span.add(seen)
             if seen.samples_image is not None:
                 writer.add_image("strip", seen.samples_image.numpy(), seen.step)
             if seen.step % EVERY_STEPS == 0 or seen.samples_image is not None:
                 draw(seen.step)
 
-        yield watch
+        yield monitor
         if span.steps:  # of a run that ends between two points
             draw(span.steps[-1].step)
 
@@ -181,7 +181,7 @@ class _Span:
 def _lines(name: str, steps: int) -> Monitor:
     began, first, last_line = time.monotonic(), -1, 0.0
 
-    def watch(seen: StepStats) -> None:
+    def monitor(seen: StepStats) -> None:
         nonlocal first, last_line
         now = time.monotonic()
         first = seen.step - 1 if first < 0 else first
@@ -190,7 +190,7 @@ def _lines(name: str, steps: int) -> Monitor:
             last_line = now
             print(f"{name:<10} {seen.step}/{steps}, {left:.0f} s left, {_summary(seen)}", file=sys.stderr, flush=True)
 
-    return watch
+    return monitor
 
 
 def _summary(seen: StepStats) -> str:

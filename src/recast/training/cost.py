@@ -40,14 +40,14 @@ class RowCost:
 class Cost:
     """Cost of a preset on its hardware.
 
-    weights, trained: number of all and of trained weights. rows: by kind, such as images and clips; seen: rows of the
+    weights, trainable: number of all and of trained weights. rows: by kind, such as images and clips; seen: rows of the
     run. flops: of the run. hours: at the hardware's rate and MFU. memory: peak bytes of one device, by checkpointing;
     an estimate, without what libraries allocate.
     """
 
     steps: int
     weights: int
-    trained: int
+    trainable: int
     rows: Mapping[str, RowCost]
     seen: Mapping[str, int]
     flops: float
@@ -65,15 +65,15 @@ def cost(preset: Preset) -> Cost:
     }
     network = _network(*stage.least())
     sizes = [(weight.numel(), weight.requires_grad) for weight in network.parameters()]
-    trained, weights = sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
+    trainable, weights = sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
     seen = rows_seen(stage, recipe.steps)
     flops = sum(seen[kind] * row.flops for kind, row in rows.items())
     parts = hardware.devices * recipe.accumulate
-    own = TRAINED_BYTES * trained + FROZEN_BYTES * (weights - trained)
+    own = TRAINED_BYTES * trainable + FROZEN_BYTES * (weights - trainable)
     return Cost(
         steps=recipe.steps,
         weights=weights,
-        trained=trained,
+        trainable=trainable,
         rows=rows,
         seen=seen,
         flops=flops,

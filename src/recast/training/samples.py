@@ -34,7 +34,7 @@ def drawn(sources: Sequence[ExampleSource], stage: GeneratorStage, vae: Autoenco
     chosen = [source.example(which * len(source) // EXAMPLES) for which in range(min(EXAMPLES, len(source)))]
     schedule = stage.schedule()
 
-    def strip(network: nn.Module) -> ImagePixels:
+    def samples(network: nn.Module) -> ImagePixels:
         assert isinstance(network, Generator)
         device = device_of(network)
         nn.Module.to(vae.eval(), device)
@@ -48,7 +48,7 @@ def drawn(sources: Sequence[ExampleSource], stage: GeneratorStage, vae: Autoenco
                 row.extend(_ends(backbone.decode(latents)))
         return rearrange(torch.stack([torch.stack(row) for row in rows]), "made n c h w -> c (made h) (n w)")
 
-    return strip
+    return samples
 
 
 def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure: bool) -> Latents:

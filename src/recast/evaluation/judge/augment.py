@@ -14,7 +14,7 @@ AugmentedImage = Float32[np.ndarray, "h w 3"]
 
 def augment(picture: Picture, rng: np.random.Generator) -> AugmentedImage:
     """The picture in -1..1, perhaps soft, small or compressed, with another exposure, another balance and grain."""
-    ways: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (softened, shrunk, compressed)
+    ways: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (defocused, shrunk, compressed)
     choice = int(rng.integers(3 * len(ways)))
     shown = (ways[choice](picture, rng) if choice < len(ways) else picture).astype(np.float32) / 127.5 - 1
     exposure = rng.uniform(0.9, 1.1) * rng.uniform(0.96, 1.04, 3)
@@ -25,7 +25,7 @@ def augment(picture: Picture, rng: np.random.Generator) -> AugmentedImage:
     return shown.clip(-1, 1)
 
 
-def softened(picture: Picture, rng: np.random.Generator) -> Picture:
+def defocused(picture: Picture, rng: np.random.Generator) -> Picture:
     """Out of focus."""
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
 

@@ -20,23 +20,23 @@ from recast.world.surroundings import LAYOUTS
 from recast.world.words import COLOURS, ENVIRONMENTS, LOOKS
 
 FIRST_LESSON_SEED = 8_000_000
-"""Lessons have seeds of their own, which no exam and no training of a model uses."""
+"""First seed of the training pictures; no evaluation case and no training of a generator uses seeds from here on."""
 SIDE = 128
 """Rows and columns of the pictures."""
 MOST_SUBJECTS = 4
 UNTOLD = -100
 """The label of what a picture does not show; cross-entropy passes over it."""
 EXAM_SHARE = 0.7
-"""Of lessons that are as exams are: one subject in the sun, whose surfaces have the colours that words name."""
+"""Share of training pictures built like evaluation cases: one subject in the sun, in the colours that words name."""
 DECODED = 2
 """One picture of so many goes through an autoencoder, as every generated picture does."""
 CHUNK = 1000
 SOFT, GONE = 0.4, 0.25
-"""Shares of spoiled lessons that are blurred, and that lack their subjects; the rest are blank."""
+"""Shares of spoiled pictures that are blurred, and that lack their subjects; the rest are blank."""
 SOFTEST = 32.0
 """Largest standard deviation, in pixels, of a blur; the smallest is 1."""
 FLAT = 0.35
-"""BatchShard of blank pictures that have one colour; the others are noise of any scale."""
+"""Share of blank pictures that have one colour; the others are noise of any scale."""
 NOTHING = float("inf")
 """The softness of a picture that shows nothing of its subjects."""
 
@@ -72,7 +72,7 @@ Teach = Callable[..., JudgeDataset]
 
 
 def scene(number: int) -> Scene:
-    """What the lesson of this number shows: an environment's surfaces on the shapes of any, as an edit would."""
+    """The scene of a training picture: an environment's surfaces on the shapes of any, as an edit would."""
     seed = FIRST_LESSON_SEED + number
     rng = np.random.default_rng([seed, 37])
     wishes = {
@@ -88,7 +88,7 @@ def scene(number: int) -> Scene:
 
 
 def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SIDE) -> JudgeDataset:
-    """The lessons of these numbers; every second one is as `decode` gives it back."""
+    """The training pictures of these numbers; every second one is as `decode` gives it back."""
     scenes = [scene(number) for number in numbers]
     clips = [rendered(each, 1, side, side) for each in scenes]
     pictures = np.concatenate([clip.frames for clip in clips])
@@ -103,7 +103,7 @@ def taught(numbers: Sequence[int], decode: Decode | None = None, side: int = SID
 
 
 def spoiled(numbers: Sequence[int], decode: Decode | None = None, side: int = SIDE) -> JudgeDataset:
-    """The lessons of these numbers with little or nothing left to outline: blurred, without their subjects, or blank.
+    """Those training pictures with little or nothing left to outline: blurred, without their subjects, or blank.
 
     They tell outlines only: words are UNTOLD.
     """
@@ -144,9 +144,9 @@ def blurred(values: np.ndarray, softness: float) -> np.ndarray:
 
 
 def written(folder: Path, count: int, decode: Decode | None = None, teach: Teach = taught) -> list[JudgeDataset]:
-    """`count` lessons in chunks of 1000, memory-mapped; what `folder` holds already is not rendered again.
+    """`count` training pictures in chunks of 1000, memory-mapped; what `folder` holds already is not rendered again.
 
-    A world that has come to look otherwise gets lessons of its own beside the old ones.
+    A world that has come to look otherwise gets pictures of its own beside the old ones.
     """
     folder = folder / _digest(teach)
     return [
@@ -156,7 +156,7 @@ def written(folder: Path, count: int, decode: Decode | None = None, teach: Teach
 
 
 def _spoiled(number: int, picture: Picture, rng: np.random.Generator) -> tuple[Picture, float]:
-    """What becomes of the lesson's render, and its softness."""
+    """What becomes of the render, and its softness."""
     side, drawn = len(picture), rng.random()
     if drawn < SOFT:
         softness = float(np.exp(rng.uniform(0, np.log(SOFTEST))))

@@ -40,9 +40,9 @@ SLIP = 2.5
 BATCH = 32
 RECIPE = TrainConfig(steps=11_000, rate=3e-3, warmup=200, decay=0.02, ema=0.998, keep_every=200)
 SECOND = replace(RECIPE, steps=3000, rate=1e-3, warmup=100)
-"""Of the stage that has spoiled lessons too."""
+"""Of the stage that has spoiled pictures too."""
 COUNT, SPOILED = 26_000, 9_000
-"""Lessons that there are, and spoiled ones besides; the second stage draws from all of them alike."""
+"""Numbers of training pictures, and of spoiled ones besides; the second stage draws from all of them alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def graded(network: JudgeNetwork, sheet: Sheet) -> Iterator[Float[Tensor, ""]]:
 
 
 def sheet(lessons: Sequence[JudgeDataset], rngs: Sequence[np.random.Generator]) -> Sheet:
-    """One lesson for each source of chance, worn, perhaps mirrored."""
+    """One training picture for each random generator, augmented, perhaps mirrored."""
     rows = [_row(lessons[int(rng.integers(len(lessons)))], rng) for rng in rngs]
     pictures, masks, points, words = zip(*rows, strict=True)
     environment, look, colour = torch.tensor(words).unbind(dim=1)
@@ -142,7 +142,7 @@ def _dice(logits: Shares, truth: Shares) -> Float[Tensor, ""]:
 
 
 def main() -> None:
-    """Renders the lessons, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
+    """Renders the pictures, trains the judge on them and writes it as fp16; a stopped run goes on where it was."""
     args = _flags().parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)

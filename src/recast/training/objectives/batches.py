@@ -107,24 +107,24 @@ def _span(rng: np.random.Generator, whole: Example, frames: int) -> Example:
     )
 
 
-def _level(rng: np.random.Generator, sigmas: Sigmas, centred: float) -> int:
-    if not centred or rng.random() >= centred:
+def _level(rng: np.random.Generator, sigmas: Sigmas, lognormal_prob: float) -> int:
+    if not lognormal_prob or rng.random() >= lognormal_prob:
         return int(rng.integers(len(sigmas)))
     drawn = MIDDLE * np.exp(SPREAD * rng.standard_normal())
     return min(int(np.searchsorted(sigmas, drawn)), len(sigmas) - 1)
 
 
-def _content(rng: np.random.Generator, embeddings: Float[Tensor, "t d"], blurred: float) -> Float[Tensor, " d"]:
+def _content(rng: np.random.Generator, embeddings: Float[Tensor, "t d"], embedding_noise: float) -> Float[Tensor, " d"]:
     content = embeddings[int(rng.integers(len(embeddings)))].float()
-    if not blurred:
+    if not embedding_noise:
         return content
     blur = normal_noise(rng, content.shape) * float(rng.random())
-    return torch.nn.functional.normalize(content + blurred * blur / len(content) ** 0.5, dim=-1)
+    return torch.nn.functional.normalize(content + embedding_noise * blur / len(content) ** 0.5, dim=-1)
 
 
-def _structure(rng: np.random.Generator, example: Example, softened: float) -> Float[Tensor, "t 8 y x"]:
+def _structure(rng: np.random.Generator, example: Example, blur_prob: float) -> Float[Tensor, "t 8 y x"]:
     """Structure latents at one of the example's t_s, and the channels that embed it."""
-    soft = len(example.levels) > 1 and rng.random() < softened
+    soft = len(example.levels) > 1 and rng.random() < blur_prob
     which = int(rng.integers(1, len(example.levels))) if soft else 0
     latents = example.structure[which].float()
     detail = _detail_channels(float(example.levels[which]), (latents.shape[-2], latents.shape[-1]))
