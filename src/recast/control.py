@@ -1,4 +1,4 @@
-"""What control networks are told, and what they add to a denoiser's features."""
+"""What control networks read, and what they add to a denoiser's features."""
 
 from dataclasses import dataclass, replace
 from math import inf
@@ -27,7 +27,7 @@ class ControlResiduals:
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """A structure as a ControlNet is told it: pictures of 0..1 at the clip's size, one a frame.
+    """A structure as a ControlNet reads it: pictures of 0..1 at the clip's size, one a frame.
 
     kind: of structure, a member of `recast.types.Kind`. weight: of the residuals. sigmas: the lowest and the highest
     noise level, both included, at which it acts.

@@ -56,7 +56,7 @@ class ExtraError(RecastError):
 
 
 class BackboneError(RecastError):
-    """The model cannot be told or asked this."""
+    """The model does not support this input, or this request."""
 
     exit_code = 2
 
@@ -80,7 +80,7 @@ class Cancelled(RecastError):  # noqa: N818 -- not a fault: the user stopped the
 
 
 class Preempted(RecastError):  # noqa: N818 -- not a fault: the machine is wanted for something else
-    """A training run was told to end (SIGTERM) and has saved where it was; start it again and it goes on."""
+    """A training run received SIGTERM and has saved where it was; start it again and it goes on."""
 
     exit_code = 75
 

@@ -106,9 +106,9 @@ class Structure:
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """All that a denoiser is told besides the noisy latents.
+    """All that a denoiser is conditioned on, besides the noise level.
 
-    cond: the tokens of the wanted content, [n d] for all frames or [t n d] for each. uncond: the null tokens, those of
+    cond: the tokens of the target content, [n d] for all frames or [t n d] for each. uncond: the null tokens, those of
     no content. negative: the tokens of a negative prompt, which guidance pushes away from in place of the null tokens.
     structure_channels: what the method of that name of the backbone gave, one for each frame: planes beside the latents
     (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:

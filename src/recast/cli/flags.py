@@ -105,8 +105,8 @@ def _help(name: str, flag: Flag) -> str:
     if flag.about:
         return flag.about
     default = FIELDS[name].get_default(call_default_factory=True)
-    said = ", ".join(default) if isinstance(default, tuple) else default
-    return str(FIELDS[name].description) + ("" if said in (None, "") else f" (default {said})")
+    shown = ", ".join(default) if isinstance(default, tuple) else default
+    return str(FIELDS[name].description) + ("" if shown in (None, "") else f" (default {shown})")
 
 
 def as_png(target: Path) -> Path:

@@ -87,7 +87,7 @@ def _lines() -> Watch:
             stage, began, last_line = name, now, now
         took = now - began
         if done == total and name == stage:
-            stage = ""  # steps and stage may both report the end; it is told once
+            stage = ""  # steps and stage may both report the end; it is printed once
             _tell(f"{name:<10} {done}/{total} in {took:.1f} s, peak {peak_gib():.1f} GiB")
         elif done and now - last_line > _LINE_EVERY_SECONDS:
             last_line = now

@@ -93,7 +93,7 @@ class RunningDifference:
         """The average with a difference at this level. Raises RequestError for a condition without frame numbers."""
         if condition.frames is None:
             raise RequestError(
-                "momentum of guidance remembers each frame and was told no numbers; set Condition.frames"
+                "momentum of guidance remembers each frame and was given no numbers; set Condition.frames"
             )
         picked = tuple(condition.frames.tolist())
         level, average, before = self.last.get(picked, (sigma, difference, 0.0))

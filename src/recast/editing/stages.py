@@ -118,7 +118,7 @@ def export(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Writes the structure of a clip from a file, as soft as an edit would be told it, at the source's size."""
+    """Writes the structure of a clip from a file, as soft as an edit would read it, at the source's size."""
     source = _file(resolved)
     if not prepared.structures:
         raise BackboneError("this model reads no structure, so there is none to write; name another model with -m")

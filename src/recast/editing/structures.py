@@ -20,26 +20,26 @@ class NamedStructure:
     within: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
-    def parsed(cls, said: str) -> "NamedStructure":
+    def parsed(cls, text: str) -> "NamedStructure":
         """From text such as depth, depth:0.8 or edges:0.5@0-0.6. Raises RequestError for what it cannot be."""
-        found = _NAMED.fullmatch(said.strip())
+        found = _NAMED.fullmatch(text.strip())
         if found is None:
-            raise RequestError(f"structure {said!r} is not understood; write KIND, KIND:WEIGHT or KIND:WEIGHT@FROM-TO")
+            raise RequestError(f"structure {text!r} is not understood; write KIND, KIND:WEIGHT or KIND:WEIGHT@FROM-TO")
         known("structure", found["kind"], EXTRACTORS)
         weight, start, stop = (float(found[name] or usual) for name, usual in _USUAL.items())
         if weight > MOST_WEIGHT:
-            raise RequestError(f"structure {said!r} has weight {weight:g}; weights go from 0 to {MOST_WEIGHT:g}")
+            raise RequestError(f"structure {text!r} has weight {weight:g}; weights go from 0 to {MOST_WEIGHT:g}")
         if not 0 <= start < stop <= 1:
-            raise RequestError(f"structure {said!r} acts from {start:g} to {stop:g}; shares rise, from 0 to 1")
+            raise RequestError(f"structure {text!r} acts from {start:g} to {stop:g}; shares rise, from 0 to 1")
         return cls(found["kind"], weight, (start, stop))
 
 
 _USUAL = {"weight": "1", "start": "0", "stop": "1"}
 
 
-def named_structures(said: tuple[str, ...]) -> tuple[NamedStructure, ...]:
+def named_structures(texts: tuple[str, ...]) -> tuple[NamedStructure, ...]:
     """All that a request names. Raises RequestError for none, and for one kind named twice."""
-    named = tuple(map(NamedStructure.parsed, said))
+    named = tuple(map(NamedStructure.parsed, texts))
     kinds = [each.kind for each in named]
     if not kinds or len(set(kinds)) != len(kinds):
         raise RequestError(f"structures are {', '.join(kinds) or 'none'}; name at least one, and each kind once")

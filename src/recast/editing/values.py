@@ -63,7 +63,7 @@ def _seconds(value: object) -> object:
 
 Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
 Adapters = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_adapter)]
-Listed = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 Pixels = Annotated[int, Field(gt=0)]
 Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
 Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]

@@ -75,8 +75,8 @@ class FateZero(InversionKnobs, GuidanceKnobs):
         super().__post_init__()
         known("way to align words", self.align, ALIGNMENTS)
         if (self.reweight != 1) != bool(self.reweight_word):
-            said = f"reweight is {self.reweight:g} and reweight_word is {self.reweight_word!r}"
-            raise RequestError(f"{said}; one does nothing without the other, say both")
+            given = f"reweight is {self.reweight:g} and reweight_word is {self.reweight_word!r}"
+            raise RequestError(f"{given}; one does nothing without the other, say both")
         if self.keep_background and not self.blend_word:
             raise RequestError("keep_background keeps what is not blend_word's, and there is none; say blend_word too")
 
@@ -111,14 +111,14 @@ class FateZero(InversionKnobs, GuidanceKnobs):
 
     def _aligned(self, inverted: InvertedShot) -> tuple[Alignment | None, tuple[int, ...]]:
         """Which tokens stand for which, None for those in the same place, and the places of the blended word."""
-        source, wanted = inverted.source.words, inverted.shot.condition.words
-        if source is None or wanted is None:
+        source, target = inverted.source.words, inverted.shot.condition.words
+        if source is None or target is None:
             if self.blend_word or self.reweight_word:
-                raise RequestError("this model is not told one prompt, so no map is a word's; leave the words out")
+                raise RequestError("this model does not read one prompt, so no map is a word's; leave the words out")
             return None, ()
-        alignment = ALIGNMENTS[self.align](source, wanted)
+        alignment = ALIGNMENTS[self.align](source, target)
         if self.reweight_word:
-            alignment = alignment.reweighted(wanted.of_word(self.reweight_word), self.reweight)
+            alignment = alignment.reweighted(target.of_word(self.reweight_word), self.reweight)
         return alignment, source.of_word(self.blend_word) if self.blend_word else ()
 
 

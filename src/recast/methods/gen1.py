@@ -16,7 +16,7 @@ from recast.types import Latents, latent_count
 
 @dataclass(frozen=True, kw_only=True)
 class Gen1(GuidanceKnobs):
-    """Makes the clip anew from noise, told its structure and the wanted content. arXiv:2302.03011.
+    """Makes the clip anew from noise, conditioned on its structure and the target content. arXiv:2302.03011.
 
     Differs: clips longer than the network sees go through in overlapping windows, `strength` can start the walk from
     the source, and answers may be averaged over noise; the paper has none of these.

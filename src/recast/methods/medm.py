@@ -27,7 +27,7 @@ class MeDM(GuidanceKnobs):
     and `smooth_from` limit. Needs no hooks, no source prompt, and runs over any backbone.
 
     Differs from the paper: flow is DIS's, of the source, and not that of a renderer or a learned estimator; structure
-    is what the backbone is told, and not a ControlNet's edges; only the difference that the mean makes passes through
+    is what the backbone reads, and not a ControlNet's edges; only the difference that the mean makes passes through
     the autoencoder, whose own loss would add up over the steps.
     """
 

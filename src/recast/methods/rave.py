@@ -24,7 +24,7 @@ class RAVE(InversionKnobs, ContentGuidanceKnobs):
     of a frame: 2 a step to invert it, and 2 a step to edit it, at the size of a grid, and more where the last grid is
     filled up. A clip of any length goes through: memory is that of one grid, and windows do not matter.
 
-    Differs: structure is told in the inversion too, by models that always read one; the temporal layers of a network
+    Differs: structure conditions the inversion too, in models that always read one; the temporal layers of a network
     that has them are off; the last grid is filled up with frames that are denoised twice.
     """
 

@@ -38,7 +38,7 @@ class Rerender(GuidanceKnobs):
 
     Differs from the paper: keyframes walk together, so that the one before is at the same noise level; fusion acts on
     predicted clean latents; the last frame is a keyframe too; frames between are blended along flow where EbSynth
-    synthesizes patches; flow is DIS's where the paper has GMFlow; structure is what the backbone is told.
+    synthesizes patches; flow is DIS's where the paper has GMFlow; structure is what the backbone reads.
     """
 
     paper: ClassVar[str] = "Rerender A Video, arXiv:2306.07954"

@@ -15,10 +15,10 @@ from recast.types import Condition, Kind, Latents, Structure
 
 @dataclass(frozen=True, kw_only=True)
 class SDEdit(Gen1):
-    """Starts from the noised source and is told no structure; the noised source is all that keeps it. arXiv:2108.01073.
+    """Starts from the noised source without structure; the noised source is all that keeps it. arXiv:2108.01073.
 
     With a Gen-1 backbone it is the paper's ablation "~s" (arXiv:2302.03011, section 4.2). Differs: a network that was
-    always told a structure is told a flat one of the least detail, which it has seen, rather than none.
+    always given a structure is given a flat one of the least detail, which it has seen, rather than none.
     """
 
     paper: ClassVar[str] = "SDEdit, arXiv:2108.01073"
@@ -30,14 +30,14 @@ class SDEdit(Gen1):
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        return super().__call__(replace(shot, condition=_untold(shot, backbone)), backbone)
+        return super().__call__(replace(shot, condition=_with_flat_structure(shot, backbone)), backbone)
 
 
-def _untold(shot: DenoiseInputs, backbone: Backbone) -> Condition:
+def _with_flat_structure(shot: DenoiseInputs, backbone: Backbone) -> Condition:
     if shot.condition.structure_channels is None and not shot.condition.controls:
         return shot.condition
     kind = min(backbone.structure_kinds)
-    nothing = 0.5 if kind is Kind.DEPTH else 0.0
-    flat = torch.full((len(shot.clip), kind.channels, *shot.clip.size), nothing)
+    value = 0.5 if kind is Kind.DEPTH else 0.0
+    flat = torch.full((len(shot.clip), kind.channels, *shot.clip.size), value)
     bare = replace(shot.condition, structure_channels=None, controls=())
     return backbone.with_structures(bare, [Structure(kind, flat, detail=7)], shot.steps)

@@ -15,7 +15,7 @@ from recast.types import Latents
 
 @dataclass(frozen=True, kw_only=True)
 class Text2VideoZero(ContentGuidanceKnobs):
-    """Makes every frame anew from the same noise, told its structure, with the keys and values of the first frame.
+    """Makes every frame anew from the same noise, given its structure, with the keys and values of the first frame.
 
     arXiv:2303.13439, section 3.4: its conditional form, which edits clips. The first frame is what the image model
     makes of it. Needs attention hooks, and a model that reads a structure, or a strength below 1. Network evaluations

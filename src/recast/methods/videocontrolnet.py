@@ -27,7 +27,7 @@ class VideoControlNet(GuidanceKnobs):
     A keyframe is the one before warped along flow, and is made anew only where flow finds nothing: where a point comes
     into view (motion-guided P-frames, section 3.3). The frames between are carried from the two keyframes around them,
     each where it is visible (motion-guided B-frames, section 3.4). Steps x strength x branches x 2 / `keyframe_every`
-    evaluations a frame. Runs over any backbone; structure is what it is told.
+    evaluations a frame. Runs over any backbone; structure is what it reads.
 
     Differs from the paper: what comes into view is filled by the same network, whose walk is held to the warped frame
     elsewhere, and not by an inpainting network; the keyframe before is beside it in the network; the first frame

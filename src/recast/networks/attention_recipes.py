@@ -177,7 +177,7 @@ class TrajectoryAttention:
 
 
 def frames_of(call: AttentionCall) -> tuple[int, ...]:
-    """The call's frames. Raises BackboneError where nobody told them."""
+    """The call's frames. Raises BackboneError where the pass does not give them."""
     if call.frames is None:
         raise BackboneError(f"the attention at {call.site} depends on the frames' numbers; ask through a backbone")
     return call.frames

@@ -74,7 +74,7 @@ class PassContext:
         return PassFacts(sigma=self.current.sigma, branch=branch, frames=self.current.frames)
 
     def shares(self, kind: SiteKind, rows: int) -> list[tuple[int | None, slice]]:
-        """Each branch's number and rows in a batch that a layer of this kind sees; all of them where none was told."""
+        """Each branch's number and rows in a batch that a layer of this kind sees; all of them outside a known pass."""
         current_pass = self.current
         if current_pass is None:
             return [(None, slice(0, rows))]

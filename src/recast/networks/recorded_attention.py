@@ -61,7 +61,7 @@ class RecordAttention:
         """What was kept of some frames, by their absolute numbers; axes as in AttentionCall.
 
         A window that was seen as a whole is given as it was. Otherwise, but for temporal attention, its frames are
-        put together from other windows, the latest that has each. None stands for what nobody told, as in the calls.
+        put together from other windows, the latest that has each. None stands for what is not known, as in the calls.
         Raises BackboneError for what was not kept.
         """
         windows = self.calls.get((site, sigma, branch), {})

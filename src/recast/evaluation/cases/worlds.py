@@ -55,7 +55,7 @@ class Case:
         return f"{LOOKS[self.truth.look][0]} {article} {named} {ENVIRONMENTS[self.truth.environment][0]}"
 
     @property
-    def wanted(self) -> dict[str, str]:
+    def target_attributes(self) -> dict[str, str]:
         """The attributes that the judge should recognise."""
         return attributes_of(self.truth)
 
@@ -77,7 +77,7 @@ class Case:
     def is_change(self) -> bool:
         """Whether anything that counts is to differ from the source; else doing nothing would be right."""
         shown = attributes_of(self.source.scene)
-        return any(self.tells[name] and self.wanted[name] != shown[name] for name in shown)
+        return any(self.tells[name] and self.target_attributes[name] != shown[name] for name in shown)
 
     @property
     def kept(self) -> Bool[np.ndarray, "t h w"] | None:

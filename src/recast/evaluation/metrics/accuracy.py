@@ -22,7 +22,9 @@ def accuracy(frames: Frames, case: Case, judge: Judge) -> dict[str, float]:
     """
     true = torch.from_numpy(case.source.masks > 0)
     verdict = judge(frames, pointed(true))
-    right = {name: float(getattr(verdict, name) == word) for name, word in case.wanted.items() if case.tells[name]}
+    right = {
+        name: float(getattr(verdict, name) == word) for name, word in case.target_attributes.items() if case.tells[name]
+    }
     return right | {"outline": overlap(verdict.subject, true)}
 
 
