@@ -35,12 +35,12 @@ def shot_of(backbone, *, frames=FRAMES, still=False, same=False, **settings):
     picks = torch.zeros(frames, dtype=torch.long) if still else torch.arange(frames)
     clip = torch.randint(0, 256, (frames, 3, *SIZE), generator=rng, dtype=torch.uint8)[picks]
     maps = torch.rand(frames, 1, *SIZE, generator=rng)[picks]
-    said = [[ContentInput(Medium.WORDS, text, 1.0)] for text in ("a dog", "a red cat")]
-    (own, wanted), words = map(backbone.encode_content, said), [backbone.prompt_tokens(each) for each in said]
+    prompts = [[ContentInput(Medium.WORDS, text, 1.0)] for text in ("a dog", "a red cat")]
+    (own, cond), words = map(backbone.encode_content, prompts), [backbone.prompt_tokens(each) for each in prompts]
     planes = backbone.structure_channels(Structure(Kind.DEPTH, maps))
     source = Condition(own, backbone.null_tokens(), planes, FIRST + torch.arange(frames), words=words[0])
     usual = {"steps": 4, "seed": 3, "cfg_scale": 3.0, "source": source}
-    condition = source if same else replace(source, cond=wanted, words=words[1])
+    condition = source if same else replace(source, cond=cond, words=words[1])
     return DenoiseInputs(Clip(clip, Fraction(8), FIRST), condition, SAMPLERS["ddim"], **usual | settings)
 
 

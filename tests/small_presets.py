@@ -50,7 +50,7 @@ def small(name: str) -> tuple[TrainStage, Inputs]:
     raise AssertionError(name)
 
 
-def begun(stage: TrainStage, inputs: Inputs) -> nn.Module:
+def initial_network(stage: TrainStage, inputs: Inputs) -> nn.Module:
     """The stage's network as it begins, the same each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -40,11 +40,11 @@ class VideoBackbone(Gen1Backbone):
         """Chunks belong to the autoencoder, whose decoder is called once for each latent."""
         calls = []
 
-        def heard(*_call):
+        def counted(*_call):
             calls.append(None)
             report(len(calls), len(latents))
 
-        handle = self.video_vae.decoder.register_forward_hook(heard)
+        handle = self.video_vae.decoder.register_forward_hook(counted)
         try:
             return as_frames(self.decode_pixels(latents))
         finally:

@@ -35,9 +35,9 @@ def shot_of(backbone, frames=FRAMES, **settings):
     generator = torch.Generator().manual_seed(0)
     clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
     structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)
-    wanted = backbone.embedding_tokens(torch.randn(12, generator=generator))
+    cond = backbone.embedding_tokens(torch.randn(12, generator=generator))
     channels = backbone.structure_channels(structure)
-    condition = Condition(wanted, backbone.null_tokens(), channels, torch.arange(frames))
+    condition = Condition(cond, backbone.null_tokens(), channels, torch.arange(frames))
     source = replace(condition, cond=backbone.embedding_tokens(torch.randn(12, generator=generator)))
     usual = {"sampler": SAMPLERS["ddim"], "steps": 4, "window": 4, "seed": 7, "source": source}
     return DenoiseInputs(clip, condition, **usual | settings)

@@ -190,14 +190,14 @@ def test_short_writes_leave_the_one_before(tmp_path: Path, finished: tuple[Path,
     class Stopped(Exception):  # noqa: N818
         pass
 
-    def stopping(network: Small, share: BatchShard) -> LossOutput:
+    def interrupted(network: Small, share: BatchShard) -> LossOutput:
         if share.step == 8:
             raise Stopped
         return squares(network, share)
 
     torch.manual_seed(1)
     with pytest.raises(Stopped):
-        fit(Small(), stopping, recipe(), tmp_path)
+        fit(Small(), interrupted, recipe(), tmp_path)
     with smaller_files(2000), pytest.raises(RecastError, match=r"step-000010.part could not be written .*too large"):
         trained(tmp_path)
     assert (tmp_path / "LATEST").read_text() == "step-000005\n"

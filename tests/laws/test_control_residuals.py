@@ -88,19 +88,19 @@ def test_residuals_follow_their_frames(image, handed):
 def test_gen1_adds_them_in_every_branch(handed):
     backbone, rng = tiny(), torch.Generator().manual_seed(1)
     planes = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(FRAMES, 1, 32, 48, generator=rng)))
-    told = replace(handed, cond=drawn(2, 16), uncond=drawn(2, 16), structure_channels=planes)
+    condition = replace(handed, cond=drawn(2, 16), uncond=drawn(2, 16), structure_channels=planes)
     x, unet = drawn(FRAMES, 4, 4, 6), backbone.net.unet
-    branches = [Branch(told.cond, temporal=False)] * 2
+    branches = [Branch(condition.cond, temporal=False)] * 2
     timestep = torch.full((FRAMES,), backbone.schedule.sigma_to_timestep(SIGMA))
     answer = unet(
         torch.cat([scale_input(x, SIGMA), planes], dim=1),
         timestep,
-        encoder_hidden_states=repeat(told.cond, "n d -> t n d", t=FRAMES),
-        down_block_additional_residuals=told.residuals.down,
-        mid_block_additional_residual=told.residuals.mid,
+        encoder_hidden_states=repeat(condition.cond, "n d -> t n d", t=FRAMES),
+        down_block_additional_residuals=condition.residuals.down,
+        mid_block_additional_residual=condition.residuals.mid,
     ).sample
     expected = clean_from(backbone.schedule.prediction, answer, x, SIGMA)
-    for clean in backbone.denoise_branches(x, SIGMA, told, branches):
+    for clean in backbone.denoise_branches(x, SIGMA, condition, branches):
         assert_close(clean, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -11,7 +11,7 @@ from recast.recipes.pocket.presets import POCKET
 from recast.training.component_stages import PairStage
 from recast.training.cost import cost, row_bytes, row_flops, rows_seen, step_flops
 from recast.training.stages import CHECKPOINTING, GeneratorStage, Inputs
-from small_presets import begun, small
+from small_presets import initial_network, small
 
 
 def test_the_paper_has_so_many_weights_and_products():
@@ -73,7 +73,7 @@ def test_a_step_takes_what_its_rows_take(name: str):
         stage = replace(stage, picture_sizes=((64, 64),), clip_sizes=((64, 64),))
     if isinstance(stage, PairStage):  # its captions fill all places
         inputs = replace(inputs, pools=[replace(inputs.pools[0], captions=[["a " * 8] * 4] * 6)])
-    network = begun(stage, inputs)
+    network = initial_network(stage, inputs)
     before = [weight.clone() for weight in network.parameters()]
     rows = rows_seen(stage, 800)
     expected = sum(

@@ -76,13 +76,13 @@ def test_one_process_goes_on_where_two_shards_were_stopped_and_two_where_one_was
     class Stopped(Exception):  # noqa: N818
         pass
 
-    def stopping(network: Small, share: object):
+    def interrupted(network: Small, share: object):
         if share.step == 12:
             raise Stopped
         return squares(network, share)
 
     with pytest.raises(Stopped):
-        fit(Small(dropout=0), stopping, recipe(), tmp_path / "b")
+        fit(Small(dropout=0), interrupted, recipe(), tmp_path / "b")
     done = launched(tmp_path / "b", "--engine", "fsdp")
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(written(tmp_path / "b"), alone, rtol=0, atol=1e-5)

@@ -202,13 +202,16 @@ def test_a_perfect_edit_keeps_the_subject_where_it_was():
     asked = case(0, side=64, num_frames=2)
     truth = rendered(asked.truth, 2, 64, 64)
     assert overlap(torch.from_numpy(truth.masks > 0), torch.from_numpy(asked.source.masks > 0)) > 0.99
-    assert (truth.scene.environment, truth.scene.look) == (asked.wanted["environment"], asked.wanted["look"])
+    assert (truth.scene.environment, truth.scene.look) == (
+        asked.target_attributes["environment"],
+        asked.target_attributes["look"],
+    )
 
 
 def test_cases_ask_for_what_would_show():
     asked = [case(number, side=32, num_frames=1) for number in range(40)]
     for each in asked:
-        assert (each.wanted["colour"] in each.words) == each.tells["colour"]
+        assert (each.target_attributes["colour"] in each.words) == each.tells["colour"]
         assert each.truth.subjects[0].kind == each.example.subjects[0].kind == each.source.scene.subjects[0].kind
         sketch = each.truth.look == "pencil sketch"
         assert not (sketch and (each.tells["colour"] or each.tells["environment"]))

@@ -144,19 +144,19 @@ def test_the_latents_of_a_level_between_are_those_of_the_nearest_one():
 
 
 def test_each_step_up_is_told_with_its_level_and_may_stop_the_walk():
-    told = []
+    calls = []
 
     def hook(x, sigma, /):
-        told.append((x, sigma))
+        calls.append((x, sigma))
         if sigma == 2.0:
             raise Cancelled("stopped")
         return x
 
     with pytest.raises(Cancelled):
         ddim_inversion(gaussian, start(), [3.0, 2.0, 1.0, 0.0], NOTHING, step_hook=hook)
-    assert [sigma for _, sigma in told] == [1.0, 2.0]
+    assert [sigma for _, sigma in calls] == [1.0, 2.0]
     up = ddim_inversion(gaussian, start(), [2.0, 1.0, 0.0], NOTHING)
-    assert all(map(torch.equal, (x for x, _ in told), reversed(up.trajectory[:-1])))
+    assert all(map(torch.equal, (x for x, _ in calls), reversed(up.trajectory[:-1])))
 
 
 def test_what_cannot_be_inverted_is_refused():

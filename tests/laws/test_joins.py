@@ -190,10 +190,10 @@ def test_cfg_zero_on_linear_denoisers_is_the_conditional_prediction(scale, one, 
 
 @given(weights, weights)
 def test_a_negative_prompt_leaves_the_temporal_term_without_content(scale, temporal_scale):
-    image, video, unwanted, wanted = network()(
+    image, video, against, towards = network()(
         X, 1.0, NEGATED, [image_uncond(NEGATED), uncond(NEGATED), negative(NEGATED), cond(NEGATED)]
     )
-    expected = unwanted + scale * (wanted - unwanted) + (temporal_scale - 1) * (video - image)
+    expected = against + scale * (towards - against) + (temporal_scale - 1) * (video - image)
     assert_close(guided(network(), scale, temporal_scale)(X, 1.0, NEGATED), expected, atol=1e-4, rtol=1e-4)
 
 
@@ -220,10 +220,10 @@ def test_image_branches_edit_each_frame_on_its_own(join):
     backbone = tiny(3)
     rng = torch.Generator().manual_seed(0)
     x, planes = torch.randn(3, 4, 4, 4, generator=rng), torch.randn(3, 8, 4, 4, generator=rng)
-    told = Condition(torch.randn(2, 16, generator=rng), torch.zeros(2, 16), planes)
+    condition = Condition(torch.randn(2, 16, generator=rng), torch.zeros(2, 16), planes)
     term = GuidanceTerm(4.0, image_cond, image_uncond, correction=join())
-    together = guided_by(backbone.denoise_branches, image_uncond, [term])(x, 2.0, told)
+    together = guided_by(backbone.denoise_branches, image_uncond, [term])(x, 2.0, condition)
     alone = guided(backbone.denoise_branches, 4.0, correction=join())
-    frames = [alone(x[i : i + 1], 2.0, told.at(torch.tensor([i]))) for i in range(3)]
+    frames = [alone(x[i : i + 1], 2.0, condition.at(torch.tensor([i]))) for i in range(3)]
     assert_close(together, torch.cat(frames), atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(together, alone(x, 2.0, told), atol=1e-3)
+    assert not torch.allclose(together, alone(x, 2.0, condition), atol=1e-3)

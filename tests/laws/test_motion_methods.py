@@ -47,8 +47,8 @@ def shot_of(backbone, *, still=True, **settings):
     pictures = torch.randint(0, 256, (FRAMES, 3, *SIZE), generator=rng, dtype=torch.uint8)
     clip = Clip(pictures[:1].expand_as(pictures).clone() if still else pictures, Fraction(8), first=4)
     channels = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(FRAMES, 1, *SIZE, generator=rng)))
-    wanted = backbone.embedding_tokens(torch.randn(12, generator=rng))
-    condition = Condition(wanted, backbone.null_tokens(), channels, 4 + torch.arange(FRAMES))
+    cond = backbone.embedding_tokens(torch.randn(12, generator=rng))
+    condition = Condition(cond, backbone.null_tokens(), channels, 4 + torch.arange(FRAMES))
     return DenoiseInputs(clip, condition, **{"sampler": ddim, "steps": 4, "cfg_scale": 1.5, "seed": 3} | settings)
 
 

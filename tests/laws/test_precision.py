@@ -17,7 +17,7 @@ from recast.data import latent_cache
 from recast.engine.loop import TrainConfig, fit, with_precision
 from recast.engine.precision import AUTO, PRECISIONS, WORTHWHILE, autocast, chosen_precision, matrix_rates
 from recast.errors import RequestError
-from small_presets import begun, pool, small
+from small_presets import initial_network, pool, small
 
 EMULATED, NATIVE = {"fp32": 54e9, "bf16": 0.9e9}, {"fp32": 90e9, "bf16": 200e9}
 
@@ -84,7 +84,7 @@ class Stopped(Exception):  # noqa: N818
     pass
 
 
-def stopping(network: Small, share: object):
+def interrupted(network: Small, share: object):
     if share.step == 12:
         raise Stopped
     return squares(network, share)
@@ -94,7 +94,7 @@ def stopping(network: Small, share: object):
 def test_a_run_goes_on_in_its_precision_on_another_processor(tmp_path: Path, first: dict, second: dict):
     whole = fit(Small(0), squares, with_precision(asked(), tmp_path / "a", rates=lambda _: first), tmp_path / "a")
     with pytest.raises(Stopped):
-        fit(Small(0), stopping, with_precision(asked(), tmp_path / "b", rates=lambda _: first), tmp_path / "b")
+        fit(Small(0), interrupted, with_precision(asked(), tmp_path / "b", rates=lambda _: first), tmp_path / "b")
     other = with_precision(asked(), tmp_path / "b", rates=lambda _: second)
     assert other.precision == kept(tmp_path / "b", 10) == chosen_precision(first) != chosen_precision(second)
     # Asked for auto, on this processor: one of the two runs is of the precision that it would not choose.
@@ -132,7 +132,7 @@ def test_all_processes_take_what_the_first_one_does(tmp_path: Path):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_cache_says_what_its_latents_were_computed_in(tmp_path: Path, precision: str):
-    vae = begun(*small("pocket-vae")).eval()
+    vae = initial_network(*small("pocket-vae")).eval()
     latent_cache.fill(tmp_path / "cache", pool(), range(2), [0], latent_cache.Encoders(vae, 1.0, precision=precision))
     assert json.loads((tmp_path / "cache" / latent_cache.METADATA).read_text()) == {"precision": precision}
     frame = torch.from_numpy(pool().frames[0]).permute(0, 3, 1, 2).float() / 127.5 - 1

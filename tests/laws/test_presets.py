@@ -17,7 +17,7 @@ from recast.recipes.gen1 import GEN1
 from recast.training import export
 from recast.training.component_stages import PairStage, PriorStage
 from recast.training.stages import CHECKPOINTING, GeneratorStage, Inputs
-from small_presets import LAYERS, begun, cached, small
+from small_presets import LAYERS, cached, initial_network, small
 
 STEPS = 12
 """With one step in eight on images: seed by seed, both kinds are among the first so many."""
@@ -30,7 +30,7 @@ def mean(output: Tensor | LossOutput) -> Tensor:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_trainable_tensor_gets_a_gradient(name: str):
     stage, inputs = small(name)
-    network, loss = begun(stage, inputs), stage.loss(inputs)
+    network, loss = initial_network(stage, inputs), stage.loss(inputs)
     trained = {key: weight for key, weight in network.named_parameters() if weight.requires_grad}
     reached: set[str] = set()
     optimizer = torch.optim.SGD(trained.values(), lr=0.05)
@@ -45,7 +45,7 @@ def test_every_trainable_tensor_gets_a_gradient(name: str):
 @pytest.mark.parametrize("name", PRESETS)
 def test_frozen_tensors_stay(name: str, tmp_path: Path):
     stage, inputs = small(name)
-    network = begun(stage, inputs)
+    network = initial_network(stage, inputs)
     frozen = {key: weight.clone() for key, weight in network.named_parameters() if not weight.requires_grad}
     fit(network, stage.loss(inputs), TrainConfig(steps=2, precision="fp32"), tmp_path)
     state = dict(network.named_parameters())
@@ -59,7 +59,7 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
         stage = replace(stage, batches=replace(stage.batches, clips=4 * (stage.batches.clips > 0)))
     else:
         stage = replace(stage, **{"captions" if isinstance(stage, PriorStage) else "images": 4})
-    network, loss = begun(stage, inputs), stage.loss(inputs)
+    network, loss = initial_network(stage, inputs), stage.loss(inputs)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
 
     def gradient(parts: int) -> list[Tensor]:
@@ -75,7 +75,7 @@ def test_four_parts_of_a_batch_are_the_batch(name: str):
 def test_what_the_image_model_brought_learns_slowly(tmp_path: Path):
     stage, inputs = small("gen1-structure")
     values = {"steps": 1, "warmup": 0, "accumulate": 1, "decay": 0.0, "precision": "fp32", "ema": 0.0}
-    before, after = begun(stage, inputs), begun(stage, inputs)
+    before, after = initial_network(stage, inputs), initial_network(stage, inputs)
     fit(after, stage.loss(inputs), replace(GEN1["gen1-structure"].config, **values), tmp_path)
     start = dict(before.named_parameters())
     # Adam's first step is as long as the rate, wherever there is a gradient at all.
@@ -93,7 +93,7 @@ def test_one_clip_is_learned_by_heart(name: str, tmp_path: Path):
     layers = replace(stage.layers, widths=(32, 32))
     stage = replace(stage, layers=layers, batches=replace(stage.batches, images=8, clips=4))
     inputs = Inputs(sources=[cached(frames=2, clips=1)])
-    network, loss = begun(stage, inputs), stage.loss(inputs)
+    network, loss = initial_network(stage, inputs), stage.loss(inputs)
 
     def measured() -> float:
         with torch.no_grad():
@@ -106,7 +106,7 @@ def test_one_clip_is_learned_by_heart(name: str, tmp_path: Path):
 
 def gradients(checkpointing: str, *, frozen: bool = False) -> list[Tensor | None]:
     stage, inputs = small("gen1-joint")
-    network = begun(replace(stage, checkpointing=checkpointing), inputs)
+    network = initial_network(replace(stage, checkpointing=checkpointing), inputs)
     if frozen:
         for key, weight in network.named_parameters():
             weight.requires_grad_(".temporal." in key and "up_blocks" not in key)

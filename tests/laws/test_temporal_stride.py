@@ -52,8 +52,8 @@ def inputs(backbone, frames, **settings):
     rng, made = torch.Generator().manual_seed(1), clip(frames, first=3)
     maps = torch.rand(frames, 1, ROWS, COLUMNS, generator=rng)
     channels = backbone.structure_channels(Structure(Kind.DEPTH, maps, detail=1.5))
-    wanted, own = (backbone.embedding_tokens(torch.randn(12, generator=rng)) for _ in range(2))
-    condition = Condition(wanted, backbone.null_tokens(), channels, made.latent_frames(4))
+    cond, own = (backbone.embedding_tokens(torch.randn(12, generator=rng)) for _ in range(2))
+    condition = Condition(cond, backbone.null_tokens(), channels, made.latent_frames(4))
     usual = {"sampler": SAMPLERS["ddim"], "steps": 3, "window": 2, "seed": 7, "source": replace(condition, cond=own)}
     return DenoiseInputs(made, condition, temporal_stride=4, **usual | settings)
 
@@ -61,11 +61,11 @@ def inputs(backbone, frames, **settings):
 @pytest.mark.parametrize(("frames", "latents"), LENGTHS.items())
 def test_time_is_compressed_and_comes_back(backbone, frames, latents):
     assert isinstance(backbone, Backbone)
-    encoded, told = backbone.encode(clip(frames).frames), []
+    encoded, reports = backbone.encode(clip(frames).frames), []
     assert len(encoded) == latents == latent_count(frames, 4) == len(clip(frames).latent_frames(4))
-    decoded = backbone.decode(encoded, lambda *step: told.append(step))
+    decoded = backbone.decode(encoded, lambda *step: reports.append(step))
     assert len(decoded) == 1 + 4 * (latents - 1)
-    assert told == [(done, latents) for done in range(1, latents + 1)]
+    assert reports == [(done, latents) for done in range(1, latents + 1)]
 
 
 def test_a_causal_autoencoder_gives_the_first_frames_their_own_latents(backbone):
@@ -121,15 +121,15 @@ def test_a_masked_edit_keeps_the_sources_latents_and_frames(model, tmp_path, met
     half.save(tmp_path / "mask.png")
     request = Request.asked(prompt="a red ball", method=method, steps=2, mask=tmp_path / "mask.png", feather=0)
     still = request.updated(strength=0)
-    told, (whole, untouched) = [], (resolve(each, model, clip(frames, first=2)) for each in (request, still))
+    reports, (whole, untouched) = [], (resolve(each, model, clip(frames, first=2)) for each in (request, still))
     prepared = prepare(whole, model)
-    edited = generate(whole, prepared, model, lambda *step: told.append(step)).frames
+    edited = generate(whole, prepared, model, lambda *step: reports.append(step)).frames
     assert edited.shape == (frames, 3, ROWS, COLUMNS)
     again = generate(untouched, prepared, model).frames
     backbone = model.backbone
     assert torch.equal(again, backbone.decode(backbone.encode(prepared.clip.frames))[:frames])
     assert not torch.equal(edited[..., :8], again[..., :8])
-    assert (Stage.DECODE, 2, 3) in told
+    assert (Stage.DECODE, 2, 3) in reports
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))

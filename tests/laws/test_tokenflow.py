@@ -43,10 +43,10 @@ def inputs(backbone, *, still=False, same=False, **settings):
     clip = Clip(torch.randint(0, 256, (FRAMES, 3, *SIZE), generator=rng, dtype=torch.uint8)[picks], Fraction(8), 20)
     maps = torch.rand(FRAMES, 1, *SIZE, generator=rng)[picks]
     channels = backbone.structure_channels(Structure(Kind.DEPTH, maps))
-    wanted, own = (backbone.embedding_tokens(torch.randn(12, generator=rng)) for _ in range(2))
+    cond, own = (backbone.embedding_tokens(torch.randn(12, generator=rng)) for _ in range(2))
     source = Condition(own, backbone.null_tokens(), channels, 20 + torch.arange(FRAMES))
     usual = {"steps": 5, "seed": 3, "cfg_scale": 1.0, "source": source}
-    return DenoiseInputs(clip, source if same else replace(source, cond=wanted), SAMPLERS["ddim"], **usual | settings)
+    return DenoiseInputs(clip, source if same else replace(source, cond=cond), SAMPLERS["ddim"], **usual | settings)
 
 
 def there_and_back(backbone, shot, refinements):

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from video_files import Recipe, made
+from video_files import SourceSpec, made
 
 from recast.video.read import Window, frames, opened
 from recast.video.write import writing
@@ -15,7 +15,7 @@ from recast.video.write import writing
 def test_flat_colours_survive(tmp_path, ending, size):
     colours = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     image = np.kron(colours, np.ones((size[0] // 3, size[1] // 4, 1), np.uint8))
-    source = opened(made(tmp_path / "in.mp4", Recipe(size=size, times=(0,))))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(size=size, times=(0,))))
     with writing(tmp_path / f"out.{ending}", source, Window(), record=None) as writer:
         writer.add(torch.from_numpy(image).permute(2, 0, 1), next(frames(source, Window())))
     back = next(frames(opened(tmp_path / f"out.{ending}"), Window())).pixels

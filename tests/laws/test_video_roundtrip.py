@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 import torch
-from video_files import NTSC, RECORD, Recipe, copied, made
+from video_files import NTSC, RECORD, SourceSpec, copied, made
 
 import recast
 from recast.types import Clip
@@ -24,13 +24,13 @@ def sounds(path: Path) -> list[bytes]:
 
 
 RECIPES = {
-    "plain": Recipe(),
-    "odd": Recipe(size=(121, 161)),
-    "varying": Recipe(times=VARYING),
-    "single": Recipe(times=(0,)),
-    "turned": Recipe(size=(48, 80), turned=90),
-    "upside-down": Recipe(turned=180),
-    "sounding": Recipe(sound="aac"),
+    "plain": SourceSpec(),
+    "odd": SourceSpec(size=(121, 161)),
+    "varying": SourceSpec(times=VARYING),
+    "single": SourceSpec(times=(0,)),
+    "turned": SourceSpec(size=(48, 80), turned=90),
+    "upside-down": SourceSpec(turned=180),
+    "sounding": SourceSpec(sound="aac"),
 }
 
 
@@ -68,9 +68,9 @@ def test_other_containers_give_back_count_and_size_and_times_to_a_tick(tmp_path,
 
 
 def test_turned_pixels_come_upright(tmp_path):
-    plain = next(frames(opened(made(tmp_path / "plain.mp4", Recipe())), Window())).pixels
+    plain = next(frames(opened(made(tmp_path / "plain.mp4", SourceSpec())), Window())).pixels
     for degrees, quarter_turns in ((90, 1), (180, 2), (270, 3)):
-        source = opened(made(tmp_path / f"{degrees}.mp4", Recipe(turned=degrees)))
+        source = opened(made(tmp_path / f"{degrees}.mp4", SourceSpec(turned=degrees)))
         turned = next(frames(source, Window())).pixels
         assert torch.equal(turned, torch.rot90(plain, quarter_turns, (-2, -1)))
         assert source.rotation == (360 - degrees) % 360
@@ -78,7 +78,7 @@ def test_turned_pixels_come_upright(tmp_path):
 
 
 def test_a_window_of_sound_starts_with_its_first_frame(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe(sound="aac", times=tuple(range(0, 30030, 1001)))))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(sound="aac", times=tuple(range(0, 30030, 1001)))))
     kept = copied(source, tmp_path / "out.mp4", Window(start=0.5, end=0.8))
     with av.open(str(tmp_path / "in.mp4")) as before, av.open(str(tmp_path / "out.mp4")) as after:
         whole = {bytes(packet): packet.pts * packet.time_base for packet in before.demux(audio=0) if packet.size}
@@ -89,7 +89,7 @@ def test_a_window_of_sound_starts_with_its_first_frame(tmp_path):
 
 
 def test_sound_that_webm_refuses_becomes_opus_and_is_noted(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe(sound="aac")))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(sound="aac")))
     with writing(tmp_path / "out.webm", source, Window(), record=None) as writer:
         for frame in frames(source, Window()):
             writer.add(frame.pixels, frame)
@@ -99,7 +99,7 @@ def test_sound_that_webm_refuses_becomes_opus_and_is_noted(tmp_path):
 
 @pytest.mark.parametrize("target", ["shots", "shots/frame_%03d.png"])
 def test_pictures_come_back_bit_for_bit(tmp_path, target):
-    source = opened(made(tmp_path / "in.mp4", Recipe(size=(31, 43))))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(size=(31, 43))))
     kept = copied(source, tmp_path / target)
     back = opened(tmp_path / target)
     again = list(frames(back, Window()))
@@ -110,7 +110,7 @@ def test_pictures_come_back_bit_for_bit(tmp_path, target):
 
 @pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv", "out.webm", "out.avi", "out.gif", "out"])
 def test_the_record_comes_back_and_bytes_are_the_same_each_time(tmp_path, target):
-    source = opened(made(tmp_path / "in.mp4", Recipe(sound="aac")))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(sound="aac")))
     written = []
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -132,11 +132,11 @@ def test_a_clip_from_memory_comes_back(tmp_path):
 
 
 def test_a_file_of_others_has_no_record(tmp_path):
-    assert embedded(made(tmp_path / "in.mp4", Recipe())) is None
+    assert embedded(made(tmp_path / "in.mp4", SourceSpec())) is None
 
 
 def test_another_size_and_rate_can_be_written(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe()))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec()))
     clip = read(source, Window(size=(24, 32)))
     with writing(tmp_path / "out.mp4", source, Window(), size=(24, 32), record=None, fps=Fraction(12)) as writer:
         for small, like in zip(clip.frames, frames(source, Window()), strict=True):

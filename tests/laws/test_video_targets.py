@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from video_files import RECORD, Recipe, copied, made
+from video_files import RECORD, SourceSpec, copied, made
 
 from recast.errors import RequestError, ShapeError
 from recast.video.read import Window, frames, opened
@@ -14,7 +14,7 @@ from recast.video.write import writing
 @pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("target", ["out.mp4", "out.gif", "shots", "shots/%04d.png"])
 def test_an_exception_leaves_nothing_behind(tmp_path, target, raised):
-    source = opened(made(tmp_path / "in.mp4", Recipe(sound="aac")))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(sound="aac")))
     frame = next(frames(source, Window()))
     with pytest.raises(raised), writing(tmp_path / target, source, Window(), record=RECORD) as writer:  # noqa: PT012
         writer.add(frame.pixels, frame)
@@ -23,7 +23,7 @@ def test_an_exception_leaves_nothing_behind(tmp_path, target, raised):
 
 
 def test_an_existing_target_is_kept_unless_told_otherwise(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe(times=(0, 1001))))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec(times=(0, 1001))))
     for target in ("out.mp4", "shots"):
         copied(source, tmp_path / target)
         with pytest.raises(RequestError, match="already"):
@@ -35,7 +35,7 @@ def test_an_existing_target_is_kept_unless_told_otherwise(tmp_path):
 
 
 def test_wrong_sizes_endings_rates_and_places_are_refused(tmp_path):
-    source = opened(made(tmp_path / "in.mp4", Recipe()))
+    source = opened(made(tmp_path / "in.mp4", SourceSpec()))
     frame = next(frames(source, Window()))
     with writing(tmp_path / "a.mp4", source, Window(), record=None) as writer:
         with pytest.raises(ShapeError, match="10x8"):

@@ -16,7 +16,7 @@ NTSC = Fraction(30000, 1001)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SourceSpec:
     """How to make a source without the code under test."""
 
     size: tuple[int, int] = (48, 64)
@@ -27,25 +27,25 @@ class Recipe:
     codec: str = "libx264"
 
 
-def made(path: Path, recipe: Recipe) -> Path:
+def made(path: Path, spec: SourceSpec) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(recipe.codec, rate=NTSC, options={"bf": "0", "flags": "+frame_duration"})
-        stream.height, stream.width = recipe.size
-        stream.pix_fmt = "yuv444p" if recipe.codec == "libx264" else "yuv420p"
-        stream.time_base = stream.codec_context.time_base = recipe.time_base
-        if recipe.turned:
-            stream.set_display_rotation(recipe.turned)
-        sound = container.add_stream(recipe.sound, rate=48000) if recipe.sound else None
+        stream = container.add_stream(spec.codec, rate=NTSC, options={"bf": "0", "flags": "+frame_duration"})
+        stream.height, stream.width = spec.size
+        stream.pix_fmt = "yuv444p" if spec.codec == "libx264" else "yuv420p"
+        stream.time_base = stream.codec_context.time_base = spec.time_base
+        if spec.turned:
+            stream.set_display_rotation(spec.turned)
+        sound = container.add_stream(spec.sound, rate=48000) if spec.sound else None
         if sound:
             sound.layout = "mono"
-        ends = [*recipe.times[1:], recipe.times[-1] + 1001]
-        for index, (time, end) in enumerate(zip(recipe.times, ends, strict=True)):
-            frame = av.VideoFrame.from_ndarray(picture(recipe.size, index), format="rgb24")
-            frame.pts, frame.duration, frame.time_base = time, end - time, recipe.time_base
+        ends = [*spec.times[1:], spec.times[-1] + 1001]
+        for index, (time, end) in enumerate(zip(spec.times, ends, strict=True)):
+            frame = av.VideoFrame.from_ndarray(picture(spec.size, index), format="rgb24")
+            frame.pts, frame.duration, frame.time_base = time, end - time, spec.time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if sound:
-            tone(container, sound, float(ends[-1] * recipe.time_base))
+            tone(container, sound, float(ends[-1] * spec.time_base))
     return path
 
 

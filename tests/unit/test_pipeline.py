@@ -192,10 +192,10 @@ def test_errors_say_in_which_stage():
 
 @pytest.mark.parametrize("at", [*Stage])
 def test_stopped_at_any_stage_nothing_is_left(request_, model, at):
-    begun = at in {Stage.DENOISE, Stage.DECODE, Stage.WRITE}
+    started = at in {Stage.DENOISE, Stage.DECODE, Stage.WRITE}
 
     def watch(name, done, _total):
-        if name == at and done >= begun:
+        if name == at and done >= started:
             raise Cancelled("stopped")
 
     before = sorted(request_.target.parent.iterdir())

@@ -22,16 +22,16 @@ def halved(x, _sigma, _condition):
 @pytest.mark.parametrize("inverts", [False, True])
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_the_count_grows_from_step_to_step_and_ends_where_it_should(inverts, strength):
-    told, sigmas = [], truncated(LEVELS, strength)
-    hooks = reporting(lambda done, total: told.append((done, total)), LEVELS, unchanged)
+    reports, sigmas = [], truncated(LEVELS, strength)
+    hooks = reporting(lambda done, total: reports.append((done, total)), LEVELS, unchanged)
     if inverts:
         ddim_inversion(halved, X, sigmas, NOTHING, step_hook=hooks["inversion_hook"])
     ddim(halved, X, sigmas, NOTHING, step_hook=hooks["step_hook"])
-    counts = [done for done, _ in told]
-    assert {total for _, total in told} == {8 if inverts else 4}
+    counts = [done for done, _ in reports]
+    assert {total for _, total in reports} == {8 if inverts else 4}
     assert counts == sorted(set(counts))
     assert len(counts) == (len(sigmas) - 1) * (1 + inverts)
-    assert told[-1][0] == told[-1][1]
+    assert reports[-1][0] == reports[-1][1]
 
 
 def test_on_the_way_up_nothing_is_edited_and_on_the_way_down_all_is():

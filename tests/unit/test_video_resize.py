@@ -84,9 +84,9 @@ def test_enlarging_to_full_hd_is_quick():
     small, guide = _noise(144, 256), _noise(1080, 1920)
     spent = []
     for _ in range(3):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         enlarged(small, guide, 1.0)
-        spent.append(time.perf_counter() - begun)
+        spent.append(time.perf_counter() - start)
     # Some 0.1 s alone on two cores; the bound leaves room for a busy machine.
     assert min(spent) < 0.6
 

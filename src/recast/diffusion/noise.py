@@ -1,7 +1,7 @@
 """Noise that frames share in part, for walks to start from.
 
-Every start here has unit variance in each element, so latents have the noise level that the network expects, except where
-frequencies are mixed. Frames are known by their index in the source: windows and stretches of a clip agree.
+Every start here has unit variance in each element, so latents have the noise level that the network expects, except
+where frequencies are mixed. Frames are known by their index in the source: windows and stretches of a clip agree.
 """
 
 from collections.abc import Callable, Sequence
