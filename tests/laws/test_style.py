@@ -17,6 +17,7 @@ MAX_PACKAGE_BYTES, LARGE_BYTES = 28_000_000, 1_000_000  # pocket has 25 of them,
 LARGE = ("src/recast/assets/pocket/*/*.safetensors", "src/recast/assets/judge/model.safetensors")
 """Files over 1 MB that earn their place."""
 
+# Ordinary words are exempt: after, answers, below, each, levels, look, places, planes, trained, walk, wanted and so on.
 RETIRED = {
     "ALONE": "SINGLE",
     "Ask": "BranchDenoiser",
@@ -57,7 +58,10 @@ RETIRED = {
     "begun": "initial_network",
     "chance": "rng_state",
     "check_falling": "check_decreasing",
+    "coded": "args, prompt, or what it holds",
     "course": "training_run",
+    "claim": "run_lock",
+    "draws": "rng",
     "diet": "mix",
     "heard": "prior_data",
     "joining": "grad_sync",
@@ -65,11 +69,13 @@ RETIRED = {
     "let_go": "reshard",
     "log_sharpness": "logit_scale",
     "remake": "generate",
-    "coded": "args, prompt, or what it holds",
+    "said": "args, prompt, or what it holds",
     "schooling": "train_judge",
+    "shortened": "truncated",
     "settle": "copy_ema",
     "steadied": "temporal_weight",
     "stopping": "signals",
+    "takes": "structure_kinds",
     "told": "conditioned, or what it holds",
     "unwanted": "uncond",
     "wear": "augment",
@@ -127,10 +133,7 @@ def test_functions_are_short():
 
 
 def test_names_say_what_is_inside():
-    _nothing(
-        (f"{path}" for path in MODULES if path.stem in VAGUE_NAMES),
-        "a file is named by what it holds:",
-    )
+    _nothing((f"{path}" for path in MODULES if path.stem in VAGUE_NAMES), "a file is named by what it holds:")
 
 
 def test_no_two_classes_share_a_name():
@@ -148,7 +151,7 @@ def test_no_two_classes_share_a_name():
 
 
 def test_retired_names_stay_away():
-    used = chain.from_iterable(_identifiers(path, tree) for path, tree in TREES.items() if path.parts[0] == "src")
+    used = chain.from_iterable(_identifiers(path, tree) for path, tree in TREES.items())
     _nothing(
         (
             f"{path}:{line}: {name} is {RETIRED[name]}"
@@ -215,9 +218,9 @@ def _runs(text: str, tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Every run of six lines that say what is done: no blanks, comments, lone brackets, imports or signatures."""
     passed_over = set(chain.from_iterable(_declared_lines(node) for node in ast.walk(tree)))
     stripped = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
-    coded = [(n, line) for n, line in stripped if n not in passed_over and re.search(r"\w", line) and line[0] != "#"]
-    for start in range(len(coded) - COPY_LINES + 1):
-        run = coded[start : start + COPY_LINES]
+    code = [(n, line) for n, line in stripped if n not in passed_over and re.search(r"\w", line) and line[0] != "#"]
+    for start in range(len(code) - COPY_LINES + 1):
+        run = code[start : start + COPY_LINES]
         yield run[0][0], tuple(line for _, line in run)
 
 
