@@ -86,9 +86,9 @@ def test_every_trained_tensor_moves_and_the_frozen_ones_keep_their_bits(family, 
     before, names = deepcopy(backbone.unet.state_dict()), list(backbone.unet.state_dict())
     first = trained_parts(opened(family, tmp_path / "again"), quick(train=train))
     adapter = tune_adapter(backbone, cached(backbone), quick(train=train), tmp_path / "adapter")
-    begun = first.tensors()
-    assert adapter.tensors.keys() == begun.keys()
-    still = [name for name, tensor in adapter.tensors.items() if torch.equal(tensor, begun[name])]
+    initial = first.tensors()
+    assert adapter.tensors.keys() == initial.keys()
+    still = [name for name, tensor in adapter.tensors.items() if torch.equal(tensor, initial[name])]
     assert not still
     after = backbone.unet.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in names)
@@ -98,11 +98,11 @@ def test_every_trained_tensor_moves_and_the_frozen_ones_keep_their_bits(family, 
 
 def test_a_family_with_layers_over_time_gets_no_others(tmp_path):
     backbone = opened("animatediff", tmp_path / "model")
-    begun = trained_parts(opened("animatediff", tmp_path / "again"), quick()).tensors()
+    initial = trained_parts(opened("animatediff", tmp_path / "again"), quick()).tensors()
     adapter = tune_adapter(backbone, cached(backbone), quick(), tmp_path / "adapter")
     assert (adapter.info.positions, set(adapter.info.changes.values())) == (None, {"whole"})
     assert any(".temporal." in name for name in adapter.info.changes)
-    assert not [name for name, tensor in adapter.tensors.items() if torch.equal(tensor, begun[name])]
+    assert not [name for name, tensor in adapter.tensors.items() if torch.equal(tensor, initial[name])]
 
 
 def test_one_shot_trains_queries_and_layers_over_time_alone():
@@ -238,5 +238,5 @@ def test_a_temporal_losss_weight_and_latent_are_its_own_unless_said():
         0.2,
         "noise",
     )
-    said = quick(temporal="second", temporal_weight=0.0, latent="clean").temporal_loss
-    assert (said.weight, said.latent) == (0.0, "clean")
+    settings = quick(temporal="second", temporal_weight=0.0, latent="clean").temporal_loss
+    assert (settings.weight, settings.latent) == (0.0, "clean")

@@ -28,10 +28,10 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_page(method):
-    told = page(method)
-    assert "arXiv:" in told.paper
-    assert told.about
-    assert all(knob.about for knob in told.settings.values())
+    printed = page(method)
+    assert "arXiv:" in printed.paper
+    assert printed.about
+    assert all(knob.about for knob in printed.settings.values())
 
 
 def test_a_table_of_all_methods_and_the_page_of_one(model, capsys):
@@ -39,9 +39,9 @@ def test_a_table_of_all_methods_and_the_page_of_one(model, capsys):
     table = capsys.readouterr().out
     assert all(f"\n{name} " in table for name in METHODS)
     assert run(["methods", "flowalign", "-m", model, "--steps", "2"]) == 0
-    told = capsys.readouterr().out
-    assert "FlowAlign, arXiv:2505.23145" in told
-    assert "terminal           0.3: Zeta" in told
+    printed = capsys.readouterr().out
+    assert "FlowAlign, arXiv:2505.23145" in printed
+    assert "terminal           0.3: Zeta" in printed
     assert run(["methods", "flowalin", "-m", model]) == 2
     assert "did you mean flowalign?" in capsys.readouterr().err
 

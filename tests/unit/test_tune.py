@@ -53,8 +53,8 @@ def edited(model, **loaded):
 @pytest.mark.usefixtures("here")
 def test_the_command_tunes_and_an_edit_names_what_it_used(model, capsys):
     short = ["--size", "16", "-q", "--json"]
-    told = ["tune", "clip", "--caption", "red ball", "-m", model, "--steps", "2", "--frames", "3", "-o", "snow"]
-    assert run([*told, "--precision", "fp32", *short]) == 0
+    command = ["tune", "clip", "--caption", "red ball", "-m", model, "--steps", "2", "--frames", "3", "-o", "snow"]
+    assert run([*command, "--precision", "fp32", *short]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == "snow"
     assert sorted(path.name for path in Path("snow").iterdir()) == ["adapter.json", "adapter.safetensors"]
     assert not Path("snow.run").exists()

@@ -33,9 +33,9 @@ class MethodPage:
 def page(name: str) -> MethodPage:
     """The page of a method by its name in METHODS."""
     method = METHODS[name]
-    said = described_fields(method)
+    text = described_fields(method)
     knobs = {
-        knob.name: Knob(None if knob.default is MISSING else knob.default, said[knob.name])
+        knob.name: Knob(None if knob.default is MISSING else knob.default, text[knob.name])
         for knob in fields(method)  # pyrefly: ignore[bad-argument-type]
     }
     needs = tuple(sorted(method.needs))
@@ -44,7 +44,7 @@ def page(name: str) -> MethodPage:
 
 def described_fields(cls: type) -> dict[str, str]:
     """The docstrings under the annotated fields of a class and of those that it inherits, each in one line."""
-    said: dict[str, str] = {}
+    text: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
@@ -52,5 +52,5 @@ def described_fields(cls: type) -> dict[str, str]:
             if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
                 continue
             if isinstance(under, ast.Expr) and isinstance(under.value, ast.Constant):
-                said[field.target.id] = " ".join(str(under.value.value).split())
-    return said
+                text[field.target.id] = " ".join(str(under.value.value).split())
+    return text
