@@ -151,6 +151,29 @@ def test_guidance_can_be_limited_to_a_part_of_the_walk(method, backbone):
     assert not torch.allclose(method(guided_from=0.5)(shot, backbone), unguided, atol=1e-3)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 4, 25])
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.3, 0.5, 0.6, 1.0])
+def test_guidance_until_a_share_and_from_it_on_make_up_the_walk(backbone, steps, share):
+    """Step k of n is guided from <= k / n < until; with content guidance alone, a guided step asks for two branches."""
+
+    def guided_steps(**interval):
+        asked = []
+
+        def answers(x, _sigma, _condition, branches):
+            asked.append(len(branches))
+            return [x for _ in branches]
+
+        shot = shot_of(backbone, steps=steps)
+        denoise = METHODS["gen1"](**interval).guided_branches(shot, backbone, answers, 2.0)
+        for sigma in backbone.sigmas(steps)[:-1]:
+            denoise(torch.zeros(1, 4, 4, 5), sigma, shot.condition)
+        return [k for k, branches in enumerate(asked) if branches == 2]
+
+    before, after = guided_steps(guided_until=share), guided_steps(guided_from=share)
+    assert before == [k for k in range(steps) if k < share * steps]
+    assert before + after == guided_steps() == list(range(steps))
+
+
 def test_guidance_is_joined_as_it_is_said(method, backbone):
     shot = shot_of(backbone, cfg_scale=6.0)
     plain, unguided = (method()(replace(shot, cfg_scale=scale), backbone) for scale in (6.0, 1.0))

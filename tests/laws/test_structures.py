@@ -12,12 +12,12 @@ from torch.testing import assert_close
 import recast
 from animatediff_folder import tiny_controlnet, write_animatediff
 from recast.backbones import BACKBONES, family_of
-from recast.backbones.controlnets import sigmas_within
 from recast.backbones.tiny import tiny
 from recast.conditions.detail import as_pictures
 from recast.control import ControlResiduals
 from recast.denoising import Branch
 from recast.diffusion.parameterization import scale_input
+from recast.diffusion.schedule import sigmas_within
 from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import BackboneError, RequestError, ShapeError, WeightsError
 from recast.model.folder import ModelFolder, quiet
@@ -100,14 +100,14 @@ def test_controls_follow_their_frames(backbone):
         assert torch.equal(chosen.pictures, control.pictures[picks])
 
 
-def test_a_range_is_whole_steps_as_in_diffusers():
+def test_a_range_is_whole_steps_as_in_diffusers(backbone):
     sigmas = [8.0, 4.0, 2.0, 1.0, 0.0]
     for start, stop in [(0.0, 1.0), (0.0, 0.6), (0.25, 0.75), (0.3, 1.0)]:
         kept = [not (i / 4 < start or (i + 1) / 4 > stop) for i in range(4)]
-        low, high = sigmas_within(sigmas, (start, stop))
+        low, high = sigmas_within(sigmas, (start, stop), whole=True)
         assert [low <= sigma <= high for sigma in sigmas[:-1]] == kept
     with pytest.raises(RequestError, match=r"from 0 to 0\.2 of the walk, which holds none of its 4 steps"):
-        sigmas_within(sigmas, (0.0, 0.2))
+        conditioned(backbone, structure(Kind.DEPTH, within=(0.0, 0.2)))
 
 
 def test_planes_take_one_structure_whole():

@@ -1,7 +1,6 @@
 """ControlNets of a family on Stable Diffusion's UNet, by the kind of structure that each was trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil, floor, inf
 
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
@@ -9,11 +8,9 @@ from einops import repeat
 from torch import Tensor, nn
 
 from recast.control import Control, ControlResiduals
-from recast.errors import BackboneError, RequestError, WeightsError
+from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.types import Kind
-
-_ROUNDING = 1e-9
 
 
 def control_residuals(
@@ -36,19 +33,6 @@ def control_residuals(
             net = nets[Kind(control.kind)]
             down, mid = net(*inputs, pictures, conditioning_scale=control.weight, return_dict=False)
             yield ControlResiduals(tuple(down), mid)
-
-
-def sigmas_within(sigmas: Sequence[float], share: tuple[float, float]) -> tuple[float, float]:
-    """The lowest and highest noise level of the steps in a share of a walk, as diffusers' control_guidance_start, _end.
-
-    A step is within if the whole of it is. Raises RequestError where none is.
-    """
-    steps, (start, stop) = len(sigmas) - 1, share
-    first, last = ceil(start * steps - _ROUNDING), floor(stop * steps + _ROUNDING) - 1
-    if first > last:
-        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds none of its {steps} steps"
-        raise RequestError(f"{wrong}; take more steps or a wider range")
-    return 0.0 if stop == 1 else sigmas[last], inf if start == 0 else sigmas[first]
 
 
 def opened_controlnets(model: ModelFolder, device: str, dtype: torch.dtype) -> dict[Kind, ControlNetModel]:

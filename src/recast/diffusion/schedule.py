@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import cos, isclose, pi
+from math import ceil, cos, floor, inf, isclose, pi
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ LEAST_FLOW_SHARE = 2.0**-24
 Smaller than LEAST_ALPHA_BAR's share, 2^-12, because a shift multiplies the levels below t = 1: with 1000 timesteps and
 a shift of 5 the last but one is 4995.
 """
+ROUNDING = 1e-9
 UNSUPPORTED_FLOW = (
     "use_dynamic_shifting",
     "invert_sigmas",
@@ -193,6 +194,19 @@ def truncated(sigmas: list[float], strength: float) -> list[float]:
     steps = round(strength * (len(sigmas) - 1))
     # A walk that ends above 0 would leave the source noisy where no step is left to denoise it.
     return sigmas[len(sigmas) - 1 - steps :] if steps else [0.0]
+
+
+def sigmas_within(sigmas: list[float], share: tuple[float, float], *, whole: bool = False) -> tuple[float, float]:
+    """The lowest and highest level of the steps that start in [from, until) of a walk; 1 is past its last step.
+
+    whole: only steps that end in it too, as with diffusers' control_guidance_start and _end. Of no step: (inf, 0).
+    """
+    steps = len(sigmas) - 1
+    first, end = (ceil(each * steps - ROUNDING) for each in share)
+    end = floor(share[1] * steps + ROUNDING) if whole else end
+    if first >= end:
+        return inf, 0.0
+    return 0.0 if end == steps else sigmas[end - 1], sigmas[first] if first else inf
 
 
 def check_decreasing(sigmas: list[float], *, to_zero: bool = True) -> None:

@@ -11,6 +11,7 @@ from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.guidance import BranchDenoiser, guided
 from recast.diffusion.joins import JOINS
+from recast.diffusion.schedule import sigmas_within
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError, known
 from recast.types import Condition, Latents
@@ -31,7 +32,7 @@ class ContentGuidanceKnobs:
     guided_from: UnitInterval = 0.0
     """Content guidance starts after this share of a full walk; 0 guides from the first step."""
     guided_until: UnitInterval = 1.0
-    """Content guidance ends after this share of a full walk; 1 guides to the last step."""
+    """Content guidance ends before this share of a full walk: of 4 steps 0.5 guides 2, 0 none; 1 guides to the last."""
     apg_eta: UnitInterval | None = None
     """Of apg: how much is kept of guidance along the prediction itself; 0 if not said, 1 is plain guidance."""
     apg_threshold: Annotated[float, Field(gt=0)] | None = None
@@ -68,9 +69,7 @@ class ContentGuidanceKnobs:
         temporal_guidance: float = 1.0,
     ) -> Denoiser:
         """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
-        sigmas = backbone.sigmas(shot.steps)
-        edges = [round(share * (len(sigmas) - 1)) for share in (self.guided_until, self.guided_from)]
-        within = (sigmas[edges[0]], sigmas[edges[1]])
+        within = sigmas_within(backbone.sigmas(shot.steps), (self.guided_from, self.guided_until))
         correction = JOINS[self.guidance](**self._join_options())
         return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
 from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of, temporal_layout
-from recast.backbones.controlnets import control_residuals, opened_controlnets, sigmas_within
+from recast.backbones.controlnets import control_residuals, opened_controlnets
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
@@ -23,8 +23,8 @@ from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import schedule
-from recast.errors import WeightsError
+from recast.diffusion.schedule import schedule, sigmas_within
+from recast.errors import RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
@@ -71,7 +71,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         sigmas = self.sigmas(steps)
         controls = [
-            Control(each.kind, self.structure_channels(each), each.weight, sigmas_within(sigmas, each.within))
+            Control(each.kind, self.structure_channels(each), each.weight, _sigmas_of(sigmas, each))
             for each in structures
         ]
         return replace(condition, structure_channels=None, controls=tuple(controls))
@@ -141,6 +141,15 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),
         metadata=model.metadata,
     )
+
+
+def _sigmas_of(sigmas: list[float], structure: Structure) -> tuple[float, float]:
+    low, high = sigmas_within(sigmas, structure.within, whole=True)
+    if low > high:
+        start, stop = structure.within
+        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds none of its {len(sigmas) - 1} steps"
+        raise RequestError(f"{wrong}; take more steps or a wider range")
+    return low, high
 
 
 def _image_unet(model: ModelFolder) -> UNet2DConditionModel:
