@@ -132,6 +132,14 @@ def test_a_masked_edit_keeps_the_sources_latents_and_frames(model, tmp_path, met
     assert (Stage.DECODE, 2, 3) in reports
 
 
+def test_a_window_of_frames_is_as_long_as_there_are_places_for_its_latents(model):
+    request, places = Request.asked(prompt="a red ball", window=61), model.backbone.max_frames
+    resolved = resolve(request, model, clip(7))
+    assert places == latent_count(resolved.window, 4) == latent_count(61, 4) < latent_count(62, 4)
+    with pytest.raises(RequestError, match=r"window is 62 frames and .* has places for 61; say 61 or less"):
+        resolve(request.updated(window=62), model, clip(7))
+
+
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))
 def test_what_follows_frames_refuses_latents_that_frames_share(backbone, method):
     with pytest.raises((BackboneError, RequestError), match=r"frames (of this model )?share (a latent|latents)"):

@@ -155,7 +155,9 @@ def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
 
 def _window(request: Request, model: Model) -> int:
     """Most frames that the network sees at once: the request's, else the model's own, else what it was trained on."""
-    metadata, most = model.folder.metadata, model.backbone.max_frames
+    metadata, backbone = model.folder.metadata, model.backbone
+    # The network has places for latents; the first frame has one of its own.
+    most = 1 + (backbone.max_frames - 1) * backbone.temporal_stride
     own = min(metadata.window or metadata.frames or WINDOW, most)
     if request.window is None:
         return own
