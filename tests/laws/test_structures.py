@@ -107,7 +107,7 @@ def test_a_range_is_whole_steps_as_in_diffusers(backbone):
         low, high = sigmas_within(sigmas, (start, stop), whole=True)
         assert [low <= sigma <= high for sigma in sigmas[:-1]] == kept
     with pytest.raises(RequestError, match=r"from 0 to 0\.2 of the walk, which holds none of its 4 steps"):
-        conditioned(backbone, structure(Kind.DEPTH, within=(0.0, 0.2)))
+        structured(backbone, structure(Kind.DEPTH, within=(0.0, 0.2)))
 
 
 def test_planes_take_one_structure_whole():
@@ -126,6 +126,13 @@ def test_planes_take_one_structure_whole():
 def test_controls_are_refused_by_a_model_without_controlnets(backbone):
     with pytest.raises(BackboneError, match="prepared for ControlNets, and this model has none"):
         asked(tiny(), structured(backbone, structure(Kind.DEPTH)))
+
+
+def test_structure_channels_beside_controls_are_refused(backbone):
+    depth = structure(Kind.DEPTH)
+    both = replace(told(backbone, depth), structure_channels=backbone.structure_channels(depth))
+    with pytest.raises(BackboneError, match="structure channels are given beside controls of depth"):
+        asked(backbone, both)
 
 
 def test_maps_of_another_number_of_channels_are_refused():

@@ -24,7 +24,7 @@ from recast.control import Control
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule, sigmas_within
-from recast.errors import RequestError, WeightsError
+from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
@@ -109,6 +109,9 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
     def _controlled(self, condition: Condition) -> Condition:
         """The condition with its structure channels, if it has any, as the first ControlNet's control."""
         if condition.controls:
+            if condition.structure_channels is not None:
+                kinds = ", ".join(control.kind for control in condition.controls)
+                raise BackboneError(f"structure channels are given beside controls of {kinds}; give one or the other")
             return condition
         pictures = structure_of(condition, self._told_channels)
         controls = () if pictures is None else (Control(next(iter(self.controlnets)), pictures),)
@@ -147,7 +150,8 @@ def _sigmas_of(sigmas: list[float], structure: Structure) -> tuple[float, float]
     low, high = sigmas_within(sigmas, structure.within, whole=True)
     if low > high:
         start, stop = structure.within
-        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds none of its {len(sigmas) - 1} steps"
+        steps = f"none of its {len(sigmas) - 1} steps"
+        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds {steps}"
         raise RequestError(f"{wrong}; take more steps or a wider range")
     return low, high
 
