@@ -65,6 +65,30 @@ def test_file_and_clip_give_the_same_frames(editor, source, tmp_path):
     assert torch.equal(read(opened(first), Window()).frames, read(opened(second), Window()).frames)
 
 
+@pytest.mark.parametrize(
+    ("stretch", "kept"),
+    [
+        ({"start": 1 / 24, "end": 3 / 24}, [1, 2]),
+        ({"start": 0.042, "max_frames": 3}, [1, 2, 3]),
+        ({"duration": 0.1}, [0, 1, 2]),
+        ({"start": 0.05, "end": 9}, [2, 3, 4]),
+    ],
+)
+def test_a_stretch_of_a_clip_from_memory_is_that_of_its_file(editor, source, tmp_path, stretch, kept):
+    whole = recast.open_clip(source)
+    by_file, by_clip = (editor(each, prompt="snow", steps=1, **stretch) for each in (source, whole))
+    assert torch.equal(by_file.frames, by_clip.frames)
+    assert by_clip.clip.first == by_file.clip.first == kept[0]
+    assert len(by_clip.frames) == len(kept)
+    first, second = by_file.save(tmp_path / "a"), by_clip.save(tmp_path / "b")
+    assert torch.equal(recast.open_clip(first).frames, recast.open_clip(second).frames)
+
+
+def test_a_stretch_after_the_end_of_a_clip_from_memory_is_refused(editor, source):
+    with pytest.raises(RequestError, match=r"no frame lies in the window from 3 s of a clip of 0\.21 s"):
+        editor(recast.open_clip(source), prompt="snow", start=3)
+
+
 def test_stretches_of_a_clip_share_their_noise(editor, source):
     settings = {"prompt": "snow", "steps": 2, "structure": "edges", "temporal_guidance": 1}
     whole = editor(source, **settings)

@@ -66,7 +66,7 @@ class Editor:
     def __call__(
         self, clip: Clip | str | PathLike[str], *, watch: ProgressCallback = no_progress, **settings: object
     ) -> "Result":
-        """Edits a clip, or the stretch of a file that start, end and max_frames say.
+        """Edits a clip or a file, or the stretch of it that start, end and max_frames say.
 
         settings: as the command line's flags and the fields of `Request`, such as prompt="a snowy field",
         image="ref.png", structure_detail=2, temporal_guidance=1.2, seed=7, mask="mask.png".

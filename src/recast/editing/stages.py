@@ -20,8 +20,8 @@ from recast.editing.resolve import ResolvedEdit, resolve, spacing_note
 from recast.errors import BackboneError, RequestError
 from recast.progress import ProgressCallback
 from recast.types import Clip, Condition, Frames, Structure, Tokens, latent_count
-from recast.video.read import Source, frames, opened, read
-from recast.video.resize import enlarged, resized
+from recast.video.read import Source, cut, frames, opened, read
+from recast.video.resize import enlarged
 from recast.video.write import writing
 
 
@@ -62,11 +62,8 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
 def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
     """The clip at the size to work at, and its structure."""
     with stage(Stage.READ, watch):
-        source, size = resolved.source, resolved.size
-        if isinstance(source, Clip):
-            clip = Clip(resized(source.frames, size), source.fps, source.first)
-        else:
-            clip = read(source, replace(resolved.stretch, size=size))
+        source, window = resolved.source, replace(resolved.stretch, size=resolved.size)
+        clip = cut(source, window) if isinstance(source, Clip) else read(source, window)
     with stage(Stage.STRUCTURE, watch):
         # A network that reads no structure needs no extractor, which its folder may lack.
         named = resolved.structures if model.backbone.structure_kinds else ()

@@ -22,7 +22,7 @@ from recast.video.probe import probed
 from recast.video.resize import resized
 from recast.video.source import Frame, Source, Window
 
-__all__ = ["Frame", "Source", "Window", "frames", "opened", "read"]
+__all__ = ["Frame", "Source", "Window", "cut", "frames", "opened", "read"]
 
 SEEKABLE = ("mov", "matroska")
 SEEK_FROM_SECONDS = 10
@@ -48,6 +48,19 @@ def read(source: Source, window: Window) -> Clip:
         pixels = frame.pixels if window.size is None else resized(frame.pixels[None], window.size)[0]
         clip.append(pixels.contiguous())
     return Clip(torch.stack(clip), source.fps, first)
+
+
+def cut(clip: Clip, window: Window) -> Clip:
+    """The window of a clip from memory, as `read` takes it from a file: times count from its first frame.
+
+    Raises RequestError for a window after its end.
+    """
+    shown = (Frame(each, i, i / clip.fps, i) for i, each in enumerate(clip.frames))
+    kept = [frame.index for frame in islice(_within(shown, window), window.max_frames)]
+    if not kept:
+        raise RequestError(f"no frame lies in the window from {window.start:g} s of a clip of {clip.seconds:.2f} s")
+    pixels = clip.frames[kept[0] : kept[-1] + 1]
+    return Clip(pixels if window.size is None else resized(pixels, window.size), clip.fps, clip.first + kept[0])
 
 
 def frames(source: Source, window: Window) -> Iterator[Frame]:
