@@ -74,7 +74,8 @@ class DenoiseInputs:
     step_hook: called after each step down. inversion_hook: called after each step of methods that first take the clip
     up the levels; it looks on and changes nothing. source: the condition under which the clip itself is described: its
     own content, its own structure; None for methods that do not need it.
-    Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows.
+    Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows. Raises
+    ShapeError for conditions that are given frame by frame for another number of frames than the clip has latents.
     """
 
     clip: Clip
@@ -92,9 +93,10 @@ class DenoiseInputs:
 
     def __post_init__(self) -> None:
         frames = self.clip.latent_frames(self.temporal_stride)
-        object.__setattr__(self, "condition", _numbered(self.condition, frames))
-        if self.source is not None:
-            object.__setattr__(self, "source", _numbered(self.source, frames))
+        for name, condition in (("condition", self.condition), ("source", self.source)):
+            if condition is not None:
+                condition.check_frames(len(frames))
+                object.__setattr__(self, name, _numbered(condition, frames))
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.

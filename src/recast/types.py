@@ -4,6 +4,7 @@ Axis letters, everywhere in the project: t frame, c channel, h w row and column 
 latents, n token, d and e feature width, b batch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -127,19 +128,45 @@ class Condition:
     controls: tuple[Control, ...] = ()
     words: PromptTokens | None = None
 
+    def check_frames(self, count: int) -> None:
+        """Raises ShapeError unless all that is given frame by frame is given for `count` of them."""
+        for what, given in self._counts():
+            if given != count:
+                raise ShapeError(f"{what} are given for {given} frames and there are {count}; give one for each")
+
     def at(self, picks: Picks) -> "Condition":
-        """The same for a choice of frames, in the order of `picks`."""
+        """The same for a choice of frames, in the order of `picks`. Raises ShapeError for a frame that it lacks."""
+        most = int(picks.max()) if len(picks) else -1
+        for what, given in self._counts():
+            if most >= given:
+                raise ShapeError(f"frame {most} is asked for and {what} are given for {given} frames, from 0 on")
         return replace(
             self,
             cond=_tokens_at(self.cond, picks),
             uncond=_tokens_at(self.uncond, picks),
-            structure_channels=None if self.structure_channels is None else self.structure_channels[picks],
-            frames=None if self.frames is None else self.frames[picks.to(self.frames.device)],
+            structure_channels=None if self.structure_channels is None else _at(self.structure_channels, picks),
+            frames=None if self.frames is None else _at(self.frames, picks),
             negative=None if self.negative is None else _tokens_at(self.negative, picks),
             residuals=None if self.residuals is None else self.residuals.at(picks),
             controls=tuple(control.at(picks) for control in self.controls),
         )
 
+    def _counts(self) -> Iterator[tuple[str, int]]:
+        """For how many frames each part is given that is given frame by frame."""
+        for name, tokens in (("cond", self.cond), ("uncond", self.uncond), ("negative", self.negative)):
+            if tokens is not None and tokens.ndim == 3:
+                yield f"{name} tokens", len(tokens)
+        for name, maps in (("structure channels", self.structure_channels), ("frame numbers", self.frames)):
+            if maps is not None:
+                yield name, len(maps)
+        if self.residuals is not None:
+            yield from (("residuals", len(each)) for each in (*self.residuals.down, self.residuals.mid))
+        yield from ((f"pictures of {control.kind}", len(control.pictures)) for control in self.controls)
+
 
 def _tokens_at(tokens: Tokens, picks: Picks) -> Tokens:
-    return tokens if tokens.ndim == 2 else tokens[picks.to(tokens.device)]
+    return tokens if tokens.ndim == 2 else _at(tokens, picks)
+
+
+def _at(each: Tensor, picks: Picks) -> Tensor:
+    return each[picks.to(each.device)]

@@ -96,10 +96,13 @@ def test_flowedit_under_equal_conditions_gives_the_source_back(backbone):
 
 def test_noise_belongs_to_the_frames_that_a_latent_stands_for(backbone):
     shot = inputs(backbone, 9)
-    later = replace(shot, clip=clip(5, first=shot.clip.first + 4))
+    cut = shot.condition.at(torch.tensor([1, 2]))
+    later = replace(shot, clip=clip(5, first=shot.clip.first + 4), condition=cut, source=None)
     noise = shot.noise(torch.zeros(3, 4, 4, 5))
     assert torch.equal(later.noise(torch.zeros(2, 4, 4, 5)), noise[1:])
-    assert torch.equal(noise[1], replace(shot, temporal_stride=1).noise(torch.zeros(5, 4, 4, 5))[4])
+    bare = Condition(shot.condition.cond, shot.condition.uncond)
+    each = replace(shot, condition=bare, source=None, temporal_stride=1)
+    assert torch.equal(noise[1], each.noise(torch.zeros(5, 4, 4, 5))[4])
 
 
 def test_a_latent_is_edited_as_far_as_any_of_its_frames(tmp_path):

@@ -27,9 +27,15 @@ SHARED = -1
 
 def noise_draw(shot: DenoiseInputs, like: Latents) -> NoiseDraw:
     """The noise of an edit's frames, as `DenoiseInputs.noise` draws it, for any frames of the source."""
+    lone = replace(
+        shot,
+        clip=replace(shot.clip, frames=shot.clip.frames[:1]),
+        condition=shot.condition.at(torch.zeros(1, dtype=torch.long)),
+        source=None,
+    )
 
     def draw(frames: Sequence[int], number: int) -> Latents:
-        alone = [replace(shot, clip=replace(shot.clip, frames=shot.clip.frames[:1], first=each)) for each in frames]
+        alone = [replace(lone, clip=replace(lone.clip, first=each)) for each in frames]
         return torch.cat([each.noise(like[:1], number) for each in alone])
 
     return draw
