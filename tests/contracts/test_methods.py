@@ -98,7 +98,7 @@ def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backb
     shot = shot_of(backbone, steps=10, cfg_scale=1.0)
     source = backbone.encode(shot.clip.frames)
     near, far = ((method(strength=s)(shot, backbone) - source).norm().item() for s in (0.1, 1.0))
-    assert near < 0.6 * far
+    assert 3 * near < 2 * far
 
 
 def test_content_and_temporal_guidance_matter(method, backbone):

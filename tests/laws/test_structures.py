@@ -130,7 +130,7 @@ def test_controls_are_refused_by_a_model_without_controlnets(backbone):
 
 def test_structure_channels_beside_controls_are_refused(backbone):
     depth = structure(Kind.DEPTH)
-    both = replace(told(backbone, depth), structure_channels=backbone.structure_channels(depth))
+    both = replace(structured(backbone, depth), structure_channels=backbone.structure_channels(depth))
     with pytest.raises(BackboneError, match="structure channels are given beside controls of depth"):
         asked(backbone, both)
 
