@@ -175,7 +175,7 @@ def test_guidance_until_a_share_and_from_it_on_make_up_the_walk(backbone, steps,
 
 
 def test_guidance_is_joined_as_it_is_said(method, backbone):
-    shot = shot_of(backbone, cfg_scale=6.0)
+    shot = shot_of(backbone, cfg_scale=6.0, steps=3)
     plain, unguided = (method()(replace(shot, cfg_scale=scale), backbone) for scale in (6.0, 1.0))
     assert_close(method(guidance="apg", apg_eta=1.0)(shot, backbone), plain, atol=1e-3, rtol=1e-3)
     for join in JOINS.keys() - {"plain"}:
