@@ -1,21 +1,24 @@
 """Latents of Stable Diffusion's image autoencoder, and levels of a scheduler: what families on top of them share."""
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.backbones.branches import sole_structure
 from recast.diffusion.schedule import Schedule
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
 from recast.progress import Report, unreported
-from recast.types import ClipLatents, Frames, Latents
+from recast.types import ClipLatents, Condition, Frames, Latents, Maps, Structure
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ImageLatentBackbone:
+class ImageLatentBackbone(ABC):
     """The part of a backbone that is an image autoencoder and noise levels; a frame has one latent.
 
     together: asks for all branches in one pass, which is faster; one after the other needs less memory, and the answers
@@ -41,6 +44,19 @@ class ImageLatentBackbone:
     def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels, the last one 0."""
         return self.schedule.timestep_sigmas(steps)
+
+    @abstractmethod
+    def structure_channels(self, structure: Structure) -> Maps:
+        """A structure as the network reads it. Raises BackboneError for a kind that the network does not read."""
+
+    def with_structures(
+        self,
+        condition: Condition,
+        structures: Sequence[Structure],
+        steps: int,  # noqa: ARG002 -- planes act at every step
+    ) -> Condition:
+        """The condition with the one structure's planes. Raises BackboneError for several, a weight or a range."""
+        return replace(condition, structure_channels=self.structure_channels(sole_structure(structures)))
 
     def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> ClipLatents:
         """Pixels of -1..1 to unit-variance latents, frame by frame; gradients pass through."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, check_kind, frame_numbers, sole_structure, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import as_pictures, detail_planes, softened
@@ -80,15 +80,6 @@ class Gen1Backbone(ImageLatentBackbone):
         latents = self.encode_pixels(pictures)
         detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
-
-    def with_structures(
-        self,
-        condition: Condition,
-        structures: Sequence[Structure],
-        steps: int,  # noqa: ARG002 -- planes act at every step
-    ) -> Condition:
-        """The condition with the one structure's planes. Raises BackboneError for several, a weight or a range."""
-        return replace(condition, structure_channels=self.structure_channels(sole_structure(structures)))
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, check_kind, frame_numbers, sole_structure, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
@@ -76,15 +76,6 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
         low, high = small.min(), small.max()
         return 2 * ((small - low) / (high - low) if high > low else small) - 1
-
-    def with_structures(
-        self,
-        condition: Condition,
-        structures: Sequence[Structure],
-        steps: int,  # noqa: ARG002 -- planes act at every step
-    ) -> Condition:
-        """The condition with the one structure's planes. Raises BackboneError for several, a weight or a range."""
-        return replace(condition, structure_channels=self.structure_channels(sole_structure(structures)))
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
         """The prompt's tokens; of several, their mean by weight. Raises BackboneError for a picture."""
