@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -82,6 +83,26 @@ class Kind(StrEnum):
     def channels(self) -> int:
         """Channels of its maps."""
         return 1
+
+
+@runtime_checkable
+class StructureUse(Protocol):
+    """What is asked of a structure before there are maps of it; the fields are those of `Structure`."""
+
+    @property
+    def kind(self) -> Kind:
+        """What its maps measure."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """How strongly it acts."""
+        ...
+
+    @property
+    def within(self) -> tuple[float, float]:
+        """The share of a full walk in which it acts."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

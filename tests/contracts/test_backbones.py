@@ -233,6 +233,9 @@ def test_equal_prompts_for_each_frame_give_the_bits_of_one_prompt(backbone, fram
     one = Branch(condition.cond)
     each = Branch(condition.cond.expand(len(x), -1, -1))
     assert all(map(torch.equal, *(backbone.denoise_branches(x, 1.0, condition, [b]) for b in (one, each))))
+    # Also beside a branch whose tokens are those of all frames, as in guidance.
+    null = Branch(condition.uncond)
+    assert all(map(torch.equal, *(backbone.denoise_branches(x, 1.0, condition, [b, null]) for b in (one, each))))
 
 
 def test_a_prompt_for_each_frame_reaches_its_frame_alone_where_frames_are_images(backbone, frames, condition):

@@ -9,12 +9,12 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.backbones.branches import sole_structure
+from recast.backbones.branches import check_sole
 from recast.diffusion.schedule import Schedule
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
 from recast.progress import Report, unreported
-from recast.types import ClipLatents, Condition, Frames, Latents, Maps, Structure
+from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, StructureUse
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,14 +49,23 @@ class ImageLatentBackbone(ABC):
     def structure_channels(self, structure: Structure) -> Maps:
         """A structure as the network reads it. Raises BackboneError for a kind that the network does not read."""
 
-    def with_structures(
+    @property
+    @abstractmethod
+    def structure_kinds(self) -> frozenset[Kind]:
+        """The kinds of structure that the network can be conditioned on."""
+
+    def check_structures(
         self,
-        condition: Condition,
-        structures: Sequence[Structure],
+        structures: Sequence[StructureUse],
         steps: int,  # noqa: ARG002 -- planes act at every step
-    ) -> Condition:
-        """The condition with the one structure's planes. Raises BackboneError for several, a weight or a range."""
-        return replace(condition, structure_channels=self.structure_channels(sole_structure(structures)))
+    ) -> None:
+        """Raises BackboneError for a kind that the network does not read, for several, a weight or a range."""
+        check_sole(structures, self.structure_kinds)
+
+    def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
+        """The condition with the one structure's planes. Raises what `check_structures` raises."""
+        self.check_structures(structures, steps)
+        return replace(condition, structure_channels=self.structure_channels(structures[0]))
 
     def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> ClipLatents:
         """Pixels of -1..1 to unit-variance latents, frame by frame; gradients pass through."""

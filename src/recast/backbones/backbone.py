@@ -12,7 +12,7 @@ from recast.denoising import Branch
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
 from recast.prompt import PromptTokens
-from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
+from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, StructureUse, Tokens
 
 
 @runtime_checkable
@@ -52,6 +52,11 @@ class Backbone(Protocol):
         """The most latents over time that the network can see at once: frames, where `temporal_stride` is 1."""
         ...
 
+    @property
+    def has_temporal_layers(self) -> bool:
+        """Whether frames see each other in the network; where not, each is an image of its own."""
+        ...
+
     def sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 falling noise levels that the network was trained on, the last one 0."""
         ...
@@ -85,11 +90,18 @@ class Backbone(Protocol):
         """A structure as the network reads it. Raises BackboneError for a kind that is not in `structure_kinds`."""
         ...
 
+    def check_structures(self, structures: Sequence[StructureUse], steps: int) -> None:
+        """Finds what cannot be honoured over a walk of so many steps, before there are maps.
+
+        Raises BackboneError for what the family cannot do: a kind, several at once, a weight, a range. Raises
+        RequestError for a range that holds no step.
+        """
+        ...
+
     def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
         """The condition with these structures, at least one, over a walk of so many steps.
 
-        Raises BackboneError for what the family cannot honour: a kind, several at once, a weight, a range. Raises
-        RequestError for a range that holds no step.
+        Raises what `check_structures` raises.
         """
         ...
 

@@ -10,13 +10,16 @@ from torch import Tensor
 from recast.denoising import Branch
 from recast.errors import BackboneError, ShapeError
 from recast.networks.temporal import BatchLayout
-from recast.types import Condition, Kind, Latents, Maps, Structure
+from recast.types import Condition, Kind, Latents, Maps, StructureUse
 
 
 def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Branch]]:
-    """The branches of each pass by their number: all at once where asked for and their tokens have one length."""
+    """The branches of each pass by their number: all at once where asked for and their tokens have one length.
+
+    Tokens of all frames and tokens of each frame may stand beside each other.
+    """
     numbered = dict(enumerate(branches))
-    alike = len({branch.tokens.shape for branch in branches}) == 1
+    alike = len({branch.tokens.shape[-2:] for branch in branches}) == 1
     return [numbered] if together and alike else [{number: branch} for number, branch in numbered.items()]
 
 
@@ -63,20 +66,25 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
     return structure_channels
 
 
-def sole_structure(structures: Sequence[Structure]) -> Structure:
-    """The one structure of a network that reads planes. Raises BackboneError for several, a weight or a range."""
+def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> None:
+    """What a network can do that reads one structure as planes, at every noise level alike.
+
+    Raises BackboneError for another kind than it was trained with, for several, a weight or a range.
+    """
     if len(structures) != 1:
-        kinds = ", ".join(each.kind for each in structures)
-        raise BackboneError(f"this model reads one structure and was given {len(structures)} ({kinds}); name one")
+        given = ", ".join(each.kind for each in structures)
+        raise BackboneError(f"this model reads one structure and was given {len(structures)} ({given}); name one")
     [structure] = structures
-    if structure.weight != 1 or structure.within != (0, 1):
-        start, stop = structure.within
-        wrong = f"weight {structure.weight:g} and range {start:g}-{stop:g} of {structure.kind} cannot be honoured"
-        raise BackboneError(f"{wrong}: this model reads structure as planes, at every level alike; leave them out")
-    return structure
+    check_kind(structure, kinds)
+    start, stop = structure.within
+    changed = [f"weight {structure.weight:g}"] if structure.weight != 1 else []
+    changed += [f"range {start:g}-{stop:g}"] if structure.within != (0, 1) else []
+    if changed:
+        wrong = f"{structure.kind} cannot have {' and '.join(changed)} here"
+        raise BackboneError(f"{wrong}: this model reads structure as planes, at every level alike; leave it out")
 
 
-def check_kind(structure: Structure, kinds: AbstractSet[Kind]) -> None:
+def check_kind(structure: StructureUse, kinds: AbstractSet[Kind]) -> None:
     """Raises BackboneError for a structure of another kind than a network was trained with."""
     if structure.kind not in kinds:
         known = " or ".join(sorted(kinds)) or "no structure"

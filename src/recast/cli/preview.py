@@ -55,12 +55,14 @@ def preview(
         from recast.editing.loaded import Model
 
         model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype, adapters=asked.adapters)
-        rows = made(requests, model, watch)
+        rows, notes = made(requests, model, watch)
         saved(sheet([list(frames) for frames in rows.values()], list(rows), columns=MOST_COLUMNS), target)
     if as_json:
-        print(json.dumps({"output": str(target), "rows": list(rows)}))
+        print(json.dumps({"output": str(target), "rows": list(rows), "notes": notes}))
     elif not quiet:
         print(visible(f"{target}: {', '.join(rows)}"), file=sys.stderr)
+        for note in notes:
+            print(visible(f"note: {note}"), file=sys.stderr)
 
 
 def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request]:
@@ -79,8 +81,8 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
     return {f"{name} {value}": asked.updated(**change) for value, change in zip(values, changes, strict=True)}
 
 
-def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str, "Frames"]:
-    """The sheet's rows by label, the source first; what several requests see the same is looked at once."""
+def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[dict[str, "Frames"], list[str]]:
+    """The sheet's rows by label, the source first, and notes; what several requests see the same is looked at once."""
     from recast.editing.checks import source_of
     from recast.editing.resolve import resolve
     from recast.editing.stages import Prepared, generate, prepare
@@ -88,6 +90,7 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str
 
     seen: dict[tuple[object, ...], Prepared] = {}
     rows: dict[str, Frames] = {}
+    notes: dict[str, None] = {}
     for label, request in requests.items():
         resolved = resolve(request, model, opened(source_of(request)))
         kinds = tuple(named.kind for named in resolved.structures)
@@ -95,5 +98,7 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> dict[str
         if sees not in seen:
             seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)
-        rows[label] = generate(resolved, seen[sees], model, watch).frames
-    return rows
+        edited = generate(resolved, seen[sees], model, watch)
+        rows[label] = edited.frames
+        notes |= dict.fromkeys(edited.record.notes)
+    return rows, list(notes)

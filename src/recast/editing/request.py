@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recast.editing.values import Adapters, Listed, Seconds, Size, Weighted, refuse
+from recast.editing.values import Adapters, Listed, Seconds, Size, Weighted, is_blank, refuse
 from recast.errors import RequestError, known
 
 
@@ -89,6 +89,9 @@ class Request:
             raise RequestError("end and duration are both given; keep one of them")
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
+        for name in ("words", "negative", "source_prompt"):
+            if any(is_blank(text) for text, _ in getattr(self, name)):
+                raise RequestError(f"{name.replace('_', ' ')} is empty; write what is meant, or leave it out")
         _check_parts(self)
 
     @property

@@ -11,6 +11,7 @@ from recast.conditions.content import ContentInput, Medium
 from recast.conditions.vocabulary import unknown
 from recast.denoising import Sampler
 from recast.diffusion.samplers import SAMPLERS
+from recast.editing.idle import idle_settings
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
 from recast.editing.request import Request, knobs_of, method_for
@@ -78,30 +79,29 @@ class ResolvedEdit:
 def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEdit:
     """The request as this model carries it out on this source: what it leaves open is the model's own, then ours.
 
-    Raises RequestError for a size or a window that the model cannot take, or knobs of another method, MediaError for a
-    missing mask. Warns of words that the model does not know, and of a window longer than its training's clips.
+    Raises RequestError for a size or a window that the model cannot take, or knobs of another method, BackboneError for
+    structures that it cannot honour, MediaError for a missing mask. Warns of words that the model does not know, of a
+    window longer than its training's clips, and of settings that do nothing.
     """
     metadata = model.folder.metadata
     name = method_for(request, metadata.method)
     own = metadata.method_defaults.get(name, {})
     ensemble = metadata.ensemble if METHODS[name].ensembles else 1
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
-    cond = _words(request.words) + _pictures(request.pictures)
-    uncond = _words(request.negative)
-    _warn_of_unknown(cond + uncond, model)
-    return ResolvedEdit(
+    steps = int(usual["steps"]) if request.steps is None else request.steps
+    resolved = ResolvedEdit(
         request=replace(request, method=name, model=model.name),
         source=source,
         stretch=Window(start=request.start, end=request.stop, max_frames=request.max_frames),
         size=chosen_size(request, source, model),
-        structures=named_structures(request.structure),
+        structures=_structures(request, model, steps),
         detail=request.structure_detail,
-        cond=cond,
-        uncond=uncond,
+        cond=_words(request.words) + _pictures(request.pictures),
+        uncond=_words(request.negative),
         shown=_words(request.source_prompt),
         method=_method(name, own, request.knobs),
         sampler=SAMPLERS[request.scheduler],
-        steps=int(usual["steps"]) if request.steps is None else request.steps,
+        steps=steps,
         cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
         ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
         window=_window(request, model),
@@ -109,6 +109,8 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         mask=_mask(request, source.size),
         outlines=enlargement(request),
     )
+    _warn(resolved, model)
+    return resolved
 
 
 def chosen_size(request: Request, source: Source | Clip, model: Model) -> tuple[int, int]:
@@ -153,6 +155,14 @@ def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
     return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
 
 
+def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStructure, ...]:
+    """Those that the request names. Raises BackboneError for what a model that reads structure cannot honour."""
+    named = named_structures(request.structure)
+    if model.backbone.structure_kinds:
+        model.backbone.check_structures(named, steps)
+    return named
+
+
 def _window(request: Request, model: Model) -> int:
     """Most frames that the network sees at once: the request's, else the model's own, else what it was trained on."""
     metadata, backbone = model.folder.metadata, model.backbone
@@ -186,10 +196,13 @@ def _pictures(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
     return tuple(ContentInput(Medium.PICTURE, path, weight) for path, weight in each)
 
 
-def _warn_of_unknown(content: tuple[ContentInput, ...], model: Model) -> None:
+def _warn(resolved: ResolvedEdit, model: Model) -> None:
+    """Of words that the model does not know, and of settings that do nothing."""
+    content = (*resolved.cond, *resolved.uncond, *resolved.shown)
     text = " ".join(each.text for each in content if each.medium is Medium.WORDS)
     strange = unknown(text, model.folder.known_words)
-    if not strange:
-        return
-    named = ", ".join(f"{word} (near: {', '.join(near)})" if near else word for word, near in strange.items())
-    warnings.warn(f"{model.name} does not know: {named}", RecastWarning, stacklevel=2)
+    if strange:
+        named = ", ".join(f"{word} (near: {', '.join(near)})" if near else word for word, near in strange.items())
+        warnings.warn(f"{model.name} does not know: {named}", RecastWarning, stacklevel=3)
+    for idle in idle_settings(resolved.request, resolved.method, model.backbone, resolved.cfg_scale):
+        warnings.warn(idle, RecastWarning, stacklevel=3)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recast.conditions import EXTRACTORS
 from recast.errors import RequestError, known
+from recast.types import Kind
 
 _NUMBER = r"\d+\.?\d*|\.\d+"
 _NAMED = re.compile(rf"(?P<kind>\w+)(?::(?P<weight>{_NUMBER}))?(?:@(?P<start>{_NUMBER})-(?P<stop>{_NUMBER}))?")
@@ -15,7 +16,7 @@ MOST_WEIGHT = 10.0
 class NamedStructure:
     """One structure that is kept: its kind, its weight 0..10, and the share of a full walk in which it acts, 0..1."""
 
-    kind: str
+    kind: Kind
     weight: float = 1.0
     within: tuple[float, float] = (0.0, 1.0)
 
@@ -31,7 +32,7 @@ class NamedStructure:
             raise RequestError(f"structure {text!r} has weight {weight:g}; weights go from 0 to {MOST_WEIGHT:g}")
         if not 0 <= start < stop <= 1:
             raise RequestError(f"structure {text!r} acts from {start:g} to {stop:g}; shares rise, from 0 to 1")
-        return cls(found["kind"], weight, (start, stop))
+        return cls(Kind(found["kind"]), weight, (start, stop))
 
 
 _USUAL = {"weight": "1", "start": "0", "stop": "1"}

@@ -1,6 +1,7 @@
 """Values of a request as users write them: weights behind colons, sizes, times; and the line that refuses others."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -21,6 +22,11 @@ def weighted(text: str) -> tuple[str, float]:
     """
     found = _WEIGHT_AT_END.fullmatch(text.strip())
     return (found["text"].strip(), float(found["weight"])) if found else (text.strip(), 1.0)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of it can be seen: spaces, control characters and those of no width alone."""
+    return all(unicodedata.category(each)[0] in "ZC" for each in text)
 
 
 def _each_weighted(text: object) -> object:

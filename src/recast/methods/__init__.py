@@ -42,6 +42,11 @@ class Method(Protocol):
     ensembles: ClassVar[bool]
     """Whether it can average answers over noise, `DenoiseInputs.ensemble`; if not, more than 1 is refused."""
 
+    @property
+    def ignores(self) -> frozenset[str]:
+        """Settings of a request, by name, that change nothing in its edits."""
+        ...
+
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents, as many as the source's. The same shot gives the same answer.
 

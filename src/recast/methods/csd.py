@@ -14,8 +14,8 @@ from torch import Tensor
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
-from recast.methods.difference import DenoiserPair, Step
-from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.difference import DenoiserPair, DifferenceKnobs, Step
+from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.types import Latents
 
@@ -23,7 +23,7 @@ Kernel = Float[Tensor, "t t"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CSD(GuidanceKnobs):
+class CSD(DifferenceKnobs):
     """Moves each frame by the edits of all frames, those of similar frames most, so that they change alike.
 
     arXiv:2307.04787, sections 3.1 and 3.2. The frames are particles of Stein variational gradient descent with an RBF
@@ -43,8 +43,6 @@ class CSD(GuidanceKnobs):
 
     paper: ClassVar[str] = "CSD, arXiv:2307.04787"
     needs: ClassVar[frozenset[Need]] = frozenset()
-    needs_source: ClassVar[bool] = True
-    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 0.5
     """How high the noise goes, as the share of the steps that are taken; 0 gives the source back."""

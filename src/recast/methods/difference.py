@@ -3,12 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.errors import RequestError
+from recast.methods.knobs import GuidanceKnobs
 from recast.types import Condition, Latents
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceKnobs(GuidanceKnobs):
+    """What a method inherits that compares the source with the edit, and takes steps of its own."""
+
+    needs_source: ClassVar[bool] = True
+    ensembles: ClassVar[bool] = False
+
+    @property
+    def ignores(self) -> frozenset[str]:
+        """The sampler: steps are those of the method."""
+        return frozenset({"scheduler"})
 
 
 @dataclass(frozen=True)

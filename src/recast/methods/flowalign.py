@@ -7,14 +7,14 @@ from typing import ClassVar
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
-from recast.methods.difference import DenoiserPair, Step
-from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.difference import DenoiserPair, DifferenceKnobs, Step
+from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowAlign(GuidanceKnobs):
+class FlowAlign(DifferenceKnobs):
     """FlowEdit with a term that holds the end of the walk to the source, and guidance away from the source's content.
 
     arXiv:2505.23145, section 3. With p the noised edit, q the source under the same noise, D the prediction of the
@@ -35,8 +35,6 @@ class FlowAlign(GuidanceKnobs):
 
     paper: ClassVar[str] = "FlowAlign, arXiv:2505.23145"
     needs: ClassVar[frozenset[Need]] = frozenset()
-    needs_source: ClassVar[bool] = True
-    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """How high the noise goes, as the share of the steps that are taken; 0 gives the source back."""

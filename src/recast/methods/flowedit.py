@@ -10,14 +10,14 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import finish, truncated
-from recast.methods.difference import DenoiserPair, Step
-from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.difference import DenoiserPair, DifferenceKnobs, Step
+from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowEdit(GuidanceKnobs):
+class FlowEdit(DifferenceKnobs):
     """Moves the clip by what a denoiser sees differently under the wanted content and under the clip's own.
 
     With D the prediction of the clean latents, delta = edit - source follows
@@ -31,8 +31,6 @@ class FlowEdit(GuidanceKnobs):
 
     paper: ClassVar[str] = "FlowEdit, arXiv:2412.08629"
     needs: ClassVar[frozenset[Need]] = frozenset()
-    needs_source: ClassVar[bool] = True
-    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """How high the noise goes, as the share of the steps that are taken; 0 gives the source back."""
@@ -44,6 +42,11 @@ class FlowEdit(GuidanceKnobs):
     """Share of the walk, at its clean end, that is plain sampling towards the target, as in SDEdit (n_min)."""
     residual: UnitInterval = 1.0
     """How much of the detail comes back that the network does not see in the source; less is smoother and steadier."""
+
+    @property
+    def ignores(self) -> frozenset[str]:
+        """The sampler, unless it walks the tail."""
+        return frozenset() if self.tail else super().ignores
 
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""

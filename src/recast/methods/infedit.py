@@ -9,14 +9,14 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
-from recast.methods.difference import DenoiserPair, Step
-from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.difference import DenoiserPair, DifferenceKnobs, Step
+from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfEdit(GuidanceKnobs):
+class InfEdit(DifferenceKnobs):
     """Makes the edit anew at each level from what two denoisers see differently: virtual inversion (DDCM).
 
     arXiv:2312.04965, algorithm 2. The denoising diffusion consistent model has all of its variance in fresh noise, so
@@ -36,8 +36,6 @@ class InfEdit(GuidanceKnobs):
 
     paper: ClassVar[str] = "InfEdit, arXiv:2312.04965"
     needs: ClassVar[frozenset[Need]] = frozenset()
-    needs_source: ClassVar[bool] = True
-    ensembles: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """The share of the steps that are taken, those at the clean end; 0 gives the source back."""

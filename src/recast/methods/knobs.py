@@ -40,6 +40,11 @@ class ContentGuidanceKnobs:
     apg_momentum: Annotated[float, Field(gt=-1, lt=1)] | None = None
     """Of apg: how much of the average difference at the levels before is added; 0 if not said, below 0 in the paper."""
 
+    @property
+    def ignores(self) -> frozenset[str]:
+        """None: it reads whatever a request says."""
+        return frozenset()
+
     def __post_init__(self) -> None:
         known("guidance", self.guidance, JOINS)
         if self.guided_from > self.guided_until:

@@ -28,6 +28,11 @@ class SDEdit(Gen1):
     strength: UnitInterval = 0.6
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
 
+    @property
+    def ignores(self) -> frozenset[str]:
+        """What structure is kept: none."""
+        return frozenset({"structure", "structure_detail"})
+
     def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
         return super().__call__(replace(shot, condition=_with_flat_structure(shot, backbone)), backbone)

@@ -53,17 +53,12 @@ def tunable(backbone: Backbone) -> TunableBackbone:
     return backbone
 
 
-def has_temporal_layers(backbone: TunableBackbone) -> bool:
-    """Whether the network has layers over time."""
-    return any(f".{FOLLOWER}." in name for name, _ in backbone.unet.named_parameters())
-
-
 def over_frames(backbone: TunableBackbone, attention: str, frames: int) -> tuple[TunableBackbone, int | None]:
     """The backbone with what its self-attention needs, and the positions of layers over time that were added.
 
     An image model gets layers over time, from the global random stream, where frames have to see each other.
     """
-    if attention == "own" or has_temporal_layers(backbone) or not isinstance(backbone, StableDiffusionBackbone):
+    if attention == "own" or backbone.has_temporal_layers or not isinstance(backbone, StableDiffusionBackbone):
         return backbone, None
     return tunable(inflated(backbone, frames)), frames
 
@@ -104,7 +99,7 @@ def _inflated_for(backbone: TunableBackbone, adapters: Sequence[Adapter]) -> Tun
     if len(adding) > 1:
         raise RequestError("two adapters both add layers over time; take one of them")
     for adapter in adding:
-        if has_temporal_layers(backbone) or not isinstance(backbone, StableDiffusionBackbone):
+        if backbone.has_temporal_layers or not isinstance(backbone, StableDiffusionBackbone):
             raise WeightsError("the adapter adds layers over time, and this model cannot take them; take its own model")
         with torch.random.fork_rng(devices=[]):
             backbone = tunable(inflated(backbone, adapter.info.positions or 1))

@@ -29,7 +29,7 @@ from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
 from recast.networks.temporal import TemporalContext
-from recast.types import Condition, Kind, Latents, Maps, Structure
+from recast.types import Condition, Kind, Latents, Maps, Structure, StructureUse
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,10 +64,22 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
         return as_pictures(maps, self._told_channels)
 
+    @property
+    def has_temporal_layers(self) -> bool:
+        """Motion modules."""
+        return True
+
+    def check_structures(self, structures: Sequence[StructureUse], steps: int) -> None:
+        """Raises BackboneError for a kind without a ControlNet, RequestError for a range that holds no step."""
+        sigmas = self.sigmas(steps)
+        for each in structures:
+            check_kind(each, self.structure_kinds)
+            _sigmas_of(sigmas, each)
+
     def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
         """The condition with a control for each structure, of its weight and in its range.
 
-        Raises BackboneError for a kind without a ControlNet, RequestError for a range that holds no step.
+        Raises what `check_structures` raises.
         """
         sigmas = self.sigmas(steps)
         controls = [
@@ -146,7 +158,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     )
 
 
-def _sigmas_of(sigmas: list[float], structure: Structure) -> tuple[float, float]:
+def _sigmas_of(sigmas: list[float], structure: StructureUse) -> tuple[float, float]:
     low, high = sigmas_within(sigmas, structure.within, whole=True)
     if low > high:
         start, stop = structure.within

@@ -56,6 +56,11 @@ class Gen1Backbone(ImageLatentBackbone):
         return frozenset(map(Kind, self.metadata.structures)) if self._extra_channels else frozenset()
 
     @property
+    def has_temporal_layers(self) -> bool:
+        """Convolutions and attention over time."""
+        return True
+
+    @property
     def short_side(self) -> int:
         """The short side, in pixels, that clips are brought to where the user says none."""
         return self.metadata.short_side
@@ -144,7 +149,7 @@ class Gen1Backbone(ImageLatentBackbone):
             answer = self.net(
                 repeat(inputs, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
                 torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
-                torch.stack([branch.tokens for branch in asked]).to(unet.device, unet.dtype),
+                torch.stack(torch.broadcast_tensors(*(branch.tokens for branch in asked))).to(unet.device, unet.dtype),
                 video=torch.tensor(temporal),
                 **residual_arguments(added),
             )

@@ -50,6 +50,11 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return frozenset({Kind.DEPTH}) if self._extra_channels else frozenset()
 
     @property
+    def has_temporal_layers(self) -> bool:
+        """None: see `inflated` for a network that has some."""
+        return False
+
+    @property
     def short_side(self) -> int:
         """The short side, in pixels, that the network was trained on, by its own configuration."""
         return self.unet.config.sample_size * self.pixel_multiple

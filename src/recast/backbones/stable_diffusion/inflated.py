@@ -27,6 +27,11 @@ class InflatedStableDiffusion(StableDiffusionBackbone):
     positions: int
 
     @property
+    def has_temporal_layers(self) -> bool:
+        """Self-attention over time."""
+        return True
+
+    @property
     def max_frames(self) -> int:
         """The most frames that the layers over time have positions for."""
         return self.positions

@@ -1,0 +1,41 @@
+"""What a method says it ignores, it ignores; what it does not, it reads."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_methods import shot_of
+
+from recast.backbones.tiny import tiny
+from recast.diffusion.samplers import SAMPLERS
+from recast.methods import METHODS
+
+pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny(0)
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_settings_change_an_edit_unless_the_method_ignores_them(method, backbone):
+    shot = shot_of(backbone, 3, steps=2)
+    plain, ignores = method()(shot, backbone), method().ignores
+    turned = shot.condition.structure_channels.flip(-1)
+    others = {
+        "scheduler": replace(shot, sampler=SAMPLERS["heun"]),
+        "structure": replace(
+            shot,
+            condition=replace(shot.condition, structure_channels=turned),
+            source=replace(shot.source, structure_channels=turned),
+        ),
+    }
+    for name, other in others.items():
+        assert torch.equal(method()(other, backbone), plain) is (name in ignores), name
+
+
+def test_flowedit_reads_the_sampler_where_it_has_a_tail():
+    flowedit = METHODS["flowedit"]
+    assert "scheduler" in flowedit().ignores
+    assert "scheduler" not in flowedit(tail=0.5).ignores
