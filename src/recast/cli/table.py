@@ -46,7 +46,7 @@ def _text(value: object) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items() if each is not None)
     if isinstance(value, list | tuple):
         return "; ".join(_text(each) for each in value) or "none"
     return str(value)

@@ -35,7 +35,7 @@ class Request:
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"
     """How to edit: auto is the model's own choice; `recast methods` tells what each does, needs and costs."""
-    knobs: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    knobs: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"
     """The name of a model, or the path of a model folder."""
