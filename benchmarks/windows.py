@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterator
 from time import perf_counter
 
+from recast.editing.prepared import prepare
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import generate, prepare
+from recast.editing.stages import generate
 from recast.evaluation.cases.worlds import case
 from recast.evaluation.items import EvalConfig, EvalContext, open_context
 from recast.evaluation.trials import FPS, AskedEdit, frames_of

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recast.editing.api import Editor, Result, load, open_clip
+    from recast.editing.edit import edit
     from recast.editing.record import Record
     from recast.editing.request import Request
-    from recast.editing.stages import edit
     from recast.editing.tune import tune
     from recast.errors import RecastError
     from recast.methods import METHODS
@@ -44,7 +44,7 @@ _HOMES = {
     "Record": "editing.record",
     "Request": "editing.request",
     "Result": "editing.api",
-    "edit": "editing.stages",
+    "edit": "editing.edit",
     "load": "editing.api",
     "open_clip": "editing.api",
     "tune": "editing.tune",

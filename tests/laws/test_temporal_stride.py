@@ -14,10 +14,11 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
+from recast.editing.prepared import prepare
 from recast.editing.progress import Stage
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import generate, prepare
+from recast.editing.stages import generate
 from recast.errors import BackboneError, RequestError
 from recast.methods import METHODS
 from recast.methods.needs import Need, lacking

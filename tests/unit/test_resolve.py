@@ -9,9 +9,10 @@ import torch
 
 from recast.editing.checks import check_target
 from recast.editing.loaded import Model
+from recast.editing.prepared import prepare
 from recast.editing.request import Request, knobs_of
 from recast.editing.resolve import chosen_size, enlargement, resolve, spacing_note
-from recast.editing.stages import generate, prepare
+from recast.editing.stages import generate
 from recast.errors import MediaError, RecastWarning, RequestError
 from recast.types import Clip
 from recast.video.read import opened

@@ -100,8 +100,8 @@ def _model(name: str) -> str:
 
 
 def _self_test(name: str) -> str:
+    from recast.editing.edit import edit
     from recast.editing.loaded import Model
-    from recast.editing.stages import edit
     from recast.video.read import opened
 
     began = time.monotonic()

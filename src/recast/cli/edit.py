@@ -44,8 +44,8 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     check_target(request)
     began = time.monotonic()
     with shown(quiet=quiet) as watch:
+        from recast.editing.edit import edit as edited
         from recast.editing.loaded import Model
-        from recast.editing.stages import edit as edited
 
         watch("load", 0, 1)
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
@@ -58,4 +58,4 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         facts = {"output": str(request.target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
         print(json.dumps(facts | {"notes": [*result.record.notes, *result.notes], "record": asdict(result.record)}))
     elif not quiet:
-        print(visible(f"{request.target}: {len(result.frames)} frames in {took:.1f} s"), file=sys.stderr)
+        print(visible(f"{request.target}: {result.num_frames} frames in {took:.1f} s"), file=sys.stderr)

@@ -42,6 +42,7 @@ FLAGS: dict[str, Flag] = {
     "structure": Flag(("--structure",), "KIND[:W][@A-B]", "How", repeated=True),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "window": Flag(("--window",), "N", "How"),
+    "segment": Flag(("--segment",), "N", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
         ("--temporal-guidance",), "NUMBER", "How", about="How alike neighbouring frames are made; 1 is as trained."

@@ -84,8 +84,9 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
 def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[dict[str, "Frames"], list[str]]:
     """The sheet's rows by label, the source first, and notes; what several requests see the same is looked at once."""
     from recast.editing.checks import source_of
+    from recast.editing.prepared import Prepared, prepare
     from recast.editing.resolve import resolve
-    from recast.editing.stages import Prepared, generate, prepare
+    from recast.editing.stages import generate
     from recast.video.read import opened
 
     seen: dict[tuple[object, ...], Prepared] = {}

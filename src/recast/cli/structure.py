@@ -31,8 +31,9 @@ def structure(
     check_target(request)
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
+        from recast.editing.prepared import prepare
         from recast.editing.resolve import resolve
-        from recast.editing.stages import export, prepare
+        from recast.editing.stages import export
         from recast.video.read import opened
 
         model = Model.loaded(request.model, device=request.device)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
 from recast.model.folder import ModelFolder
 from recast.types import Clip, Frames, Kind, Maps, Structure
 
@@ -62,15 +63,36 @@ class DepthExtractor:
         reach = getattr(network.config, "reach", 0)  # only networks that read clips have it
         return cls(network, processor, metric, device, chunk=max(8, 2 * reach), reach=reach)
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The quantiles that become 0 and 1."""
+        return ROBUST_RANGE
+
     def __call__(self, clip: Clip) -> Structure:
         """Inverse depth, 0..1 over the clip, 1 nearest."""
-        seen = torch.cat([self._around(clip.frames, start) for start in range(0, len(clip), self.chunk)])
-        return Structure(Kind.DEPTH, normalized(aligned(inverse(seen) if self.metric else seen)))
+        measured = self.measured(clip.frames, slice(0, len(clip)))
+        return self.scaled(measured, exact_scale(measured, self.shares))
 
-    def _around(self, frames: Frames, start: int) -> Float[Tensor, "chunk 1 h w"]:
+    def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:
+        """Inverse depth of a part of the frames, each map aligned with the one before, not yet scaled.
+
+        before: what was measured of the frame before the part.
+        """
+        starts = range(part.start, part.stop, self.chunk)
+        seen = torch.cat([self._around(frames, start, min(start + self.chunk, part.stop)) for start in starts])
+        return aligned(inverse(seen) if self.metric else seen, to=before)
+
+    def values(self, measured: RawMaps) -> RawMaps:
+        """What the clip's quantiles are taken of: the maps themselves."""
+        return measured
+
+    def scaled(self, measured: RawMaps, scale: ClipScale) -> Structure:
+        """The structure of frames that were measured, by the scale of the whole clip."""
+        return Structure(Kind.DEPTH, normalized(measured, scale))
+
+    def _around(self, frames: Frames, start: int, stop: int) -> Float[Tensor, "chunk 1 h w"]:
         first = max(0, start - self.reach)
-        shown = frames[first : start + self.chunk + self.reach]
-        return self.predicted(shown)[start - first :][: self.chunk]
+        return self.predicted(frames[first : stop + self.reach])[start - first :][: stop - start]
 
     @torch.no_grad()
     def predicted(self, frames: Frames) -> Float[Tensor, "t 1 h w"]:
@@ -87,24 +109,29 @@ def inverse(metres: Maps) -> Maps:
     return 1 / metres.clamp(min=NEAREST_METRES)
 
 
-def aligned(maps: Maps) -> Maps:
+def aligned(maps: Maps, to: RawMap | None = None) -> Maps:
     """Each map with the scale and shift that align it with the one before, which removes jumps between frames.
 
     Networks such as MiDaS predict inverse depth up to a scale and a shift, which differ from frame to frame.
+    to: the map before the first one; without it the first one stays as it is.
     """
-    fitted = [maps[0]]
-    for following in maps[1:]:
-        fitted.append(_fitted(following, to=fitted[-1]))
+    fitted: list[Tensor] = []
+    for following in maps:
+        fitted.append(following if to is None else _fitted(following, to=to))
+        to = fitted[-1]
     return torch.stack(fitted)
 
 
-def normalized(maps: Maps) -> Maps:
-    """Maps scaled to 0..1 by one range for the clip, its 1st to 99th percentile; 0 where the clip is constant."""
-    values = maps.numpy(force=True)
-    low, high = (float(edge) for edge in np.quantile(values, ROBUST_RANGE))
+def normalized(maps: Maps, scale: ClipScale | None = None) -> Maps:
+    """Maps scaled to 0..1 by one range for the clip, its 1st to 99th percentile; 0 where the clip is constant.
+
+    scale: of the clip that they are a part of; their own where not said.
+    """
+    scale = scale or exact_scale(maps, ROBUST_RANGE)
+    low, high = scale.quantiles
     if _constant(low, high):
         # What varies may cover less than 1 % of the clip.
-        low, high = float(values.min()), float(values.max())
+        low, high = scale.least, scale.most
     if _constant(low, high):
         return torch.zeros_like(maps)
     return ((maps - low) / (high - low)).clamp(0, 1)

@@ -10,9 +10,10 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
-from recast.types import Clip, Kind, Structure
+from recast.types import Clip, Frames, Kind, Structure
 
 REACH = 6
 """Distance from a line, in sigmas of its profile, at which drawing stops; the profile is 1.5e-8 there."""
@@ -49,17 +50,41 @@ class EdgeExtractor:
         """The extractor; it needs no network."""
         return cls()
 
+    @property
+    def reach(self) -> int:
+        """0: frames are seen one by one."""
+        return 0
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The quantile of gradients at which a line starts."""
+        return (self.busy,)
+
     def __call__(self, clip: Clip) -> Structure:
         """One line map a frame, 0..1, 1 on an edge."""
-        slopes = [self._slopes(frame) for frame in rearrange(clip.frames.cpu(), "t c h w -> t h w c").numpy()]
-        sizes = np.stack([np.hypot(right.astype(np.float32), down.astype(np.float32)) for right, down in slopes])
-        start = max(float(np.quantile(sizes, self.busy)), FAINTEST)
+        measured = self.measured(clip.frames, slice(0, len(clip)))
+        return self.scaled(measured, exact_scale(self.values(measured), self.shares))
+
+    def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:  # noqa: ARG002 -- one by one
+        """Gradients to the right and down of a part of the frames, in Sobel units."""
+        pictures = rearrange(frames[part].cpu(), "t c h w -> t h w c").numpy()
+        return torch.from_numpy(np.stack([self._slopes(frame) for frame in pictures])).float()
+
+    def values(self, measured: RawMaps) -> Float[Tensor, "part 1 h w"]:
+        """What the clip's quantiles are taken of: the gradients' sizes."""
+        right, down = measured.unbind(1)
+        return torch.from_numpy(np.hypot(right.numpy(), down.numpy()))[:, None]
+
+    def scaled(self, measured: RawMaps, scale: ClipScale) -> Structure:
+        """The structure of frames that were measured, by the scale of the whole clip."""
+        start = max(scale.quantiles[0], FAINTEST)
+        slopes = measured.to(torch.int16).numpy()
         lines = [cv2.Canny(right, down, self.follow * start, start, L2gradient=True) for right, down in slopes]
         return Structure(Kind.EDGES, rearrange([self._soft(line) for line in lines], "t h w -> t 1 h w"))
 
-    def _slopes(self, frame: UInt8[np.ndarray, "h w 3"]) -> tuple[np.ndarray, np.ndarray]:
+    def _slopes(self, frame: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
         grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (0, 0), self.smooth_px)
-        return cv2.Sobel(grey, cv2.CV_16S, 1, 0), cv2.Sobel(grey, cv2.CV_16S, 0, 1)
+        return np.stack([cv2.Sobel(grey, cv2.CV_16S, 1, 0), cv2.Sobel(grey, cv2.CV_16S, 0, 1)])
 
     def _soft(self, line: Grey) -> Float[Tensor, "h w"]:
         if not line.any():

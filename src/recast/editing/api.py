@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 
 from recast.editing.checks import check_inputs, check_target
 from recast.editing.loaded import Model
+from recast.editing.prepared import prepare
 from recast.editing.progress import no_progress
 from recast.editing.record import Record
 from recast.editing.request import ALSO_CALLED, Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import Edited, generate, prepare, write
+from recast.editing.stages import Edited, generate, write
 from recast.errors import RequestError
 from recast.progress import ProgressCallback
 from recast.types import Clip, Frames

@@ -69,6 +69,10 @@ class Mask:
         shared = grown[1:].split(stride) if count > 1 else ()
         return torch.stack([grown[0], *(group.amax(0) for group in shared)])
 
+    def is_empty(self, first: int, count: int) -> bool:
+        """Whether nothing of these frames is to be edited. Raises what `frames` raises."""
+        return not any(bool(frame.any()) for frame in self.frames(first, count))
+
     def _planes(self) -> Iterator[Float[Tensor, "h w"]]:
         if self.path.is_dir():
             pictures = sorted(file for file in self.path.iterdir() if file.suffix.lower() in _PICTURES)

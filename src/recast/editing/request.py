@@ -55,6 +55,9 @@ class Request:
     """The sampler that walks from noise to picture."""
     window: int | None = Field(default=None, ge=1, le=1024)
     """The most frames that the network sees at once; as many as it was trained on if not said."""
+    segment: int = Field(default=256, ge=2, le=65536)
+    """The most frames that are edited as one. A longer file goes through segment by segment, each of which goes on from
+    the one before; memory is that of one segment, and a stopped run goes on where it was."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Chooses the noise; the same seed gives the same clip."""
     mask: Path | None = None

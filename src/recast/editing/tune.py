@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from recast.editing.denoise import structured
 from recast.editing.loaded import Model
+from recast.editing.prepared import prepare
 from recast.editing.progress import is_out_of_memory, no_progress
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve
-from recast.editing.stages import prepare, structured
 from recast.editing.values import refuse
 from recast.engine.monitor import StepStats
 from recast.errors import ClipError, OutOfMemoryError, RequestError, known

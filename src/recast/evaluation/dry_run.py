@@ -15,9 +15,10 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.content import ContentInput
 from recast.denoising import Branch
 from recast.editing.loaded import Model
+from recast.editing.prepared import Prepared
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import Prepared, generate
+from recast.editing.stages import generate
 from recast.errors import RecastError, RecastWarning
 from recast.evaluation.metrics.cost import counted
 from recast.methods import METHODS

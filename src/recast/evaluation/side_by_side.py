@@ -13,10 +13,11 @@ from recast.conditions.text import TextEncoder
 from recast.conditions.warping import visible
 from recast.editing.checks import source_of
 from recast.editing.loaded import Model
+from recast.editing.prepared import Prepared, prepare
 from recast.editing.progress import no_progress
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import Prepared, generate, prepare
+from recast.editing.stages import generate
 from recast.errors import Cancelled, RecastError, WeightsError
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import neighbours, warp_error

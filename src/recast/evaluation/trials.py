@@ -13,9 +13,10 @@ from einops import rearrange
 from PIL import Image
 
 from recast.conditions.depth import normalized
+from recast.editing.prepared import Prepared, prepare
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve
-from recast.editing.stages import Prepared, generate, prepare
+from recast.editing.stages import generate
 from recast.evaluation.cases.worlds import ON_SURFACES, Case, case
 from recast.evaluation.items import SWEPT, EvalConfig, EvalContext, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.metrics.accuracy import accuracy

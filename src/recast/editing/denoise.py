@@ -1,0 +1,119 @@
+"""The clip with the wanted content, as latents: contents as tokens, the method's inputs, and its walk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from recast.conditions.content import ContentInput
+from recast.denoising import DenoiseInputs, StepHook, unchanged
+from recast.diffusion.blend import blend_source
+from recast.diffusion.excerpt import in_turn
+from recast.editing.loaded import Model
+from recast.editing.prepared import Prepared
+from recast.editing.progress import reporting
+from recast.editing.request import Request
+from recast.editing.resolve import ResolvedEdit
+from recast.errors import RequestError
+from recast.progress import Report
+from recast.types import Condition, Frames, Latents, Tokens, latent_count
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What an edit is told to show, as tokens. negative: what guidance pushes away from, the null content if None.
+
+    own: what the clip shows as it is, for methods that ask.
+    """
+
+    cond: Tokens
+    negative: Tokens | None
+    own: Tokens | None
+
+
+def encoded_contents(resolved: ResolvedEdit, frames: Frames, model: Model) -> Contents:
+    """The contents of an edit as tokens. frames: of the clip, which tell what it shows where no words do.
+
+    Raises RequestError where the model was loaded with other adapters.
+    """
+    _check_adapters(resolved.request, model)
+    cond = _tokens(resolved.cond, resolved, model)
+    negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
+    if not resolved.method.needs_source:
+        return Contents(cond, negative, None)
+    shown = resolved.shown
+    return Contents(cond, negative, _tokens(shown, resolved, model) if shown else model.backbone.source_content(frames))
+
+
+def denoised(
+    resolved: ResolvedEdit,
+    prepared: Prepared,
+    contents: Contents,
+    model: Model,
+    report: Report,
+    *,
+    hold: Callable[[DenoiseInputs], StepHook] = lambda _inputs: unchanged,
+) -> Latents:
+    """The edited latents of a clip. hold: makes what has the last say after each step."""
+    words = model.backbone.prompt_tokens(resolved.cond)
+    bare = Condition(contents.cond, model.backbone.null_tokens(), negative=contents.negative, words=words)
+    with model.in_force():
+        condition = structured(resolved, prepared, bare, model)
+        inputs = _denoise_inputs(resolved, prepared, condition, contents, model)
+        last = in_turn(_masking(resolved, inputs, model), hold(inputs))
+        hooks = reporting(report, model.backbone.sigmas(inputs.steps), last)
+        return resolved.method(replace(inputs, **hooks), model.backbone)
+
+
+def _check_adapters(request: Request, model: Model) -> None:
+    if request.adapters != model.adapters:
+        asked, held = (
+            ", ".join(f"{path}:{weight:g}" for path, weight in each) for each in (request.adapters, model.adapters)
+        )
+        raise RequestError(
+            f"the edit names adapters ({asked or 'none'}) and the model was loaded with {held or 'none'}"
+        )
+
+
+def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Model) -> Tokens:
+    return model.backbone.encode_content(inputs, seed=resolved.seed) if inputs else model.backbone.null_tokens()
+
+
+def structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
+    """The condition with the clip's structures, as the network reads them."""
+    if not prepared.structures:
+        return condition
+    structures = [
+        replace(structure, detail=resolved.detail, weight=named.weight, within=named.within)
+        for structure, named in zip(prepared.structures, resolved.structures, strict=True)
+    ]
+    return model.backbone.with_structures(condition, structures, resolved.steps)
+
+
+def _denoise_inputs(
+    resolved: ResolvedEdit, prepared: Prepared, condition: Condition, contents: Contents, model: Model
+) -> DenoiseInputs:
+    source = None
+    if contents.own is not None:
+        words = model.backbone.prompt_tokens(resolved.shown)
+        source = replace(condition, cond=contents.own, negative=None, words=words)
+    return DenoiseInputs(
+        clip=prepared.clip,
+        condition=condition,
+        sampler=resolved.sampler,
+        steps=resolved.steps,
+        cfg_scale=resolved.cfg_scale,
+        ensemble=resolved.ensemble,
+        window=latent_count(resolved.window, model.backbone.temporal_stride),
+        temporal_stride=model.backbone.temporal_stride,
+        seed=resolved.seed,
+        source=source,
+    )
+
+
+def _masking(resolved: ResolvedEdit, inputs: DenoiseInputs, model: Model) -> StepHook:
+    if resolved.mask is None:
+        return unchanged
+    clip = inputs.clip
+    latents = model.backbone.encode(clip.frames)
+    size, stride = (latents.shape[-2], latents.shape[-1]), model.backbone.temporal_stride
+    edited = resolved.mask.at(size, clip.first, len(clip), stride)
+    return blend_source(latents, inputs.noise(latents), (1 - edited).to(latents))

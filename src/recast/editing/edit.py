@@ -1,0 +1,41 @@
+"""An edit from file to file: read, structure, content, denoise, decode, write. Long clips go segment by segment."""
+
+from dataclasses import dataclass
+
+from recast.editing.checks import check_inputs, check_target, source_of
+from recast.editing.loaded import Model
+from recast.editing.long import edit_long
+from recast.editing.prepared import prepared_of, read_clip
+from recast.editing.progress import no_progress
+from recast.editing.record import Record
+from recast.editing.request import Request
+from recast.editing.resolve import resolve
+from recast.editing.stages import generate, write
+from recast.progress import ProgressCallback
+from recast.video.read import opened
+
+
+@dataclass(frozen=True)
+class WrittenEdit:
+    """An edit that was written. num_frames: in it. notes: what could not be kept as it was in the source."""
+
+    num_frames: int
+    record: Record
+    notes: tuple[str, ...]
+
+
+def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) -> WrittenEdit:
+    """From the request's source to its target. Raises RecastError, with the stage's name in its notes.
+
+    A clip of more than `segment` frames is edited as `recast.editing.long` says.
+    """
+    check_inputs(request)
+    target = check_target(request)
+    resolved = resolve(request, model, opened(source_of(request)))
+    clip = read_clip(resolved, watch, most=request.segment + 1)
+    if len(clip) > request.segment:
+        record, count, notes = edit_long(resolved, model, target, watch)
+        return WrittenEdit(count, record, notes)
+    edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch)
+    edited = write(edited, target, watch, overwrite=request.overwrite)
+    return WrittenEdit(len(edited.frames), edited.record, edited.notes)

@@ -1,0 +1,121 @@
+"""The folder of an unfinished edit: what was found of the clip, and the latents of each segment that is done."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recast.conditions.clip_scale import BITS, RawMap, ValueCounts
+from recast.editing.record import Record
+from recast.editing.survey import Survey
+from recast.errors import RequestError
+from recast.files import disk_told, run_lock, whole_file, write_synced
+from recast.types import Latents
+
+FACTS, SURVEY = "job.json", "survey.safetensors"
+ABOUT = "an unfinished edit by recast: the same command goes on with it, and removes this folder when it is done"
+
+
+@dataclass(frozen=True)
+class EditJob:
+    """An edit that goes on where it was stopped. Each file is whole, and on the disk, before it has its name."""
+
+    path: Path
+
+    def survey(self) -> Survey:
+        """What is known of the clip."""
+        path = self.path / SURVEY
+        if not path.exists():
+            return Survey()
+        with safe_open(path, "pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+        held = load_file(path)
+        counts = {kind: _counts(held, kind, *edges) for kind, edges in facts.pop("values").items()}
+        last = {kind: held[f"last.{kind}"] for kind in counts}
+        return Survey(**facts, counts=counts, last=last, samples=tuple(held["samples"].unbind()))
+
+    def keep_survey(self, survey: Survey, part: int) -> None:
+        """Stores it, and by itself what was measured of the last frame of part number `part`."""
+        self._store(f"measured-{part:06d}.safetensors", dict(survey.last))
+        facts = {"frames": survey.frames, "first": survey.first, "complete": survey.complete, "step": survey.step}
+        values = {kind: [counts.least, counts.most] for kind, counts in survey.counts.items()}
+        tensors = {"samples": survey.shown} | {f"last.{kind}": maps for kind, maps in survey.last.items()}
+        for kind, counts in survey.counts.items():
+            places = counts.counts.nonzero()[0]
+            tensors |= {
+                f"places.{kind}": torch.from_numpy(places),
+                f"counts.{kind}": torch.from_numpy(counts.counts[places]),
+            }
+        self._store(SURVEY, tensors, {"facts": json.dumps(facts | {"values": values})})
+
+    def measured(self, part: int) -> dict[str, RawMap]:
+        """What was measured of the last frame of that part, by kind of structure."""
+        return load_file(self.path / f"measured-{part:06d}.safetensors")
+
+    def segments_done(self) -> int:
+        """How many segments are done; they are done in order."""
+        return next(number for number in count() if not self._segment(number).exists())
+
+    def latents(self, segment: int) -> Latents:
+        """The edited latents of a segment that is done."""
+        return load_file(self._segment(segment))["latents"]
+
+    def keep_latents(self, segment: int, latents: Latents) -> None:
+        """Stores the latents of a segment."""
+        self._store(self._segment(segment).name, {"latents": latents.cpu()})
+
+    def _segment(self, number: int) -> Path:
+        return self.path / f"segment-{number:06d}.safetensors"
+
+    def _store(self, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+        whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
+        with disk_told(self.path), whole_file(self.path / name) as part:
+            save_file(whole, part, metadata=metadata)
+
+
+@contextmanager
+def job_beside(target: Path, record: Record) -> Iterator[EditJob]:
+    """The job of an edit to `target`, in TARGET.job beside it; gone when the block ends well, else kept.
+
+    Raises RequestError where another run is at work in it, or it is of an edit with other settings.
+    """
+    folder = target.absolute().with_name(f"{target.name}.job")
+    with disk_told(folder):
+        folder.mkdir(exist_ok=True)
+        with run_lock(folder):
+            _check_facts(folder, record)
+            yield EditJob(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_facts(folder: Path, record: Record) -> None:
+    facts = {"about": ABOUT} | json.loads(replace(record, notes=()).to_json())
+    path = folder / FACTS
+    if not path.exists():
+        with whole_file(path) as part:
+            write_synced(part, json.dumps(facts, indent=1) + "\n")
+        return
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        known = {}
+    if known == facts:
+        return
+    names = [name for name in facts["request"] if known.get("request", {}).get(name) != facts["request"][name]]
+    other = f"other settings ({', '.join(names)})" if names else "another source, model or version"
+    raise RequestError(f"{folder} holds an unfinished edit with {other}: go on with those, or delete the folder")
+
+
+def _counts(held: dict[str, Tensor], kind: str, least: float, most: float) -> ValueCounts:
+    counts = np.zeros(2**BITS, np.int64)
+    counts[held[f"places.{kind}"].numpy()] = held[f"counts.{kind}"].numpy()
+    return ValueCounts(counts, least, most)

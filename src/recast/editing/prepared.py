@@ -1,0 +1,49 @@
+"""The clip as an edit sees it: read at the size to work at, with its structures."""
+
+from dataclasses import dataclass, replace
+
+from recast.conditions import Extractor
+from recast.editing.loaded import Model
+from recast.editing.progress import Stage, no_progress, stage
+from recast.editing.resolve import ResolvedEdit
+from recast.progress import ProgressCallback
+from recast.types import Clip, Structure
+from recast.video.read import cut, read
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A clip at the size to work at, and its structures: what edits of one stretch, size and kinds of structure share.
+
+    structures: in the order in which they were named; none where the model reads none.
+    """
+
+    clip: Clip
+    structures: tuple[Structure, ...]
+
+
+def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
+    """The clip at the size to work at, and its structure."""
+    return prepared_of(read_clip(resolved, watch), resolved, model, watch)
+
+
+def prepared_of(clip: Clip, resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
+    """A clip that was read, and its structure."""
+    with stage(Stage.STRUCTURE, watch):
+        structures = tuple(extractor(clip) for extractor in extractors(resolved, model).values())
+    return Prepared(clip, structures)
+
+
+def read_clip(resolved: ResolvedEdit, watch: ProgressCallback = no_progress, most: int | None = None) -> Clip:
+    """The clip at the size to work at, of the stretch that was asked for. most: no more frames than that."""
+    source, window = resolved.source, replace(resolved.stretch, size=resolved.size)
+    counts = [count for count in (window.max_frames, most) if count is not None]
+    window = replace(window, max_frames=min(counts, default=None))
+    with stage(Stage.READ, watch):
+        return cut(source, window) if isinstance(source, Clip) else read(source, window)
+
+
+def extractors(resolved: ResolvedEdit, model: Model) -> dict[str, Extractor]:
+    """Of the structures that were named, by kind in their order; none where the network reads none."""
+    named = resolved.structures if model.backbone.structure_kinds else ()
+    return {each.kind: model.extractor(each.kind) for each in named}
