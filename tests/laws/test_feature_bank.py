@@ -61,6 +61,14 @@ def test_fusion_takes_the_banks_most_similar_answer_above_the_threshold_only():
     assert_close(fused, torch.where(above[:, None], plain[0][cosine.argmax(-1)], plain[1]))
 
 
+def test_answers_enter_the_bank_as_they_were_before_they_were_fused():
+    call = call_of(5)
+    banks = [FeatureBank(threshold=-1.0, fusion=fusion, interval=1) for fusion in (0.0, 1.0)]
+    plain, fused = (bank(call, attend) for bank in banks)
+    assert not torch.allclose(plain[1], fused[1], atol=1e-3)
+    assert_close(banks[0].tokens["site", 0].answer, banks[1].tokens["site", 0].answer)
+
+
 def test_the_banks_tokens_are_averaged_into_the_new_ones_whose_keys_are_most_like_theirs():
     x, y = torch.eye(2)
     bank = BankedTokens(k=torch.stack([x, x]), v=torch.stack([3 * x, 5 * x]), answer=torch.zeros(2, 2))

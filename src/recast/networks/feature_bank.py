@@ -37,7 +37,8 @@ class FeatureBank:
     """Self-attention of a stream: each frame attends to itself and to the bank, then enters it. arXiv:2405.15757.
 
     threshold: answers whose cosine with the most similar one in the bank is above it are fused with that. fusion: the
-    share of the bank's answer in what is fused, 0 fuses nothing. interval: of how many frames one enters the bank.
+    share of the bank's answer in what is fused, 0 fuses nothing. interval: of how many frames one enters the bank, with
+    its answers as they were before they were fused.
 
     Frames go by their absolute numbers, each once: a frame that comes again, in an overlapping window, sees the bank
     and does not enter it anew. For one walk at one noise level: what it holds is of the level that it saw.
@@ -60,9 +61,10 @@ class FeatureBank:
         place = (call.site, call.branch)
         answers = []
         for row, frame in enumerate(call.frames):
-            answers.append(self._answer(call, row, place, attend))
+            own, bank = self._answer(call, row, place, attend), self.tokens.get(place)
+            answers.append(own if bank is None else self._fused(own, bank.answer))
             if frame not in self.seen.setdefault(place, []):
-                self._pass(place, frame, BankedTokens(call.k[row], call.v[row], answers[-1]))
+                self._pass(place, frame, BankedTokens(call.k[row], call.v[row], own))
         return torch.stack(answers)
 
     def _answer(self, call: AttentionCall, row: int, place: BankPlace, attend: Attend) -> Float[Tensor, "n e"]:
@@ -70,8 +72,7 @@ class FeatureBank:
         bank = self.tokens.get(place)
         if bank is None:
             return attend(one)[0]
-        (answer,) = attend(replace(one, k=torch.cat([one.k, bank.k[None]], 1), v=torch.cat([one.v, bank.v[None]], 1)))
-        return self._fused(answer, bank.answer)
+        return attend(replace(one, k=torch.cat([one.k, bank.k[None]], 1), v=torch.cat([one.v, bank.v[None]], 1)))[0]
 
     def _fused(self, answer: Float[Tensor, "n e"], banked: Float[Tensor, "m e"]) -> Float[Tensor, "n e"]:
         likeness, nearest = (F.normalize(answer, dim=-1) @ F.normalize(banked, dim=-1).mT).max(-1)

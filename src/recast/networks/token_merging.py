@@ -55,7 +55,7 @@ class TokenMerging:
     window, and what is kept goes on from window to window.
 
     Differs from the paper: chunks are merged into what is kept, never the other way round, and what is kept has the
-    size of the first chunk's.
+    size of the first chunk's. Merged tokens become their mean; the published code keeps the target's alone.
     """
 
     chunk: int = 4
