@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from benchmarks.reference_checks import attention, differences
-from benchmarks.reference_checks.published import LARGEST_GAP, Absent, Check, Published, Repository
+from benchmarks.reference_checks import attention, differences, tokens
+from benchmarks.reference_checks.published import LARGEST_GAP, AbsentError, Check, Published, Repository
 
-CHECKS: tuple[Check, ...] = (*attention.CHECKS, *differences.CHECKS)
+CHECKS: tuple[Check, ...] = (*attention.CHECKS, *differences.CHECKS, *tokens.CHECKS)
 HEADER = ("method", "published / ours", "repository at commit", "largest difference", "verdict", "put aside")
 
 
@@ -20,7 +20,7 @@ def row(check: Check, folder: Path) -> tuple[str, ...]:
         repository = Repository.found(folder, check.repository)
         named = f"{check.repository} at {repository.commit[:10]}"
         largest = check.gap(Published(repository, check.path))
-    except Absent as absent:
+    except AbsentError as absent:
         return check.method, check.compared, named, "", f"skipped: {absent}", check.aside
     verdict = "agrees" if largest <= LARGEST_GAP else "DIFFERS"
     return check.method, check.compared, named, f"{largest:.1e}", verdict, check.aside

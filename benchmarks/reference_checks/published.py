@@ -20,7 +20,7 @@ LARGEST_GAP = 1e-5
 KEPT_DECORATORS = {"staticmethod", "classmethod", "property"}
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """A repository, file or definition is not there; says which."""
 
 
@@ -33,15 +33,15 @@ class Repository:
 
     @classmethod
     def found(cls, folder: Path, name: str) -> "Repository":
-        """owner/name below a folder, laid out owner/name or owner+name, perhaps in a folder `repo`. Raises Absent."""
+        """owner/name below a folder, laid out owner/name or owner+name, perhaps in a folder `repo`. Raises AbsentError."""
         for place in (folder / name, folder / name.replace("/", "+")):
             for git in (place, place / "repo"):
                 if (git / ".git").exists() or (git / "HEAD").exists():
                     return cls(git, _git(git, "rev-parse", "HEAD").strip())
-        raise Absent("not fetched")
+        raise AbsentError("not fetched")
 
     def text(self, path: str) -> str:
-        """A file at HEAD. Raises Absent."""
+        """A file at HEAD. Raises AbsentError."""
         return _git(self.git, "show", f"HEAD:{path}")
 
 
@@ -67,12 +67,12 @@ class Published:
 
         Annotations and decorators are left out, so that nothing needs what they name. changed: pieces of text and what
         takes their place, for faults that are put aside and sizes that are built in. given: names that the code reads,
-        besides torch and the like. Raises Absent for a definition or a piece of text that is not there.
+        besides torch and the like. Raises AbsentError for a definition or a piece of text that is not there.
         """
         text = self.repository.text(self.path)
         for old, new in (changed or {}).items():
             if old not in text:
-                raise Absent(f"{self.path} has no {old!r}")
+                raise AbsentError(f"{self.path} has no {old!r}")
             text = text.replace(old, new)
         tree = ast.parse(text)
         wanted = [_Bare().visit(_definition(tree, name, self.path)) for name in names]
@@ -108,7 +108,7 @@ def gap(ours: Tensor, theirs: Tensor) -> float:
 def _git(folder: Path, *args: str) -> str:
     done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Absent(done.stderr.strip().splitlines()[-1])
+        raise AbsentError(done.stderr.strip().splitlines()[-1])
     return done.stdout
 
 
@@ -117,7 +117,7 @@ def _definition(tree: ast.AST, name: str, path: str) -> ast.stmt:
         nodes = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.ClassDef))
         found = [each for each in nodes if each.name == part]
         if not found:
-            raise Absent(f"{path} has no {name}")
+            raise AbsentError(f"{path} has no {name}")
         tree = found[-1]
     return tree
 
