@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from benchmarks.reference_checks import attention, differences, tokens
+from benchmarks.reference_checks import attention, differences, maps, tokens
 from benchmarks.reference_checks.published import LARGEST_GAP, AbsentError, Check, Published, Repository
 
-CHECKS: tuple[Check, ...] = (*attention.CHECKS, *differences.CHECKS, *tokens.CHECKS)
+CHECKS: tuple[Check, ...] = (*attention.CHECKS, *differences.CHECKS, *maps.CHECKS, *tokens.CHECKS)
 HEADER = ("method", "published / ours", "repository at commit", "largest difference", "verdict", "put aside")
 
 

@@ -33,7 +33,7 @@ class Repository:
 
     @classmethod
     def found(cls, folder: Path, name: str) -> "Repository":
-        """owner/name below a folder, laid out owner/name or owner+name, perhaps in a folder `repo`. Raises AbsentError."""
+        """The repository owner/name in owner/name or owner+name, or in a folder `repo` there. Raises AbsentError."""
         for place in (folder / name, folder / name.replace("/", "+")):
             for git in (place, place / "repo"):
                 if (git / ".git").exists() or (git / "HEAD").exists():

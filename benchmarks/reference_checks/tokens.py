@@ -1,14 +1,13 @@
 """Tokens carried from frame to frame, merged across frames, and kept in a bank."""
 
-from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
+from benchmarks.reference_checks.published import Check, Published, StandIn, gap
+from benchmarks.reference_checks.toys import SITE, attended, attention_layer, normal
 from einops import rearrange
 from torch import Tensor, nn
 
-from benchmarks.reference_checks.published import Check, Published, StandIn, gap
-from benchmarks.reference_checks.toys import SITE, attended, attention_layer, normal
 from recast.methods.tokenflow import PropagatedAttention
 from recast.networks.feature_bank import FeatureBank
 from recast.networks.hooks import SiteKind
@@ -115,8 +114,8 @@ CHECKS = (
         "tokenflow_utils.py",
         "TokenFlowBlock / PropagatedAttention",
         propagated,
-        "the sigmoid around the weight; frames after their chunk's keyframe, which look back only there; which features "
-        "are matched: the layer's input there, its answer in ours and in the paper",
+        "the sigmoid around the weight; frames after their chunk's keyframe, which look back only there; which "
+        "features are matched: the layer's input there, its answer in ours and in the paper",
     ),
     Check(
         "vidtome",
@@ -132,7 +131,7 @@ CHECKS = (
         "src/streamv2v/models/attention_processor.py",
         "CachedSTAttnProcessor2_0 / FeatureBank, ten frames",
         banked,
-        "the random halves of merging: all of the bank is merged into the frame; the output projection, before the bank "
-        "there and behind it in ours",
+        "the random halves of merging: all of the bank is merged into the frame; the output projection, before the "
+        "bank there and behind it in ours",
     ),
 )
