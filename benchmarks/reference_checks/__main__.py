@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from benchmarks.reference_checks import attention, differences, maps, tokens
+from benchmarks.reference_checks import attention, differences, guidance, maps, starts, tokens, walks
 from benchmarks.reference_checks.published import LARGEST_GAP, AbsentError, Check, Published, Repository
 
-CHECKS: tuple[Check, ...] = (*attention.CHECKS, *differences.CHECKS, *maps.CHECKS, *tokens.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *attention.CHECKS,
+    *differences.CHECKS,
+    *guidance.CHECKS,
+    *maps.CHECKS,
+    *starts.CHECKS,
+    *tokens.CHECKS,
+    *walks.CHECKS,
+)
 HEADER = ("method", "published / ours", "repository at commit", "largest difference", "verdict", "put aside")
 
 

@@ -1,6 +1,5 @@
 """Tokens carried from frame to frame, merged across frames, and kept in a bank."""
 
-
 import torch
 import torch.nn.functional as F
 from benchmarks.reference_checks.published import Check, Published, StandIn, gap

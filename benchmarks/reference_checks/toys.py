@@ -119,6 +119,11 @@ class ClosedFormBackbone:
         """Pixels that only serve to measure an inversion."""
         return (127.5 + 40 * latents[:, :3]).clamp(0, 255).to(torch.uint8)
 
+    @staticmethod
+    def answer(x: Latents, share: float, tokens: Tokens) -> Latents:
+        """What its network answers to mixed latents."""
+        return network(x, share, tokens)
+
     def hooked(self, *_hooks: object) -> AbstractContextManager[None]:
         """Nothing: there is no attention in it."""
         return nullcontext()
@@ -128,7 +133,7 @@ class ClosedFormBackbone:
     ) -> list[Latents]:
         """Clean latents by the network's answer."""
         mixed, share = scale_input(x, sigma, self.prediction), noise_share(self.prediction, sigma)
-        answers = [network(mixed, share, branch.tokens) for branch in branches]
+        answers = [self.answer(mixed, share, branch.tokens) for branch in branches]
         return [clean_from(self.prediction, answer, x, sigma) for answer in answers]
 
 
