@@ -16,19 +16,14 @@ from benchmarks.reference_checks.toys import (
     shot,
 )
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_ddim_inverse import DDIMInverseScheduler
 from torch import Tensor
 
-from recast.denoising import DenoiseInputs, Denoiser
-from recast.diffusion.guidance import guided
-from recast.diffusion.inversion import predictor_inversion
-from recast.diffusion.parameterization import Prediction, scale_input
-from recast.diffusion.samplers import ddim
+from recast.denoising import DenoiseInputs
+from recast.diffusion.parameterization import Prediction
 from recast.methods.flowalign import FlowAlign
 from recast.methods.flowedit import FlowEdit
 from recast.methods.infedit import InfEdit
-from recast.methods.uniedit import masked_difference
-from recast.types import Condition, Latents
+from recast.types import Latents
 
 FRAMES, STEPS = 3, 8
 TIMES = [0.98, 0.9, 0.79, 0.66, 0.52, 0.37, 0.24, 0.11]
@@ -36,13 +31,15 @@ TIMES = [0.98, 0.9, 0.79, 0.66, 0.52, 0.37, 0.24, 0.11]
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
 
 
-def _source() -> Latents:
+def clip_latents() -> Latents:
+    """Of the clip that is edited."""
     return normal(FRAMES, CHANNELS, SIDE, SIDE, seed=1)
 
 
-def _flow() -> tuple[ClosedFormBackbone, DenoiseInputs]:
+def flow_shot() -> tuple[ClosedFormBackbone, DenoiseInputs]:
+    """An edit by a network of rectified flow."""
     levels = [time / (1 - time) for time in TIMES] + [0.0]
-    return ClosedFormBackbone(_source(), levels, Prediction.FLOW), shot(_source(), prompts(), STEPS, 3.0)
+    return ClosedFormBackbone(clip_latents(), levels, Prediction.FLOW), shot(clip_latents(), prompts(), STEPS, 3.0)
 
 
 @dataclass
@@ -56,7 +53,7 @@ class _Noises:
 
 
 def _flow_edit(source: Published, *, tail: int) -> float:
-    backbone, asked = _flow()
+    backbone, asked = flow_shot()
     averaged, skipped = 2, 2
     pair_noises = [asked.noise(backbone.source, 1 + n) for n in range((STEPS - skipped - tail) * averaged)]
     noises = _Noises(iter([*pair_noises, asked.noise(backbone.source)]))
@@ -84,8 +81,8 @@ def _nearest(times: list[float], time: float) -> int:
 
 
 def _encoded(*, prompt: str, negative_prompt: str, **_: object) -> tuple[Tensor, ...]:
-    told = prompts()
-    return told[prompt][None], told[negative_prompt][None], torch.zeros(1), torch.zeros(1)
+    words = prompts()
+    return words[prompt][None], words[negative_prompt][None], torch.zeros(1), torch.zeros(1)
 
 
 def _transformer(*, hidden_states: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **_: object) -> tuple:
@@ -117,7 +114,7 @@ class _PublishedSampler:
         return prompts()[prompt], None
 
     def encode(self, _picture: Tensor) -> Tensor:
-        return _source()
+        return clip_latents()
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents
@@ -128,7 +125,7 @@ class _PublishedSampler:
 
 def flow_align(source: Published) -> float:
     """FlowAlign with its regularization put aside: the difference of guided velocities alone."""
-    backbone, asked = _flow()
+    backbone, asked = flow_shot()
     noises = _Noises(asked.noise(backbone.source, 1 + number) for number in range(STEPS))
     changed = {"0.01 * (qt - sigma*vq - pt + sigma*vp)": "0"}
     return gap(_flow_aligned(backbone, asked, 0.0), _published_alignment(source, noises, changed))
@@ -136,7 +133,7 @@ def flow_align(source: Published) -> float:
 
 def flow_align_regularized(source: Published) -> float:
     """FlowAlign with its regularization as we have it: by the source's content, weighed by the length of the step."""
-    backbone, asked = _flow()
+    backbone, asked = flow_shot()
     noises = _Noises(asked.noise(backbone.source, 1 + number) for number in range(STEPS))
     changed = {
         "0.01 * (qt - sigma*vq - pt + sigma*vp)": "0.3 * (1 - sigma_next / sigma) * (qt - sigma*vq - pt + sigma*vpn)"
@@ -160,13 +157,17 @@ def _diffusion() -> tuple[ClosedFormBackbone, DenoiseInputs, DDIMScheduler]:
     scheduler.set_timesteps(STEPS)
     alphas = scheduler.alphas_cumprod[scheduler.timesteps]
     levels = [*((1 - alphas) / alphas).sqrt().tolist(), 0.0]
-    return ClosedFormBackbone(_source(), levels, Prediction.NOISE), shot(_source(), prompts(), STEPS, 3.0), scheduler
+    return (
+        ClosedFormBackbone(clip_latents(), levels, Prediction.NOISE),
+        shot(clip_latents(), prompts(), STEPS, 3.0),
+        scheduler,
+    )
 
 
-def _guided(x: Latents, share: float, told: str, scale: float) -> Latents:
+def _guided(x: Latents, share: float, name: str, scale: float) -> Latents:
     tokens = prompts()
     null = network(x, share, tokens["null"])
-    return null + scale * (network(x, share, tokens[told]) - null)
+    return null + scale * (network(x, share, tokens[name]) - null)
 
 
 def inf_edit(source: Published) -> float:
@@ -187,54 +188,7 @@ def inf_edit(source: Published) -> float:
     return gap(InfEdit()(asked, backbone), edited)
 
 
-def uni_inv(source: Published) -> float:
-    """UniEdit-Flow's inversion, in its form for networks that predict noise."""
-    kind = source.load("UniInvDDIMScheduler", DDIMInverseScheduler=DDIMInverseScheduler).UniInvDDIMScheduler
-    scheduler = kind(**BETAS, steps_offset=0, timestep_spacing="leading")
-    scheduler.alphas_cumprod = alphas = scheduler.alphas_cumprod.double()
-    scheduler.set_timesteps(STEPS)
-    # The first evaluation is of clean latents, told the lowest level: here they are mixed as that level's are.
-    tokens, x = prompts()["source"], _source()
-    mixed = alphas[0].sqrt() * x
-    for timestep in scheduler.timesteps:
-        answer = network(mixed, float((1 - alphas[timestep]).sqrt()), tokens)
-        x, _ = scheduler.step(answer, timestep, x, return_dict=False)
-        mixed = x
-    levels = [float(((1 - alphas[t]) / alphas[t]).sqrt()) for t in scheduler.timesteps[1:]]
-    backbone = ClosedFormBackbone(_source(), [*levels[::-1], 0.0], Prediction.NOISE)
-    condition = Condition(cond=tokens, uncond=tokens)
-    ours = predictor_inversion(_plain(backbone), backbone.source, backbone.levels, condition).trajectory[0]
-    return gap(scale_input(ours, backbone.levels[0]), x)
-
-
-def _plain(backbone: ClosedFormBackbone) -> Denoiser:
-    return guided(backbone.denoise_branches, 1.0)
-
-
-def uni_edit(source: Published) -> float:
-    """UniEdit-Flow's fused velocities down a whole walk, by the size of their difference."""
-    changed = {
-        "mask = guidance.mean(dim=1, keepdim=True)": "mask = guidance.abs().mean(dim=1, keepdim=True)",
-        "mask_min = mask.reshape(batch_size, -1).min(dim=1).values.reshape(batch_size, 1, 1, 1)": "mask_min = 0",
-    }
-    step = source.load("UniEditEulerScheduler.step", changed=changed, torch=StandIn(torch, float32=torch.float64)).step
-    scheduler = SimpleNamespace(step_index=0, _step_index=0, omega=0, sigmas=torch.tensor([*TIMES, 0.0]).double())
-    backbone, asked = _flow()
-    start = normal(FRAMES, CHANNELS, SIDE, SIDE, seed=3)
-    x = torch.cat([start, start])
-    for number, time in enumerate(TIMES):
-        scheduler.step_index = number
-        answers = [network(x[:FRAMES], time, prompts()[name]) for name in ("source", "target")]
-        (x,) = step(scheduler, torch.cat(answers), time, x, return_dict=False)
-    plain = _plain(backbone)
-    assert asked.source is not None, "the shot has one"
-    denoise = masked_difference(plain, plain, asked.source, 1.0)
-    ours = ddim(denoise, start * (1 + backbone.levels[0]), backbone.levels, asked.condition)
-    return gap(ours, x[:FRAMES])
-
-
 FLOW_ALIGN = "FlowAlign/FlowAlign", "diffusion/editing/sd3_edit.py"
-UNIEDIT = "DSL-Lab/UniEdit-Flow", "UniEdit-Flow_diffusers/schedulers/"
 CHECKS = (
     Check("flowedit", "fallenshock/FlowEdit", "FlowEdit_utils.py", "FlowEditSD3 / FlowEdit, whole walk", flow_edit),
     Check(
@@ -261,20 +215,4 @@ CHECKS = (
         "content there; both as ours are",
     ),
     Check("infedit", "sled-group/InfEdit", "pipeline_ead.py", "ddcm_sampler / InfEdit, whole walk", inf_edit),
-    Check(
-        "uniedit-flow",
-        UNIEDIT[0],
-        f"{UNIEDIT[1]}UniInvEulerScheduler.py",
-        "UniInvDDIMScheduler / predictor_inversion, whole walk",
-        uni_inv,
-        "the first evaluation, of latents not mixed with noise there",
-    ),
-    Check(
-        "uniedit-flow",
-        UNIEDIT[0],
-        f"{UNIEDIT[1]}UniEditEulerScheduler.py",
-        "UniEditEulerScheduler / masked_difference, whole walk",
-        uni_edit,
-        "the correction (omega 0), and the mask: the signed mean over channels, from its least to its largest, there",
-    ),
 )

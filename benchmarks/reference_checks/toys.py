@@ -75,10 +75,10 @@ def attended(
     """
     kind = SiteKind.SELF if tokens is None else SiteKind.CROSS
     site = AttentionSite(SITE, kind, layer, "up_blocks.1.attentions.1")
-    told_to = hidden if tokens is None else tokens
+    context = hidden if tokens is None else tokens
     side = round(hidden.shape[1] ** 0.5)
     usual = {"sigma": 1.0, "branch": 0, "frames": tuple(range(len(hidden)))}
-    parts = hidden, layer.to_q(hidden), layer.to_k(told_to), layer.to_v(told_to)
+    parts = hidden, layer.to_q(hidden), layer.to_k(context), layer.to_v(context)
     call = AttentionCall(SITE, kind, (side, side), layer.heads, *parts, scale=layer.scale, **(usual | facts))
     attend = kernel(site)
     for hook in reversed(hooks):
@@ -92,9 +92,9 @@ def _by(hook: AttentionHook, attend: object, call: AttentionCall) -> Tensor:
 
 def network(x: Latents, share: float, tokens: Tokens) -> Latents:
     """What a network might answer to mixed latents, a share of noise 0..1, and one token as wide as the channels."""
-    told = tokens.mean(-2)[..., None, None]
+    content = tokens.mean(-2)[..., None, None]
     turned = torch.roll(x, 1, dims=-1) - 0.5 * torch.roll(x, 1, dims=-3)
-    return torch.tanh(0.7 * x + 0.4 * turned + told) * (0.5 + share) + 0.3 * told * x
+    return torch.tanh(0.7 * x + 0.4 * turned + content) * (0.5 + share) + 0.3 * content * x
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ def inverted(source: Published) -> float:
 
 
 def _below(scheduler: DDIMScheduler) -> Any:  # noqa: ANN401 -- a function of theirs
-    """A network that is told the level of the latents, where the published loop names the next one."""
+    """A network that is given the level of the latents, where the published loop names the next one."""
 
     def answer(latents: Tensor, timestep: Tensor, context: Tensor, _unet: None) -> Tensor:
         below = int(timestep) - 1000 // STEPS
@@ -72,7 +72,7 @@ def _below(scheduler: DDIMScheduler) -> Any:  # noqa: ANN401 -- a function of th
 
 
 def _network_at(scheduler: DDIMScheduler) -> Any:  # noqa: ANN401
-    """A network of batches, told timesteps."""
+    """A network of batches, by timestep."""
 
     def unet(latents: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **_: object) -> dict[str, Tensor]:
         share = float((1 - scheduler.alphas_cumprod[timestep]).sqrt())
@@ -85,7 +85,7 @@ def _network_at(scheduler: DDIMScheduler) -> Any:  # noqa: ANN401
 @torch.enable_grad()
 def null_text(source: Published) -> float:
     """Null-text inversion: the tokens fitted at each level, shared by all frames."""
-    scheduler, told = _scheduler(), prompts()
+    scheduler, words = _scheduler(), prompts()
     bar = SimpleNamespace(update=lambda: None, close=lambda: None)
     given = {"NUM_DDIM_STEPS": STEPS, "Adam": torch.optim.Adam, "tqdm": lambda **_: bar}
     changed = {"i / 100.": "i / (2 * NUM_DDIM_STEPS)"}
@@ -93,12 +93,12 @@ def null_text(source: Published) -> float:
     scheduler.set_timesteps = lambda *_: None
     model = SimpleNamespace(tokenizer=None, scheduler=scheduler, unet=_network_at(scheduler))
     fitter = kind(model, SCALE, True)
-    fitter.context = torch.stack([told["null"], told["source"]])
+    fitter.context = torch.stack([words["null"], words["source"]])
     backbone = _backbone(_source())
-    inversion = _inversion(backbone, told["source"])
+    inversion = _inversion(backbone, words["source"])
     latents = [scale_input(x, sigma) for x, sigma in zip(inversion.trajectory, inversion.sigmas, strict=True)]
     theirs = torch.cat(fitter.null_optimization(latents[::-1], 4, -1.0))
-    condition = Condition(cond=told["source"], uncond=told["null"])
+    condition = Condition(cond=words["source"], uncond=words["null"])
     denoise = guided(backbone.denoise_branches, SCALE)
     fitted = null_text_inversion(denoise, inversion, condition, fit=NullTextFit(iterations=4, tolerance=0.0))
     return gap(torch.stack(fitted.uncond), theirs)
@@ -117,12 +117,12 @@ def pulled(source: Published) -> float:
     """Pix2Video's frames one after another, each pulled to the one before."""
     names = ("decode", "get_noise_pred", "prev_step")
     published = source.load(*(f"VideoModel.{name}" for name in names))
-    scheduler, told = _scheduler(), prompts()
+    scheduler, words = _scheduler(), prompts()
     state: Any = type("VideoModel", (), {name: getattr(published, name) for name in names})()
     state.__dict__.update(
         NUM_DDIM_STEPS=STEPS,
         GUIDANCE_SCALE=SCALE,
-        context=[told["null"][None], told["target"][None]],
+        context=[words["null"][None], words["target"][None]],
         classifier_guidance_flag=True,
         per_frame_classifier_guidance=True,
         target_index=-1,
@@ -131,7 +131,7 @@ def pulled(source: Published) -> float:
         latent2image=lambda latents, **_: latents,
     )
     backbone = _StraightBackbone(_source(), _backbone(_source()).levels, Prediction.CLEAN)
-    asked, starts = shot(_source(), told, STEPS, SCALE), []
+    asked, starts = shot(_source(), words, STEPS, SCALE), []
 
     def sampler(denoise: Denoiser, x: Latents, *walk: object, **named: object) -> Latents:
         starts.append(scale_input(x, backbone.levels[0]))
@@ -174,7 +174,7 @@ CHECKS = (
         "tuneavideo/util.py",
         "ddim_loop / ddim_inversion over schedule(...), whole walk",
         inverted,
-        "the timestep that the network is told: that of the next level there, of the latents' own in ours",
+        "the timestep that the network is given: that of the next level there, of the latents' own in ours",
     ),
     Check(
         "null text",

@@ -30,7 +30,8 @@ class FlowAlign(DifferenceKnobs):
     parameterization; its walk is its own, so the scheduler does not matter.
 
     Differs: the term is weighed by the length of the step, not by a constant (.01) a step, so that the number of steps
-    does not change it; the guided prediction and the term's are evaluated apart, 4 evaluations in place of 3.
+    does not change it; the guided prediction and the term's are evaluated apart, 4 evaluations in place of 3. In the
+    published code the term's prediction at p is the guided one.
     """
 
     paper: ClassVar[str] = "FlowAlign, arXiv:2505.23145"

@@ -27,8 +27,9 @@ class MeDM(GuidanceKnobs):
     and `smooth_from` limit. Needs no hooks, no source prompt, and runs over any backbone.
 
     Differs from the paper: flow is DIS's, of the source, and not that of a renderer or a learned estimator; structure
-    is what the backbone reads, and not a ControlNet's edges; only the difference that the mean makes passes through
-    the autoencoder, whose own loss would add up over the steps.
+    is what the backbone reads, and not a ControlNet's edges; a trajectory has at most one pixel a frame, where pixels
+    that point at one are all its own in the published code; only the difference that the mean makes passes
+    through the autoencoder, whose own loss would add up over the steps.
     """
 
     paper: ClassVar[str] = "MeDM, arXiv:2308.10079"

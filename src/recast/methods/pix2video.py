@@ -32,7 +32,8 @@ class Pix2Video(InversionKnobs, ContentGuidanceKnobs):
     do not matter. Draws nothing, so the seed changes nothing.
 
     Differs: all frames take a step before any takes the next, which is the same, for none looks ahead; the temporal
-    layers of a network that has them are off.
+    layers of a network that has them are off; the gradient goes through the network, as in the paper, where the
+    published code takes the derivative of the prediction for 1.
     """
 
     paper: ClassVar[str] = "Pix2Video, arXiv:2303.12688"

@@ -34,7 +34,8 @@ class UniEditFlow(GuidanceKnobs):
     Draws nothing, so the seed changes nothing.
 
     Differs: the correction of the latents before each step is left out, and `cfg` weighs the difference instead, as
-    guidance away from the source's content; the inversion's steps are in noise levels, not in time of rectified flow.
+    guidance away from the source's content; the inversion's steps are in noise levels, not in time of rectified flow;
+    the mask is of sizes, where the published code scales the signed mean over channels from its least to its largest.
     """
 
     paper: ClassVar[str] = "UniEdit-Flow, arXiv:2504.13109"
