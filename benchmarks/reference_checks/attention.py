@@ -4,10 +4,21 @@ from types import SimpleNamespace
 
 import torch
 from benchmarks.reference_checks.published import Check, Published, gap
-from benchmarks.reference_checks.toys import PublishedAttention, attended, attention_layer, normal
+from benchmarks.reference_checks.toys import (
+    CHANNELS,
+    SIDE,
+    ClosedFormBackbone,
+    PublishedAttention,
+    attended,
+    attention_layer,
+    normal,
+    prompts,
+    shot,
+)
 from torch import Tensor, nn
 
-from recast.methods.rerender import FirstAndPreviousAttention
+from recast.diffusion.parameterization import Prediction
+from recast.methods.rerender import Rerender
 from recast.networks.attention_recipes import (
     ExtendedAttention,
     FrameBank,
@@ -15,6 +26,8 @@ from recast.networks.attention_recipes import (
     anchored,
     first_and_previous,
 )
+from recast.networks.hooks import DenoisePass, PassContext
+from recast.tuning.attention import FirstPreviousAttention
 
 FRAMES, PLACES = 4, 9
 
@@ -34,6 +47,14 @@ def sparse_causal_in_windows(source: Published) -> float:
     hook = ReferenceAttention(first_and_previous(0), FrameBank(frozenset({0})))
     ours = [attended(layer, hidden[at : at + 2], hook, frames=(at, at + 1)) for at in range(0, FRAMES, 2)]
     return gap(torch.cat(ours), theirs)
+
+
+def tuned(source: Published) -> float:
+    """The same as tuning has it, in a pass whose frames see each other."""
+    layer, hidden, context = attention_layer(), normal(FRAMES, PLACES, 8), PassContext()
+    theirs = source.load("SparseCausalAttention.forward").forward(layer, hidden, video_length=FRAMES)
+    with context.on(DenoisePass(1.0, (0,), (True,), tuple(range(FRAMES)))):
+        return gap(attended(layer, hidden, FirstPreviousAttention(context)), theirs)
 
 
 def fatezero_sparse(source: Published) -> float:
@@ -107,6 +128,9 @@ def frame_by_frame(source: Published) -> float:
 def stored_contexts(source: Published) -> float:
     """Rerender's store of the first frame's and the previous frame's contexts, frame after frame."""
     layer, hidden = attention_layer(), normal(FRAMES, PLACES, 8)
+    backbone = ClosedFormBackbone(normal(FRAMES, CHANNELS, SIDE, SIDE), [2.0, 1.0, 0.0], Prediction.NOISE)
+    alone = Rerender(strength=1, keyframe_every=1, warp_until=0, fuse_from=1, fuse_until=1, colour_from=1)
+    alone(shot(backbone.source, prompts(), 2, 1.0), backbone)
     given = {"gc": SimpleNamespace(collect=lambda: None)}
     made = source.load("AttentionControl", **given).AttentionControl
     control = made(0.9, (0, 1), (0, 1), (0.8, 1), (0, 0.1))
@@ -116,7 +140,7 @@ def stored_contexts(source: Published) -> float:
         control.set_task("keepstyle, updatestyle" if frame else "initfirst")
         context = control(own, False, "up")
         theirs.append(layer(own, encoder_hidden_states=context))
-    return gap(attended(layer, hidden, FirstAndPreviousAttention()), torch.cat(theirs))
+    return gap(attended(layer, hidden, *backbone.hooks), torch.cat(theirs))
 
 
 CHECKS = (
@@ -133,6 +157,13 @@ CHECKS = (
         "tuneavideo/models/attention.py",
         "SparseCausalAttention / ReferenceAttention",
         sparse_causal,
+    ),
+    Check(
+        "one-shot tuning",
+        "showlab/Tune-A-Video",
+        "tuneavideo/models/attention.py",
+        "SparseCausalAttention / FirstPreviousAttention",
+        tuned,
     ),
     Check(
         "one-shot tuning",
@@ -180,7 +211,7 @@ CHECKS = (
         "rerender",
         "williamyang1991/Rerender_A_Video",
         "src/controller.py",
-        "AttentionControl, frame by frame / FirstAndPreviousAttention",
+        "AttentionControl, frame by frame / the hook of Rerender",
         stored_contexts,
     ),
 )

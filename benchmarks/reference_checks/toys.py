@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
@@ -14,7 +14,7 @@ from recast.denoising import Branch, DenoiseInputs
 from recast.diffusion.parameterization import Prediction, clean_from, scale_input
 from recast.diffusion.samplers import ddim
 from recast.networks.attention_kernels import kernel
-from recast.networks.hooks import AttentionCall, AttentionHook, SiteKind
+from recast.networks.hooks import AttentionCall, AttentionHook, Hook, SiteKind
 from recast.networks.sites import AttentionSite
 from recast.types import Clip, Condition, Frames, Latents, Tokens
 
@@ -106,6 +106,8 @@ class ClosedFormBackbone:
     prediction: Prediction
     temporal_stride: int = 1
     max_frames: int = 64
+    hooks: list[Hook] = field(default_factory=list)
+    """Those that were asked to be in force, in order."""
 
     def sigmas(self, _steps: int) -> list[float]:
         """The levels that it was made with."""
@@ -124,8 +126,9 @@ class ClosedFormBackbone:
         """What its network answers to mixed latents."""
         return network(x, share, tokens)
 
-    def hooked(self, *_hooks: object) -> AbstractContextManager[None]:
-        """Nothing: there is no attention in it."""
+    def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
+        """Notes the hooks: there is no attention in it."""
+        self.hooks.extend(hooks)
         return nullcontext()
 
     def denoise_branches(
