@@ -20,12 +20,13 @@ from benchmarks.reference_checks import (
     tokens,
     uniedit,
     walks,
+    weights,
 )
 from benchmarks.reference_checks.published import LARGEST_GAP, AbsentError, Check, Published, Repository
 
 from recast.methods import METHODS
 
-FILES = (attention, injected, tokens, maps, geometry, walks, differences, uniedit, guidance, starts)
+FILES = (attention, injected, tokens, maps, geometry, walks, differences, uniedit, guidance, starts, weights)
 CHECKS: tuple[Check, ...] = tuple(check for file in FILES for check in file.CHECKS)
 UNPUBLISHED = {
     "gen1": "its code is not public",

@@ -194,7 +194,7 @@ CHECKS = (
         two_keys,
     ),
     Check(
-        "vid2vid-zero's attention",
+        "vid2vid-zero",
         "baaivision/vid2vid-zero",
         "vid2vid_zero/models/attention_2d.py",
         "SpatialTemporalAttention / ExtendedAttention",
