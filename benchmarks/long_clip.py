@@ -69,8 +69,8 @@ def packets(path: Path) -> list[tuple[int, int]]:
 
 
 def seams(path: Path, cut: Segmentation, count: int) -> float:
-    """Mean difference of neighbouring frames where a segment hands over, over that of all others."""
-    borders = {span.start + cut.shared for span in cut.spans(count)[1:]}
+    """Mean difference of neighbouring frames while a segment hands over, over that of all others."""
+    borders = {span.start + number for span in cut.spans(count)[1:] for number in range(cut.shared + 1)}
     at, elsewhere, before = [], [], None
     for frame in frames(opened(path), Window()):
         if before is not None:

@@ -55,6 +55,10 @@ class ExtraError(RecastError):
     exit_code = 3
 
 
+class NotFiniteError(RecastError):
+    """A network's answers are no longer finite numbers; compute more exactly, or guide less."""
+
+
 class BackboneError(RecastError):
     """The model does not support this input, or this request."""
 

@@ -37,7 +37,7 @@ class Clip:
     frames: uint8 sRGB, 0 to 255, in display orientation (rotation tags already applied).
     fps: frames per second, exact (30000/1001, not 29.97); the mean rate where the source's varies.
     first: index in the source of the first frame; noise is seeded by it, so that windows of one clip agree.
-    Raises ClipError for no frames.
+    Raises ClipError for no frames, for others than of 8 bits, and for a rate that is not above 0.
     """
 
     frames: Frames
@@ -47,6 +47,10 @@ class Clip:
     def __post_init__(self) -> None:
         if not len(self.frames):
             raise ClipError("a clip needs at least one frame and has none")
+        if self.frames.dtype != torch.uint8:
+            raise ClipError(f"a clip's frames are 8-bit numbers, 0 to 255 (torch.uint8), not {self.frames.dtype}")
+        if self.fps <= 0:
+            raise ClipError(f"a clip has more than {self.fps} frames a second")
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -55,3 +55,9 @@ def test_every_decision_is_listed():
     folder = ROOT / "docs" / "decisions"
     listed = set(LINK.findall((folder / "README.md").read_text()))
     assert {path.name for path in folder.glob("[0-9]*.md")} == listed
+
+
+def test_the_card_in_the_package_is_the_one_that_is_written_with_the_model():
+    package = ROOT / "src" / "recast"
+    card, shipped = package / "recipes" / "pocket" / "card.md", package / "assets" / "pocket" / "README.md"
+    assert shipped.read_text("utf-8") == card.read_text("utf-8")

@@ -96,7 +96,7 @@ def test_nothing_changed_is_the_same_whole_and_in_segments(request_, model, tmp_
 
 @pytest.mark.parametrize("method", ["gen1", "flowedit", "fatezero"])
 @pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
-def test_what_segments_share_is_the_same_latents(request_, model, method):
+def test_a_segment_starts_with_the_latents_of_the_one_before_and_leaves_them(request_, model, method):
     kept = {}
 
     def watch(_stage, _done, _total):
@@ -110,8 +110,9 @@ def test_what_segments_share_is_the_same_latents(request_, model, method):
     assert shared == 2
     assert len(kept) == 3
     for number in (1, 2):
-        assert torch.equal(kept[number][:shared], kept[number - 1][-shared:])
-        assert not torch.equal(kept[number][shared : 2 * shared], kept[number - 1][-shared:])
+        before = kept[number - 1][-shared:]
+        assert torch.equal(kept[number][0], before[0])
+        assert not torch.allclose(kept[number][1], before[1], atol=1e-3)
 
 
 def _digest(path):

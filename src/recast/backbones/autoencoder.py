@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from recast.backbones.branches import check_sole
 from recast.diffusion.schedule import Schedule
+from recast.errors import NotFiniteError, WeightsError
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
 from recast.progress import Report, unreported
@@ -30,6 +32,11 @@ class ImageLatentBackbone(ABC):
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
     pass_context: PassContext = field(default_factory=PassContext, repr=False)
+
+    def __post_init__(self) -> None:
+        scale = self.vae.config.scaling_factor
+        if not isinstance(scale, int | float) or not isfinite(scale) or scale <= 0:
+            raise WeightsError(f"vae: scaling_factor is {scale!r} and must be a number above 0; get the folder again")
 
     @property
     def pixel_multiple(self) -> int:
@@ -96,7 +103,12 @@ def as_pixels(frames: Frames) -> Float[Tensor, "t 3 h w"]:
 
 
 def as_frames(pixels: Float[Tensor, "t 3 h w"]) -> Frames:
-    """Pixels of -1..1 as 8-bit frames on the CPU, rounded and clamped."""
+    """Pixels of -1..1 as 8-bit frames on the CPU, rounded and clamped. Raises NotFiniteError for what is no number."""
+    if not pixels.isfinite().all():
+        raise NotFiniteError(
+            "the model's answer holds numbers that are not finite, so there is no picture; try --dtype float32, or a "
+            "--cfg nearer to 1"
+        )
     return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from recast.training.preset import Preset
 
 GIB = 2**30
+WHOLE_POCKET = "pocket"
+"""What trains all parts of the model that ships."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +83,14 @@ def tell_cost(name: str, preset: "Preset | None", *, as_json: bool, device: str,
 
     processes: on this machine; those on a CPU share it, and count as one. Raises RequestError for what is no training.
     """
-    if preset is None:
-        raise RequestError(f"{name} trains no network of its own; only presets of one training can be counted")
     from recast.editing.loaded import chosen_device
     from recast.training.cost import cost
 
-    counted, kind = cost(preset), chosen_device(device).type
+    kind = chosen_device(device).type
+    if preset is None:
+        _tell_course(name, as_json=as_json, kind=kind)
+        return
+    counted = cost(preset)
     processes = processes if kind == "cuda" else 1
     here = Estimate.of(preset, counted.flops / processes, device=kind, processes=processes)
     if as_json:
@@ -95,6 +99,28 @@ def tell_cost(name: str, preset: "Preset | None", *, as_json: bool, device: str,
     else:
         tell({"command": preset.command(name), "about": preset.about, "after": preset.after or "nothing"}, title=name)
         tell(_lines(counted, preset) | {"on this machine": str(here)})
+
+
+def _tell_course(name: str, *, as_json: bool, kind: str) -> None:
+    """What all trainings of `pocket` would take on this machine, one after the other."""
+    from recast.recipes.pocket.presets import POCKET
+    from recast.recipes.pocket.steps import ORDER
+    from recast.training.cost import run_flops
+
+    if name != WHOLE_POCKET:
+        raise RequestError(f"{name} trains no network of its own; only trainings can be counted")
+    presets = {each: POCKET[each] for each in ORDER if each in POCKET}
+    hours = {
+        each: Estimate.of(preset, run_flops(preset), device=kind, processes=1).hours for each, preset in presets.items()
+    }
+    whole = sum(hours.values())
+    if as_json:
+        steps = {each: {"steps": preset.config.steps, "hours": hours[each]} for each, preset in presets.items()}
+        print(json.dumps({"preset": name, "trainings": steps, "hours": whole}))
+        return
+    for each, preset in presets.items():
+        print(f"{each:<18} {preset.config.steps:>7,} steps  {hours[each]:6.2f} h")
+    print(f"{name}: {whole:.1f} h on this machine, and what it takes to render worlds and to fill caches")
 
 
 def _numbers(cost: "Cost", preset: "Preset") -> dict[str, object]:

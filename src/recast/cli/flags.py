@@ -53,7 +53,7 @@ FLAGS: dict[str, Flag] = {
         "How",
         about="How guidance is added; apg saturates less at a large --cfg.",
     ),
-    "strength": Flag(("--strength",), "0..1", "How", about="How far from the source to start, 1 is from pure noise."),
+    "strength": Flag(("--strength",), "0..1", "How", about="How much is made anew: 0 gives the source back."),
     "steps": Flag(("--steps",), "N", "How"),
     "ensemble": Flag(("--ensemble",), "N", "How"),
     "scheduler": Flag(("--scheduler",), "NAME", "How"),

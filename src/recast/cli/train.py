@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.costs import tell_cost, tell_estimate, tell_presets
+from recast.cli.costs import WHOLE_POCKET, tell_cost, tell_estimate, tell_presets
 from recast.cli.flags import Json, Quiet
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.training.preset import Preset
     from recast.training.run import TrainingRun
-
-WHOLE_POCKET = "pocket"
 
 
 Data = Annotated[list[Path] | None, typer.Option(metavar="DIR", help="Shards, caches or pools; may be repeated.")]

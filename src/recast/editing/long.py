@@ -1,8 +1,9 @@
 """Clips of any length, from file to file: a segment at a time, each on the disk before the next one is begun.
 
-Segments share frames, and the next one keeps those as the one before made them, under their own noise, so that it goes
-on from there; nothing that was decoded is encoded again. What belongs to the whole clip is found first. Memory is that
-of a segment, and a run that was stopped goes on with the segment that it was at.
+Segments share frames. After each step the next segment takes these as the one before made them, the first one fully
+and each later one less, under their own noise, so that it goes on from there; nothing that was decoded is encoded
+again. What belongs to the whole clip is found first. Memory is that of a segment, and a run that was stopped goes on
+with the segment that it was at.
 """
 
 from collections.abc import Callable, Iterator
@@ -129,18 +130,20 @@ class LongEdit:
 
     def _decoded(self, count: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
         for number in range(count):
-            yield from self.model.backbone.decode(self.job.latents(number)[self.cut.shared if number else 0 :])
+            latents = self.job.latents(number)
+            own = len(latents) - (self.cut.shared if number < count - 1 else 0)
+            yield from self.model.backbone.decode(latents[:own])
 
 
 def _holding(before: Latents | None, shared: int) -> Callable[[DenoiseInputs], StepHook]:
-    """What keeps the first frames of a segment as the one before made them."""
+    """What brings the first frames of a segment from what the one before made of them to its own."""
 
     def hold(inputs: DenoiseInputs) -> StepHook:
         if before is None:
             return unchanged
         count = len(inputs.clip)
         known = torch.cat([before[-shared:], repeat(before[-1], "c y x -> t c y x", t=count - shared)])
-        keep = (torch.arange(count) < shared).to(known)[:, None, None, None].expand_as(known[:, :1])
+        keep = (1 - torch.arange(count).to(known) / shared).clamp(min=0)[:, None, None, None].expand_as(known[:, :1])
         return blend_source(known, inputs.noise(known), keep)
 
     return hold

@@ -34,7 +34,8 @@ class Request:
     source_prompt: Weighted = ()
     """What the clip shows as it is, in words, for methods that need it; its own frames tell if not given."""
     method: str = "auto"
-    """How to edit: auto is the model's own choice; `recast methods` tells what each does, needs and costs."""
+    """How to edit. gen1: free re-making over a loose structure; flowedit: change what the words say and keep the rest;
+    `recast methods` tells what each does, needs and costs. auto is the model's own choice."""
     knobs: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     """The method's own settings, by name."""
     model: str = "pocket"
@@ -45,7 +46,7 @@ class Request:
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
-    cfg: FiniteFloat | None = None
+    cfg: FiniteFloat | None = Field(default=None, ge=0, le=100)
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
     """Denoising steps; more is slower, and the model's own number if not given."""
@@ -139,7 +140,15 @@ FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-
 
 AUTO = "auto"
 """The method that the model's folder names."""
-ALSO_CALLED = {"prompt": "words", "image": "pictures", "adapter": "adapters"}
+ALSO_CALLED = {
+    "prompt": "words",
+    "image": "pictures",
+    "adapter": "adapters",
+    "negative_prompt": "negative",
+    "guidance_scale": "cfg",
+    "num_inference_steps": "steps",
+    "n_avg": "noises",
+}
 """Settings by the names that users know them by."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.vocabulary import unknown
@@ -16,7 +16,7 @@ from recast.editing.loaded import Model
 from recast.editing.mask import Mask
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
-from recast.errors import RecastWarning, RequestError
+from recast.errors import RecastWarning, RequestError, WeightsError, known
 from recast.methods import METHODS, Method
 from recast.types import Clip
 from recast.video.read import Source, Window
@@ -26,6 +26,8 @@ WINDOW = 16
 """Most frames that a network sees at once where neither its folder nor the user says it."""
 FAR = 2.0
 """A clip's rate is far from that of training where one is more than so many times the other."""
+SAMPLING = ("steps", "cfg", "ensemble")
+"""What a model's defaults for a method may say besides its knobs."""
 LEAST_DETAIL = 7.0
 """t_s at which outlines are so coarse that drawing the source's would undo the edit."""
 
@@ -84,7 +86,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     window longer than its training's clips, and of settings that do nothing.
     """
     metadata = model.folder.metadata
-    name = method_for(request, metadata.method)
+    name = method_for(request, _own_method(model))
     own = metadata.method_defaults.get(name, {})
     ensemble = metadata.ensemble if METHODS[name].ensembles else 1
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
@@ -149,9 +151,30 @@ def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
     )
 
 
+def _own_method(model: Model) -> str:
+    """The method that the model's folder names. Raises WeightsError for one that there is not."""
+    name = model.folder.metadata.method
+    if name not in METHODS:
+        raise WeightsError(
+            f"recast.json names the method {name!r}; there are {', '.join(METHODS)}; {model.folder.path}"
+        )
+    return name
+
+
 def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
-    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults."""
-    usual = {knob: value for knob, value in own.items() if knob in knobs_of(name)}
+    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults.
+
+    Raises WeightsError for what the model's folder says and the method refuses.
+    """
+    usual = {knob: value for knob, value in own.items() if knob not in SAMPLING}
+    try:
+        for knob in usual:
+            known("knob", knob, knobs_of(name))
+        TypeAdapter(METHODS[name]).validate_python(usual)
+    except (ValidationError, RequestError) as fault:
+        first = fault.errors(include_url=False)[0] if isinstance(fault, ValidationError) else None
+        wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(fault)
+        raise WeightsError(f"recast.json, method_defaults of {name}: {wrong}; mend the model's folder") from fault
     return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
 
 

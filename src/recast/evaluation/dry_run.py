@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.content import ContentInput
+from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared
@@ -53,9 +53,9 @@ def dry_run(method: str, model: Model, frames: int, steps: int | None = None) ->
 
     steps: None for the model's own number. Raises RequestError for an unknown method or a number that cannot be.
     """
-    request = Request.asked(method=method, source_prompt="x", **({} if steps is None else {"steps": steps}))
+    request = Request.asked(method=method, **({} if steps is None else {"steps": steps}))
     clip = _clip(frames, model.backbone.pixel_multiple)
-    resolved = replace(resolve(request, model, clip), size=clip.size)
+    resolved = replace(resolve(request, model, clip), size=clip.size, shown=(ContentInput(Medium.WORDS, "x"),))
     lacks = lacking(METHODS[method].needs, model.backbone)
     if lacks:
         return MethodCost(resolved.steps, refusal="; ".join(lacks))

@@ -87,9 +87,9 @@ class FateZero(InversionKnobs, GuidanceKnobs):
         def causal() -> ReferenceAttention:
             return ReferenceAttention(first_and_previous(first, step), FrameBank(frozenset({first})))
 
+        alignment, blended = self._aligned(shot)
         inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), causal()))
         cross, itself = inverted.level(self.cross_until), inverted.level(self.self_until)
-        alignment, blended = self._aligned(inverted)
         rows, columns = inverted.inversion.trajectory[0].shape[-2:]
         looked = WordMaps(tokens=blended, size=(rows, columns))
 
@@ -109,12 +109,13 @@ class FateZero(InversionKnobs, GuidanceKnobs):
         step_hook = _local_blend(looked, inverted, self.blend_threshold) if self.keep_background else None
         return inverted.walked(beside_source(backbone, edit, look, inverted, maps), step_hook)
 
-    def _aligned(self, inverted: InvertedShot) -> tuple[Alignment | None, tuple[int, ...]]:
+    def _aligned(self, shot: DenoiseInputs) -> tuple[Alignment | None, tuple[int, ...]]:
         """Which tokens stand for which, None for those in the same place, and the places of the blended word."""
-        source, target = inverted.source.words, inverted.shot.condition.words
+        source, target = shot.source.words if shot.source else None, shot.condition.words
         if source is None or target is None:
             if self.blend_word or self.reweight_word:
-                raise RequestError("this model does not read one prompt, so no map is a word's; leave the words out")
+                both = "blend_word and reweight_word"
+                raise RequestError(f"this model does not read one prompt, so no map is a word's; leave {both} out")
             return None, ()
         alignment = ALIGNMENTS[self.align](source, target)
         if self.reweight_word:

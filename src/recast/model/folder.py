@@ -127,7 +127,9 @@ class ModelFolder:
         if self.metadata.known_words is None:
             return frozenset()
         path = self.path / self.metadata.known_words
-        if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise WeightsError(f"recast.json names {self.metadata.known_words!r}, outside of the folder; {self.path}")
+        if not path.is_file():
             raise WeightsError(f"recast.json names {self.metadata.known_words!r}, which is not there; {self.path}")
         return frozenset(path.read_text("utf-8").split())
 
@@ -205,7 +207,8 @@ def _readable(name: str, path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as fault:
-        reason = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
+        # torch says what does not fit below a first line that says only that something does not.
+        reason = " ".join(str(fault).split()) or type(fault).__name__
         raise WeightsError(f"{name} cannot be read: {reason[:300]}; its files do not fit each other; {path}") from fault
 
 
