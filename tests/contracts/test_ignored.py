@@ -4,24 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_methods import shot_of
 
-from recast.backbones.tiny import tiny
+from method_shots import shot_of
 from recast.diffusion.samplers import SAMPLERS
 from recast.methods import METHODS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
 
 
-@pytest.fixture(scope="module")
-def backbone():
-    return tiny(0)
-
-
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_settings_change_an_edit_unless_the_method_ignores_them(method, backbone):
-    shot = shot_of(backbone, 3, steps=2)
-    plain, ignores = method()(shot, backbone), method().ignores
+def test_settings_change_an_edit_unless_the_method_ignores_them(method, backbone, edited):
+    shot, plain, ignores = shot_of(backbone), edited(method()), method().ignores
     turned = shot.condition.structure_channels.flip(-1)
     others = {
         "scheduler": replace(shot, sampler=SAMPLERS["heun"]),

@@ -1,0 +1,24 @@
+"""What contracts of methods share: one shot, conditioned on its depth."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+
+from recast.denoising import DenoiseInputs
+from recast.diffusion.samplers import SAMPLERS
+from recast.types import Clip, Condition, Kind, Structure
+
+FRAMES = 5
+
+
+def shot_of(backbone, frames=FRAMES, **settings):
+    generator = torch.Generator().manual_seed(0)
+    clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
+    structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)
+    cond = backbone.embedding_tokens(torch.randn(12, generator=generator))
+    channels = backbone.structure_channels(structure)
+    condition = Condition(cond, backbone.null_tokens(), channels, torch.arange(frames))
+    source = replace(condition, cond=backbone.embedding_tokens(torch.randn(12, generator=generator)))
+    usual = {"sampler": SAMPLERS["ddim"], "steps": 2, "window": 4, "seed": 7, "source": source, "cfg_scale": 6.0}
+    return DenoiseInputs(clip, condition, **usual | settings)
