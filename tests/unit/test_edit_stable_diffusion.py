@@ -16,22 +16,29 @@ CLIP = Clip(
 )
 
 
-@pytest.mark.filterwarnings("ignore:the walk back")  # three steps are few to invert by
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory):
+    return recast.load(write_stable_diffusion(tmp_path_factory.mktemp("model")))
+
+
+@pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"controlvideo", "text2video-zero"}))
-def test_words_edit_a_clip_by_every_method(tmp_path, method):
-    editor = recast.load(write_stable_diffusion(tmp_path))
-    one, other = (editor(CLIP, prompt=words, method=method, steps=3).frames for words in ("dog in snow", "a street"))
+def test_words_edit_a_clip_by_every_method(editor, method):
+    one, other = (editor(CLIP, prompt=words, method=method, steps=2).frames for words in ("dog in snow", "a street"))
     assert one.shape == CLIP.frames.shape
     assert not torch.equal(one, other)
-    assert torch.equal(one, editor(CLIP, prompt="dog in snow", method=method, steps=3).frames)
+
+
+def test_an_editor_repeats_an_edit_whatever_it_was_asked_between(editor):
+    first, _, again = (editor(CLIP, prompt=words, steps=2).frames for words in ("dog", "a street", "dog"))
+    assert torch.equal(first, again)
 
 
 @pytest.mark.parametrize("method", ["controlvideo", "text2video-zero"])
-def test_what_keeps_the_source_by_structure_alone_is_refused_without(tmp_path, method):
-    editor = recast.load(write_stable_diffusion(tmp_path))
+def test_what_keeps_the_source_by_structure_alone_is_refused_without(editor, method):
     with pytest.raises(RequestError, match="reads no structure"):
         editor(CLIP, prompt="snow", method=method, steps=3)
-    assert editor(CLIP, prompt="snow", method=method, steps=3, strength=0.8).frames.shape == CLIP.frames.shape
+    assert editor(CLIP, prompt="snow", method=method, steps=2, strength=0.8).frames.shape == CLIP.frames.shape
 
 
 def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_path):
@@ -41,26 +48,23 @@ def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_pat
     assert result.frames.shape == CLIP.frames.shape
 
 
-def test_a_source_prompt_matters_to_flowedit_alone(tmp_path):
-    editor = recast.load(write_stable_diffusion(tmp_path))
+def test_a_source_prompt_matters_to_flowedit_alone(editor):
     for method, matters in (("flowedit", True), ("gen1", False)):
         edited = [
-            editor(CLIP, prompt="snow", source_prompt=p, method=method, steps=3).frames for p in ("dog", "street")
+            editor(CLIP, prompt="snow", source_prompt=p, method=method, steps=2).frames for p in ("dog", "street")
         ]
         assert torch.equal(*edited) is not matters
 
 
-def test_the_same_source_and_target_words_give_the_source(tmp_path):
-    editor = recast.load(write_stable_diffusion(tmp_path))
+def test_the_same_source_and_target_words_give_the_source(editor):
     edited = editor(CLIP, prompt="dog", source_prompt="dog", method="flowedit", steps=3, cfg=1.0).frames
     backbone = editor.model.backbone
     assert torch.equal(edited, backbone.decode(backbone.encode(CLIP.frames)))
 
 
-def test_pictures_are_refused_by_a_family_that_reads_words(tmp_path):
+def test_pictures_are_refused_by_a_family_that_reads_words(editor, tmp_path):
     from PIL import Image
 
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    editor = recast.load(write_stable_diffusion(tmp_path / "model"))
     with pytest.raises(BackboneError):
         editor(CLIP, image=str(tmp_path / "a.png"))
