@@ -1,7 +1,10 @@
 """A whole model folder in the published layout: every component is the real class, tiny and with random weights."""
 
 import json
+from functools import cache
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 
 import torch
 from diffusers.models.transformers.prior_transformer import PriorTransformer
@@ -24,13 +27,22 @@ KNOWN_WORDS = ("a", "ball", "beach", "blue", "red", "snow", "snowy")
 
 def written(path: Path) -> Path:
     """Writes the folder at `path`, the same one each time, and returns it."""
+    copytree(_made(PLACES).name, path, dirs_exist_ok=True)
+    return path
+
+
+@cache
+def _made(_places: int) -> TemporaryDirectory[str]:
+    """The folder that `written` copies: made once in a process."""
+    folder = TemporaryDirectory()
+    path = Path(folder.name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         _write_facts(path)
         _write_generator(path)
         _write_encoders(path)
         write_depth_estimator(path / "depth_estimator", path / "depth_estimator")
-    return path
+    return folder
 
 
 def _write_facts(path: Path) -> None:
