@@ -1,6 +1,10 @@
 """What tests of tuning share: tiny backbones, and a clip as they see it."""
 
+from copy import deepcopy
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -17,13 +21,23 @@ FRAMES = 3
 BASE = {"name": "tiny", "digest": "0" * 64}
 
 
-def opened(family, folder):
-    """A tiny backbone of a family, conditioned on depth: gen1, sd (2-depth) or animatediff (with a ControlNet)."""
+def opened(family):
+    """A tiny backbone of a family, conditioned on depth: gen1, sd (2-depth) or animatediff (with a ControlNet).
+
+    The same one each time, and the caller's own to change.
+    """
+    return deepcopy(untouched(family)[0])
+
+
+@cache
+def untouched(family):
+    """The backbone that `opened` copies, and its folder, which lies there as long as it is used."""
+    folder = TemporaryDirectory()
     if family == "gen1":
-        return tiny()
+        return tiny(), folder
     if family == "animatediff":
-        return animatediff.opened(ModelFolder.found(write_animatediff(folder, depth=True)))
-    return stable_diffusion.opened(ModelFolder.found(write_stable_diffusion(folder, depth=True)))
+        return animatediff.opened(ModelFolder.found(write_animatediff(Path(folder.name), depth=True))), folder
+    return stable_diffusion.opened(ModelFolder.found(write_stable_diffusion(Path(folder.name), depth=True))), folder
 
 
 def moving(frames=FRAMES, side=16):

@@ -59,8 +59,8 @@ def test_temporal_losses_of_closed_forms():
 
 
 @pytest.mark.parametrize("family", ["gen1", "sd"])
-def test_a_step_is_one_pass_of_the_cached_clip_and_its_loss_is_the_networks(family, tmp_path):
-    backbone = opened(family, tmp_path)
+def test_a_step_is_one_pass_of_the_cached_clip_and_its_loss_is_the_networks(family):
+    backbone = opened(family)
     clip, config = cached(backbone), quick(temporal="none", attention="own", train="lora")
     loss = tuning_loss(backbone, clip, config)(backbone.unet, BatchShard(7))
     assert torch.equal(loss.mean, tuning_loss(backbone, clip, config)(backbone.unet, BatchShard(7)).mean)
@@ -82,9 +82,9 @@ def test_a_step_is_one_pass_of_the_cached_clip_and_its_loss_is_the_networks(fami
 @pytest.mark.parametrize("family", ["gen1", "sd"])
 @pytest.mark.parametrize("train", ["one-shot", "lora", "spectral", "conv_in.*"])
 def test_every_trained_tensor_moves_and_the_frozen_ones_keep_their_bits(family, train, tmp_path):
-    backbone = opened(family, tmp_path / "model")
+    backbone = opened(family)
     before, names = deepcopy(backbone.unet.state_dict()), list(backbone.unet.state_dict())
-    first = trained_parts(opened(family, tmp_path / "again"), quick(train=train))
+    first = trained_parts(opened(family), quick(train=train))
     adapter = tune_adapter(backbone, cached(backbone), quick(train=train), tmp_path / "adapter")
     initial = first.tensors()
     assert adapter.tensors.keys() == initial.keys()
@@ -97,8 +97,8 @@ def test_every_trained_tensor_moves_and_the_frozen_ones_keep_their_bits(family, 
 
 
 def test_a_family_with_layers_over_time_gets_no_others(tmp_path):
-    backbone = opened("animatediff", tmp_path / "model")
-    initial = trained_parts(opened("animatediff", tmp_path / "again"), quick()).tensors()
+    backbone = opened("animatediff")
+    initial = trained_parts(opened("animatediff"), quick()).tensors()
     adapter = tune_adapter(backbone, cached(backbone), quick(), tmp_path / "adapter")
     assert (adapter.info.positions, set(adapter.info.changes.values())) == (None, {"whole"})
     assert any(".temporal." in name for name in adapter.info.changes)
@@ -106,7 +106,7 @@ def test_a_family_with_layers_over_time_gets_no_others(tmp_path):
 
 
 def test_one_shot_trains_queries_and_layers_over_time_alone():
-    parts = trained_parts(opened("gen1", None), quick())
+    parts = trained_parts(opened("gen1"), quick())
     assert all(
         ".temporal." in name or name.endswith(("attn1.to_q.weight", "attn2.to_q.weight")) for name in parts.changes
     )
@@ -115,8 +115,8 @@ def test_one_shot_trains_queries_and_layers_over_time_alone():
     assert parts.positions is None
 
 
-def test_an_image_model_gets_layers_over_time_that_change_nothing_at_first(tmp_path):
-    backbone = opened("sd", tmp_path)
+def test_an_image_model_gets_layers_over_time_that_change_nothing_at_first():
+    backbone = opened("sd")
     clip = cached(backbone)
     image = denoised(backbone, clip)
     parts = trained_parts(backbone, quick())
@@ -127,8 +127,8 @@ def test_an_image_model_gets_layers_over_time_that_change_nothing_at_first(tmp_p
 
 
 @pytest.mark.parametrize("family", ["gen1", "sd"])
-def test_keys_and_values_are_those_of_the_first_and_the_previous_frame(family, tmp_path):
-    backbone = trained_parts(opened(family, tmp_path), quick()).backbone
+def test_keys_and_values_are_those_of_the_first_and_the_previous_frame(family):
+    backbone = trained_parts(opened(family), quick()).backbone
     clip, own, seen = cached(backbone), CallRecord(SiteKind.SELF), CallRecord(SiteKind.SELF)
     denoised(backbone, clip, hooks=[own])
     denoised(backbone, clip, hooks=[*attention_hooks(backbone, "first-previous"), seen])
@@ -139,8 +139,8 @@ def test_keys_and_values_are_those_of_the_first_and_the_previous_frame(family, t
 
 
 @pytest.mark.parametrize("family", ["gen1", "sd"])
-def test_frames_that_must_not_see_each_other_do_not(family, tmp_path):
-    backbone = trained_parts(opened(family, tmp_path), quick()).backbone
+def test_frames_that_must_not_see_each_other_do_not(family):
+    backbone = trained_parts(opened(family), quick()).backbone
     clip = cached(backbone)
     branches = [Branch(clip.condition.cond, temporal=False), Branch(clip.condition.cond)]
     plain = backbone.denoise_branches(clip.latents, 1.0, clip.condition, branches)
@@ -156,7 +156,7 @@ def test_a_resumed_tuning_equals_an_uninterrupted_one_bit_for_bit(train, tmp_pat
     config = quick(train=train, steps=51, temporal="none") if train == "lora" else quick(steps=51, frames=2)
 
     def run(folder, monitor=lambda _seen: None):
-        backbone = opened("gen1", None)
+        backbone = opened("gen1")
         return tune_adapter(backbone, cached(backbone, config.frames), config, tmp_path / folder, monitor=monitor)
 
     def stop(seen):
@@ -174,7 +174,7 @@ def test_a_resumed_tuning_equals_an_uninterrupted_one_bit_for_bit(train, tmp_pat
 
 
 def test_a_stopped_tuning_is_not_gone_on_with_on_another_clip_or_otherwise(tmp_path):
-    backbone, config = opened("gen1", None), quick(train="lora", steps=1)
+    backbone, config = opened("gen1"), quick(train="lora", steps=1)
 
     def stop(_seen):
         raise Cancelled("stopped")
@@ -192,7 +192,7 @@ def test_a_stopped_tuning_is_not_gone_on_with_on_another_clip_or_otherwise(tmp_p
 @pytest.mark.parametrize("family", ["gen1", "sd"])
 def test_a_tuned_network_knows_its_clip_better(family, tmp_path):
     """The mean loss over 20 levels and noises that the tuning did not draw."""
-    backbone = opened(family, tmp_path / "model")
+    backbone = opened(family)
     clip, config = cached(backbone), quick(steps=50, temporal="none", rate=1e-2)
     tuned = tune_adapter(backbone, clip, config, tmp_path / "a")
 
@@ -202,12 +202,12 @@ def test_a_tuned_network_knows_its_clip_better(family, tmp_path):
             return sum(loss(asked.unet, BatchShard(step)).mean.item() for step in range(1000, 1020)) / 20
 
     before = mean(backbone)
-    changed = with_adapters(opened(family, tmp_path / "again"), [(tuned, 1.0)])
+    changed = with_adapters(opened(family), [(tuned, 1.0)])
     assert mean(changed.backbone, changed.hooks) < 0.9 * before
 
 
 def test_clips_of_another_length_and_patterns_of_nothing_are_refused(tmp_path):
-    backbone = opened("gen1", None)
+    backbone = opened("gen1")
     with pytest.raises(ClipError, match="has 3 latents and 4 frames"):
         tune_adapter(backbone, cached(backbone), quick(frames=4), tmp_path / "a")
     with pytest.raises(RequestError, match="no weight of the network is called nothing"):
