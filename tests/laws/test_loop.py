@@ -96,6 +96,15 @@ def test_the_rate_rises_to_its_peak_and_falls_to_a_fiftieth():
     assert all(b <= a for a, b in pairwise(rates[10:]))
 
 
+def test_the_rate_ends_at_its_share_and_a_share_of_one_keeps_it():
+    constant = TrainConfig(steps=100, rate=2.0, warmup=10, last_rate=1.0)
+    assert {constant.rate_at(step) for step in range(10, 101)} == {2.0}
+    assert TrainConfig(steps=100, rate=2.0, last_rate=0.25).rate_at(300) == pytest.approx(0.5)
+    # Checkpoints from before the share was a setting do not name it, and still go on.
+    assert "last_rate" not in TrainConfig(steps=1).decisive()
+    assert constant.decisive()["last_rate"] == 1.0
+
+
 def test_a_recipe_says_what_it_cannot_be():
     with pytest.raises(RequestError, match="no precision is called 'fp8'; known: auto, bf16, fp32"):
         TrainConfig(steps=1, precision="fp8")

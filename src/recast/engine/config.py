@@ -63,11 +63,16 @@ the same rows.
 """
 
 
+LAST_RATE = 0.02
+"""Share of the learning rate at which trainings end where nothing else is stated."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How long and how fast to train.
 
-    rate: peak learning rate; warmup: steps to reach it, from which it falls along a cosine to a fiftieth.
+    rate: peak learning rate; warmup: steps to reach it, from which it falls along a cosine to its share `last_rate`; a
+    share of 1 keeps it constant.
     ema: decay of the averaged weights, which are the ones that are kept. clip: largest gradient norm.
     slow: a pattern; weights with a name that has it learn at `slow_share` of the rate; empty is none.
     precision: of products: bf16, fp32, or auto, which is resolved once, when the run is opened (`with_precision`).
@@ -78,6 +83,7 @@ class TrainConfig:
     steps: int
     rate: float = 1e-3
     warmup: int = 200
+    last_rate: float = LAST_RATE
     decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.999
@@ -98,7 +104,8 @@ class TrainConfig:
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
         share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+        falling = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+        return self.rate * (self.last_rate + (1 - self.last_rate) * falling)
 
     def ema_at(self, step: int) -> float:
         """The decay of the average after a step; a young one follows quickly: the usual ramp."""
@@ -106,4 +113,7 @@ class TrainConfig:
 
     def decisive(self) -> dict[str, object]:
         """What the weights depend on: all but how often they are kept and how a batch is divided."""
-        return {name: value for name, value in asdict(self).items() if name not in ("keep_every", "accumulate")}
+        others = {"keep_every", "accumulate"}
+        if self.last_rate == LAST_RATE:  # checkpoints from before it was a setting do not name it
+            others.add("last_rate")
+        return {name: value for name, value in asdict(self).items() if name not in others}
