@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recast.editing.api import Editor, Result, load, open_clip
+    from recast.editing.customize import customize
     from recast.editing.edit import edit
     from recast.editing.record import Record
     from recast.editing.request import Request
@@ -27,6 +28,7 @@ __all__ = [
     "Record",
     "Request",
     "Result",
+    "customize",
     "edit",
     "load",
     "open_clip",
@@ -44,6 +46,7 @@ _HOMES = {
     "Record": "editing.record",
     "Request": "editing.request",
     "Result": "editing.api",
+    "customize": "editing.customize",
     "edit": "editing.edit",
     "load": "editing.api",
     "open_clip": "editing.api",

@@ -12,6 +12,7 @@ import typer
 
 from recast.cli.compare import compare
 from recast.cli.curate import curate
+from recast.cli.customize import customize
 from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
@@ -48,6 +49,7 @@ for command in (
     curate,
     train,
     tune,
+    customize,
     evaluate,
     doctor,
     models,

@@ -69,8 +69,13 @@ def tune(
         from recast.editing.tune import tune as tuned
 
         tuned(source, caption=caption, output=target, overwrite=overwrite, watch=watch, **given)
+    tell_adapter(target, "tuned", began, as_json=as_json, quiet=quiet)
+
+
+def tell_adapter(folder: Path, done: str, began: float, *, as_json: bool, quiet: bool) -> None:
+    """Says where the adapter is and how long it took. began: on the monotonic clock, in seconds."""
     took = time.monotonic() - began
     if as_json:
-        print(json.dumps({"output": str(target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}))
+        print(json.dumps({"output": str(folder), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}))
     elif not quiet:
-        print(visible(f"{target}: tuned in {took:.1f} s"), file=sys.stderr)
+        print(visible(f"{folder}: {done} in {took:.1f} s"), file=sys.stderr)

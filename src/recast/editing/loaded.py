@@ -23,7 +23,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class Model:
     """A loaded model. digest: the SHA-256 over its files. device, dtype: what the network computes on and in.
 
-    adapters: that are merged into the backbone, by folder and weight. hooks: that they need in force.
+    adapters: that are merged into the backbone, by folder and weight. hooks: that they need in force. tokens: words
+    that name their subjects in prompts.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Model:
     digest: str = field(repr=False)
     adapters: tuple[tuple[str, float], ...] = ()
     hooks: tuple[Hook, ...] = field(default=(), repr=False)
+    tokens: frozenset[str] = frozenset()
     _extractors: dict[str, Extractor] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -60,7 +62,9 @@ class Model:
         with quiet():
             backbone = BACKBONES[family_of(folder)](folder, device=str(where), dtype=number)
         tuned = with_adapters(backbone, read)
-        return cls(name, folder, tuned.backbone, where, number, model_digest, tuple(adapters), tuned.hooks)
+        subjects = (adapter.info.subject for adapter, weight in read if weight)
+        tokens = frozenset(subject["token"] for subject in subjects if subject)
+        return cls(name, folder, tuned.backbone, where, number, model_digest, tuple(adapters), tuned.hooks, tokens)
 
     def in_force(self) -> AbstractContextManager[None]:
         """What its adapters need of attention is so inside the block."""

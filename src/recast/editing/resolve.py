@@ -223,7 +223,8 @@ def _warn(resolved: ResolvedEdit, model: Model) -> None:
     """Of words that the model does not know, and of settings that do nothing."""
     content = (*resolved.cond, *resolved.uncond, *resolved.shown)
     text = " ".join(each.text for each in content if each.medium is Medium.WORDS)
-    strange = unknown(text, model.folder.known_words)
+    familiar = model.folder.known_words
+    strange = unknown(text, familiar | model.tokens if familiar else familiar)
     if strange:
         named = ", ".join(f"{word} (near: {', '.join(near)})" if near else word for word, near in strange.items())
         warnings.warn(f"{model.name} does not know: {named}", RecastWarning, stacklevel=3)

@@ -2,28 +2,24 @@
 
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
+from recast.editing.adapting import asked, free_adapter, memory_told, settings_of
 from recast.editing.denoise import structured
 from recast.editing.loaded import Model
 from recast.editing.prepared import prepare
-from recast.editing.progress import is_out_of_memory, no_progress
-from recast.editing.request import Request
+from recast.editing.progress import no_progress
 from recast.editing.resolve import ResolvedEdit, resolve
-from recast.editing.values import refuse
 from recast.engine.monitor import StepStats
-from recast.errors import ClipError, OutOfMemoryError, RequestError, known
+from recast.errors import ClipError, RequestError
 from recast.progress import ProgressCallback
-from recast.tuning.adapter import FACTS
 from recast.tuning.config import TuneConfig
 from recast.tuning.tuner import CachedClip, tune_adapter
 from recast.types import Clip, Condition
 from recast.video.read import opened
 
-OF_TUNING: tuple[str, ...] = tuple(TuneConfig.__pydantic_fields__)  # pyrefly: ignore[missing-attribute]
+OF_TUNING = settings_of(TuneConfig)
 OF_SOURCE = (
     "model",
     "device",
@@ -53,8 +49,10 @@ def tune(
     as in OF_SOURCE. Where a run to the same folder was stopped, the same call goes on with it, bit for bit.
     Raises RecastError for what cannot be done; Cancelled from `watch` loses the steps since the last fiftieth.
     """
-    config, request = _asked(caption, settings)
-    target = _free_folder(Path(output), overwrite=overwrite)
+    if not caption.strip():
+        raise RequestError('nothing says what the clip shows; write --caption "a dog runs"')
+    config, request = asked(TuneConfig, OF_SOURCE, caption.strip(), settings)
+    target = free_adapter(Path(output), overwrite=overwrite)
     source = clip if isinstance(clip, Clip) else opened(clip)
     model = Model.loaded(request.model, device=request.device, dtype="float32")
     cached = cached_clip(resolve(request, model, source), model, config, watch)
@@ -63,12 +61,8 @@ def tune(
         watch("tune", seen.step, config.steps)
 
     watch("tune", 0, config.steps)
-    try:
+    with memory_told("tuning", "fewer --frames or a smaller --size"):
         tune_adapter(model.backbone, cached, config, target, monitor=report)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemoryError("out of memory while tuning; take fewer --frames or a smaller --size") from error
     return target
 
 
@@ -91,28 +85,3 @@ def cached_clip(
     latents = backbone.encode(whole.frames[picks])
     base = {"name": model.name, "digest": model.digest}
     return CachedClip(latents, condition, resolved.cond[0].text, base)
-
-
-def _asked(caption: str, settings: dict[str, Any]) -> tuple[TuneConfig, Request]:
-    if not caption.strip():
-        raise RequestError('nothing says what the clip shows; write --caption "a dog runs"')
-    for name in settings:
-        known("setting", name, [*OF_TUNING, *OF_SOURCE])
-    try:
-        own = {name: value for name, value in settings.items() if name in OF_TUNING}
-        config = TypeAdapter(TuneConfig).validate_python(own)
-    except ValidationError as error:
-        refuse(error)
-    others = {name: value for name, value in settings.items() if name in OF_SOURCE}
-    return config, Request.asked(words=((caption.strip(), 1.0),), seed=config.seed, **others)
-
-
-def _free_folder(target: Path, *, overwrite: bool) -> Path:
-    """The folder, if an adapter may be written there. Raises RequestError where something else would be lost."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return target
-    if not (target.is_dir() and (target / FACTS).is_file()):
-        raise RequestError(f"{target} is already there and no adapter; choose another name with -o")
-    if not overwrite:
-        raise RequestError(f"{target} is already there; replace it with -y, or choose another name with -o")
-    return target

@@ -21,7 +21,9 @@ from recast.networks.weight_changes import CHANGES, WeightChange
 FACTS, TENSORS = "adapter.json", "adapter.safetensors"
 NEW = "new"
 """How a weight is changed that the base model does not have."""
-Change = Literal["whole", "lora", "spectral", "new"]
+SUBJECT, OFFSET = "subject", "offset"
+"""The name of what a subject's token adds to its class, and how it is changed."""
+Change = Literal["whole", "lora", "spectral", "new", "offset"]
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -47,6 +49,8 @@ class AdapterInfo:
     """All settings of the tuning."""
     recast: str
     """Version that wrote it."""
+    subject: dict[Literal["token", "class_name"], str] | None = None
+    """The token that prompts name a customized subject by, and its class; None for tunings on a clip."""
 
     @property
     def scales(self) -> bool:
@@ -69,6 +73,11 @@ class Adapter:
             setattr(change, part, nn.Parameter(stored.to(base), requires_grad=False))
         return change
 
+    @property
+    def offset(self) -> Tensor | None:
+        """What a subject's token adds to its class; None where it is read as a word."""
+        return self.tensors.get(f"{SUBJECT}:{OFFSET}")
+
     def new_weights(self) -> dict[str, Tensor]:
         """The weights that the base model does not have, by name."""
         names = (name for name, how in self.info.changes.items() if how == NEW)
@@ -88,7 +97,9 @@ def read_adapter(folder: str | PathLike[str]) -> Adapter:
     """The adapter in a folder. Raises WeightsError where there is none, or where it is damaged or of a newer form."""
     path = Path(folder)
     if not (path / FACTS).is_file():
-        raise WeightsError(f"{path} is no adapter: it has no {FACTS}; name a folder that `recast tune` wrote")
+        raise WeightsError(
+            f"{path} is no adapter: it has no {FACTS}; name a folder that `recast tune` or `customize` wrote"
+        )
     facts = json_object(path / FACTS)
     if facts.get("schema_version") != 1:
         version = facts.get("schema_version")
@@ -106,7 +117,7 @@ def read_adapter(folder: str | PathLike[str]) -> Adapter:
 
 
 def _check_tensors(info: AdapterInfo, tensors: Mapping[str, Tensor], path: Path) -> None:
-    parts = {how: CHANGES[how].PARTS if how in CHANGES else (NEW,) for how in set(info.changes.values())}
+    parts = {how: CHANGES[how].PARTS if how in CHANGES else (how,) for how in set(info.changes.values())}
     named = {f"{name}:{part}" for name, how in info.changes.items() for part in parts[how]}
     if named != tensors.keys():
         odd = min(named ^ tensors.keys())

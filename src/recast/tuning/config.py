@@ -8,8 +8,9 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from recast.engine.config import TrainConfig
+from recast.engine.config import LAST_RATE, TrainConfig
 from recast.errors import RequestError, known
+from recast.networks.temporal import FOLLOWER
 from recast.networks.weight_changes import CHANGES, is_matrix
 from recast.tuning.losses import TEMPORAL_LOSSES, LatentKind, TemporalLoss
 
@@ -20,13 +21,36 @@ NO_LOSS = "none"
 class Selector:
     """Which weights are tuned, by fnmatch patterns over their names, and how. change: a name in CHANGES.
 
-    attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise.
+    attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise; last_rate:
+    the share of it that is left at the end. temporal: whether the layers are those over time, or, False, all others;
+    None is both.
     """
 
     patterns: tuple[str, ...]
     change: str = "whole"
     attention: str = "own"
     rate: float = 3e-5
+    last_rate: float = LAST_RATE
+    temporal: bool | None = None
+
+    def selected(self, network: nn.Module) -> list[str]:
+        """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
+
+        Raises RequestError where there is none.
+        """
+        assert self.change in CHANGES
+        weights = dict(network.named_parameters())
+        names = [name for name in weights if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
+        if self.temporal is not None:
+            names = [name for name in names if (f".{FOLLOWER}." in name) == self.temporal]
+        found = [name for name in names if self.change == "whole" or is_matrix(weights[name])]
+        if not found:
+            some = ", ".join(list(weights)[:: max(1, len(weights) // 3)][:3])
+            raise RequestError(
+                f"no weight of the network is called {' or '.join(self.patterns)}; say train as one of "
+                f"{', '.join(SELECTORS)}, or as a pattern of its {len(weights)} names, such as {some}"
+            )
+        return found
 
 
 PROJECTIONS = ("*.to_q.weight", "*.to_k.weight", "*.to_v.weight", "*.to_out.0.weight")
@@ -98,22 +122,11 @@ class TuneConfig:
     def train_config(self) -> TrainConfig:
         """For the training loop. Differs: the rate falls along a cosine; the paper says nothing of its course."""
         rate = self.rate or self.selector.rate
-        # Without an average: so few steps would leave it behind.
-        return TrainConfig(steps=self.steps, rate=rate, warmup=0, ema=0.0, precision=self.precision, keep_every=50)
+        return tuning_run(self.steps, rate, self.selector.last_rate, self.precision)
 
-    def selected(self, network: nn.Module) -> list[str]:
-        """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
 
-        Raises RequestError where there is none.
-        """
-        selector, weights = self.selector, dict(network.named_parameters())
-        names = [name for name in weights if any(fnmatchcase(name, pattern) for pattern in selector.patterns)]
-        found = [name for name in names if selector.change == "whole" or is_matrix(weights[name])]
-        if not found:
-            some = ", ".join(list(weights)[:: max(1, len(weights) // 3)][:3])
-            raise RequestError(
-                f"no weight of the network is called {' or '.join(selector.patterns)}; say train as one of "
-                f"{', '.join(SELECTORS)}, or as a pattern of its {len(weights)} names, such as {some}"
-            )
-        assert selector.change in CHANGES
-        return found
+def tuning_run(steps: int, rate: float, last_rate: float, precision: str) -> TrainConfig:
+    """For the training loop: without an average, which so few steps would leave behind."""
+    return TrainConfig(
+        steps=steps, rate=rate, last_rate=last_rate, warmup=0, ema=0.0, precision=precision, keep_every=50
+    )

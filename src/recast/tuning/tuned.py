@@ -9,13 +9,15 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from recast.backbones import Backbone
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, inflated
+from recast.conditions.subject import NamedSubject
 from recast.diffusion.schedule import Schedule
 from recast.errors import BackboneError, RequestError, WeightsError
 from recast.networks.hooks import Hook, PassContext
 from recast.networks.temporal import FOLLOWER
-from recast.networks.weight_changes import WeightChange, merge
+from recast.networks.weight_changes import CHANGES, WeightChange, merge
 from recast.tuning.adapter import Adapter
 from recast.tuning.attention import FirstPreviousAttention
+from recast.tuning.subjects import reads_subject
 
 
 @runtime_checkable
@@ -82,8 +84,18 @@ def with_adapters(backbone: Backbone, adapters: Sequence[tuple[Adapter, float]])
         return TunedBackbone(backbone)
     changed = _inflated_for(tunable(backbone), [adapter for adapter, _ in active])
     _merge_all(changed.unet, active)
+    for adapter, weight in active:
+        changed = tunable(_named(changed, adapter, weight))
     first_previous = any(adapter.info.attention == "first-previous" for adapter, _ in active)
     return TunedBackbone(changed, attention_hooks(changed, "first-previous" if first_previous else "own"))
+
+
+def _named(backbone: TunableBackbone, adapter: Adapter, weight: float) -> Backbone:
+    """The backbone whose prompts may name the adapter's subject, if it has one."""
+    if adapter.info.subject is None:
+        return backbone
+    offset = None if adapter.offset is None else weight * adapter.offset
+    return reads_subject(backbone, NamedSubject(**adapter.info.subject), offset)
 
 
 def _check_weight(adapter: Adapter, weight: float) -> None:
@@ -124,7 +136,7 @@ def _merge_all(unet: UNet2DConditionModel, adapters: Sequence[tuple[Adapter, flo
     weights, changes = dict(unet.named_parameters()), {}
     for adapter, scale in adapters:
         for name, how in adapter.info.changes.items():
-            if how != "new":
+            if how in CHANGES:
                 changes.setdefault(name, []).append(_scaled(adapter, name, weights, scale))
     for name, found in changes.items():
         merge(unet, name, found)

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from recast.engine.rng import normal_noise, row_rng
 from recast.errors import ClipError, RequestError
 from recast.networks.weight_changes import CHANGES, WeightChange, changed_weights
 from recast.tuning.adapter import NEW, Adapter, AdapterInfo, write_adapter
-from recast.tuning.config import TuneConfig
+from recast.tuning.config import Selector, TuneConfig
 from recast.tuning.losses import Guess, prediction_error
 from recast.tuning.tuned import TunableBackbone, attention_hooks, over_frames, tunable
 from recast.types import Condition, Latents
@@ -44,10 +44,18 @@ class CachedClip:
 
     def fingerprint(self) -> str:
         """Of all that the network is shown; a run on another clip is not gone on with."""
-        shown = [self.latents, self.condition.cond, self.condition.structure_channels]
-        shown += [control.pictures for control in self.condition.controls]
-        held = [tensor.detach().float().cpu().contiguous() for tensor in shown if tensor is not None]
-        return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in held)).hexdigest()
+        return shown_digest([(self.latents, self.condition)])
+
+
+def shown_digest(shown: Sequence[tuple[Latents, Condition]]) -> str:
+    """SHA-256 over latents, tokens and structures."""
+    digest = hashlib.sha256()
+    for latents, condition in shown:
+        pictures = [control.pictures for control in condition.controls]
+        for tensor in (latents, condition.cond, condition.structure_channels, *pictures):
+            if tensor is not None:
+                digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +96,30 @@ def trained_parts(backbone: Backbone, config: TuneConfig) -> TunedParts:
     An image model may get layers over time, which stay in its network. Raises RequestError where nothing is selected,
     BackboneError for a family that cannot be tuned.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         own = tunable(backbone)
         before = {name for name, _ in own.unet.named_parameters()}
         changed, positions = over_frames(own, config.over_frames, config.frames)
-        weights = dict(changed.unet.named_parameters())
-        new = {name: weight for name, weight in weights.items() if name not in before}
-        names = [name for name in config.selected(changed.unet) if name not in new]
-        kind = CHANGES[config.selector.change]
-        rank = config.rank or 16
-        changes: dict[str, WeightChange] = {name: kind(weights[name].detach(), rank=rank) for name in names}
+        new = {name: weight for name, weight in changed.unet.named_parameters() if name not in before}
+        changes = new_changes(changed, config.selector, config.rank, apart=new)
     return TunedParts(changed, changes, new, positions)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside the block the global random stream is that of a seed; afterwards it goes on as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def new_changes(
+    backbone: TunableBackbone, selector: Selector, rank: int | None, apart: Collection[str] = ()
+) -> dict[str, WeightChange]:
+    """A change of each weight that is selected, but for those `apart`, from the global random stream."""
+    weights, kind = dict(backbone.unet.named_parameters()), CHANGES[selector.change]
+    names = [name for name in selector.selected(backbone.unet) if name not in apart]
+    return {name: kind(weights[name].detach(), rank=rank or 16) for name in names}
 
 
 def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig) -> Loss[Any]:
