@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Json, Overwrite, Quiet, Settings, named
+from recast.cli.lists import adapter_facts
 from recast.cli.table import tell, visible
 from recast.errors import MediaError, RequestError
 
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
     from recast.editing.request import Request
     from recast.video.source import Source
 
-Made = Annotated[Path, typer.Argument(metavar="FILE", help="A video or a folder of pictures.")]
+Made = Annotated[Path, typer.Argument(metavar="FILE", help="A video, a folder of pictures, or an adapter.")]
 
 
 def info(path: Made, *, as_json: Json = False) -> None:
-    """Show what a file holds and, where recast made it, how."""
+    """Show what a file holds and, where recast made it, how; of an adapter's folder, what was trained."""
+    from recast.tuning.adapter import FACTS
     from recast.video.read import opened
     from recast.video.record import embedded
+
+    if (path / FACTS).is_file():
+        _tell_adapter(path, as_json=as_json)
+        return
 
     facts, text = _facts(opened(path)), embedded(path)
     if as_json:
@@ -39,6 +45,19 @@ def info(path: Made, *, as_json: Json = False) -> None:
     tell(record, title="made")
     shown = request if isinstance(request, dict) else {"request": request}
     tell({name: value for name, value in shown.items() if value not in (None, [], {})}, title="request")
+
+
+def _tell_adapter(path: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from recast.tuning.adapter import read_info
+
+    info = read_info(path)
+    if as_json:
+        print(json.dumps(asdict(info)))
+        return
+    tell(adapter_facts(path), title="adapter")
+    tell({name: value for name, value in info.settings.items() if value is not None}, title="settings")
 
 
 def rerun(

@@ -93,27 +93,38 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
         (part / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_adapter(folder: str | PathLike[str]) -> Adapter:
-    """The adapter in a folder. Raises WeightsError where there is none, or where it is damaged or of a newer form."""
+def read_info(folder: str | PathLike[str]) -> AdapterInfo:
+    """What the adapter in a folder is. Raises WeightsError where there is none, or where it is of a newer form."""
     path = Path(folder)
     if not (path / FACTS).is_file():
-        raise WeightsError(
-            f"{path} is no adapter: it has no {FACTS}; name a folder that `recast tune` or `customize` wrote"
-        )
+        raise WeightsError(f"{path} is no adapter: it has no {FACTS}; name a folder that `recast tune` wrote")
     facts = json_object(path / FACTS)
     if facts.get("schema_version") != 1:
         version = facts.get("schema_version")
         raise WeightsError(f"{FACTS} is of version {version!r} and this recast reads version 1; update recast; {path}")
     try:
-        info = TypeAdapter(AdapterInfo).validate_python(facts)
-        tensors = load_file(path / TENSORS)
+        return TypeAdapter(AdapterInfo).validate_python(facts)
     except ValidationError as fault:
         first = fault.errors()[0]
         raise WeightsError(f"{FACTS}, {'.'.join(map(str, first['loc']))}: {first['msg']}; {path}") from fault
+
+
+def read_adapter(folder: str | PathLike[str]) -> Adapter:
+    """The adapter in a folder. Raises WeightsError as `read_info` does, and where it is damaged."""
+    path, info = Path(folder), read_info(folder)
+    try:
+        tensors = load_file(path / TENSORS)
     except (OSError, SafetensorError) as fault:
         raise WeightsError(f"{TENSORS} cannot be read ({fault}); get the adapter again; {path}") from fault
     _check_tensors(info, tensors, path)
     return Adapter(info, tensors)
+
+
+def adapters_in(folder: Path) -> list[Path]:
+    """The adapters in a folder, by name; the folder itself where it is one."""
+    if (folder / FACTS).is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{FACTS}"))
 
 
 def _check_tensors(info: AdapterInfo, tensors: Mapping[str, Tensor], path: Path) -> None:
