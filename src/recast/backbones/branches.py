@@ -39,8 +39,9 @@ def temporal_layout(frames: int, temporal: Sequence[bool], most: int, device: to
     if frames > most:
         wrong = f"the motion modules see at most {most} frames at once and were given {frames}"
         raise ShapeError(f"{wrong}; use smaller windows")
-    videos = torch.tensor(temporal, device=device).nonzero().flatten()
-    return BatchLayout(frames, None if all(temporal) else videos)
+    if all(temporal):
+        return BatchLayout(frames)
+    return BatchLayout(frames, torch.tensor([index for index, on in enumerate(temporal) if on], device=device))
 
 
 def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Tensor, "t channels y x"]:

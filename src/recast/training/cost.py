@@ -162,7 +162,7 @@ def _step(
     network: nn.Module, stage: TrainStage, inputs: Inputs, kind: str, watched: AbstractContextManager[object]
 ) -> None:
     loss = stage.loss(inputs)
-    with watched, _fused_attention():
+    with watched, fused_attention():
         answer = loss(network, BatchShard(_step_of(stage, kind)))
         (answer.mean if isinstance(answer, LossOutput) else answer).backward()
 
@@ -212,7 +212,7 @@ def _forget(weight: Tensor) -> None:
 
 
 @contextmanager
-def _fused_attention() -> Iterator[None]:
+def fused_attention() -> Iterator[None]:
     """Replaces attention by one that stores no score matrix, as fused kernels on GPUs do; meta tensors have none.
 
     It is a patch because a dispatch mode of PyTorch is not active while checkpointing recomputes.
