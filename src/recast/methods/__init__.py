@@ -23,6 +23,7 @@ from recast.methods.sdedit import SDEdit
 from recast.methods.streamv2v import StreamV2V
 from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
+from recast.methods.tune_a_video import TuneAVideo
 from recast.methods.uniedit import UniEditFlow
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.vidtome import VidToMe
@@ -75,6 +76,7 @@ METHODS: dict[str, type[Method]] = {
     "streamv2v": StreamV2V,
     "text2video-zero": Text2VideoZero,
     "tokenflow": TokenFlow,
+    "tune-a-video": TuneAVideo,
     "uniedit-flow": UniEditFlow,
     "videocontrolnet": VideoControlNet,
     "vidtome": VidToMe,

@@ -23,7 +23,7 @@ class Selector:
 
     attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise; last_rate:
     the share of it that is left at the end. temporal: whether the layers are those over time, or, False, all others;
-    None is both.
+    None is both. loss: the temporal loss, where nothing else is said; images: the share of pictures, likewise.
     """
 
     patterns: tuple[str, ...]
@@ -32,6 +32,8 @@ class Selector:
     rate: float = 3e-5
     last_rate: float = LAST_RATE
     temporal: bool | None = None
+    loss: str = "difference"
+    images: float = 0.0
 
     def selected(self, network: nn.Module) -> list[str]:
         """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
@@ -53,13 +55,21 @@ class Selector:
         return found
 
 
+QUERIES_AND_TEMPORAL = ("*.attn1.to_q.*", "*.attn2.to_q.*", "*.temporal.*")
 PROJECTIONS = ("*.to_q.weight", "*.to_k.weight", "*.to_v.weight", "*.to_out.0.weight")
 SELECTORS: dict[str, Selector] = {
-    "one-shot": Selector(("*.attn1.to_q.*", "*.attn2.to_q.*", "*.temporal.*"), attention="first-previous"),
+    "one-shot": Selector(QUERIES_AND_TEMPORAL, attention="first-previous"),
+    "tune-a-video": Selector(QUERIES_AND_TEMPORAL, attention="first-previous", last_rate=1.0, loss=NO_LOSS),
+    "dreamix": Selector(("*",), rate=1e-5, last_rate=1.0, loss=NO_LOSS, images=0.5),
     "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
     "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
 }
-"""What is tuned, by name. one-shot: query projections and all layers over time, as the paper (section 3.2) has it."""
+"""What is tuned, by name. one-shot: query projections and all layers over time, as the paper (section 3.2) has it.
+
+tune-a-video: the same weights by the network's own loss alone, at its published constant rate (arXiv:2212.11565).
+dreamix: all weights, in a share of the steps on one frame as a picture (mixed finetuning, arXiv:2302.01329); share and
+rate are ours.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
@@ -67,7 +77,8 @@ class TuneConfig:
     """The settings of one tuning. Raises RequestError for what does not go together."""
 
     train: str = "one-shot"
-    """What is trained: one-shot (queries and layers over time), lora, spectral, or a pattern of weights' names."""
+    """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), lora, spectral,
+    or a pattern of weights' names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -78,25 +89,30 @@ class TuneConfig:
     """Rank of lora; 16 if not said."""
     attention: Literal["own", "first-previous"] | None = None
     """What self-attention looks at: its own frame, or the first and the previous one, as one-shot does."""
-    temporal: str = "difference"
-    """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, or none."""
+    temporal: str | None = None
+    """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, or none; of what
+    is trained, if not said."""
     temporal_weight: Annotated[FiniteFloat, Field(ge=0)] | None = None
     """Weight of the temporal loss; .05, and .2 of second, if not said."""
     latent: LatentKind | None = None
     """Latents of the temporal loss: clean (as predicted), or the predicted noise, as second takes it if not said."""
     precision: str = "auto"
     """Of products: bf16, fp32, or auto, which takes what is faster here."""
+    images: Annotated[FiniteFloat, Field(ge=0, lt=1)] | None = None
+    """Share of the steps that see one frame as a picture, layers over time off; of what is trained, if not said."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Chooses noise, noise levels and first weights."""
+    """Chooses frames, noise, noise levels and first weights."""
 
     def __post_init__(self) -> None:
-        known("temporal loss", self.temporal, [NO_LOSS, *TEMPORAL_LOSSES])
+        known("temporal loss", self.over_time, [NO_LOSS, *TEMPORAL_LOSSES])
         if self.rank is not None and self.selector.change != "lora":
             raise RequestError(f"rank is {self.rank}, and only lora has one; leave it out, or say train=lora")
         if self.temporal_loss is None and not (self.temporal_weight is None and self.latent is None):
             raise RequestError("there is no temporal loss, so it has no weight and no latent; leave them out")
         if self.temporal_loss is not None and self.frames < self.temporal_loss.least:
-            wrong = f"the temporal loss {self.temporal!r} needs {self.temporal_loss.least} frames and has {self.frames}"
+            wrong = (
+                f"the temporal loss {self.over_time!r} needs {self.temporal_loss.least} frames and has {self.frames}"
+            )
             raise RequestError(f"{wrong}; take more frames, or temporal=none")
         self.train_config()
 
@@ -111,9 +127,19 @@ class TuneConfig:
         return self.attention or self.selector.attention
 
     @property
+    def over_time(self) -> str:
+        """The name of the temporal loss, or none."""
+        return self.selector.loss if self.temporal is None else self.temporal
+
+    @property
+    def image_share(self) -> float:
+        """Share of the steps that see one frame as a picture."""
+        return self.selector.images if self.images is None else self.images
+
+    @property
     def temporal_loss(self) -> TemporalLoss | None:
         """The temporal loss with its weight and latent; None where there is none."""
-        usual = TEMPORAL_LOSSES.get(self.temporal)
+        usual = TEMPORAL_LOSSES.get(self.over_time)
         if usual is None:
             return None
         weight = usual.weight if self.temporal_weight is None else self.temporal_weight

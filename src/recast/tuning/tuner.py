@@ -125,7 +125,8 @@ def new_changes(
 def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig) -> Loss[Any]:
     """The network's own loss at a uniform level, and the temporal loss by its weight. The paper's equations 5 and 8.
 
-    Nothing is encoded: a step is one pass of the network. Level and noise come from (seed, step) alone.
+    Nothing is encoded: a step is one pass of the network, or, in a share of them, of one frame as a picture (the mixed
+    finetuning of Dreamix, arXiv:2302.01329). Level, noise and frame come from (seed, step) alone.
     """
     schedule, temporal = backbone.schedule, config.temporal_loss
 
@@ -135,13 +136,17 @@ def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig)
         level = int(rng.integers(len(schedule.sigmas)))
         sigma = float(schedule.sigmas[level])
         noise = normal_noise(rng, clip.latents.shape).to(clip.latents)
+        clean, condition = clip.latents, clip.condition
+        alone = config.image_share > 0 and float(rng.random()) < config.image_share
+        if alone:
+            pick = torch.tensor([int(rng.integers(len(clean)))])
+            clean, condition, noise = clean[pick], condition.at(pick), noise[pick]
         waited = time.perf_counter() - began
-        x = clip.latents + sigma * noise
-        [denoised] = backbone.denoise_branches(x, sigma, clip.condition, [Branch(clip.condition.cond)])
-        mean = prediction_error(schedule.prediction, denoised, clip.latents, sigma).square().mean()
+        [denoised] = backbone.denoise_branches(clean + sigma * noise, sigma, condition, [Branch(condition.cond)])
+        mean = prediction_error(schedule.prediction, denoised, clean, sigma).square().mean()
         rows, levels = mean.detach()[None], torch.tensor([level / len(schedule.sigmas)], device=mean.device)
-        if temporal is not None:
-            guess = Guess(denoised, clip.latents, noise, sigma)
+        if temporal is not None and not alone:
+            guess = Guess(denoised, clean, noise, sigma)
             mean = mean + temporal.weight * temporal.between(*guess.latents(temporal.latent))
         return LossOutput(mean=mean, rows=rows, levels=levels, waited=waited)
 

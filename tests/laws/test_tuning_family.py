@@ -1,0 +1,84 @@
+"""Tune-A-Video and Dreamix, out of the same tuner: what they train, by which loss, on which frames; and the edit."""
+
+from dataclasses import replace
+from math import hypot
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from recast.backbones.branches import temporal_layout
+from recast.denoising import Branch, DenoiseInputs
+from recast.diffusion.inversion import ddim_inversion
+from recast.diffusion.samplers import SAMPLERS, ddim
+from recast.diffusion.schedule import finish
+from recast.engine.config import BatchShard
+from recast.methods.tune_a_video import TuneAVideo
+from recast.tuning.tuner import trained_parts, tune_adapter, tuning_loss
+from tuning_clips import cached, moving, opened, quick
+
+
+def test_tune_a_video_is_one_shots_weights_by_the_networks_own_loss_at_a_constant_rate(tmp_path):
+    own, one_shot = quick(train="tune-a-video"), quick()
+    assert (
+        trained_parts(opened("gen1", None), own).changes.keys()
+        == trained_parts(opened("gen1", None), one_shot).changes.keys()
+    )
+    assert (own.temporal_loss, one_shot.temporal_loss.weight, own.over_frames) == (None, 0.05, "first-previous")
+    assert {own.train_config().rate_at(step) for step in range(3)} == {3e-3}
+    backbone = opened("sd", tmp_path)
+    clip = cached(backbone)
+    plain = tuning_loss(backbone, clip, quick(temporal="none"))(backbone.unet, BatchShard(3))
+    assert torch.equal(tuning_loss(backbone, clip, own)(backbone.unet, BatchShard(3)).mean, plain.mean)
+    assert quick(train="tune-a-video", temporal="matched").temporal_loss is not None
+
+
+@pytest.mark.parametrize(("images", "counts"), [(0.0, {3}), (0.5, {1, 3})])
+def test_a_share_of_the_steps_sees_one_frame_with_layers_over_time_off(images, counts, tmp_path):
+    """Which latents have a gradient of the loss: one frame's in steps with a picture, all of them in the others."""
+    backbone = opened("gen1", tmp_path)
+    clip, config = cached(backbone), quick(train="dreamix", images=images)
+    clip.latents.requires_grad_(True)
+    loss, seen = tuning_loss(backbone, clip, config), set()
+    for step in range(20):
+        [gradient] = torch.autograd.grad(loss(backbone.unet, BatchShard(step)).mean, clip.latents)
+        seen.add(int(gradient.flatten(1).any(dim=1).sum()))
+    assert seen == counts
+
+
+def test_dreamix_trains_every_weight(tmp_path):
+    backbone = opened("gen1", None)
+    adapter = tune_adapter(backbone, cached(backbone), quick(train="dreamix", images=0.3, steps=4), tmp_path / "a")
+    assert set(adapter.info.changes) == set(dict(backbone.unet.named_parameters()))
+    assert not [name for name, tensor in adapter.tensors.items() if not tensor.any()]
+    assert adapter.info.settings["images"] == 0.3
+    assert adapter.info.scales
+
+
+def test_clips_among_images_keep_their_places():
+    layout = temporal_layout(2, (False, True, True), 4, torch.device("cpu"))
+    assert layout.videos.tolist() == [1, 2]
+    assert temporal_layout(2, (True, True), 4, torch.device("cpu")).videos is None
+    assert temporal_layout(2, (False,), 4, torch.device("cpu")) is None
+
+
+@pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+def test_its_edit_is_the_inversion_without_content_and_the_guided_walk_back(tmp_path):
+    backbone, clip = opened("sd", tmp_path), moving()
+    condition = replace(cached(backbone).condition, uncond=backbone.null_tokens())
+    shot = DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=3, cfg_scale=2.5)
+    sigmas = backbone.sigmas(3)
+
+    def look(x, sigma, condition):
+        return backbone.denoise_branches(x, sigma, condition, [Branch(condition.cond)])[0]
+
+    def guide(x, sigma, condition):
+        asked = [Branch(condition.uncond), Branch(condition.cond)]
+        blank, wanted = backbone.denoise_branches(x, sigma, condition, asked)
+        return blank + 2.5 * (wanted - blank)
+
+    start = backbone.encode(clip.frames) * hypot(1, sigmas[-1])
+    inversion = ddim_inversion(look, start, sigmas, replace(condition, cond=condition.uncond))
+    expected = finish(ddim(guide, inversion.trajectory[0], sigmas, condition), sigmas[-1])
+    assert_close(TuneAVideo(refinements=0)(shot, backbone), expected, atol=1e-4, rtol=1e-4)
+    assert_close(TuneAVideo(refinements=0, strength=0.0)(shot, backbone), backbone.encode(clip.frames))
