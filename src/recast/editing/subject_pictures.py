@@ -12,10 +12,12 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.conditions.image import picture
+from recast.editing.denoise import structured
 from recast.editing.loaded import Model
+from recast.editing.prepared import prepare
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.stages import generate, prepare, structured
+from recast.editing.stages import generate
 from recast.errors import RequestError
 from recast.files import write_synced
 from recast.progress import ProgressCallback
