@@ -7,7 +7,7 @@ with the segment that it was at.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
+from recast.editing.checks import free_target
 from recast.editing.denoise import denoised, encoded_contents
 from recast.editing.job import EditJob, job_beside
 from recast.editing.loaded import Model
@@ -28,8 +29,10 @@ from recast.editing.segments import ClipReader, Segmentation
 from recast.editing.stages import made_record, write_frames
 from recast.editing.survey import Survey, surveyed
 from recast.errors import BackboneError, Cancelled
+from recast.files import put
 from recast.progress import ProgressCallback, Report
 from recast.types import Clip, Latents
+from recast.video.output import is_folder
 from recast.video.read import Source
 
 PARTS = 1000
@@ -110,9 +113,21 @@ class LongEdit:
         resolved, count = self.resolved, survey.frames
         record = made_record(resolved, Clip(survey.shown, self.source.fps), count, self.model)
         frames, overwrite = self._decoded(len(self.cut.spans(count))), resolved.request.overwrite
+        # Made in the job's folder, so that a kill leaves nothing beside the target.
+        place = target if is_folder(target) else self.job.path / target.name
         notes = write_frames(
-            resolved, frames, record, target, watch, first=survey.first, count=count, overwrite=overwrite
+            resolved,
+            frames,
+            record,
+            place,
+            watch,
+            first=survey.first,
+            count=count,
+            overwrite=overwrite or place != target,
         )
+        if place != target:
+            free_target(replace(resolved.request, target=target))
+            put(place, target)
         return record, count, notes
 
     def _prepared(self, survey: Survey, reader: ClipReader, span: slice) -> Prepared:
