@@ -13,10 +13,12 @@ from recast.errors import BackboneError
 from recast.networks.attention_recipes import (
     ExtendedAttention,
     FrameBank,
+    PassAttention,
     ReferenceAttention,
     Trajectories,
     TrajectoryAttention,
     anchored,
+    causal_in_pass,
     first_and_previous,
 )
 
@@ -74,6 +76,14 @@ def test_what_was_not_seen_at_this_level_is_refused():
         hook(part_of(call, slice(2, 4), branch=1), attended)
     with pytest.raises(BackboneError, match="frames' numbers"):
         hook(replace(call, frames=None), attended)
+
+
+def test_in_one_pass_from_the_clips_first_frame_on_causal_attention_is_the_clips_and_in_others_their_own():
+    call, rows = call_of(FRAMES), slice(2, 5)
+    hook = PassAttention(causal_in_pass)
+    assert torch.equal(hook(call, attended), ReferenceAttention(first_and_previous(10))(call, attended))
+    late = part_of(call, rows)
+    assert torch.equal(hook(late, attended), ReferenceAttention(first_and_previous(late.frames[0]))(late, attended))
 
 
 def test_extended_attention_in_a_window_is_that_of_its_frames():

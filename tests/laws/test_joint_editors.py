@@ -7,12 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from recast.conditions.propagation import midpoint
 from recast.diffusion.inversion import reconstruction_psnr
 from recast.diffusion.noise import noise_draw, shared_noise
 from recast.diffusion.samplers import ddim
 from recast.diffusion.schedule import finish
 from recast.errors import BackboneError, RequestError
-from recast.methods.controlvideo import ControlVideo, key_frames, midpoints
+from recast.methods.controlvideo import ControlVideo, key_frames
 from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
 from recast.methods.pnp import PlugAndPlay
@@ -84,8 +85,7 @@ def test_there_are_no_more_key_frames_than_a_window_and_they_span_the_clip(count
 
 def test_what_changes_evenly_is_its_own_midpoint():
     frames = (torch.arange(5, dtype=torch.uint8) * 20).view(5, 1, 1, 1).expand(-1, 3, 4, 4)
-    picks = torch.tensor([1, 3])
-    assert torch.equal(midpoints(frames, picks), frames[picks])
+    assert torch.equal(midpoint(frames[[0, 2]], frames[[2, 4]]), frames[[1, 3]].float())
 
 
 def test_fatezero_with_equal_prompts_is_the_inversions_reconstruction(backbone):

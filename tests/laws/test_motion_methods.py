@@ -15,9 +15,10 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import ddim
 from recast.errors import BackboneError, RequestError
 from recast.methods.gen1 import Gen1
+from recast.methods.keyframed import anchored
 from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
-from recast.methods.rerender import Rerender, anchored, fused_pixels
+from recast.methods.rerender import Rerender, fused_pixels
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.types import Clip, Condition, Kind, Structure
 

@@ -12,7 +12,6 @@ from recast.diffusion.samplers import ddim
 from recast.diffusion.x0_hooks import (
     changed,
     encode_compensated,
-    interleave,
     interval,
     match_statistics,
     through_pixels,
@@ -74,20 +73,6 @@ def test_pixels_that_do_not_change_leave_latents_as_they_are_in_any_coder():
     assert torch.equal(through_pixels(lambda pixels: pixels, *coder)(latents), latents)
     exact = through_pixels(lambda pixels: 2 * pixels, lambda pixels: pixels / 8, lambda z: 8 * z)
     assert_close(exact(latents), 2 * latents)
-
-
-def test_interleaving_keeps_a_ramp_the_ends_and_the_other_half():
-    mean = lambda one, other: (one + other) / 2  # noqa: E731
-    ramp = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 3, 2, 2)
-    frames = torch.rand(6, 3, 2, 2, generator=rng())
-    for odd in (True, False):
-        assert torch.equal(interleave(ramp, odd, mean), ramp)
-        made = interleave(frames, odd, mean)
-        fresh = [1, 3] if odd else [2, 4]
-        same = [i for i in range(6) if i not in fresh]
-        assert torch.equal(made[same], frames[same])
-        assert_close(made[fresh], (frames[[i - 1 for i in fresh]] + frames[[i + 1 for i in fresh]]) / 2)
-    assert torch.equal(interleave(frames[:2], True, mean), frames[:2])
 
 
 def test_a_hook_of_all_frames_sees_them_all_and_answers_for_some():

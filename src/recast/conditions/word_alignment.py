@@ -65,6 +65,12 @@ def refined(source: PromptTokens, target: PromptTokens) -> Alignment:
     return Alignment(mapping, own, torch.ones(target.places))
 
 
+def changed_places(source: PromptTokens, target: PromptTokens) -> tuple[int, ...]:
+    """The places of those words of the source that the edit has not, by the alignment of `refined`."""
+    kept = {theirs for theirs, _ in common_subsequence(source.pieces[1:-1], target.pieces[1:-1])}
+    return tuple(place for place in range(1, len(source.pieces) - 1) if place - 1 not in kept)
+
+
 ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"refine": refined, "replace": replaced}
 """Every way to align two prompts, by name."""
 

@@ -7,7 +7,6 @@ the sampler, as in MeDM (arXiv:2308.10079), ControlVideo (arXiv:2305.13077) and 
 from collections.abc import Callable
 from math import inf
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -78,20 +77,6 @@ def through_pixels(change: Callable[[Maps], Maps], encode: Encode, decode: Decod
         return latents + (encode(change(pixels)) - encode(pixels))
 
     return changed_pixels
-
-
-def interleave(frames: Maps, odd: bool, between: Callable[[Maps, Maps], Maps]) -> Maps:
-    """Every second frame made anew from its two neighbours, odd ones or even ones; the two ends stay as they are.
-
-    ControlVideo's interleaved-frame smoother (arXiv:2305.13077, section 3.2): used at two steps in a row, odd and then
-    even, it smooths all frames. between: the picture halfway between each two.
-    """
-    replaced = torch.arange(1 if odd else 2, len(frames) - 1, 2)
-    if not len(replaced):
-        return frames
-    result = frames.clone()
-    result[replaced] = between(frames[replaced - 1], frames[replaced + 1]).to(frames)
-    return result
 
 
 def _mean(latents: Latents) -> Statistics:

@@ -6,18 +6,17 @@ from math import ceil
 from typing import Annotated, ClassVar
 
 import torch
-from jaxtyping import Int, UInt8
 from pydantic import Field
-from torch import Tensor
 
 from recast.backbones.backbone import Backbone
+from recast.conditions.propagation import midpoint
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import from_shared_noise, under_hooks
 from recast.networks.attention_recipes import ExtendedAttention, FrameBank, ReferenceAttention, anchored
-from recast.types import Condition, Frames, Latents
+from recast.types import Condition, Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,9 @@ class ControlVideo(ContentGuidanceKnobs):
     and a model that reads a structure, or a strength below 1. Network evaluations of a frame: 2 a step; key frames are
     asked once, and two steps decode and encode all frames.
 
-    Differs: what lies between two frames is their mean, where the paper has an interpolation network (RIFE); nothing is
-    added to the prompts; `strength` can start from the source; temporal layers of the network stay on.
+    Differs: the picture between two frames is warped from both along half of their optical flow (DIS), where the paper
+    has an interpolation network (RIFE); nothing is added to the prompts; `strength` can start from the source; temporal
+    layers of the network stay on.
     """
 
     paper: ClassVar[str] = "ControlVideo, arXiv:2305.13077"
@@ -122,14 +122,8 @@ class _Smoother:
     def _change(self, clean: Latents, first: int) -> Latents:
         change, frames = torch.zeros_like(clean), self.backbone.decode(clean)
         picks = torch.arange(first, max(len(frames) - 1, first), 2)
-        frames[picks] = midpoints(frames, picks)
+        frames[picks] = midpoint(frames[picks - 1], frames[picks + 1]).round().to(torch.uint8)
         if self.backbone.temporal_stride > 1:  # every latent has a frame that is replaced
             return self.backbone.encode(frames) - clean if len(picks) else change
         change[picks] = self.backbone.encode(frames[picks]) - clean[picks] if len(picks) else 0.0
         return change
-
-
-def midpoints(frames: Frames, picks: Int[Tensor, " n"]) -> UInt8[Tensor, "n 3 h w"]:
-    """The mean of the frames before and after each of `picks`."""
-    around = frames[picks - 1].float() + frames[picks + 1].float()
-    return (around / 2).round().to(torch.uint8)

@@ -7,16 +7,15 @@ from typing import ClassVar
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.flow import ClipFlow
-from recast.conditions.tracks import PointTracks
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
 from recast.errors import RequestError
 from recast.methods.injection import injection
+from recast.methods.keyframed import trajectories_of
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, beside_source, in_windows, under_hooks
-from recast.networks.attention_recipes import ExtendedAttention, Trajectories, TrajectoryAttention
+from recast.networks.attention_recipes import ExtendedAttention, TrajectoryAttention
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.types import Latents
 
@@ -50,9 +49,7 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
         inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), finest))
         if not finest.grids:  # nothing was inverted, so there is no way back
             return inverted.walked(self.denoiser(shot, backbone, shot.cfg_scale))
-        grid, frames = max(finest.grids), tuple(shot.clip.latent_frames(1).tolist())
-        tracks = PointTracks.of(ClipFlow.of(shot.clip.frames).resized(grid))
-        along = TrajectoryAttention(Trajectories.of_paths(tracks.places, tracks.reached, frames, grid))
+        along = TrajectoryAttention(trajectories_of(shot)(max(finest.grids)))
         above = inverted.level(self.injected_until)
         look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0))
         edit = self.denoiser(shot, backbone, shot.cfg_scale)

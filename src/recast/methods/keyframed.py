@@ -1,6 +1,8 @@
-"""What methods that edit some frames, and carry them to the others, have alike."""
+"""What methods that edit some frames and carry them to the others, or follow motion, have alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import hypot
 
 import torch
@@ -10,15 +12,17 @@ from torch import Tensor
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import propagated
+from recast.conditions.tracks import PointTracks
 from recast.conditions.warping import Shares
-from recast.denoising import DenoiseInputs, StepHook, unchanged
+from recast.denoising import DenoiseInputs, Denoiser, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import at_frames, excerpt, in_turn
 from recast.diffusion.schedule import finish
 from recast.diffusion.x0_hooks import encode_compensated
-from recast.errors import BackboneError
+from recast.errors import BackboneError, RequestError
 from recast.methods.knobs import GuidanceKnobs
-from recast.types import Latents, Picks
+from recast.networks.attention_recipes import Trajectories
+from recast.types import Condition, Latents, Picks
 
 OneLatent = Float[Tensor, "1 c y x"]
 
@@ -86,3 +90,34 @@ class FrameWalks:
             return hook(start, sigmas[0])
         denoise = self.knobs.denoiser(part, self.backbone, part.cfg_scale)
         return finish(part.sampler(denoise, start, sigmas, part.condition, step_hook=hook), sigmas[-1])
+
+
+def anchored(denoise: Denoiser, size: int) -> Denoiser:
+    """Passes of at most `size` frames, each of which has the first frame and the one before its own.
+
+    Raises RequestError for more frames than a size below 3 can hold.
+    """
+
+    def anchored_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
+        if len(x) > size < 3:
+            raise RequestError(f"there are {len(x)} keyframes and a window of {size}; they need a window of 3")
+        clean = [denoise(x[:size], sigma, condition.at(torch.arange(min(size, len(x)))))]
+        for start in range(size, len(x), max(size - 2, 1)):
+            picks = torch.tensor([0, start - 1, *range(start, min(start + size - 2, len(x)))])
+            clean.append(denoise(x[picks], sigma, condition.at(picks))[2:])
+        return torch.cat(clean)
+
+    return anchored_denoise
+
+
+def trajectories_of(shot: DenoiseInputs) -> Callable[[tuple[int, int]], Trajectories]:
+    """The clip's trajectories by optical flow (DIS), at each grid of places that is asked for."""
+    assert shot.condition.frames is not None, "the shot has numbered its frames"
+    flow, frames = ClipFlow.of(shot.clip.frames), tuple(shot.condition.frames.tolist())
+
+    @cache
+    def at(grid: tuple[int, int]) -> Trajectories:
+        tracks = PointTracks.of(flow.resized(grid))
+        return Trajectories.of_paths(tracks.places, tracks.reached, frames, grid)
+
+    return at

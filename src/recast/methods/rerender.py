@@ -1,12 +1,11 @@
 """Keyframes that agree in shape, texture and colour, carried to the other frames: Rerender, arXiv:2306.07954."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from einops import rearrange
 from pydantic import Field
-from torch import Tensor
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow, Flow
@@ -16,13 +15,15 @@ from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.excerpt import excerpt
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import Change, changed, encode_compensated, interval, match_statistics
-from recast.errors import RequestError
-from recast.methods.keyframed import FrameWalks
+from recast.methods.keyframed import FrameWalks, anchored
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
-from recast.networks.hooks import Attend, AttentionCall, SiteKind
-from recast.types import Condition, Latents, Maps
+from recast.networks.attention_recipes import PassAttention, causal_in_pass
+from recast.networks.recorded_features import LimitedHook
+from recast.types import Latents, Maps
 
+DECODER = re.compile(r"up_blocks\..*")
+"""Layers on the way up, whose self-attention looks at two frames; equation 5."""
 Matches = tuple[Flow, Shares]
 """For each keyframe, its flow into another one, and where that can be relied on."""
 
@@ -85,7 +86,7 @@ class Rerender(GuidanceKnobs):
     def _walk(
         self, part: DenoiseInputs, backbone: Backbone, denoise: Denoiser, start: Latents, sigmas: list[float]
     ) -> Latents:
-        with backbone.hooked(FirstAndPreviousAttention()):
+        with backbone.hooked(LimitedHook(hook=PassAttention(causal_in_pass), sites=DECODER)):
             x = part.sampler(denoise, start, sigmas, part.condition, step_hook=part.step_hook)
         return finish(x, sigmas[-1])
 
@@ -116,35 +117,3 @@ def fused_pixels(pixels: Maps, first: Matches, previous: Matches) -> Maps:
         from_first = fused(own, warped(done[0], first[0][[i]]), first[1][[i]])
         done.append(fused(from_first, warped(done[-1], previous[0][[i]]), previous[1][[i]]))
     return torch.cat(done)
-
-
-def anchored(denoise: Denoiser, size: int) -> Denoiser:
-    """Passes of at most `size` frames, each of which has the first frame and the one before its own.
-
-    Raises RequestError for more frames than a size below 3 can hold.
-    """
-
-    def anchored_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-        if len(x) > size < 3:
-            raise RequestError(f"rerender has {len(x)} keyframes and a window of {size}; it needs a window of 3")
-        clean = [denoise(x[:size], sigma, condition.at(torch.arange(min(size, len(x)))))]
-        for start in range(size, len(x), max(size - 2, 1)):
-            picks = torch.tensor([0, start - 1, *range(start, min(start + size - 2, len(x)))])
-            clean.append(denoise(x[picks], sigma, condition.at(picks))[2:])
-        return torch.cat(clean)
-
-    return anchored_denoise
-
-
-class FirstAndPreviousAttention:
-    """In the decoder, each frame's places attend to those of the pass's first frame and of the one before. Eq. 5."""
-
-    def interested(self, site: str, kind: SiteKind) -> bool:
-        """In self-attention on the way up."""
-        return kind is SiteKind.SELF and site.startswith("up_blocks")
-
-    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        """The layer's answer with the keys and values of the two frames."""
-        before = torch.tensor([[0, max(frame - 1, 0)] for frame in range(len(call.q))])
-        k, v = (rearrange(each[before], "b two m e -> b (two m) e") for each in (call.k, call.v))
-        return attend(replace(call, k=k, v=v))

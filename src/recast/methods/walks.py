@@ -106,22 +106,29 @@ class SourceHooks:
 def beside_source(
     backbone: Backbone, denoise: Denoiser, look: Denoiser, inverted: InvertedShot, hooks: Callable[[], SourceHooks]
 ) -> Denoiser:
-    """At each level, `look` at the inverted source under its own content first, then `denoise` the edit.
+    """`beside`, where `look` is at the inverted source of the level, under its own content."""
+    return beside(backbone, denoise, lambda sigma: look(inverted.inversion.at(sigma), sigma, inverted.source), hooks)
+
+
+def beside(
+    backbone: Backbone, denoise: Denoiser, look: Callable[[float], Latents], hooks: Callable[[], SourceHooks]
+) -> Denoiser:
+    """At each level, `look` under hooks that record, then `denoise` under those that use what was seen.
 
     hooks: made anew at each level, so that memory is that of one. Raises RequestError for a network without the layers
     that they look at.
     """
 
-    def denoise_beside_source(x: Latents, sigma: float, condition: Condition) -> Latents:
+    def denoise_beside(x: Latents, sigma: float, condition: Condition) -> Latents:
         made = hooks()
         with backbone.hooked(*made.record):
-            look(inverted.inversion.at(sigma), sigma, inverted.source)
+            look(sigma)
         if not all(made.kept):
             raise RequestError("the model's network lacks the layers whose features the method takes from the source")
         with backbone.hooked(*made.edit):
             return denoise(x, sigma, condition)
 
-    return denoise_beside_source
+    return denoise_beside
 
 
 def from_shared_noise(shot: DenoiseInputs, backbone: Backbone, strength: float, sigma: float) -> Latents:

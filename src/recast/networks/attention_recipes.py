@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recast.errors import BackboneError
@@ -30,6 +30,22 @@ def first_and_previous(first: int, step: int = 1) -> References:
 def anchored(*frames: int) -> References:
     """The same frames for all: the first one in Text2Video-Zero (arXiv:2303.13439, equation 8)."""
     return lambda _frame: frames
+
+
+def causal_in_pass(frames: Sequence[int]) -> References:
+    """The first frame of a pass and the one before; the first has itself twice."""
+    before = dict(zip(frames, (frames[0], *frames), strict=False))
+    return lambda frame: (frames[0], before[frame])
+
+
+def towards_middle(frames: Sequence[int]) -> References:
+    """The middle frame of a pass, and a frame's neighbour towards it; the middle has itself twice.
+
+    Gen-L-Video's bi-directional cross-frame attention, arXiv:2305.18264.
+    """
+    middle = len(frames) // 2
+    towards = dict(zip(frames, [*frames[1 : middle + 1], frames[middle], *frames[middle:-1]], strict=True))
+    return lambda frame: (frames[middle], towards[frame])
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +96,24 @@ class ReferenceAttention:
             raise BackboneError(f"attention refers to {where}, and has not seen it; give windows in order, it first")
         k, v = (torch.stack([torch.cat([known[frame][i] for frame in each]) for each in named]) for i in (0, 1))
         return attend(replace(call, k=k, v=v))
+
+
+@dataclass(frozen=True, eq=False)
+class PassAttention:
+    """`ReferenceAttention` within each pass: in windows these are the window's frames, and no window sees the others.
+
+    references: of the pass's frames, such as `causal_in_pass`. Gradients go through, with checkpointing too.
+    """
+
+    references: Callable[[Sequence[int]], References]
+
+    def interested(self, _site: str, kind: SiteKind) -> bool:
+        """In self-attention."""
+        return kind is SiteKind.SELF
+
+    def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
+        """The layer's answer with the keys and values of the references."""
+        return ReferenceAttention(self.references(frames_of(call)))(call, attend)
 
 
 class ExtendedAttention:
@@ -167,13 +201,20 @@ class TrajectoryAttention:
         flat = rearrange(answer, "f p (h d) -> (f p) h d", h=call.heads)
         # Frame by frame: the gathered keys are as many times the answers as there are frames.
         rows = zip(flat.split(answer.shape[1]), tokens, reached, strict=True)
-        return torch.stack([self._frame(call.scale, own, flat[on], there) for own, on, there in rows])
+        return torch.stack([attended_along(call.scale, own, flat[on], flat[on], there) for own, on, there in rows])
 
-    @staticmethod
-    def _frame(scale: float, own: Tensor, gathered: Tensor, reached: Tensor) -> Tensor:
-        likeness = scale * torch.einsum("phd,pghd->phg", own, gathered)
-        weights = likeness.masked_fill(~reached[:, None], -torch.inf).softmax(-1)
-        return rearrange(torch.einsum("phg,pghd->phd", weights, gathered), "p h d -> p (h d)")
+
+def attended_along(
+    scale: float,
+    q: Float[Tensor, "p h d"],
+    k: Float[Tensor, "p g h d"],
+    v: Float[Tensor, "p g h d"],
+    reached: Bool[Tensor, "p g"],
+) -> Float[Tensor, "p e"]:
+    """One frame's places, each attending to keys of its own that are reached: its trajectory in g frames."""
+    likeness = scale * torch.einsum("phd,pghd->phg", q, k)
+    weights = likeness.masked_fill(~reached[:, None], -torch.inf).softmax(-1)
+    return rearrange(torch.einsum("phg,pghd->phd", weights, v), "p h d -> p (h d)")
 
 
 def frames_of(call: AttentionCall) -> tuple[int, ...]:

@@ -47,11 +47,13 @@ class CrossMapControl:
     """Weighs the edit's own values by the source's maps, token by token as aligned; section 3.2 of the paper.
 
     record: of the source's "probabilities". recorded_branch: of the source in it. branch: of the edit that is changed,
-    the others are left alone. alignment: None where both have the same tokens by place.
+    the others are left alone. alignment: None where both have the same tokens by place. mask: where the edit keeps its
+    own maps; None is nowhere.
     """
 
     record: RecordAttention
     alignment: Alignment | None = None
+    mask: PlaceMask | None = None
     recorded_branch: int = 0
     branch: int = 0
 
@@ -70,7 +72,7 @@ class CrossMapControl:
             raise BackboneError(f"an alignment of {tuple(chosen.mapping.shape)} tokens does not fit {wrong}")
         mapping, own, weights = (each.to(theirs) for each in (chosen.mapping, chosen.own, chosen.weights))
         maps = torch.lerp(theirs @ mapping, call.probabilities(), own) if own.any() else theirs @ mapping
-        return call.weighted(maps * weights)
+        return call.weighted(_masked(maps, call, self.mask) * weights)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,11 +96,7 @@ class SelfMapControl:
         """The answer by the blended map."""
         if self.branch not in (None, call.branch):
             return attend(call)
-        maps = _recorded(self.record, call, self.recorded_branch)
-        if self.mask is not None:
-            keep = rearrange(self.mask(call).to(maps), "b n -> b 1 n 1")
-            maps = torch.lerp(maps, call.probabilities(), keep)
-        return call.weighted(maps)
+        return call.weighted(_masked(_recorded(self.record, call, self.recorded_branch), call, self.mask))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,6 +148,15 @@ class WordMaps:
             return rearrange(F.interpolate(mask, call.grid, mode="nearest"), "b 1 y x -> b (y x)")
 
         return at_places
+
+
+def _masked(
+    maps: Float[Tensor, "b heads n m"], call: AttentionCall, mask: PlaceMask | None
+) -> Float[Tensor, "b heads n m"]:
+    """The maps, and the call's own where the mask keeps them."""
+    if mask is None:
+        return maps
+    return torch.lerp(maps, call.probabilities(), rearrange(mask(call).to(maps), "b n -> b 1 n 1"))
 
 
 def _recorded(record: RecordAttention, call: AttentionCall, branch: int) -> Float[Tensor, "b heads n m"]:

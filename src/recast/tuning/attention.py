@@ -1,10 +1,10 @@
 """Self-attention over the first and the previous frame, as the one-shot family has it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from recast.networks.attention_recipes import PassAttention, causal_in_pass
 from recast.networks.hooks import Attend, AttentionCall, PassContext, SiteKind
 
 
@@ -29,12 +29,7 @@ class FirstPreviousAttention:
         assert now is not None, "backbones say which pass goes through the network"
         if not dict(zip(now.branches, now.temporal, strict=True))[call.branch or 0]:
             return attend(call)
-        return attend(replace(call, k=_first_and_previous(call.k), v=_first_and_previous(call.v)))
-
-
-def _first_and_previous(frames: Tensor) -> Tensor:
-    previous = torch.cat([frames[:1], frames[:-1]])
-    return torch.cat([frames[:1].expand_as(frames), previous], dim=1)
+        return PassAttention(causal_in_pass)(call, attend)
 
 
 ATTENTION = ("own", "first-previous")
