@@ -10,10 +10,18 @@ from recast.types import Clip, Condition, Latents, Picks, Tokens
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One evaluation of the network at one noise level: with this content, its temporal layers on or off."""
+    """One evaluation of the network at one noise level: with this content, its temporal layers on or off.
+
+    picture: whether a network that reads the picture to edit is given it; other networks read none. perturbed: maps of
+    self-attention in the middle of the network are the identity. frames_alone: temporal layers are on, and in their
+    attention each frame sees itself alone.
+    """
 
     tokens: Tokens
     temporal: bool = True
+    picture: bool = True
+    perturbed: bool = False
+    frames_alone: bool = False
 
 
 @runtime_checkable

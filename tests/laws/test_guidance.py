@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
+from recast.denoising import Branch
 from recast.diffusion.guidance import guided
+from recast.methods.gen1 import Gen1
+from recast.networks.hooks import SiteKind
 from recast.types import Condition
 
 X = torch.zeros(3, 4, 2, 2, dtype=torch.float64)
@@ -142,3 +145,62 @@ def test_it_is_the_sum_of_three_calls_of_the_network(backbone, latents):
     still, free = ask(condition.uncond, False), ask(condition.uncond, True)
     expected = still + 0.5 * (free - still) + 4.0 * (ask(condition.cond, True) - free)
     assert_close(guided(backbone.denoise_branches, 4.0, 0.5)(x, 2.0, condition), expected, atol=1e-4, rtol=1e-4)
+
+
+@given(scales, scales, scales, scales)
+def test_perturbed_attention_and_motion_free_guidance_are_added_to_equation_8(scale, temporal_scale, weight, motion):
+    """In GenTron's form, without the image branch, uncond + (lambda - 1) (uncond - motion-free)."""
+    values = {(True, False): 3.0, (True, True): 7.0, "perturbed": 5.0, "alone": 2.5, (False, False): 2.0}
+
+    def ask(x, _sigma, _condition, branches):
+        names = [
+            "perturbed" if b.perturbed else "alone" if b.frames_alone else (b.temporal, b.tokens is TOLD.cond)
+            for b in branches
+        ]
+        return [torch.full_like(x, values[name]) for name in names]
+
+    knobs = Gen1(perturbed_attention=abs(weight), motion_guidance=abs(motion))
+    made = guided(ask, scale, temporal_scale, more=knobs.more_terms((0.5, 2.0)))
+    plain = 2 + temporal_scale * (3 - 2) + scale * (7 - 3) + (abs(motion) - 1) * (3 - 2.5)
+    assert made(X, 1.0, TOLD)[0, 0, 0, 0].item() == pytest.approx(plain + abs(weight) * (7 - 5), abs=1e-6)
+    assert made(X, 3.0, TOLD)[0, 0, 0, 0].item() == pytest.approx(plain, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("branch", "kind", "place"),
+    [({"perturbed": True}, SiteKind.SELF, "mid_block"), ({"frames_alone": True}, SiteKind.TEMPORAL, "")],
+)
+def test_a_weakened_branch_has_maps_that_are_the_identity_and_leaves_others_alone(
+    backbone, latents, branch, kind, place
+):
+    x, condition = latents
+
+    def identity(call, attend):
+        if call.kind is not kind or not call.site.startswith(place):
+            return attend(call)
+        maps = torch.eye(call.q.shape[1]).expand(len(call.q), call.heads, -1, -1)
+        return call.weighted(maps)
+
+    whole, weak = Branch(condition.cond), Branch(condition.cond, **branch)
+    [plain] = backbone.denoise_branches(x, 2.0, condition, [whole])
+    with backbone.hooked(identity):
+        [expected] = backbone.denoise_branches(x, 2.0, condition, [whole])
+    beside, made = backbone.denoise_branches(x, 2.0, condition, [whole, weak])
+    assert_close(made, expected, atol=1e-5, rtol=1e-5)
+    assert_close(beside, plain, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(made, plain, atol=1e-4)
+
+
+def test_a_weakened_branch_is_answered_without_other_hooks(backbone, latents):
+    """Keys of other frames, put in from outside, do not change what is the identity."""
+    x, condition = latents
+    seen = []
+
+    def longer(call, attend):
+        if call.kind is SiteKind.SELF and call.site.startswith("mid_block"):
+            seen.append(call.branch)
+        return attend(call)
+
+    with backbone.hooked(longer):
+        backbone.denoise_branches(x, 2.0, condition, [Branch(condition.cond, perturbed=True), Branch(condition.cond)])
+    assert set(seen) == {1}

@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor
 
 from recast.denoising import Branch
 from recast.errors import BackboneError, ShapeError
+from recast.networks.attention import hooked
+from recast.networks.hooks import PassContext
+from recast.networks.identity_attention import IdentityAttention
+from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.temporal import BatchLayout
 from recast.types import Condition, Kind, Latents, Maps, StructureUse
 
@@ -21,6 +27,22 @@ def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Bra
     numbered = dict(enumerate(branches))
     alike = len({branch.tokens.shape[-2:] for branch in branches}) == 1
     return [numbered] if together and alike else [{number: branch} for number, branch in numbered.items()]
+
+
+def isolated(
+    network: UNet2DConditionModel | SpaceTimeUNet, context: PassContext, branches: Sequence[Branch]
+) -> AbstractContextManager[None]:
+    """Inside, attention is as `Branch.perturbed` and `Branch.frames_alone` have it, by the branches' numbers.
+
+    Other hooks are not called where these answer. Nothing changes where no branch has them.
+    """
+    perturbed, alone = (
+        frozenset(number for number, branch in enumerate(branches) if getattr(branch, name))
+        for name in ("perturbed", "frames_alone")
+    )
+    if not perturbed | alone:
+        return nullcontext()
+    return hooked(network, IdentityAttention(perturbed, alone), context=context, outermost=True)
 
 
 def frame_numbers(condition: Condition, count: int) -> tuple[int, ...]:

@@ -42,6 +42,16 @@ def image_uncond(condition: Condition) -> Branch:
     return Branch(condition.uncond, temporal=False)
 
 
+def perturbed_cond(condition: Condition) -> Branch:
+    """The wanted content, maps of self-attention in the middle of the network the identity."""
+    return Branch(condition.cond, perturbed=True)
+
+
+def motion_free_uncond(condition: Condition) -> Branch:
+    """No content, temporal layers on, each frame alone in their attention."""
+    return Branch(condition.uncond, frames_alone=True)
+
+
 @dataclass(frozen=True)
 class GuidanceTerm:
     """weight * (towards - against), one term of a guided prediction.
@@ -64,7 +74,7 @@ class GuidanceTerm:
         return self.weight if low <= sigma <= high else self.outside
 
 
-BranchKey = tuple[int, bool]
+BranchKey = tuple[int, bool, bool, bool, bool]
 
 
 class _PlainSum:
@@ -77,7 +87,7 @@ class _PlainSum:
 
     def key(self, branch_of: BranchOf) -> BranchKey:
         branch = branch_of(self.condition)
-        return id(branch.tokens), branch.temporal
+        return id(branch.tokens), branch.temporal, branch.picture, branch.perturbed, branch.frames_alone
 
     def add(self, branch_of: BranchOf, weight: float) -> None:
         key = self.key(branch_of)
@@ -124,6 +134,8 @@ def guided(
     temporal_scale: float = 1.0,
     within: tuple[float, float] = (0.0, inf),
     correction: Correction | None = None,
+    *,
+    more: Sequence[GuidanceTerm] = (),
 ) -> Denoiser:
     """Classifier-free guidance towards the content and towards agreement between frames. arXiv:2302.03011, equation 8.
 
@@ -135,9 +147,9 @@ def guided(
 
     scale: omega, 1 is no guidance. temporal_scale: omega_t, 1 is none, more is smoother over time.
     within: the noise levels at which `scale` is in force; 1 outside. arXiv:2404.07724.
-    correction: how the content's term is joined, see `GuidanceTerm`.
+    correction: how the content's term is joined, see `GuidanceTerm`. more: other terms, added to these.
     """
     temporal = GuidanceTerm(temporal_scale, uncond, image_uncond)
     negated = GuidanceTerm(1.0, negative, uncond)
     content = GuidanceTerm(scale, cond, negative, within, correction=correction)
-    return guided_by(denoise_branches, image_uncond, (temporal, negated, content))
+    return guided_by(denoise_branches, image_uncond, (temporal, negated, content, *more))

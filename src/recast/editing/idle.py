@@ -6,7 +6,7 @@ from recast.backbones.backbone import Backbone
 from recast.editing.request import FIELDS, Request
 from recast.methods import Method
 
-GUIDING = ("guidance", "guided_from", "guided_until", "apg_eta", "apg_threshold", "apg_momentum")
+GUIDING = ("guidance", "guided_from", "guided_until", "apg_eta", "apg_threshold", "apg_momentum", "perturbed_attention")
 """Knobs that say how content guidance is done."""
 
 
@@ -25,8 +25,9 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
     if cfg_scale == 1:
         guiding = [*_changed(request, ["negative"]), *(name for name in GUIDING if name in request.knobs)]
         yield from _sentence(guiding, "a cfg of 1 is no guidance")
-    if not backbone.has_temporal_layers and request.knobs.get("temporal_guidance", 1) != 1:
-        yield from _sentence(["temporal_guidance"], f"frames do not see each other in {request.model}")
+    if not backbone.has_temporal_layers:
+        timed = [name for name in ("temporal_guidance", "motion_guidance") if request.knobs.get(name, 1) != 1]
+        yield from _sentence(timed, f"frames do not see each other in {request.model}")
     if request.mask is None:
         yield from _sentence(_changed(request, ["edit", "feather"]), "there is no mask")
 

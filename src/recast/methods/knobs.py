@@ -9,7 +9,15 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
-from recast.diffusion.guidance import BranchDenoiser, guided
+from recast.diffusion.guidance import (
+    BranchDenoiser,
+    GuidanceTerm,
+    cond,
+    guided,
+    motion_free_uncond,
+    perturbed_cond,
+    uncond,
+)
 from recast.diffusion.joins import JOINS
 from recast.diffusion.schedule import sigmas_within
 from recast.diffusion.windows import windowed
@@ -39,6 +47,11 @@ class ContentGuidanceKnobs:
     """Of apg: the largest norm of the difference in one frame of latents; none if not said."""
     apg_momentum: Annotated[float, Field(gt=-1, lt=1)] | None = None
     """Of apg: how much of the average difference at the levels before is added; 0 if not said, below 0 in the paper."""
+
+    perturbed_attention: Annotated[float, Field(ge=0, le=20)] = 0.0
+    """Perturbed-attention guidance, arXiv:2403.17377: away from what the network makes where places of its middle
+    layers do not see each other; one evaluation more; 0 is none, published 3. In the steps of content guidance, and not
+    with a --cfg of 1."""
 
     @property
     def ignores(self) -> frozenset[str]:
@@ -76,7 +89,13 @@ class ContentGuidanceKnobs:
         """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
         within = sigmas_within(backbone.sigmas(shot.steps), (self.guided_from, self.guided_until))
         correction = JOINS[self.guidance](**self._join_options())
-        return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction)
+        more = self.more_terms(within) if cfg_scale != 1 else ()
+        return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction, more=more)
+
+    def more_terms(self, within: tuple[float, float]) -> tuple[GuidanceTerm, ...]:
+        """Terms of guidance besides those of equation 8. within: the noise levels of content guidance."""
+        weight = self.perturbed_attention
+        return (GuidanceTerm(weight, cond, perturbed_cond, within, outside=0.0),) if weight else ()
 
     def _join_options(self) -> dict[str, Any]:
         """The options of the join that were said, by the names that it has for them."""
@@ -90,8 +109,17 @@ class GuidanceKnobs(ContentGuidanceKnobs):
 
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time, less is livelier."""
+    motion_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Motion-free guidance, lambda_M of GenTron (arXiv:2312.04557): as temporal guidance, but against temporal layers
+    that are on while each frame sees itself alone in their attention; 1 is none. Not with a --cfg of 1."""
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     """The share of its frames that a window has in common with the next one."""
+
+    def more_terms(self, within: tuple[float, float]) -> tuple[GuidanceTerm, ...]:
+        """Also GenTron's, at all noise levels as equation 8's."""
+        weight = self.motion_guidance - 1
+        motion = (GuidanceTerm(weight, uncond, motion_free_uncond, outside=0.0),) if weight else ()
+        return (*super().more_terms(within), *motion)
 
     def denoiser(
         self,

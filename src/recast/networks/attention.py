@@ -32,10 +32,14 @@ from recast.networks.spacetime import SpaceTimeUNet
 
 @contextmanager
 def hooked(
-    network: UNet2DConditionModel | SpaceTimeUNet, *hooks: Hook, context: PassContext | None = None
+    network: UNet2DConditionModel | SpaceTimeUNet,
+    *hooks: Hook,
+    context: PassContext | None = None,
+    outermost: bool = False,
 ) -> Iterator[None]:
     """Hooks are in force inside the block, outermost first, around those of an enclosing block's inside.
 
+    outermost: around those of an enclosing block instead, which they may then answer without.
     context: where a backbone tells the pass at hand; without one, hooks get whole batches and no sigma.
     Layers that no hook is interested in keep their processor. Backward passes after the block still see the hooks
     where gradient checkpointing computes layers again. One pass and one thread at a time.
@@ -45,7 +49,8 @@ def hooked(
     with _without_hooks(unet) as outer:
         before = outer.hooks if outer else ()
         context = context or (outer.context if outer else PassContext())
-        with _in_force(_Installation(unet, (*before, *hooks), context)):
+        together = (*hooks, *before) if outermost else (*before, *hooks)
+        with _in_force(_Installation(unet, together, context)):
             yield
 
 

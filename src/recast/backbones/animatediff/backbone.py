@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
-from recast.backbones.branches import batches, check_kind, frame_numbers, structure_of, temporal_layout
+from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, structure_of, temporal_layout
 from recast.backbones.controlnets import control_residuals, opened_controlnets
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
@@ -98,7 +98,8 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
-        predictions = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
+        with isolated(self.unet, self.pass_context, branches):
+            predictions = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def _predicted(

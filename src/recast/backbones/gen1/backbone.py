@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput
 from recast.conditions.detail import as_pictures, detail_planes, softened
@@ -127,7 +127,8 @@ class Gen1Backbone(ImageLatentBackbone):
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         groups = batches(branches, together=self.together)
-        predictions = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
+        with isolated(self.net, self.pass_context, branches):
+            predictions = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:

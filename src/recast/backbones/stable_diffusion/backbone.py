@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone
-from recast.backbones.branches import batches, check_kind, frame_numbers, with_structure
+from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
@@ -111,7 +111,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         groups = batches(branches, together=self.together)
-        predictions = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
+        with isolated(self.unet, self.pass_context, branches):
+            predictions = torch.cat([self._answered(inputs, sigma, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
