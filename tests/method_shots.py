@@ -7,9 +7,13 @@ import torch
 
 from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import SAMPLERS
+from recast.methods import METHODS
+from recast.methods.needs import Need
 from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES = 5
+ABLE = {name: method for name, method in METHODS.items() if Need.PICTURE not in method.needs}
+"""Methods that need no other family than the tiny backbone's."""
 
 
 def shot_of(backbone, frames=FRAMES, **settings):

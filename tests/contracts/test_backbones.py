@@ -28,6 +28,7 @@ FOLDERS = {
     "gen1": written,
     "stable_diffusion": write_stable_diffusion,
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
+    "stable_diffusion, picture": partial(write_stable_diffusion, picture=True),
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
 }
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from method_shots import shot_of
+from method_shots import ABLE, shot_of
 from recast.diffusion.samplers import SAMPLERS
 from recast.methods import METHODS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("method", ABLE.values(), ids=ABLE)
 def test_settings_change_an_edit_unless_the_method_ignores_them(method, backbone, edited):
     shot, plain, ignores = shot_of(backbone), edited(method()), method().ignores
     turned = shot.condition.structure_channels.flip(-1)

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch.testing import assert_close
 
-from method_shots import FRAMES, shot_of
+from method_shots import ABLE, FRAMES, shot_of
 from recast.backbones.tiny import tiny
 from recast.denoising import Branch
 from recast.diffusion.blend import blend_source
@@ -34,7 +34,7 @@ def knobs(method):
     return {field.name for field in fields(method)}
 
 
-@pytest.fixture(scope="module", params=METHODS, ids=str)
+@pytest.fixture(scope="module", params=ABLE, ids=str)
 def method(request):
     return METHODS[request.param]
 

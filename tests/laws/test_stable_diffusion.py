@@ -1,22 +1,28 @@
 """Stable Diffusion's latents are those of diffusers' own pipelines, step by step, and its content is its words."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_depth2img import StableDiffusionDepth2ImgPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_instruct_pix2pix import (
+    StableDiffusionInstructPix2PixPipeline,
+)
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch.testing import assert_close
 
 from recast.backbones import BACKBONES, family_of
 from recast.backbones.tiny import tiny_unet, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
+from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.parameterization import scale_input
 from recast.diffusion.samplers import ddim
 from recast.diffusion.schedule import truncated
 from recast.errors import BackboneError, RequestError, WeightsError
+from recast.methods.instruct_pix2pix import with_picture_for_time
 from recast.model.folder import ModelFolder, quiet
 from recast.types import Condition, Kind, Structure
 
@@ -48,9 +54,9 @@ def pipeline(path, kind, *, to_one):
     return pipe, {"guidance_scale": SCALE, "output_type": "latent", "callback_on_step_end": keep}, kept
 
 
-def walked(backbone, x, sigmas, condition):
+def walked(backbone, x, sigmas, condition, **guidance):
     """The latents after each step, mixed as diffusers mixes them."""
-    denoise, kept = guided(backbone.denoise_branches, SCALE), []
+    denoise, kept = guided(**{"denoise_branches": backbone.denoise_branches, "scale": SCALE} | guidance), []
 
     def keep(x, sigma):
         kept.append(scale_input(x, sigma))
@@ -114,6 +120,35 @@ def test_latents_are_those_of_the_pipeline_with_depth(tmp_path, to_one):
     made = walked(backbone, source + sigmas[0] * noise, sigmas, condition)
     assert len(made) == round(share * STEPS)
     assert_same_walk(made, expected)
+
+
+def test_latents_are_those_of_the_pipeline_with_a_picture(tmp_path):
+    """The pipeline's two guidances are the method's, equation 3 of arXiv:2211.09800."""
+    path = write_stable_diffusion(tmp_path, picture=True)
+    pipe, asked, expected = pipeline(path, StableDiffusionInstructPix2PixPipeline, to_one=False)
+    rng = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (2, 3, 32, 48), generator=rng, dtype=torch.uint8)
+    noise = torch.randn(2, 4, 4, 6, generator=rng)
+    both = {"image": frames / 255, "latents": noise, "image_guidance_scale": 1.5, "num_inference_steps": STEPS}
+    pipe([PROMPT] * 2, **both, **asked)
+    backbone = opened(path)
+    sigmas = backbone.sigmas(STEPS)
+    tokens = backbone.encode_content([words(PROMPT)]), backbone.null_tokens()
+    condition = Condition(*tokens, backbone.picture_channels(frames))
+    pictured = {"denoise_branches": with_picture_for_time(backbone.denoise_branches), "temporal_scale": 1.5}
+    made = walked(backbone, noise * (1 + sigmas[0] ** 2) ** 0.5, sigmas, condition, **pictured)
+    assert_same_walk(made, expected)
+
+
+def test_a_network_of_pictures_without_one_is_as_with_it_dropped(tmp_path):
+    backbone = opened(write_stable_diffusion(tmp_path, picture=True))
+    frames = torch.randint(0, 256, (2, 3, 32, 48), dtype=torch.uint8)
+    bare = Condition(backbone.encode_content([words(PROMPT)]), backbone.null_tokens())
+    shown, x = replace(bare, structure_channels=backbone.picture_channels(frames)), backbone.encode(frames)
+    seen, dropped = backbone.denoise_branches(x, 2.0, shown, [Branch(bare.cond), Branch(bare.cond, picture=False)])
+    [never] = backbone.denoise_branches(x, 2.0, bare, [Branch(bare.cond)])
+    assert_close(dropped, never, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(seen, never, atol=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from recast.types import Clip, Condition, Kind, Structure, latent_count
 from tiny_folder import written
 from video_backbone import video_backbone
 
-OVER_LATENTS = [name for name, method in METHODS.items() if Need.FRAME_LATENTS not in method.needs]
+OVER_LATENTS = [name for name, method in METHODS.items() if not {Need.FRAME_LATENTS, Need.PICTURE} & method.needs]
 ROWS, COLUMNS = 32, 40
 LENGTHS = {1: 1, 2: 2, 5: 2, 7: 3, 9: 3, 10: 4}
 """Latents by frames."""
@@ -144,7 +144,9 @@ def test_a_window_of_frames_is_as_long_as_there_are_places_for_its_latents(model
         resolve(request.updated(window=62), model, clip(7))
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - OVER_LATENTS))
+@pytest.mark.parametrize(
+    "method", sorted(name for name, method in METHODS.items() if Need.FRAME_LATENTS in method.needs)
+)
 def test_what_follows_frames_refuses_latents_that_frames_share(backbone, method):
     with pytest.raises((BackboneError, RequestError), match=r"frames (of this model )?share (a latent|latents)"):
         METHODS[method]()(inputs(backbone, 7), backbone)

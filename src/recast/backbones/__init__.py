@@ -23,6 +23,7 @@ PIPELINES = {
     "AnimateDiffPipeline": "animatediff",
     "Gen1": "gen1",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
+    "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",
 }
 """The family of a folder that does not say it, by the class that its model_index.json names."""

@@ -142,3 +142,12 @@ class Backbone(Protocol):
         numbers. Raises BackboneError for an attention layer that hooks cannot answer for.
         """
         ...
+
+
+@runtime_checkable
+class PictureBackbone(Backbone, Protocol):
+    """A backbone whose network reads the picture to edit beside the latents, as InstructPix2Pix's does."""
+
+    def picture_channels(self, frames: Frames) -> Latents:
+        """Frames as the network reads them, for `Condition.structure_channels`."""
+        ...

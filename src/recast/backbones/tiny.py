@@ -74,11 +74,14 @@ def tiny_unet(in_channels: int = 4) -> UNet2DConditionModel:
     ).eval()
 
 
-def write_stable_diffusion(path: Path, *, prediction: str = "epsilon", depth: bool = False, seed: int = 0) -> Path:
+def write_stable_diffusion(
+    path: Path, *, prediction: str = "epsilon", depth: bool = False, picture: bool = False, seed: int = 0
+) -> Path:
     """Writes a folder of Stable Diffusion in the published layout, all of it tiny, and returns it.
 
     prediction: "epsilon" comes with a PNDM scheduler, as in 1.x and 2-base; "v_prediction" with DDIM, as in 2.1.
-    depth: as 2-depth, with five channels and a depth estimator. There is no safety checker.
+    depth: as 2-depth, with five channels and a depth estimator. picture: as InstructPix2Pix, with eight channels. There
+    is no safety checker.
     """
     scheduler = PNDMScheduler(**PUBLISHED_SCHEDULER, skip_prk_steps=True)
     if prediction != "epsilon":
@@ -88,7 +91,7 @@ def write_stable_diffusion(path: Path, *, prediction: str = "epsilon", depth: bo
         parts: dict[str, Any] = {
             "scheduler": scheduler,
             "text_encoder": CLIPTextModel(tiny_text_config(width=16, places=77)),
-            "unet": tiny_unet(5 if depth else 4),
+            "unet": tiny_unet(8 if picture else 5 if depth else 4),
             "vae": tiny_vae(),
         }
         if depth:
@@ -102,7 +105,8 @@ def write_stable_diffusion(path: Path, *, prediction: str = "epsilon", depth: bo
     if depth:
         classes |= {"depth_estimator": ["transformers", "DPTForDepthEstimation"]}
         classes |= {"feature_extractor": ["transformers", "DPTImageProcessor"]}
-    kind = "StableDiffusionDepth2ImgPipeline" if depth else "StableDiffusionPipeline"
+    kin = "InstructPix2Pix" if picture else "Depth2Img" if depth else ""
+    kind = f"StableDiffusion{kin}Pipeline"
     (path / "model_index.json").write_text(json.dumps({"_class_name": kind, **classes}))
     return path
 

@@ -12,6 +12,7 @@ from recast.methods.flowalign import FlowAlign
 from recast.methods.flowedit import FlowEdit
 from recast.methods.gen1 import Gen1
 from recast.methods.infedit import InfEdit
+from recast.methods.instruct_pix2pix import InstructPix2Pix
 from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
 from recast.methods.needs import Need
@@ -66,6 +67,7 @@ METHODS: dict[str, type[Method]] = {
     "flowedit": FlowEdit,
     "gen1": Gen1,
     "infedit": InfEdit,
+    "instruct-pix2pix": InstructPix2Pix,
     "magicprop": MagicProp,
     "medm": MeDM,
     "pix2video": Pix2Video,

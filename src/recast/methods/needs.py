@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
-from recast.backbones.backbone import Backbone
+from recast.backbones.backbone import Backbone, PictureBackbone
 from recast.errors import BackboneError
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 
@@ -17,6 +17,8 @@ class Need(StrEnum):
     """`Backbone.hooked` answers for layers of self-attention."""
     FRAME_LATENTS = "a latent for each frame"
     """`Backbone.temporal_stride` is 1."""
+    PICTURE = "a network that reads the picture to edit"
+    """It is a `PictureBackbone`."""
 
 
 def lacking(needs: Iterable[Need], backbone: Backbone) -> list[str]:
@@ -48,8 +50,15 @@ def _shared_latents(backbone: Backbone) -> str:
     return f"{stride} of its frames share a latent, and the method works on single frames" if stride > 1 else ""
 
 
+def _unpictured(backbone: Backbone) -> str:
+    if isinstance(backbone, PictureBackbone):
+        return ""
+    return "its network reads no picture to edit; take a folder of StableDiffusionInstructPix2PixPipeline"
+
+
 _REASONS: dict[Need, Callable[[Backbone], str]] = {
     Need.HOOKS: _unhooked,
     Need.FRAME_LATENTS: _shared_latents,
+    Need.PICTURE: _unpictured,
 }
 """Why a backbone lacks what is needed; empty where it does not."""

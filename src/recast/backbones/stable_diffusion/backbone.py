@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
@@ -22,9 +20,7 @@ from recast.conditions.content import ContentInput, Medium
 from recast.conditions.detail import softened
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import schedule
-from recast.errors import BackboneError, WeightsError
-from recast.model.folder import ModelFolder
+from recast.errors import BackboneError
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
 from recast.prompt import PromptTokens
@@ -133,13 +129,19 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         temporal = self._temporal(branches, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = unet(
-                repeat(inputs, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype),
+                self._batched(inputs, branches).to(unet.device, unet.dtype),
                 torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
                 encoder_hidden_states=torch.cat(tokens).to(unet.device, unet.dtype),
                 return_dict=False,
                 **residual_arguments(added),
             )[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(inputs)
+
+    def _batched(
+        self, inputs: Float[Tensor, "t channels y x"], branches: Mapping[int, Branch]
+    ) -> Float[Tensor, "rows channels y x"]:
+        """What the network is given, the frames of one branch after those of another."""
+        return repeat(inputs, "t c y x -> (b t) c y x", b=len(branches))
 
     def _temporal(self, branches: Mapping[int, Branch], frames: int) -> tuple[bool, ...]:  # noqa: ARG002 -- images
         """Whether frames see each other, in each branch."""
@@ -148,26 +150,3 @@ class StableDiffusionBackbone(ImageLatentBackbone):
     @property
     def _extra_channels(self) -> int:
         return self.unet.config.in_channels - self.unet.config.out_channels
-
-
-def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> StableDiffusionBackbone:
-    """The backbone in a folder of StableDiffusionPipeline or StableDiffusionDepth2ImgPipeline.
-
-    dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged, and
-    for a network that reads other channels than latents and depth, such as one for inpainting.
-    """
-    unet = model.network("unet", UNet2DConditionModel).to(dtype=dtype)
-    vae = model.network("vae", AutoencoderKL).to(dtype=dtype)
-    channels = unet.config.in_channels, unet.config.out_channels
-    if channels not in {(4, 4), (5, 4)}:
-        wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}"
-        raise WeightsError(f"{wrong}; stable_diffusion opens 4 to 4, and 5 to 4 with depth; {model.path}")
-    for network in (unet, vae):
-        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return StableDiffusionBackbone(
-        unet=unet.to(device).requires_grad_(False),
-        vae=vae.to(device).requires_grad_(False),
-        prompt=PromptEncoder.opened(model, device, dtype),
-        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
-        metadata=model.metadata,
-    )

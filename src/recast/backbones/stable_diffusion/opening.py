@@ -1,0 +1,45 @@
+"""Opens a folder of Stable Diffusion as the backbone that its network's channels ask for."""
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import nn
+
+from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
+from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.diffusion.schedule import schedule
+from recast.errors import WeightsError
+from recast.model.folder import ModelFolder
+
+BY_CHANNELS: dict[tuple[int, int], type[StableDiffusionBackbone]] = {
+    (4, 4): StableDiffusionBackbone,
+    (5, 4): StableDiffusionBackbone,
+    (8, 4): InstructedStableDiffusion,
+}
+"""The backbone by the channels that its network reads and gives."""
+
+
+def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> StableDiffusionBackbone:
+    """The backbone in a folder of StableDiffusionPipeline, its Depth2Img kin, or its InstructPix2Pix kin.
+
+    dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged, and
+    for a network that reads other channels than latents, depth, or a picture to edit, such as one for inpainting.
+    """
+    unet = model.network("unet", UNet2DConditionModel).to(dtype=dtype)
+    vae = model.network("vae", AutoencoderKL).to(dtype=dtype)
+    channels = unet.config.in_channels, unet.config.out_channels
+    if channels not in BY_CHANNELS:
+        wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}"
+        known = "4 to 4, 5 to 4 with depth, and 8 to 4 with a picture to edit"
+        raise WeightsError(f"{wrong}; stable_diffusion opens {known}; {model.path}")
+    for network in (unet, vae):
+        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return BY_CHANNELS[channels](
+        unet=unet.to(device).requires_grad_(False),
+        vae=vae.to(device).requires_grad_(False),
+        prompt=PromptEncoder.opened(model, device, dtype),
+        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        metadata=model.metadata,
+    )
