@@ -14,6 +14,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch.testing import assert_close
 
 from recast.backbones import BACKBONES, family_of
+from recast.backbones.stable_diffusion import inflated
 from recast.backbones.tiny import tiny_unet, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
@@ -149,6 +150,8 @@ def test_a_network_of_pictures_without_one_is_as_with_it_dropped(tmp_path):
     [never] = backbone.denoise_branches(x, 2.0, bare, [Branch(bare.cond)])
     assert_close(dropped, never, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(seen, never, atol=1e-3)
+    with pytest.raises(BackboneError, match="gets no layers over time"):
+        inflated(backbone, 8)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from recast.backbones.branches import temporal_layout
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
 from recast.denoising import Branch
+from recast.errors import BackboneError
 from recast.networks.temporal import TemporalContext, TemporalTransformer
 from recast.types import Condition
 
@@ -55,8 +57,11 @@ class InflatedStableDiffusion(StableDiffusionBackbone):
 def inflated(backbone: StableDiffusionBackbone, frames: int) -> InflatedStableDiffusion:
     """The backbone with new layers over time for clips of at most so many frames, from the global random stream.
 
-    Its UNet becomes part of the new one, and has the layers from then on.
+    Its UNet becomes part of the new one, and has the layers from then on. Raises BackboneError for a network that reads
+    the picture to edit.
     """
+    if isinstance(backbone, InstructedStableDiffusion):
+        raise BackboneError("a network that reads the picture to edit gets no layers over time; take Stable Diffusion")
     motion, unet = TemporalContext(), backbone.unet
     for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
         blocks = spatial.transformer_blocks
