@@ -26,6 +26,7 @@ from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
 from recast.methods.tune_a_video import TuneAVideo
 from recast.methods.uniedit import UniEditFlow
+from recast.methods.vid2vid_zero import Vid2VidZero
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.vidtome import VidToMe
 from recast.types import Latents
@@ -80,6 +81,7 @@ METHODS: dict[str, type[Method]] = {
     "tokenflow": TokenFlow,
     "tune-a-video": TuneAVideo,
     "uniedit-flow": UniEditFlow,
+    "vid2vid-zero": Vid2VidZero,
     "videocontrolnet": VideoControlNet,
     "vidtome": VidToMe,
 }

@@ -1,0 +1,41 @@
+"""Editors that join fitted tokens, windows, correspondences or masks: what each comes to where these are simple."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from editor_shots import image_walk, opened_depth, shot_of
+from recast.methods.vid2vid_zero import Vid2VidZero
+from recast.networks.attention_recipes import ExtendedAttention
+
+# The tiny network's random weights are hard to invert, which methods that invert warn of.
+pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+CLOSE = {"atol": 1e-4, "rtol": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return opened_depth(tmp_path_factory.mktemp("model"))
+
+
+def whole_walk(backbone, shot, hook):
+    """`image_walk` with the hook in the inversion too."""
+    with backbone.hooked(hook):
+        return image_walk(backbone, shot)
+
+
+def test_vid2vid_zero_without_maps_and_fit_is_dense_attention_and_each_part_matters(backbone):
+    shot = shot_of(backbone, steps=2)
+    none = {"fit_iterations": 0, "cross_until": 0.0, "self_until": 0.0}
+    plain = Vid2VidZero(**none)(shot, backbone)
+    assert_close(plain, whole_walk(backbone, shot, ExtendedAttention()), **CLOSE)
+    for part in ({"fit_iterations": 2}, {"cross_until": 1.0}, {"self_until": 1.0}):
+        assert not torch.allclose(Vid2VidZero(**none | part)(shot, backbone), plain, atol=1e-4)
+
+
+def test_vid2vid_zeros_fitted_tokens_bring_full_guidance_back_to_the_source(backbone):
+    shot = shot_of(backbone, steps=4, same=True, cfg_scale=8.0)
+    source = backbone.encode(shot.clip.frames)
+    knobs = {"refinements": 4, "strength": 0.5, "cross_until": 0.0, "self_until": 0.0, "fitted_until": 1.0}
+    fitted, free = (Vid2VidZero(fit_iterations=count, **knobs)(shot, backbone) for count in (4, 0))
+    assert (fitted - source).square().mean() < 0.9 * (free - source).square().mean()
