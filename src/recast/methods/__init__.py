@@ -10,6 +10,7 @@ from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
 from recast.methods.flowalign import FlowAlign
 from recast.methods.flowedit import FlowEdit
+from recast.methods.fresco import FRESCO
 from recast.methods.gen1 import Gen1
 from recast.methods.infedit import InfEdit
 from recast.methods.instruct_pix2pix import InstructPix2Pix
@@ -66,6 +67,7 @@ METHODS: dict[str, type[Method]] = {
     "flatten": FLATTEN,
     "flowalign": FlowAlign,
     "flowedit": FlowEdit,
+    "fresco": FRESCO,
     "gen1": Gen1,
     "infedit": InfEdit,
     "instruct-pix2pix": InstructPix2Pix,
