@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from editor_shots import image_walk, opened_depth, shot_of
+from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from recast.methods.gen_l_video import GenLVideo
 from recast.methods.vid2vid_zero import Vid2VidZero
-from recast.networks.attention_recipes import ExtendedAttention
+from recast.networks.attention_recipes import ExtendedAttention, PassAttention, ReferenceAttention, towards_middle
 
 # The tiny network's random weights are hard to invert, which methods that invert warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
@@ -39,3 +40,27 @@ def test_vid2vid_zeros_fitted_tokens_bring_full_guidance_back_to_the_source(back
     knobs = {"refinements": 4, "strength": 0.5, "cross_until": 0.0, "self_until": 0.0, "fitted_until": 1.0}
     fitted, free = (Vid2VidZero(fit_iterations=count, **knobs)(shot, backbone) for count in (4, 0))
     assert (fitted - source).square().mean() < 0.9 * (free - source).square().mean()
+
+
+def test_gen_l_video_in_one_window_looks_towards_the_middle(backbone):
+    """Frames 20 to 24: the middle is 22."""
+    shot = shot_of(backbone, steps=2)
+    neighbours = {20: 21, 21: 22, 22: 22, 23: 22, 24: 23}
+    assert {frame: towards_middle(range(20, 25))(frame) for frame in neighbours} == {
+        frame: (22, other) for frame, other in neighbours.items()
+    }
+    hook = ReferenceAttention(lambda frame: (22, neighbours[frame]))
+    assert_close(GenLVideo()(shot, backbone), whole_walk(backbone, shot, hook), **CLOSE)
+
+
+def test_gen_l_video_averages_windows_that_have_a_frame_alike(backbone):
+    shot = shot_of(backbone, window=3)
+    x = torch.randn(FRAMES, 4, 4, 5, generator=torch.Generator().manual_seed(2))
+    made = GenLVideo(overlap=0.7).denoiser(shot, backbone, 3.0)(x, 2.0, shot.condition)
+    total, count = torch.zeros_like(x), torch.zeros(FRAMES, 1, 1, 1)
+    with backbone.hooked(PassAttention(towards_middle)):
+        for first in range(FRAMES - 2):
+            picks = torch.arange(first, first + 3)
+            total[picks] += images(backbone, 3.0)(x[picks], 2.0, shot.condition.at(picks))
+            count[picks] += 1
+    assert_close(made, total / count, **CLOSE)

@@ -12,6 +12,7 @@ from recast.methods.flowalign import FlowAlign
 from recast.methods.flowedit import FlowEdit
 from recast.methods.fresco import FRESCO
 from recast.methods.gen1 import Gen1
+from recast.methods.gen_l_video import GenLVideo
 from recast.methods.infedit import InfEdit
 from recast.methods.instruct_pix2pix import InstructPix2Pix
 from recast.methods.magicprop import MagicProp
@@ -69,6 +70,7 @@ METHODS: dict[str, type[Method]] = {
     "flowedit": FlowEdit,
     "fresco": FRESCO,
     "gen1": Gen1,
+    "gen-l-video": GenLVideo,
     "infedit": InfEdit,
     "instruct-pix2pix": InstructPix2Pix,
     "magicprop": MagicProp,
