@@ -1,11 +1,16 @@
 """Editors that join fitted tokens, windows, correspondences or masks: what each comes to where these are simple."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from recast.conditions.word_alignment import changed_places
 from recast.methods.gen_l_video import GenLVideo
+from recast.methods.infusion import InFusion
+from recast.methods.pnp import PlugAndPlay
 from recast.methods.vid2vid_zero import Vid2VidZero
 from recast.networks.attention_recipes import ExtendedAttention, PassAttention, ReferenceAttention, towards_middle
 
@@ -64,3 +69,24 @@ def test_gen_l_video_averages_windows_that_have_a_frame_alike(backbone):
             total[picks] += images(backbone, 3.0)(x[picks], 2.0, shot.condition.at(picks))
             count[picks] += 1
     assert_close(made, total / count, **CLOSE)
+
+
+def test_infusion_lies_between_the_image_model_and_plug_and_plays_features(backbone):
+    shot, alone = shot_of(backbone, steps=2), {"attention_until": 0.0, "cross_until": 0.0}
+    none = InFusion(difference=1.0, **alone)(shot, backbone)
+    assert_close(none, PlugAndPlay(attention_until=0.0)(shot, backbone), **CLOSE)
+    assert_close(InFusion(difference=0.0, **alone)(shot, backbone), image_walk(backbone, shot), atol=1e-3, rtol=1e-3)
+    part = InFusion(difference=0.5, **alone)(shot, backbone)
+    assert min((part - other).norm() for other in (none, image_walk(backbone, shot))) > 1e-2
+    assert not torch.allclose(InFusion(edited_scale=3.0, **alone)(shot, backbone), part, atol=1e-3)
+
+
+def test_infusions_attention_is_the_edits_own_where_words_change(backbone):
+    """Words of the source that the edit has not: dog. Where all places look at it, nothing is the source's."""
+    shot, never = shot_of(backbone, steps=2), {"features_until": 0.0}
+    assert changed_places(shot.source.words, shot.condition.words) == shot.source.words.of_word("dog")
+    fused = InFusion(word_threshold=1.0, **never)(shot, backbone)
+    assert not torch.allclose(fused, image_walk(backbone, shot), atol=1e-3)
+    assert_close(InFusion(word_threshold=0.0, **never)(shot, backbone), image_walk(backbone, shot), **CLOSE)
+    wordless = replace(shot, source=replace(shot.source, words=None))
+    assert not torch.allclose(InFusion(**never)(wordless, backbone), fused, atol=1e-3)

@@ -14,6 +14,7 @@ from recast.methods.fresco import FRESCO
 from recast.methods.gen1 import Gen1
 from recast.methods.gen_l_video import GenLVideo
 from recast.methods.infedit import InfEdit
+from recast.methods.infusion import InFusion
 from recast.methods.instruct_pix2pix import InstructPix2Pix
 from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
@@ -72,6 +73,7 @@ METHODS: dict[str, type[Method]] = {
     "gen1": Gen1,
     "gen-l-video": GenLVideo,
     "infedit": InfEdit,
+    "infusion": InFusion,
     "instruct-pix2pix": InstructPix2Pix,
     "magicprop": MagicProp,
     "medm": MeDM,
