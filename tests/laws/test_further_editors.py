@@ -6,13 +6,19 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from attention_calls import GRID, attended, call_of
 from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from recast.conditions.flow import ClipFlow
 from recast.conditions.word_alignment import changed_places
+from recast.errors import RequestError
 from recast.methods.gen_l_video import GenLVideo
+from recast.methods.ground_a_video import GroundAVideo, carried, still_noise
 from recast.methods.infusion import InFusion
 from recast.methods.pnp import PlugAndPlay
 from recast.methods.vid2vid_zero import Vid2VidZero
 from recast.networks.attention_recipes import ExtendedAttention, PassAttention, ReferenceAttention, towards_middle
+from recast.networks.grounding import GroundedWords
+from recast.networks.hooks import SiteKind
 
 # The tiny network's random weights are hard to invert, which methods that invert warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
@@ -90,3 +96,48 @@ def test_infusions_attention_is_the_edits_own_where_words_change(backbone):
     assert_close(InFusion(word_threshold=0.0, **never)(shot, backbone), image_walk(backbone, shot), **CLOSE)
     wordless = replace(shot, source=replace(shot.source, words=None))
     assert not torch.allclose(InFusion(**never)(wordless, backbone), fused, atol=1e-3)
+
+
+def test_ground_a_video_without_boxes_and_smoothing_is_dense_attention_and_each_part_matters(backbone):
+    shot = shot_of(backbone, steps=2)
+    plain = GroundAVideo(still_below=0.0)(shot, backbone)
+    assert_close(plain, whole_walk(backbone, shot, ExtendedAttention()), **CLOSE)
+    everywhere = GroundAVideo(still_below=0.0, boxes="red 0,0,1,1; cat 0,0,1,1")(shot, backbone)
+    assert_close(everywhere, plain, **CLOSE)
+    boxed = GroundAVideo(still_below=0.0, boxes="cat 0,0,0.5,1")(shot, backbone)
+    assert not torch.allclose(boxed, plain, atol=1e-4)
+    assert not torch.allclose(GroundAVideo(still_below=0.5)(shot, backbone), plain, atol=1e-4)
+
+
+def test_outside_of_its_box_a_word_does_not_exist():
+    call = call_of((10, 11), kind=SiteKind.CROSS, keys=5)
+    masks = {frame: torch.zeros(1, *GRID) for frame in call.frames}
+    masks[11][:, 0] = 1
+    hook = GroundedWords((1, 3), masks)
+    without = attended(replace(call, k=call.k[:, [0, 2, 4]], v=call.v[:, [0, 2, 4]]))
+    expected = without.clone()
+    expected[1, :3] = attended(call)[1, :3]  # the first row of places of the second frame
+    assert_close(hook(call, attended), expected)
+    assert torch.equal(hook(replace(call, branch=1), attended), attended(call))
+
+
+def test_still_places_take_the_noise_before_and_boxes_go_along_with_the_flow():
+    """Three frames of 16 x 16 pixels: the right half moves by 8 pixels a frame to the right."""
+    backward = torch.zeros(2, 2, 16, 16)
+    backward[:, 0, :, 8:] = -8.0
+    flow, start = ClipFlow(-backward, backward), torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    made = still_noise(start, flow, 0.2)
+    assert torch.equal(made[..., 1], start[..., 1])
+    assert torch.equal(made[..., 0], start[:1, ..., 0].expand(3, -1, -1))
+    assert torch.equal(still_noise(start, ClipFlow(0 * backward, 0 * backward), 0.2), start[:1].expand(3, -1, -1, -1))
+    box = torch.zeros(1, 1, 16, 16)
+    box[..., :8] = 1
+    assert torch.equal(carried(box, flow)[1:], torch.ones(2, 1, 16, 16))  # what moves comes out of the box
+
+
+@pytest.mark.parametrize(
+    ("boxes", "wrong"), [("dog", "is no box"), ("dog 0,0,1", "is no box"), ("dog 0.5,0,0.2,1", "must lie in 0..1")]
+)
+def test_what_is_no_box_is_refused(boxes, wrong):
+    with pytest.raises(RequestError, match=wrong):
+        GroundAVideo(boxes=boxes)

@@ -13,6 +13,7 @@ from recast.methods.flowedit import FlowEdit
 from recast.methods.fresco import FRESCO
 from recast.methods.gen1 import Gen1
 from recast.methods.gen_l_video import GenLVideo
+from recast.methods.ground_a_video import GroundAVideo
 from recast.methods.infedit import InfEdit
 from recast.methods.infusion import InFusion
 from recast.methods.instruct_pix2pix import InstructPix2Pix
@@ -72,6 +73,7 @@ METHODS: dict[str, type[Method]] = {
     "fresco": FRESCO,
     "gen1": Gen1,
     "gen-l-video": GenLVideo,
+    "ground-a-video": GroundAVideo,
     "infedit": InfEdit,
     "infusion": InFusion,
     "instruct-pix2pix": InstructPix2Pix,
