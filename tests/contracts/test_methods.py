@@ -18,7 +18,18 @@ from recast.diffusion.samplers import SAMPLERS
 from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
 
-INVERTED = {"fatezero", "flatten", "gen-l-video", "ground-a-video", "infusion", "pix2video", "pnp", "tune-a-video", "uniedit-flow", "vid2vid-zero"}
+INVERTED = {
+    "fatezero",
+    "flatten",
+    "gen-l-video",
+    "ground-a-video",
+    "infusion",
+    "pix2video",
+    "pnp",
+    "tune-a-video",
+    "uniedit-flow",
+    "vid2vid-zero",
+}
 DRAW_NOTHING = {METHODS[name] for name in INVERTED}
 """Methods that walk from the inverted clip and draw nothing on the way."""
 # The tiny network's random weights are hard to invert, which methods that invert warn of.
