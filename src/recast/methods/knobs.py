@@ -9,15 +9,9 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
-from recast.diffusion.guidance import (
-    BranchDenoiser,
-    GuidanceTerm,
-    cond,
-    guided,
-    motion_free_uncond,
-    perturbed_cond,
-    uncond,
-)
+from recast.diffusion.guidance import BranchDenoiser, GuidanceTerm, cond, guided, uncond
+from recast.diffusion.guidance import motion_free_uncond as motion_free
+from recast.diffusion.guidance import perturbed_cond as perturbed
 from recast.diffusion.joins import JOINS
 from recast.diffusion.schedule import sigmas_within
 from recast.diffusion.windows import windowed
@@ -95,7 +89,7 @@ class ContentGuidanceKnobs:
     def more_terms(self, within: tuple[float, float]) -> tuple[GuidanceTerm, ...]:
         """Terms of guidance besides those of equation 8. within: the noise levels of content guidance."""
         weight = self.perturbed_attention
-        return (GuidanceTerm(weight, cond, perturbed_cond, within, outside=0.0),) if weight else ()
+        return (GuidanceTerm(weight, cond, perturbed, within, outside=0.0),) if weight else ()
 
     def _join_options(self) -> dict[str, Any]:
         """The options of the join that were said, by the names that it has for them."""
@@ -118,7 +112,7 @@ class GuidanceKnobs(ContentGuidanceKnobs):
     def more_terms(self, within: tuple[float, float]) -> tuple[GuidanceTerm, ...]:
         """Also GenTron's, at all noise levels as equation 8's."""
         weight = self.motion_guidance - 1
-        motion = (GuidanceTerm(weight, uncond, motion_free_uncond, outside=0.0),) if weight else ()
+        motion = (GuidanceTerm(weight, uncond, motion_free, outside=0.0),) if weight else ()
         return (*super().more_terms(within), *motion)
 
     def denoiser(
