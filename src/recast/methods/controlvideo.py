@@ -42,7 +42,9 @@ class ControlVideo(ContentGuidanceKnobs):
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time, less is livelier."""
+    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none. As measured on pocket, less flickers; 1.5 makes
+    neighbouring frames more alike from 12 steps on, not at 4, and they follow the motion less exactly at any number of
+    steps; 2 costs colours and, from 12 steps on, outlines."""
     smooth_at: UnitInterval = 0.4
     """The share of a full walk that is left where frames are smoothed, in this step and the next; 0 never does."""
 

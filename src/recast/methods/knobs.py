@@ -102,7 +102,9 @@ class GuidanceKnobs(ContentGuidanceKnobs):
     """What a method inherits that guides a network with temporal layers."""
 
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none, more is smoother over time, less is livelier."""
+    """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none. As measured on pocket, less flickers; 1.5 makes
+    neighbouring frames more alike from 12 steps on, not at 4, and they follow the motion less exactly at any number of
+    steps; 2 costs colours and, from 12 steps on, outlines."""
     motion_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Motion-free guidance, lambda_M of GenTron (arXiv:2312.04557): as temporal guidance, but against temporal layers
     that are on while each frame sees itself alone in their attention; 1 is none. Not with a --cfg of 1."""
