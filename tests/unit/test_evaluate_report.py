@@ -67,6 +67,13 @@ def test_a_trend_is_told_from_pairs(gain, met):
     assert trend.reached == f"1: 0.400, 2: {0.4 + gain:.3f} (n 9)"
 
 
+def test_what_temporal_guidance_changes_is_told_world_by_world():
+    worlds = [0.1 * number for number in range(9)]
+    swept = _many([value + 0.01 for value in worlds], Variant("words", 0.0, 2.0, steps=12))
+    report = Report.made(_many(worlds, Variant("words", 0.0, 1.0, steps=12)) + swept, "recast evaluate", {}, {})
+    assert "| 12 | 2 | +0.010 (+0.010 to +0.010, n 9) |" in report.to_markdown()
+
+
 def test_a_trend_that_few_pairs_tell_is_open():
     swept = [Outcome("edits 2", Variant("words", 0.0, 2.0), RIGHT | {"frames": 0.41})]
     goals = _goals(_outcomes(), swept)

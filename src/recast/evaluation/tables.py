@@ -1,7 +1,7 @@
 """Tables of a report: rows and columns of each, and how a figure is formatted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recast.evaluation import METRICS
 from recast.evaluation.cases.worlds import CHANGES
@@ -13,6 +13,7 @@ from recast.evaluation.items import Variant
 CONTENT = ("environment", "look", "colour", "outline", "joint", "prompt")
 STEADINESS = ("frames", "pixels", "warp", "surface", "frames of source", "surface of source", "warp of truth")
 APPEARANCE = ("sharpness", "sharpness of truth", "distance", "frames", "evaluations")
+SWEPT_MEASURES = ("frames", "pixels", "warp", "sharpness", "colour", "outline", "joint")
 KEPT = ("environment", "look", "colour", "outline", "joint", "unasked", "distance")
 PARTS = ("psnr", "depth", "nearer", "nearest")
 HEADINGS = {
@@ -101,6 +102,18 @@ def swept(measured: Figures) -> Iterator[Grid]:
     if len(words) > 1:
         yield _grid(f"Content of {title}, by temporal guidance", headings, measured, labels, CONTENT)
     yield _grid(f"Temporal consistency of {title}", headings, measured, beside | labels, STEADINESS)
+    rows = [(*label[1:], *apart) for trial, label in labels.items() if (apart := _less_at_1(measured, trial))]
+    if rows:
+        heads = ("steps", "temporal guidance", *(HEADINGS[name] for name in SWEPT_MEASURES))
+        yield Grid(f"What temporal guidance changes in {title}: less that at 1, world by world", heads, tuple(rows))
+
+
+def _less_at_1(measured: Figures, trial: Variant) -> tuple[str, ...]:
+    """Each measure of a trial less that of the same one without temporal guidance; none for the latter itself."""
+    if trial.temporal_guidance == 1:
+        return ()
+    apart = measured.differences(trial, replace(trial, temporal_guidance=1.0))
+    return tuple(cell(name, apart.get(name), signed=True) for name in SWEPT_MEASURES) if apart else ()
 
 
 def appearance(measured: Figures) -> Grid:
