@@ -10,7 +10,7 @@ from recast.errors import Cancelled, OutOfMemoryError, RecastError, WeightsError
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RecastError)]
 CODES = {
-    1: {"RecastError", "WriteError"},
+    1: {"NotFiniteError", "RecastError", "WriteError"},
     3: {"WeightsError", "ExtraError"},
     4: {"OutOfMemoryError"},
     75: {"Preempted"},

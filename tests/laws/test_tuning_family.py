@@ -18,15 +18,12 @@ from recast.tuning.tuner import trained_parts, tune_adapter, tuning_loss
 from tuning_clips import cached, moving, opened, quick
 
 
-def test_tune_a_video_is_one_shots_weights_by_the_networks_own_loss_at_a_constant_rate(tmp_path):
+def test_tune_a_video_is_one_shots_weights_by_the_networks_own_loss_at_a_constant_rate():
     own, one_shot = quick(train="tune-a-video"), quick()
-    assert (
-        trained_parts(opened("gen1", None), own).changes.keys()
-        == trained_parts(opened("gen1", None), one_shot).changes.keys()
-    )
+    assert trained_parts(opened("gen1"), own).changes.keys() == trained_parts(opened("gen1"), one_shot).changes.keys()
     assert (own.temporal_loss, one_shot.temporal_loss.weight, own.over_frames) == (None, 0.05, "first-previous")
     assert {own.train_config().rate_at(step) for step in range(3)} == {3e-3}
-    backbone = opened("sd", tmp_path)
+    backbone = opened("sd")
     clip = cached(backbone)
     plain = tuning_loss(backbone, clip, quick(temporal="none"))(backbone.unet, BatchShard(3))
     assert torch.equal(tuning_loss(backbone, clip, own)(backbone.unet, BatchShard(3)).mean, plain.mean)
@@ -34,9 +31,9 @@ def test_tune_a_video_is_one_shots_weights_by_the_networks_own_loss_at_a_constan
 
 
 @pytest.mark.parametrize(("images", "counts"), [(0.0, {3}), (0.5, {1, 3})])
-def test_a_share_of_the_steps_sees_one_frame_with_layers_over_time_off(images, counts, tmp_path):
+def test_a_share_of_the_steps_sees_one_frame_with_layers_over_time_off(images, counts):
     """Which latents have a gradient of the loss: one frame's in steps with a picture, all of them in the others."""
-    backbone = opened("gen1", tmp_path)
+    backbone = opened("gen1")
     clip, config = cached(backbone), quick(train="dreamix", images=images)
     clip.latents.requires_grad_(True)
     loss, seen = tuning_loss(backbone, clip, config), set()
@@ -47,7 +44,7 @@ def test_a_share_of_the_steps_sees_one_frame_with_layers_over_time_off(images, c
 
 
 def test_dreamix_trains_every_weight(tmp_path):
-    backbone = opened("gen1", None)
+    backbone = opened("gen1")
     adapter = tune_adapter(backbone, cached(backbone), quick(train="dreamix", images=0.3, steps=4), tmp_path / "a")
     assert set(adapter.info.changes) == set(dict(backbone.unet.named_parameters()))
     assert not [name for name, tensor in adapter.tensors.items() if not tensor.any()]
@@ -63,8 +60,8 @@ def test_clips_among_images_keep_their_places():
 
 
 @pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
-def test_its_edit_is_the_inversion_without_content_and_the_guided_walk_back(tmp_path):
-    backbone, clip = opened("sd", tmp_path), moving()
+def test_its_edit_is_the_inversion_without_content_and_the_guided_walk_back():
+    backbone, clip = opened("sd"), moving()
     condition = replace(cached(backbone).condition, uncond=backbone.null_tokens())
     shot = DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=3, cfg_scale=2.5)
     sigmas = backbone.sigmas(3)

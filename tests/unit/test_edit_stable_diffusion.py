@@ -58,6 +58,7 @@ def test_a_depth_pipeline_keeps_its_image_processor_beside_the_estimator(tmp_pat
     assert result.frames.shape == CLIP.frames.shape
 
 
+@pytest.mark.filterwarnings("ignore:source prompt does nothing here")
 def test_a_source_prompt_matters_to_flowedit_alone(editor):
     for method, matters in (("flowedit", True), ("gen1", False)):
         edited = [
