@@ -28,7 +28,7 @@ from recast.networks.hooks import Hook
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import RecordFeatures
 from recast.progress import Report, unreported
-from recast.types import Clip, Condition, Frames, Kind, Latents, Structure, Tokens, latent_count
+from recast.types import Clip, Condition, Frames, Latents, Structure, Tokens, latent_count
 
 SIDE = 64
 """Least rows and columns of the clip that is walked through."""
@@ -59,7 +59,7 @@ def dry_run(method: str, model: Model, frames: int, steps: int | None = None) ->
     lacks = lacking(METHODS[method].needs, model.backbone)
     if lacks:
         return MethodCost(resolved.steps, refusal="; ".join(lacks))
-    kinds = sorted(model.backbone.structure_kinds & {Kind(named.kind) for named in resolved.structures})
+    kinds = sorted(model.backbone.structure_kinds & {named.kind for named in resolved.structures})
     maps = torch.zeros(frames, 1, *clip.size)
     prepared = Prepared(clip, tuple(Structure(kind, maps) for kind in kinds))
     counting, evaluations = counted(unanswered(model.backbone, clip))

@@ -95,7 +95,7 @@ class EvalConfig:
         if method != self.method and not METHODS[method].ensembles:
             foreign |= {"ensemble"}
         common = {name: value for name, value in self.settings if name not in foreign} | {"method": method}
-        # Methods other than gen1 know no temporal guidance; 1 is none.
+        # Some methods have no temporal guidance; 1 is none.
         swept = {"temporal_guidance": trial.temporal_guidance} if trial.temporal_guidance != 1 else {}
         return common | swept | ({} if trial.steps is None else {"steps": trial.steps})
 

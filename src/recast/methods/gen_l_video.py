@@ -8,7 +8,6 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.guidance import BranchDenoiser
-from recast.diffusion.windows import windowed
 from recast.methods.knobs import GuidanceKnobs
 from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, under_hooks
@@ -34,6 +33,7 @@ class GenLVideo(InversionKnobs, GuidanceKnobs):
 
     paper: ClassVar[str] = "Gen-L-Video, arXiv:2305.18264"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
+    even_windows: ClassVar[bool] = True
 
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.75
     """The share of its frames that a window has in common with the next one; published: 16 frames, 4 apart."""
@@ -51,9 +51,5 @@ class GenLVideo(InversionKnobs, GuidanceKnobs):
         denoise_branches: BranchDenoiser | None = None,
     ) -> Denoiser:
         """As of every method that guides, in windows that count alike and whose frames look towards their middle."""
-        self.check_ensemble(shot)
-        asked = denoise_branches or backbone.denoise_branches
-        guided = self.guided_branches(shot, backbone, asked, cfg_scale, self.temporal_guidance)
-        size = min(shot.window, backbone.max_frames)
-        inward = under_hooks(backbone, guided, PassAttention(towards_middle))
-        return windowed(inward, size, int(self.overlap * size), even=True)
+        plain = super().denoiser(shot, backbone, cfg_scale, denoise_branches)
+        return under_hooks(backbone, plain, PassAttention(towards_middle))

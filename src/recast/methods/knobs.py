@@ -99,8 +99,9 @@ class ContentGuidanceKnobs:
 
 @dataclass(frozen=True, kw_only=True)
 class GuidanceKnobs(ContentGuidanceKnobs):
-    """What a method inherits that guides a network with temporal layers."""
+    """What a method inherits that guides a network with temporal layers. even_windows: all count alike in a frame."""
 
+    even_windows: ClassVar[bool] = False
     temporal_guidance: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Temporal guidance, omega_t of Gen-1's equation 8: 1 is none. As measured on pocket, less flickers; 1.5 makes
     neighbouring frames more alike from 12 steps on, not at 4, and they follow the motion less exactly at any number of
@@ -132,7 +133,8 @@ class GuidanceKnobs(ContentGuidanceKnobs):
         asked = denoise_branches or backbone.denoise_branches
         steady = self.guided_branches(shot, backbone, asked, cfg_scale, self.temporal_guidance)
         size = min(shot.window, backbone.max_frames)
-        return ensembled(windowed(steady, size, int(self.overlap * size)), shot.ensemble, shot.noise)
+        in_windows = windowed(steady, size, int(self.overlap * size), even=self.even_windows)
+        return ensembled(in_windows, shot.ensemble, shot.noise)
 
     def guided(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
         """The backbone guided, for as many frames as it sees at once."""
