@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.conditions.content import ContentInput
+from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
@@ -22,6 +22,11 @@ class Backbone(Protocol):
     @property
     def structure_kinds(self) -> frozenset[Kind]:
         """The kinds of structure that the network can be conditioned on."""
+        ...
+
+    @property
+    def media(self) -> frozenset[Medium]:
+        """What content may be said in: words, pictures or both."""
         ...
 
     @property

@@ -10,7 +10,7 @@ import typer
 
 from recast.cli.flags import Json, Quiet, Settings, named
 from recast.cli.progress import shown
-from recast.errors import RequestError
+from recast.errors import RequestError, known
 
 if TYPE_CHECKING:
     from recast.evaluation.items import EvalItem, Variant
@@ -35,6 +35,9 @@ TemporalSteps = Annotated[
 Methods = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="Methods to compare with the first one, on the same worlds.")
 ]
+Cases = Annotated[
+    str, typer.Option(metavar="A,B,C", help="Edits to ask for: mixed (place, look and colour), place, colour.")
+]
 RealClips = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
 ]
@@ -51,6 +54,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     temporal: Temporal = False,
     temporal_steps: TemporalSteps = None,
     methods: Methods = None,
+    cases: Cases = "mixed,place,colour",
     footage: RealClips = None,
     model: Annotated[str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="What to evaluate.")] = "pocket",
     details: Annotated[
@@ -70,7 +74,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     """Measure what a model gets right, with 95 % intervals; more worlds make them narrower."""
     if not (worlds or temporal or footage):
         raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
-    base, tried = _tried(details, methods, temporal_steps, temporal=temporal)
+    base, tried = _tried(details, methods, temporal_steps, cases, temporal=temporal)
 
     from recast.editing.loaded import chosen_device
     from recast.evaluation.items import EvalConfig
@@ -78,13 +82,13 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
     setting = EvalConfig(model, where, tried, tuple((named(settings) | base).items()), true_depth=true_depth)
-    suite = Suite(setting, _tasks(asked, first, footage, edited=bool(tried)), jobs or _workers(where), results)
+    suite = Suite(setting, _tasks(asked, first, footage, tried), jobs or _workers(where), results)
     command = _command(suite, count=asked, first=first, footage=footage)
     _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
 
 
 def _tried(
-    details: str, methods: str | None, temporal_steps: str | None, *, temporal: bool
+    details: str, methods: str | None, temporal_steps: str | None, cases: str, *, temporal: bool
 ) -> tuple[dict[str, object], "tuple[Variant, ...]"]:
     """The settings that all edits have, and the trials of each world."""
     levels = _listed("details", details, float, (0, 7)) if details != "none" else []
@@ -93,15 +97,19 @@ def _tried(
         raise RequestError("--temporal-steps says where --temporal sweeps; write --temporal too")
     base, others = _methods(methods)
 
+    from recast.evaluation.cases.worlds import CHANGES
     from recast.evaluation.suite import edits
 
-    return base, edits(levels, temporal=temporal, steps=steps, methods=others)
+    kinds = cases.split(",")
+    for kind in kinds:
+        known("kind of case", kind, CHANGES)
+    return base, edits(levels, temporal=temporal, steps=steps, methods=others, cases=kinds)
 
 
-def _tasks(count: int | None, first: int, footage: Path | None, *, edited: bool) -> "tuple[EvalItem, ...]":
-    from recast.evaluation.suite import WORLD_KINDS, footage_tasks, world_tasks
+def _tasks(count: int | None, first: int, footage: Path | None, tried: "tuple[Variant, ...]") -> "tuple[EvalItem, ...]":
+    from recast.evaluation.suite import CASE_KINDS, footage_tasks, world_tasks
 
-    kinds = WORLD_KINDS if edited else ("worlds", "edits")
+    kinds = ["worlds", *(CASE_KINDS[case] for case in dict.fromkeys(trial.case for trial in tried) or ("mixed",))]
     return (world_tasks(count, first, kinds) if count else ()) + (footage_tasks(footage) if footage else ())
 
 
@@ -137,12 +145,16 @@ def _listed(flag: str, text: str, number: Callable[[str], Number], within: tuple
 
 def _command(suite: "Suite", *, count: int | None, first: int, footage: Path | None) -> str:
     """What to type to measure the same, without where results went."""
+    from recast.evaluation.suite import CASE_KINDS
+
     setting = suite.setting
     details = dict.fromkeys(f"{trial.detail:g}" for trial in setting.edits)
     steps = dict.fromkeys(str(trial.steps) for trial in setting.edits if trial.steps)
     methods = dict.fromkeys(trial.method for trial in setting.edits if trial.method)
+    cases = dict.fromkeys(trial.case for trial in setting.edits)
     flags = {
         f"--worlds {count} --details {','.join(details) or 'none'}": count is not None,
+        f"--cases {','.join(cases)}": count is not None and bool(cases) and len(cases) < len(CASE_KINDS),
         f"--first {first}": count is not None and first > 0,
         "--temporal": any(trial.is_swept for trial in setting.edits),
         f"--temporal-steps {','.join(steps)}": bool(steps),

@@ -137,6 +137,17 @@ def normalized(maps: Maps, scale: ClipScale | None = None) -> Maps:
     return ((maps - low) / (high - low)).clamp(0, 1)
 
 
+def depth_channel(maps: Maps, size: tuple[int, int]) -> Float[Tensor, "t 1 y x"]:
+    """Inverse depth as Stable Diffusion 2-depth reads it: at the size of the latents, -1..1, 1 nearest.
+
+    Differs: one range for the whole clip, where StableDiffusionDepth2ImgPipeline takes each image's own, so that depth
+    does not flicker. A map without any depth in it keeps its value.
+    """
+    small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
+    low, high = small.min(), small.max()
+    return 2 * ((small - low) / (high - low) if high > low else small) - 1
+
+
 def _gives_metres(network: nn.Module) -> bool:
     config = network.config
     return config.model_type in _METRIC or getattr(config, "depth_estimation_type", "relative") == "metric"

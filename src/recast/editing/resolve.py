@@ -16,7 +16,7 @@ from recast.editing.loaded import Model
 from recast.editing.mask import Mask
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
-from recast.errors import RecastWarning, RequestError, WeightsError, known
+from recast.errors import BackboneError, RecastWarning, RequestError, WeightsError, known
 from recast.methods import METHODS, Method
 from recast.types import Clip
 from recast.video.read import Source, Window
@@ -82,8 +82,8 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     """The request as this model carries it out on this source: what it leaves open is the model's own, then ours.
 
     Raises RequestError for a size or a window that the model cannot take, or knobs of another method, BackboneError for
-    structures that it cannot honour, MediaError for a missing mask. Warns of words that the model does not know, of a
-    window longer than its training's clips, and of settings that do nothing.
+    structures and pictures that it cannot honour, MediaError for a missing mask. Warns of words that the model does
+    not know, of a window longer than its training's clips, and of settings that do nothing.
     """
     metadata = model.folder.metadata
     name = method_for(request, _own_method(model))
@@ -98,7 +98,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         size=chosen_size(request, source, model),
         structures=_structures(request, model, steps),
         detail=request.structure_detail,
-        cond=_words(request.words) + _pictures(request.pictures),
+        cond=_words(request.words) + _pictures(request, model),
         uncond=_words(request.negative),
         shown=_words(request.source_prompt),
         method=_method(name, own, request.knobs),
@@ -215,8 +215,11 @@ def _words(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
     return tuple(ContentInput(Medium.WORDS, text, weight) for text, weight in each)
 
 
-def _pictures(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
-    return tuple(ContentInput(Medium.PICTURE, path, weight) for path, weight in each)
+def _pictures(request: Request, model: Model) -> tuple[ContentInput, ...]:
+    """The request's pictures. Raises BackboneError where the model reads none."""
+    if request.pictures and Medium.PICTURE not in model.backbone.media:
+        raise BackboneError(f"{model.name} reads words only; leave the pictures out, or take a Gen-1 model")
+    return tuple(ContentInput(Medium.PICTURE, path, weight) for path, weight in request.pictures)
 
 
 def _warn(resolved: ResolvedEdit, model: Model) -> None:

@@ -20,6 +20,10 @@ HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "window",
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 
 
+PAIR = "pocket"
+"""Whose CLIP pair tells prompt consistency where the model has none."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """What was measured: which clips, at which t_s (`detail`), with how much temporal guidance.
@@ -117,7 +121,8 @@ class EvalItem:
 class EvalContext:
     """All that is opened once and serves every task.
 
-    encoder: tells frame consistency. pictures, words: the model's CLIP pair, which tells prompt consistency.
+    encoder: tells frame consistency. pictures, words: the model's CLIP pair, which tells prompt consistency; that of
+    PAIR for a model that has no image encoder.
     """
 
     setting: EvalConfig
@@ -130,14 +135,14 @@ class EvalContext:
     @property
     def side(self) -> int:
         """Rows and columns of rendered worlds."""
-        return self.model.folder.metadata.short_side
+        return self.model.backbone.short_side
 
 
 @cache
 def open_context(setting: EvalConfig) -> EvalContext:
     """The context for a setting, opened once a process. Raises WeightsError, RequestError."""
     model = Model.loaded(setting.model, device=setting.device, dtype="auto")
-    pictures = ImageEncoder.opened(model.folder, model.device)
-    words = TextEncoder.opened(model.folder, model.device)
+    pair = model.folder if model.folder.has("image_encoder") else ModelFolder.found(PAIR)
+    pictures, words = ImageEncoder.opened(pair, model.device), TextEncoder.opened(pair, model.device)
     judge = Judge.opened()
     return EvalContext(setting, model, judge, encoder=judge, pictures=pictures, words=words)

@@ -22,7 +22,9 @@ from recast.progress import ProgressCallback
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""
-WORLD_KINDS = ("worlds", "edits", "place", "colour")
+CASE_KINDS = {"mixed": "edits", "place": "place", "colour": "colour"}
+"""The kind of task by the kind of case."""
+WORLD_KINDS = ("worlds", *CASE_KINDS.values())
 """Kinds of tasks that are one world each."""
 
 
@@ -65,20 +67,27 @@ class Suite:
 
 
 def edits(
-    details: Iterable[float], *, temporal: bool = False, steps: Iterable[int] = (), methods: Sequence[str] = ()
+    details: Iterable[float],
+    *,
+    temporal: bool = False,
+    steps: Iterable[int] = (),
+    methods: Sequence[str] = (),
+    cases: Sequence[str] = tuple(CHANGES),
 ) -> tuple[Variant, ...]:
     """The trials of each world.
 
     Words at every t_s, a picture at the first, words there for a place or a colour alone, the same words by each of
     `methods`, and with `temporal` by temporal guidance, once for each of `steps` (the model's own number if none).
+    cases: kinds of CHANGES; without "mixed" there is neither another t_s, nor a picture, nor a sweep.
     """
     listed = list(details)
     if not listed:
         return ()
-    tried = [Variant("words", detail, 1.0) for detail in listed] + [Variant("picture", listed[0], 1.0)]
-    plain = [Variant("words", listed[0], 1.0, case=kind) for kind in CHANGES]
+    mixed = [Variant("words", detail, 1.0) for detail in listed] + [Variant("picture", listed[0], 1.0)]
+    tried = mixed if "mixed" in cases else []
+    plain = [Variant("words", listed[0], 1.0, case=kind) for kind in cases]
     tried += plain + [replace(trial, method=method) for method in methods for trial in plain]
-    if temporal:
+    if temporal and "mixed" in cases:
         sweep = [replace(plain[0], temporal_guidance=guidance) for guidance in TEMPORAL_GUIDANCE]
         tried += [replace(trial, steps=number) for number in (tuple(steps) or (None,)) for trial in sweep]
     return tuple(dict.fromkeys(tried))

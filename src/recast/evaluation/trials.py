@@ -12,6 +12,7 @@ import torch
 from einops import rearrange
 from PIL import Image
 
+from recast.conditions.content import Medium
 from recast.conditions.depth import normalized
 from recast.editing.prepared import Prepared, prepare
 from recast.editing.request import Request
@@ -26,6 +27,7 @@ from recast.evaluation.metrics.cost import counted
 from recast.evaluation.metrics.fidelity import PSNR_SIDE, autoencoded, depth_seen, masked, small_clip
 from recast.evaluation.metrics.joint import Bars, joint
 from recast.evaluation.metrics.prompt import prompt_consistency
+from recast.methods import METHODS
 from recast.types import Clip, Frames, Kind, Maps, Structure
 from recast.world import Footage, rendered, sampled
 
@@ -112,9 +114,7 @@ def floors(source: Frames, seed: int) -> dict[str, Frames]:
 def tried(asked: AskedEdit, bars: Bars) -> Measurements:
     """Each edit of a case that the setting asks for, measured."""
     context, setting, number = asked.context, asked.context.setting, asked.case.number
-    trials = [
-        trial for trial in setting.edits if trial.case == asked.case.kind and not (trial.is_swept and number % SWEPT)
-    ]
+    trials = [trial for trial in setting.edits if _is_tried(trial, asked)]
     seen: Prepared | None = None
     clip = Clip(asked.source, FPS)
     with TemporaryDirectory() as folder:
@@ -122,7 +122,7 @@ def tried(asked: AskedEdit, bars: Bars) -> Measurements:
         Image.fromarray(rendered(asked.case.example, 1, context.side, context.side).frames[0]).save(example)
         contents = {"words": {"words": asked.case.words}, "picture": {"pictures": str(example)}}
         for trial in trials:
-            options = setting.asked(trial) | contents[trial.content]
+            options = setting.asked(trial) | contents[trial.content] | _source_prompt(trial, asked)
             request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **options)
             resolved = resolve(request, context.model, clip)
             seen = seen or _looked(resolved, asked.case.source, context)
@@ -131,6 +131,20 @@ def tried(asked: AskedEdit, bars: Bars) -> Measurements:
             frames = generate(resolved, seen, replace(context.model, backbone=backbone)).frames
             seconds = perf_counter() - start
             yield trial, asked.measured(frames, bars) | {"evaluations": float(evaluations.count)}, seconds
+
+
+def _is_tried(trial: Variant, asked: AskedEdit) -> bool:
+    """Whether a case has that trial: of its kind, in a medium that the model reads, and of a sweep on one of SWEPT."""
+    media = asked.context.model.backbone.media
+    read = trial.content == "words" or Medium.PICTURE in media
+    return trial.case == asked.case.kind and read and not (trial.is_swept and asked.case.number % SWEPT)
+
+
+def _source_prompt(trial: Variant, asked: AskedEdit) -> dict[str, object]:
+    """What the source shows, where the method asks for it and the model cannot see it in the frames."""
+    setting, media = asked.context.setting, asked.context.model.backbone.media
+    needed = METHODS[trial.method or setting.method].needs_source and Medium.PICTURE not in media
+    return {"source_prompt": asked.case.source_words} if needed else {}
 
 
 def _looked(resolved: ResolvedEdit, source: Footage, context: EvalContext) -> Prepared:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
-from recast.conditions.content import ContentEncoders, ContentInput
+from recast.conditions.content import ContentEncoders, ContentInput, Medium
 from recast.conditions.detail import as_pictures, detail_planes, softened
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
@@ -54,6 +54,11 @@ class Gen1Backbone(ImageLatentBackbone):
     def structure_kinds(self) -> frozenset[Kind]:
         """The kinds of structure that the network can be conditioned on."""
         return frozenset(map(Kind, self.metadata.structures)) if self._extra_channels else frozenset()
+
+    @property
+    def media(self) -> frozenset[Medium]:
+        """Words, by the prior, and pictures."""
+        return frozenset(Medium)
 
     @property
     def has_temporal_layers(self) -> bool:

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -17,6 +16,7 @@ from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
+from recast.conditions.depth import depth_channel
 from recast.conditions.detail import softened
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
@@ -46,6 +46,11 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return frozenset({Kind.DEPTH}) if self._extra_channels else frozenset()
 
     @property
+    def media(self) -> frozenset[Medium]:
+        """Words."""
+        return frozenset({Medium.WORDS})
+
+    @property
     def has_temporal_layers(self) -> bool:
         """None: see `inflated` for a network that has some."""
         return False
@@ -66,17 +71,10 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return MAX_FRAMES
 
     def structure_channels(self, structure: Structure) -> Maps:
-        """Inverse depth at the latents' size, as -1..1, 1 nearest. Raises BackboneError for another kind of structure.
-
-        Differs: one range for the whole clip, where StableDiffusionDepth2ImgPipeline takes each image's own, so that
-        depth does not flicker. A map without any depth in it keeps its value.
-        """
+        """Inverse depth as its fifth channel, see `depth_channel`. Raises BackboneError for another kind."""
         check_kind(structure, self.structure_kinds)
         maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
-        size = [side // self.pixel_multiple for side in maps.shape[-2:]]
-        small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
-        low, high = small.min(), small.max()
-        return 2 * ((small - low) / (high - low) if high > low else small) - 1
+        return depth_channel(maps, (maps.shape[-2] // self.pixel_multiple, maps.shape[-1] // self.pixel_multiple))
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
         """The prompt's tokens; of several, their mean by weight. Raises BackboneError for a picture."""

@@ -55,6 +55,13 @@ class Case:
         return f"{LOOKS[self.truth.look][0]} {article} {named} {ENVIRONMENTS[self.truth.environment][0]}"
 
     @property
+    def source_words(self) -> str:
+        """What the source shows, for methods that ask for it: its subject and where it is."""
+        subject = self.source.scene.subjects[0]
+        article = "an" if subject.colour[0] in "aeiou" else "a"
+        return f"{article} {subject.colour} {subject.kind} {ENVIRONMENTS[self.source.scene.environment][0]}"
+
+    @property
     def target_attributes(self) -> dict[str, str]:
         """The attributes that the judge should recognise."""
         return attributes_of(self.truth)
