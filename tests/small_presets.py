@@ -9,6 +9,7 @@ from transformers import CLIPTextModelWithProjection
 
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import NUM_CAPTIONS, RenderedDataset
+from recast.data.word_cache import WordCache
 from recast.networks.clip_pair import ATTRIBUTES, CLIPConfig
 from recast.networks.generator import UNetConfig
 from recast.recipes import PRESETS
@@ -16,8 +17,10 @@ from recast.training.component_stages import AutoencoderStage, DepthStage, PairS
 from recast.training.objectives.autoencoder import VAEConfig
 from recast.training.objectives.depth import DepthConfig
 from recast.training.objectives.prior import CaptionPairs, PriorConfig, PriorData
+from recast.training.objectives.words import WordData
 from recast.training.stages import GeneratorStage, Inputs, TrainStage
 from recast.training.tokenizer import SHIPPED
+from recast.training.word_stage import WordStage
 
 WIDTH = 12
 LAYERS = UNetConfig(
@@ -47,6 +50,10 @@ def small(name: str) -> tuple[TrainStage, Inputs]:
         case PriorStage():
             depths = PriorConfig(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
             return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(prior_data=prior_data())
+        case WordStage():
+            layers = replace(LAYERS, fused=stage.layers.fused, token_width=WIDTH)
+            batches = replace(stage.batches, images=4)
+            return replace(stage, layers=layers, reader=TOWERS, batches=batches), Inputs(word_data=word_data())
     raise AssertionError(name)
 
 
@@ -64,6 +71,22 @@ def cached(frames: int, clips: int = 5, side: int = 8) -> LatentCache:
     structure = torch.randn(clips, 2, frames, 4, side, side, generator=rng)
     embeddings = nn.functional.normalize(torch.randn(clips, frames, WIDTH, generator=rng), dim=-1)
     return LatentCache(latents.half(), structure.half(), torch.arange(1, clips + 1).half(), embeddings.half())
+
+
+def word_data(clips: int = 5, side: int = 8) -> WordData:
+    """Random latents and depth, with random captions, and a small text encoder."""
+    rng = torch.Generator().manual_seed(7)
+    latents, depth = (
+        torch.randn(clips, 2, 4, side, side, generator=rng),
+        torch.rand(clips, 2, 2, side, side, generator=rng),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        text = CLIPTextModelWithProjection(TOWERS.text_config(Inputs(folder=SHIPPED).tokenizer(places=8, pieces=0)))
+    ids = torch.randint(0, text.config.vocab_size, (clips, NUM_CAPTIONS, TOWERS.places), generator=rng)
+    cache = WordCache(latents.half(), (2 * depth - 1).half(), [[""] * NUM_CAPTIONS] * clips)
+    empty = torch.full((TOWERS.places,), text.config.eos_token_id)
+    return WordData([cache], [ids], text.requires_grad_(False), empty)
 
 
 def pool(clips: int = 6, side: int = 32) -> RenderedDataset:

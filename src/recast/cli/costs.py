@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from recast.training.preset import Preset
 
 GIB = 2**30
-WHOLE_POCKET = "pocket"
-"""What trains all parts of the model that ships."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +100,14 @@ def tell_cost(name: str, preset: "Preset | None", *, as_json: bool, device: str,
 
 
 def _tell_course(name: str, *, as_json: bool, kind: str) -> None:
-    """What all trainings of `pocket` would take on this machine, one after the other."""
-    from recast.recipes.pocket.presets import POCKET
-    from recast.recipes.pocket.steps import ORDER
+    """What all trainings of a model that ships would take on this machine, one after the other."""
+    from recast.recipes import MODEL_RECIPES
     from recast.training.cost import run_flops
 
-    if name != WHOLE_POCKET:
+    if name not in MODEL_RECIPES:
         raise RequestError(f"{name} trains no network of its own; only trainings can be counted")
-    presets = {each: POCKET[each] for each in ORDER if each in POCKET}
+    recipe = MODEL_RECIPES[name]
+    presets = {each: recipe.presets[each] for each in recipe.order if each in recipe.presets}
     hours = {
         each: Estimate.of(preset, run_flops(preset), device=kind, processes=1).hours for each, preset in presets.items()
     }

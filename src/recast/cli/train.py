@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.costs import WHOLE_POCKET, tell_cost, tell_estimate, tell_presets
+from recast.cli.costs import tell_cost, tell_estimate, tell_presets
 from recast.cli.flags import Json, Quiet
 from recast.errors import RequestError
 
@@ -71,16 +71,15 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
 
 
 def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
-    """The preset with other numbers; None for what only `pocket` has: steps without a network, and all of them."""
-    from recast.recipes import PRESETS
-    from recast.recipes.pocket.steps import CHORES
+    """The preset with other numbers; None for what recipes of models have: steps without a network, and all of them."""
+    from recast.recipes import CHORES, MODEL_RECIPES, PRESETS
     from recast.training.settings import changed
 
     if name in PRESETS:
         return changed(PRESETS[name], settings)
-    if name in CHORES or name == WHOLE_POCKET:
+    if name in CHORES or name in MODEL_RECIPES:
         return None
-    raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, WHOLE_POCKET])}")
+    raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, *MODEL_RECIPES])}")
 
 
 def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:
@@ -113,19 +112,19 @@ def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, e
 
 
 def _do(name: str, run: Path, *, quiet: bool) -> None:
-    from recast.recipes.pocket import steps
+    from recast.recipes import CHORES, MODEL_RECIPES, recipe_of
     from recast.training.cost import run_flops
     from recast.training.run import RESULT
 
-    for each in steps.ORDER if name == WHOLE_POCKET else (name,):
+    for each in MODEL_RECIPES[name].order if name in MODEL_RECIPES else (name,):
         print(each, file=sys.stderr)
-        if each in steps.CHORES:
-            steps.CHORES[each](run)
-        else:
-            preset, done = steps.POCKET[each], run / each.removeprefix("pocket-") / RESULT
-            if not (quiet or done.exists()):
-                tell_estimate(each, preset, run_flops(preset))
-            steps.network(each, run)
+        if each in CHORES:
+            CHORES[each](run)
+            continue
+        recipe = recipe_of(each)
+        if not (quiet or (recipe.folder(each, run) / RESULT).exists()):
+            tell_estimate(each, recipe.presets[each], run_flops(recipe.presets[each]))
+        recipe.network(each, run)
 
 
 def _launch(processes: int) -> None:

@@ -23,6 +23,7 @@ from recast.networks.generator import Generator, UNetConfig
 from recast.training.objectives.batches import Batches
 from recast.training.objectives.diffusion import velocity
 from recast.training.objectives.prior import PriorData
+from recast.training.objectives.words import WordData
 from recast.training.tokenizer import write_tokenizer
 
 Size = tuple[int, int]
@@ -45,7 +46,8 @@ SD_LEVELS: Mapping[str, Any] = {
 class Inputs:
     """Inputs of a stage. sources: datasets of examples; pools: of pictures; start: the model that it starts from.
 
-    folder: for a tokenizer that is trained. prior_data: dataset of a prior, None to make it from sources.
+    folder: for a tokenizer that is trained. prior_data: dataset of a prior, None to make it from sources. word_data: of
+    an image network of words.
     vae: the autoencoder that encoded the examples, None to take the start's.
     """
 
@@ -54,6 +56,7 @@ class Inputs:
     start: ModelFolder | None = None
     folder: Path = Path()
     prior_data: PriorData | None = None
+    word_data: WordData | None = None
     vae: AutoencoderKL | None = None
 
     def autoencoder(self) -> AutoencoderKL | None:

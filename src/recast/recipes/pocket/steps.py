@@ -70,12 +70,12 @@ def open_pocket_run(
         raise RequestError(f"{name} reads what it needs from the folder of its run; leave out --data and --from")
     inputs = _inputs(name, run)
     started = preset.stage.prepared(network(preset.start, run)) if preset.start else None
-    return TrainingRun(preset, inputs, _folder(name, run), started)
+    return TrainingRun(preset, inputs, run_folder(name, run), started)
 
 
 def network(name: str, run: Path) -> Any:  # noqa: ANN401 -- each preset has its own
     """What a preset of pocket's comes to, in evaluation mode: read where it is done, else trained to the end."""
-    path = _folder(name, run) / RESULT
+    path = run_folder(name, run) / RESULT
     if not path.exists():
         return train(open_pocket_run(name, POCKET[name], run))
     found = untrained(name, run)
@@ -119,7 +119,8 @@ def write_model(run: Path, folder: Path = ASSETS) -> None:
     )
 
 
-def _folder(name: str, run: Path) -> Path:
+def run_folder(name: str, run: Path) -> Path:
+    """Where a training keeps its checkpoints and its weights."""
     return run / name.removeprefix("pocket-")
 
 
@@ -149,7 +150,7 @@ def _prior_data(run: Path) -> PriorData:
 
 def _autoencoder(version: CacheVersion, run: Path) -> AutoencoderKL | None:
     """The one that filled the caches, for a look at samples, where it and worlds to measure its scale on remain."""
-    if not ((_folder(version.vae, run) / RESULT).exists() and (run / "pool" / "square").exists()):
+    if not ((run_folder(version.vae, run) / RESULT).exists() and (run / "pool" / "square").exists()):
         return None
     vae = network(version.vae, run)
     vae.register_to_config(scaling_factor=caches.vae_scale(vae, RenderedDataset.opened(run / "pool" / "square")))

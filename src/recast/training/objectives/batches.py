@@ -68,7 +68,7 @@ class Row:
         return cls(
             clean=clean,
             noise=normal_noise(rng, clean.shape),
-            level=_level(rng, sigmas, batches.lognormal_prob),
+            level=drawn_level(rng, sigmas, batches.lognormal_prob),
             structure=_structure(rng, example, batches.structure_blur_prob),
             content=content,
             conditioned=bool(rng.random() >= batches.cond_drop_prob),
@@ -107,7 +107,8 @@ def _span(rng: np.random.Generator, whole: Example, frames: int) -> Example:
     )
 
 
-def _level(rng: np.random.Generator, sigmas: Sigmas, lognormal_prob: float) -> int:
+def drawn_level(rng: np.random.Generator, sigmas: Sigmas, lognormal_prob: float) -> int:
+    """The number of a row's noise level; see `Batches.lognormal_prob`."""
     if not lognormal_prob or rng.random() >= lognormal_prob:
         return int(rng.integers(len(sigmas)))
     drawn = MIDDLE * np.exp(SPREAD * rng.standard_normal())
