@@ -15,14 +15,17 @@ from recast.conditions.depth import depth_channel, normalized
 from recast.conditions.detail import softened
 from recast.data import word_cache
 from recast.data.word_cache import WordCache
+from recast.editing.loaded import Model
 from recast.engine.config import BatchShard
+from recast.evaluation.cases.worlds import case
 from recast.evaluation.metrics.word_maps import word_map, word_map_score
+from recast.evaluation.trials import FPS, frames_of
 from recast.model.folder import ModelFolder
 from recast.networks.text_unet import take_weights, with_depth_channel
-from recast.recipes.pocket_words import steps
+from recast.recipes.pocket_words import export, steps
 from recast.recipes.pocket_words.presets import POCKET_WORDS
 from recast.training.stages import Inputs
-from recast.types import Kind, Structure
+from recast.types import Clip, Kind, Structure
 from small_presets import LAYERS, initial_network, pool, small
 
 NAME = "pocket-words-images"
@@ -135,6 +138,28 @@ def test_the_steps_of_the_model_come_in_order():
         before = [each for each in preset.after.split(", ") if each != steps.BASE]
         assert all(steps.ORDER.index(each) < steps.ORDER.index(name) for each in before)
         assert preset.command(name) == f"recast train {name} -o runs"
+
+
+def test_what_ships_shares_its_other_networks_with_pocket():
+    base, words = ModelFolder.found(steps.BASE), ModelFolder.found("pocket-words")
+    for name in export.SHARED:
+        files = sorted(path.name for path in (base.path / name).iterdir())
+        assert files == sorted(path.name for path in (words.path / name).iterdir())
+        assert all((base.path / name / file).read_bytes() == (words.path / name / file).read_bytes() for file in files)
+    assert (words.path / "README.md").read_text() == export.CARD.read_text()
+    assert words.metadata == export.FACTS
+    backbone = Model.loaded("pocket-words").backbone
+    assert (backbone.short_side, backbone.trained_side) == (192, 128)
+
+
+def test_what_ships_finds_the_subject_by_its_word():
+    """Of one world; `benchmarks/word_maps.py` tells it of many."""
+    model, shown = Model.loaded("pocket-words"), case(1001, 192, 1)
+    clip = Clip(frames_of(shown.source), FPS)
+    prompt = ContentInput(Medium.WORDS, shown.source_words)
+    subject = shown.source.scene.subjects[0].kind
+    found = word_map(model.backbone, clip.frames, model.extractor("depth")(clip), prompt, subject)
+    assert word_map_score(found, torch.from_numpy(shown.source.masks > 0)) > 0.85
 
 
 def test_the_network_is_initialised_from_pocket():

@@ -21,6 +21,7 @@ from recast.model.metadata import ModelMetadata, json_object
 
 MODELS: dict[str, str] = {
     "pocket": "assets/pocket",
+    "pocket-words": "assets/pocket-words",
 }
 """Models that come with the package: name, and folder inside it."""
 

@@ -62,8 +62,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
 
     @property
     def trained_side(self) -> int:
-        """The same: edits work at the size of training."""
-        return self.short_side
+        """What recast.json says, else the same."""
+        return self.metadata.trained_side or self.short_side
 
     @property
     def max_frames(self) -> int:

@@ -16,6 +16,7 @@ from recast.training import export
 CARD = Path(__file__).with_name("card.md")
 FACTS = ModelMetadata(
     short_side=192,
+    trained_side=128,
     fps=10.0,
     cfg_scale=4.0,
     steps=12,
@@ -32,6 +33,7 @@ def write(folder: Path, unet: UNet2DConditionModel, base: ModelFolder) -> None:
     with disk_told(folder), whole_folder(folder) as part:
         for name in SHARED:
             shutil.copytree(base.component(name), part / name)
+        unet.register_to_config(sample_size=FACTS.short_side // 8)
         unet.half().save_pretrained(part / "unet", safe_serialization=True)
         DDIMScheduler(**POCKET_LEVELS).save_pretrained(part / "scheduler")
         export.write_facts(part, FACTS)

@@ -10,46 +10,32 @@ from recast.training.objectives.batches import Batches
 from recast.training.preset import Preset
 from recast.training.word_stage import WordStage
 
-SIDE = 192
-"""The short side that edits with `pocket` work at."""
-SMALL = 128
-"""The short side that `pocket` was trained at, where a picture costs less than half."""
+SIDE = 128
+"""The short side that it is trained at, as `pocket` is; edits work at that of the pools."""
+POOL_SIDE = 192
 POOLS = (
-    RenderPlan("square", 12_000, SIDE, SIDE, first_seed=7_300_000, frames=2),
-    RenderPlan("wide", 4_000, SIDE, 320, first_seed=7_400_000, frames=2),
+    RenderPlan("square", 12_000, POOL_SIDE, POOL_SIDE, first_seed=7_300_000, frames=2),
+    RenderPlan("wide", 4_000, POOL_SIDE, 320, first_seed=7_400_000, frames=2),
 )
 """Worlds that neither `pocket`, nor the judge, nor any measurement has seen."""
 LAYERS = replace(POCKET_LAYERS, attention=(True, True), token_width=POCKET_TOWERS.width)
 """pocket's image network, with attention at its finer resolution too, so that maps of words are not of 12 x 12."""
 
 
-def _stage(images: int, side: int, seed: int) -> WordStage:
-    return WordStage(
-        layers=LAYERS,
-        reader=POCKET_TOWERS,
-        levels=POCKET_LEVELS,
-        size=(side * 5 // 3 // 16 * 16, side),
-        batches=Batches(images=images, structure_blur_prob=0.3, lognormal_prob=0.5),
-        seed=seed,
-    )
-
-
 POCKET_WORDS: dict[str, Preset] = {
     "pocket-words-images": Preset(
-        about="an image network that reads words and depth, from the weights of pocket's, on pictures of 128 px",
-        stage=_stage(48, SMALL, seed=11),
+        about="an image network that reads words and depth, from the weights of pocket's",
+        stage=WordStage(
+            layers=LAYERS,
+            reader=POCKET_TOWERS,
+            levels=POCKET_LEVELS,
+            size=(208, SIDE),
+            batches=Batches(images=48, structure_blur_prob=0.3, lognormal_prob=0.5),
+            seed=11,
+        ),
         config=TrainConfig(steps=3200, rate=8e-4, warmup=200, ema=0.998, keep_every=200),
         hardware=CORES,
         after="pocket, pocket-words-pool, pocket-words-cache",
-        usage=RUN_COMMAND,
-    ),
-    "pocket-words-images-2": Preset(
-        about="the same, second instalment, on pictures of 192 px",
-        stage=_stage(32, SIDE, seed=12),
-        config=TrainConfig(steps=1200, rate=4e-4, warmup=50, ema=0.998, keep_every=100),
-        hardware=CORES,
-        start="pocket-words-images",
-        after="pocket-words-images, pocket-words-cache-2",
         usage=RUN_COMMAND,
     ),
 }

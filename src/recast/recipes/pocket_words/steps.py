@@ -18,7 +18,7 @@ from recast.engine.precision import chosen_precision, matrix_rates
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
 from recast.recipes.pocket_words import export
-from recast.recipes.pocket_words.presets import POCKET_WORDS, POOLS, SIDE, SMALL
+from recast.recipes.pocket_words.presets import POCKET_WORDS, POOLS, SIDE
 from recast.training.objectives.clip import ids_of
 from recast.training.objectives.words import WordData
 from recast.training.preset import Preset
@@ -42,9 +42,8 @@ def open_words_run(
         raise RequestError(f"{name} reads what it needs from the folder of its run; leave out --data and --from")
     assert isinstance(preset.stage, WordStage)
     base = ModelFolder.found(BASE)
-    inputs = Inputs(start=base, word_data=_word_data(base, run, min(preset.stage.size)))
-    started = preset.stage.prepared(network(preset.start, run)) if preset.start else None
-    return TrainingRun(preset, inputs, run_folder(name, run), started)
+    inputs = Inputs(start=base, word_data=_word_data(base, run))
+    return TrainingRun(preset, inputs, run_folder(name, run))
 
 
 def network(name: str, run: Path) -> UNet2DConditionModel:
@@ -58,8 +57,8 @@ def network(name: str, run: Path) -> UNet2DConditionModel:
     return found.eval()
 
 
-def fill_cache(run: Path, side: int) -> None:
-    """The latents, depth and captions of the pools at a short side, by pocket's autoencoder and depth estimator."""
+def fill_cache(run: Path) -> None:
+    """The latents, depth and captions of the pools, by pocket's autoencoder and depth estimator."""
     base = ModelFolder.found(BASE)
     vae = base.network("vae", AutoencoderKL)
     encoders = Encoders(vae, vae.config.scaling_factor, precision=chosen_precision(matrix_rates()))
@@ -67,21 +66,21 @@ def fill_cache(run: Path, side: int) -> None:
     for plan in POOLS:
         pool = RenderedDataset.opened(_folder(run) / "pool" / plan.name)
         word_cache.fill(
-            _cache(run, plan.name, side),
+            _cache(run, plan.name),
             pool,
             encoders.latents,
             lambda frames: extractor.measured(frames, slice(0, len(frames))),
-            side=side,
+            side=SIDE,
         )
 
 
 def write_model(run: Path, folder: Path) -> None:
-    """Writes the model folder, from the last instalment."""
-    export.write(folder, network("pocket-words-images-2", run), ModelFolder.found(BASE))
+    """Writes the model folder."""
+    export.write(folder, network("pocket-words-images", run), ModelFolder.found(BASE))
 
 
-def _word_data(base: ModelFolder, run: Path, side: int) -> WordData:
-    folders = [_cache(run, plan.name, side) for plan in POOLS]
+def _word_data(base: ModelFolder, run: Path) -> WordData:
+    folders = [_cache(run, plan.name) for plan in POOLS]
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise RequestError(f"{missing[0]} is missing; the steps before this one fill it")
     caches = [WordCache.opened(folder) for folder in folders]
@@ -96,8 +95,8 @@ def run_folder(name: str, run: Path) -> Path:
     return _folder(run) / name.removeprefix("pocket-words-")
 
 
-def _cache(run: Path, pool: str, side: int) -> Path:
-    return _folder(run) / f"cache-{side}" / pool
+def _cache(run: Path, pool: str) -> Path:
+    return _folder(run) / "cache" / pool
 
 
 def _folder(run: Path) -> Path:
@@ -106,8 +105,7 @@ def _folder(run: Path) -> Path:
 
 CHORES: dict[str, Callable[[Path], object]] = {
     "pocket-words-pool": lambda run: renders.render(_folder(run) / "pool", POOLS),
-    "pocket-words-cache": lambda run: fill_cache(run, SMALL),
-    "pocket-words-cache-2": lambda run: fill_cache(run, SIDE),
+    "pocket-words-cache": fill_cache,
     "pocket-words-export": lambda run: write_model(run, run_folder("pocket-words-model", run)),
 }
 
@@ -115,8 +113,6 @@ ORDER = (
     "pocket-words-pool",
     "pocket-words-cache",
     "pocket-words-images",
-    "pocket-words-cache-2",
-    "pocket-words-images-2",
     "pocket-words-export",
 )
 """Every step of `pocket-words`."""
