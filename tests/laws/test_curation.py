@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from einops import rearrange
 from torch.testing import assert_close
 
 from curation_files import SQUARE, film, lettered, settings, still, world
+from deeds import Deed, Failing
 from recast.backbones import BACKBONES
 from recast.conditions.depth import DepthExtractor, normalized
 from recast.conditions.image import ImageEncoder
@@ -204,41 +205,15 @@ def test_worlds_may_tell_their_true_depth(model, tmp_path):
     assert_close(bucket.depth(0), normalized(torch.from_numpy(footage.inverse_depth)[:, None]), rtol=0, atol=1e-5)
 
 
-@dataclass(frozen=True)
-class Deed:
-    """A job that writes a file, or ends its process."""
-
-    target: Path
-    deadly: bool = False
-
-    def __call__(self):
-        if self.deadly:
-            os._exit(9)
-        self.target.write_text("done")
-
-    def crashed(self):
-        self.target.write_text("crashed")
-
-
 def test_a_job_that_ends_its_process_is_given_up_and_the_others_are_done(tmp_path):
-    deeds = [Deed(tmp_path / str(number), deadly=number == 3) for number in range(9)]
+    deeds = [Deed(tmp_path / str(number), deadly=number == 7) for number in range(9)]
     assert len(list(local(deeds, 2))) == 9
     assert [deed.target.read_text() for deed in deeds] == ["crashed" if deed.deadly else "done" for deed in deeds]
 
 
-def test_an_error_of_ours_leaves_the_pool(tmp_path):
+def test_an_error_of_ours_leaves_the_pool():
     with pytest.raises(RecastError):
-        list(local([Failing(), Deed(tmp_path / "other")], 2))
-
-
-class Failing:
-    """A job that fails as ours do."""
-
-    def __call__(self):
-        raise RecastError("no room")
-
-    def crashed(self):
-        pass
+        list(local([Failing()], 2))
 
 
 def test_the_summary_says_how_it_was_made(shards):

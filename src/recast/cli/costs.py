@@ -81,7 +81,7 @@ def tell_cost(name: str, preset: "Preset | None", *, as_json: bool, device: str,
 
     processes: on this machine; those on a CPU share it, and count as one. Raises RequestError for what is no training.
     """
-    from recast.editing.loaded import chosen_device
+    from recast.engine.device import chosen_device
     from recast.training.cost import cost
 
     kind = chosen_device(device).type

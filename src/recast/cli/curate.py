@@ -75,7 +75,7 @@ def curate(  # noqa: PLR0913 -- one parameter for each flag
     """Turn footage into shards to train on: cut, filtered, captioned, conditioned. Run again, it goes on."""
     from recast.curation.curate import CurationPlan, Executor, curated
     from recast.curation.settings import Settings
-    from recast.editing.loaded import chosen_device
+    from recast.engine.device import chosen_device
 
     given = {name: value for name, value in options.items() if value not in (None, [])}
     given |= {"true_depth": true_depth, "device": chosen_device(device).type}

@@ -68,7 +68,7 @@ def _packages() -> dict[str, str | None]:
 def _device() -> dict[str, object]:
     import torch
 
-    from recast.editing.loaded import chosen_device
+    from recast.engine.device import chosen_device
 
     chosen = chosen_device("auto")
     name = torch.cuda.get_device_name() if chosen.type == "cuda" else platform.processor() or platform.machine()
@@ -77,7 +77,7 @@ def _device() -> dict[str, object]:
 
 def _training() -> dict[str, object]:
     """How fast large matrix products are here, and the precision that training and caches take for it."""
-    from recast.editing.loaded import chosen_device
+    from recast.engine.device import chosen_device
     from recast.engine.precision import chosen_precision, matrix_rates
 
     rates = matrix_rates(chosen_device("auto").type)

@@ -76,7 +76,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
         raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
     base, tried = _tried(details, methods, temporal_steps, cases, temporal=temporal)
 
-    from recast.editing.loaded import chosen_device
+    from recast.engine.device import chosen_device
     from recast.evaluation.items import EvalConfig
     from recast.evaluation.suite import Suite
 

@@ -83,8 +83,8 @@ def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
 
 
 def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:
-    from recast.editing.loaded import chosen_device
     from recast.engine import monitor
+    from recast.engine.device import chosen_device
     from recast.engine.distributed import joined
     from recast.engine.loop import with_precision
     from recast.training.run import publish, train
@@ -94,6 +94,7 @@ def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, e
         recipe = with_precision(training_run.preset.config, training_run.folder, engine=place)
         training_run = replace(training_run, preset=replace(training_run.preset, config=recipe))
         assert training_run.loss  # before anything is written: it refuses inputs that do not suffice
+        training_run = replace(training_run, network=training_run.initial_network())  # to be counted and to be trained
         watches = []
         if place.first:
             flops = training_run.flops(place.world)

@@ -5,11 +5,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from einops import repeat
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,9 +27,12 @@ DEEPEST_LEVEL = 7
 
 @dataclass(frozen=True, eq=False)
 class Conditioner:
-    """The networks of one model that compute examples. scale: factor that gives latents unit variance."""
+    """The networks of one model that compute examples.
 
-    vae: AutoencoderKL
+    vae: an AutoencoderKL. scale: factor that gives latents unit variance.
+    """
+
+    vae: Any
     scale: float
     depth: DepthExtractor
     encoder: ImageEncoder
@@ -38,6 +41,8 @@ class Conditioner:
     @classmethod
     def opened(cls, model: str, device: str = "cpu") -> "Conditioner":
         """The networks of a known model or of a model folder. Raises WeightsError where one is missing or damaged."""
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
         folder, where = ModelFolder.found(model), torch.device(device)
         with quiet():
             vae = folder.network("vae", AutoencoderKL).to(where)

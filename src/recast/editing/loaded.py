@@ -9,6 +9,7 @@ import torch
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.conditions import EXTRACTORS, Extractor
 from recast.editing.record import digest
+from recast.engine.device import chosen_device
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import Hook
@@ -84,17 +85,6 @@ def _check_base(path: str, adapter: Adapter, name: str, model_digest: str) -> No
             f"the adapter {path} was tuned on {base['name']} (SHA-256 {base['digest'][:12]}...), and {name} is another "
             f"model ({model_digest[:12]}...); say -m with the model that it was tuned on"
         )
-
-
-def chosen_device(name: str) -> torch.device:
-    """What to compute on; `auto` takes the fastest there is. Raises RequestError for one that is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(name for name, found in there.items() if found))
-    if not there.get(name, False):
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise RequestError(f"this machine has no {name} that torch can use; it has {found}: leave --device out")
-    return torch.device(name)
 
 
 def chosen_dtype(name: str, device: torch.device) -> torch.dtype:
