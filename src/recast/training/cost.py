@@ -58,13 +58,13 @@ class Cost:
 def cost(preset: Preset) -> Cost:
     """The cost of a preset, from shapes only."""
     stage, recipe, hardware = preset.stage, preset.config, preset.hardware
+    blanks = {way: _Blank.of(stage, way) for way in _ways(stage)}
     rows = {
-        kind: RowCost(row_flops(stage, kind), {way: row_bytes(stage, kind, way) for way in _ways(stage)})
+        kind: RowCost(blanks["none"].flops(kind), {way: blank.alive(kind) for way, blank in blanks.items()})
         for kind, seldom in rows_a_step(stage).items()
         if seldom
     }
-    network = _network(*stage.least())
-    sizes = [(weight.numel(), weight.requires_grad) for weight in network.parameters()]
+    sizes = [(weight.numel(), weight.requires_grad) for weight in blanks["none"].network.parameters()]
     trainable, weights = sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
     seen = rows_seen(stage, recipe.steps)
     flops = sum(seen[kind] * row.flops for kind, row in rows.items())
@@ -87,8 +87,8 @@ def cost(preset: Preset) -> Cost:
 
 def run_flops(preset: Preset) -> float:
     """Of a whole run, forward and backward; without `cost`'s count of memory."""
-    seen = rows_seen(preset.stage, preset.config.steps)
-    return sum(rows * row_flops(preset.stage, kind) for kind, rows in seen.items() if rows)
+    seen, blank = rows_seen(preset.stage, preset.config.steps), _Blank.of(preset.stage, "none")
+    return sum(rows * blank.flops(kind) for kind, rows in seen.items() if rows)
 
 
 def rows_seen(stage: TrainStage, steps: int) -> dict[str, int]:
@@ -111,9 +111,7 @@ def _ways(stage: TrainStage) -> tuple[Checkpointing, ...]:
 
 def row_flops(stage: TrainStage, kind: str) -> float:
     """FLOPs of one row, forward and backward, without recomputation by checkpointing, as MFU is defined."""
-    least, inputs = stage.least()
-    least = _checkpointed(least, "none")
-    return _flops(_network(least, inputs), least, inputs, kind)
+    return _Blank.of(stage, "none").flops(kind)
 
 
 def step_flops(stage: TrainStage, network: nn.Module, inputs: Inputs, processes: int = 1) -> float:
@@ -131,10 +129,33 @@ def step_flops(stage: TrainStage, network: nn.Module, inputs: Inputs, processes:
 
 def row_bytes(stage: TrainStage, kind: str, way: Checkpointing) -> int:
     """Peak bytes of one row besides weights and gradients."""
-    least, inputs = stage.least()
-    least, storages = _checkpointed(least, way), Alive()
-    _step(_network(least, inputs), least, inputs, kind, storages)
-    return storages.most // least.batch[kind]
+    return _Blank.of(stage, way).alive(kind)
+
+
+@dataclass(frozen=True, eq=False)
+class _Blank:
+    """A stage at its smallest batch, with a network on the meta device that serves for all that is counted of it."""
+
+    stage: TrainStage
+    inputs: Inputs
+    network: nn.Module
+
+    @classmethod
+    def of(cls, stage: TrainStage, way: Checkpointing) -> "_Blank":
+        least, inputs = stage.least()
+        least = _checkpointed(least, way)
+        with torch.device("meta"):
+            return cls(least, inputs, _computing(least.network(inputs)))
+
+    def flops(self, kind: str) -> float:
+        """FLOPs of one row."""
+        return _flops(self.network, self.stage, self.inputs, kind)
+
+    def alive(self, kind: str) -> int:
+        """Peak bytes of one row."""
+        storages = Alive()
+        _step(self.network, self.stage, self.inputs, kind, storages)
+        return storages.most // self.stage.batch[kind]
 
 
 def _checkpointed(stage: TrainStage, way: Checkpointing) -> TrainStage:
@@ -173,12 +194,6 @@ def _step_of(stage: TrainStage, kind: str) -> int:
         return 0
     is_video = stage.batches.is_video
     return next(step for step in count() if is_video(step_rng(stage.seed, step)) == (kind == "clips"))
-
-
-def _network(stage: TrainStage, inputs: Inputs) -> nn.Module:
-    """The stage's network on the meta device."""
-    with torch.device("meta"):
-        return _computing(stage.network(inputs))
 
 
 def _bare(network: nn.Module) -> nn.Module:
