@@ -5,10 +5,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Ended, together
 from safetensors.torch import load_file
 from training_run import Small, flat, frames, recipe, spacetime, squares, written
 
@@ -36,12 +38,37 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
     return flat(fit(Small(dropout=0), squares, recipe(), tmp_path_factory.mktemp("alone")))
 
 
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Ended]]:
+    """Runs of two processes: by each engine, one that is stopped, and one that goes on where one process was."""
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def interrupted(network: Small, share: object):
+        if share.step == 12:
+            raise Stopped
+        return squares(network, share)
+
+    root = tmp_path_factory.mktemp("two")
+    with pytest.raises(Stopped):
+        fit(Small(dropout=0), interrupted, recipe(), root / "from one")
+    asked = {
+        "ddp": ("--engine", "ddp", "--strip"),
+        "fsdp": ("--engine", "fsdp", "--strip"),
+        "stopped": ("--engine", "fsdp", "--stop-after", "7"),
+        "from one": ("--engine", "fsdp"),
+    }
+    found = together(*[(PROGRAM, root / name, *more) for name, more in asked.items()], processes=2)
+    return {name: (root / name, each) for name, each in zip(asked, found, strict=True)}.__getitem__
+
+
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
-def test_two_processes_equal_one(tmp_path: Path, alone: torch.Tensor, way: str):
-    done = launched(tmp_path, "--engine", way, "--strip")
-    assert done.returncode == 0, done.stderr
-    torch.testing.assert_close(written(tmp_path), alone, rtol=0, atol=1e-5)
-    names = {path.name for path in (tmp_path / "step-000020/averaged").iterdir()}
+def test_two_processes_equal_one(two, alone: torch.Tensor, way: str):
+    run, done = two(way)
+    assert done.codes == [0, 0], done.stderr
+    torch.testing.assert_close(written(run), alone, rtol=0, atol=1e-5)
+    names = {path.name for path in (run / "step-000020/averaged").iterdir()}
     assert len(names) == 2 if way == "fsdp" else 1 <= len(names) <= 2
 
 
@@ -66,26 +93,16 @@ def test_two_processes_in_two_parts_each_equal_one(tmp_path: Path, alone: torch.
     torch.testing.assert_close(parted[1:], alone[1:], rtol=0, atol=1e-5)
 
 
-def test_one_process_goes_on_where_two_shards_were_stopped_and_two_where_one_was(tmp_path: Path, alone: torch.Tensor):
-    stopped = launched(tmp_path / "a", "--engine", "fsdp", "--stop-after", "7")
+def test_one_process_goes_on_where_two_shards_were_stopped_and_two_where_one_was(two, alone: torch.Tensor):
+    run, stopped = two("stopped")
+    assert stopped.codes == [75, 75]
     assert "stopped after step 7 of 20" in stopped.stderr
-    assert (tmp_path / "a/LATEST").read_text() == "step-000007\n"
-    from_two = fit(Small(dropout=0, seed=5), squares, recipe(), tmp_path / "a")
+    assert (run / "LATEST").read_text() == "step-000007\n"
+    from_two = fit(Small(dropout=0, seed=5), squares, recipe(), run)
     torch.testing.assert_close(flat(from_two), alone, rtol=0, atol=1e-5)
-
-    class Stopped(Exception):  # noqa: N818
-        pass
-
-    def interrupted(network: Small, share: object):
-        if share.step == 12:
-            raise Stopped
-        return squares(network, share)
-
-    with pytest.raises(Stopped):
-        fit(Small(dropout=0), interrupted, recipe(), tmp_path / "b")
-    done = launched(tmp_path / "b", "--engine", "fsdp")
-    assert done.returncode == 0, done.stderr
-    torch.testing.assert_close(written(tmp_path / "b"), alone, rtol=0, atol=1e-5)
+    run, done = two("from one")
+    assert done.codes == [0, 0], done.stderr
+    torch.testing.assert_close(written(run), alone, rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -143,18 +160,19 @@ def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
     assert not list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize("code", [0, 75])
-def test_a_process_leaves_with_its_code_while_gloo_still_holds_tensors(code: int):
+def test_processes_leave_with_their_code_while_gloo_still_holds_tensors(tmp_path: Path):
     """Where the interpreter is taken down instead, this aborts nearly every time."""
-    busy = (
-        "import torch, torch.distributed as dist; from recast.engine.launch import leave\n"
+    busy = tmp_path / "busy.py"
+    busy.write_text(
+        "import sys, torch, torch.distributed as dist; from recast.engine.launch import leave\n"
         "dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)\n"
         "for _ in range(400): dist.all_gather([torch.empty(300_000)], torch.ones(300_000), async_op=True)\n"
         "dist.destroy_process_group()\n"
-        f"print('done'); leave({code})"
+        "print('done'); leave(int(sys.argv[1]))"
     )
-    done = subprocess.run([sys.executable, "-c", busy], capture_output=True, text=True, check=False, timeout=100)
-    assert (done.returncode, done.stdout) == (code, "done\n"), done.stderr
+    finished, stopped = together((busy, "0"), (busy, "75"))
+    assert (finished.codes, finished.stdout) == ([0], "done\n"), finished.stderr
+    assert (stopped.codes, stopped.stdout) == ([75], "done\n"), stopped.stderr
 
 
 def test_restarts_that_could_not_work_are_refused(monkeypatch: pytest.MonkeyPatch):

@@ -1,9 +1,6 @@
 """Precision: a choice from two rates, measured once, kept with the run on whatever processor it goes on."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import together
 from training_run import Small, flat, recipe, squares
 
 from recast.data import latent_cache
@@ -123,10 +121,8 @@ def test_all_processes_take_what_the_first_one_does(tmp_path: Path):
         "    (run / f'{place.rank}.txt').write_text(chosen)\n"
         "leave(0)\n"
     )
-    code = "import sys; from recast.engine.launch import launch; launch(sys.argv[1:], 2, restarts=0)"
-    command = [sys.executable, "-c", code, str(program), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=dict(os.environ))
-    assert done.returncode == 0, done.stderr
+    [done] = together((program, tmp_path), processes=2)
+    assert done.codes == [0, 0], done.stderr
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in range(2)] == ["bf16", "bf16"]
 
 

@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked import Ended, together
 from torch import Tensor
 from training_run import Small, flat, recipe, squares
 
@@ -34,23 +36,27 @@ def program(name: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=580)
 
 
-def killed(run: Path, at: int) -> None:
-    """Trains in a child that is killed by kill -9 at a step."""
-    code = (
-        "import os, signal, sys; from test_resume import trained, squares; from pathlib import Path\n"
-        f"def loss(network, share):\n    share.step == {at} and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return squares(network, share)\n"
-        "trained(Path(sys.argv[1]), loss)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(run)], check=False, cwd=Path(__file__).parent)
-    assert done.returncode == -signal.SIGKILL
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Ended]]:
+    """Runs as programs of their own: two that are killed at a step, and two that ask themselves to stop."""
+    root, alike = tmp_path_factory.mktemp("ended"), ("--steps", "100", "--keep-every", "50", "--dropout", "0.2")
+    asked = {
+        "killed at 50": (*alike, "--kill-at", "50"),
+        "killed at 73": (*alike, "--kill-at", "73"),
+        "asked once": ("--stop-after", "7"),
+        "asked twice": ("--stop-after", "7", "--insist"),
+    }
+    program = Path(__file__).with_name("training_run.py")
+    found = together(*[(program, root / name, *more) for name, more in asked.items()])
+    return {name: (root / name, each) for name, each in zip(asked, found, strict=True)}.__getitem__
 
 
 @pytest.mark.parametrize("at", [50, 73])
-def test_two_halves_with_a_kill_between_equal_the_whole(tmp_path: Path, whole: Tensor, at: int):
-    killed(tmp_path, at)
-    assert (tmp_path / "LATEST").read_text() == "step-000050\n"
-    assert torch.equal(flat(trained(tmp_path)), whole)
+def test_two_halves_with_a_kill_between_equal_the_whole(ended, whole: Tensor, at: int):
+    run, how = ended(f"killed at {at}")
+    assert how.codes == [-signal.SIGKILL]
+    assert (run / "LATEST").read_text() == "step-000050\n"
+    assert torch.equal(flat(trained(run)), whole)
 
 
 @pytest.mark.timeout(600)
@@ -83,13 +89,13 @@ def test_a_run_that_is_asked_to_stop_finishes_its_step_and_saves(
     assert torch.equal(flat(trained(tmp_path)), whole)
 
 
-def test_the_exit_code_says_that_it_should_be_started_again(tmp_path: Path):
-    once = program("training_run.py", str(tmp_path / "once"), "--stop-after", "7")
-    assert once.returncode == 75
+def test_the_exit_code_says_that_it_should_be_started_again(ended):
+    _, once = ended("asked once")
+    assert once.codes == [75]
     assert "stopped after step 7 of 20" in once.stderr
-    twice = program("training_run.py", str(tmp_path / "twice"), "--stop-after", "7", "--insist")
-    assert twice.returncode == -signal.SIGTERM
-    assert (tmp_path / "twice/LATEST").read_text() == "step-000005\n"
+    run, twice = ended("asked twice")
+    assert twice.codes == [-signal.SIGTERM]
+    assert (run / "LATEST").read_text() == "step-000005\n"
 
 
 def as_formerly(checkpoint: Path) -> None:

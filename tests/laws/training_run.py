@@ -113,9 +113,12 @@ def asked_for() -> argparse.Namespace:
     parser.add_argument("--engine", choices=ENGINES, default="ddp")
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--keep-every", type=int, default=5)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--stop-after", type=int, help="steps after which this process asks itself to stop")
     parser.add_argument("--insist", action="store_true", help="asks twice")
+    parser.add_argument("--kill-at", type=int, help="the step at which this process is killed")
     parser.add_argument("--die-once", type=int, help="the step at which rank 1 is killed, the first time")
     return parser.parse_args()
 
@@ -129,14 +132,17 @@ def main() -> int:
         if share.step == args.die_once and os.environ["RANK"] == "1" and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if share.step == args.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         if share.step + 1 == args.stop_after and os.environ.get("RANK", "0") == "0":
             for _ in range(1 + args.insist):
                 os.kill(os.getpid(), signal.SIGTERM)
         return (frames if args.spacetime else squares)(network, share)
 
     args.run.mkdir(parents=True, exist_ok=True)
-    network = spacetime() if args.spacetime else Small(dropout=0)
-    asked = recipe(args.steps, rate=args.rate, accumulate=args.accumulate)
+    torch.manual_seed(1)  # dropout draws from there
+    network = spacetime() if args.spacetime else Small(args.dropout)
+    asked = recipe(args.steps, args.keep_every, args.rate, accumulate=args.accumulate)
     with joined(args.engine, "cpu") as engine:
         try:
             network = fit(network, loss, asked, args.run, engine=engine, samples=strip if args.strip else None)
