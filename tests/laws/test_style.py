@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -99,7 +100,7 @@ def _files_of_the_repository() -> list[Path]:
 
 FILES = _files_of_the_repository()
 MODULES = {path.relative_to(ROOT): path.read_text() for path in FILES if path.suffix == ".py"}
-TREES = {path: ast.parse(text) for path, text in MODULES.items()}
+trees = cache(lambda: {path: ast.parse(text) for path, text in MODULES.items()})  # every process collects this file
 
 
 def _nothing(found: Iterator[str], remedy: str) -> None:
@@ -118,7 +119,7 @@ def test_files_are_short():
 def test_functions_are_short():
     functions = (
         (path, node, node.end_lineno - node.lineno + 1)
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
@@ -139,7 +140,7 @@ def test_names_say_what_is_inside():
 def test_no_two_classes_share_a_name():
     classes = [
         (node.name, f"{path}:{node.lineno}")
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if path.parts[0] == "src" and isinstance(node, ast.ClassDef)
     ]
@@ -151,7 +152,7 @@ def test_no_two_classes_share_a_name():
 
 
 def test_retired_names_stay_away():
-    used = chain.from_iterable(_identifiers(path, tree) for path, tree in TREES.items())
+    used = chain.from_iterable(_identifiers(path, tree) for path, tree in trees().items())
     _nothing(
         (
             f"{path}:{line}: {name} is {RETIRED[name]}"
@@ -201,14 +202,13 @@ def test_no_line_says(pattern, remedy):
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
-    content = path.read_bytes()
-    if b"\0" not in content:
+    if b"\0" not in (content := path.read_bytes()):
         for number, line in enumerate(content.decode().splitlines(), start=1):
             yield f"{path.relative_to(ROOT)}:{number}", line
 
 
 def test_nothing_is_written_twice():
-    runs = {path: list(_runs(text, TREES[path])) for path, text in MODULES.items()}
+    runs = {path: list(_runs(text, trees()[path])) for path, text in MODULES.items()}
     places = Counter(run for found in runs.values() for _, run in found)
     twice = (f"{path}:{line}: {run[0]}" for path, found in runs.items() for line, run in found if places[run] > 1)
     _nothing(twice, f"{COPY_LINES} lines stand in two places; let one serve both:")
