@@ -31,30 +31,53 @@ TOWERS = CLIPConfig(width=WIDTH, side=16, patch=8, image=(16, 1, 2), text=(WIDTH
 
 def small(name: str) -> tuple[TrainStage, Inputs]:
     """A preset's stage with small networks and batches, and inputs for it."""
+    stage = small_stage(name)
+    match stage:
+        case GeneratorStage():
+            return stage, Inputs(sources=[cached(frames=1), cached(frames=2)])
+        case AutoencoderStage() | DepthStage():
+            return stage, Inputs(pools=[pool()])
+        case PairStage():
+            return stage, Inputs(pools=[pool()], folder=SHIPPED)
+        case PriorStage():
+            return stage, Inputs(prior_data=prior_data())
+        case WordStage():
+            return stage, Inputs(word_data=word_data())
+    raise AssertionError(name)
+
+
+def small_stage(name: str) -> TrainStage:
+    """A preset's stage with small networks and batches."""
     stage = PRESETS[name].stage
     match stage:
         case GeneratorStage():
             batches = replace(stage.batches, images=4, clips=min(stage.batches.clips, 2), frames=2)
-            layers = replace(LAYERS, fused=stage.layers.fused)
-            return replace(stage, layers=layers, batches=batches), Inputs(sources=[cached(frames=1), cached(frames=2)])
+            return replace(stage, layers=replace(LAYERS, fused=stage.layers.fused), batches=batches)
         case AutoencoderStage():
             scales = VAEConfig(widths=(8, 8, 8, 8), layers=1, groups=4, attention=stage.scales.attention)
-            return replace(stage, scales=scales, images=2, crop=16), Inputs(pools=[pool()])
+            return replace(stage, scales=scales, images=2, crop=16)
         case DepthStage():
-            return replace(
-                stage, widths=DepthConfig(channels=(8, 8), groups=4, over_time=stage.frames > 1), images=2
-            ), Inputs(pools=[pool()])
+            return replace(stage, widths=DepthConfig(channels=(8, 8), groups=4, over_time=stage.frames > 1), images=2)
         case PairStage():
-            towers = replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused)
-            return replace(stage, towers=towers, images=4), Inputs(pools=[pool()], folder=SHIPPED)
+            return replace(stage, towers=replace(TOWERS, heads=stage.towers.heads, fused=stage.towers.fused), images=4)
         case PriorStage():
             depths = PriorConfig(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
-            return replace(stage, depths=depths, reader=TOWERS, captions=4), Inputs(prior_data=prior_data())
+            return replace(stage, depths=depths, reader=TOWERS, captions=4)
         case WordStage():
-            layers = replace(LAYERS, fused=stage.layers.fused, token_width=WIDTH)
-            batches = replace(stage.batches, images=4)
-            return replace(stage, layers=layers, reader=TOWERS, batches=batches), Inputs(word_data=word_data())
+            layers, batches = (
+                replace(LAYERS, fused=stage.layers.fused, token_width=WIDTH),
+                replace(stage.batches, images=4),
+            )
+            return replace(stage, layers=layers, reader=TOWERS, batches=batches)
     raise AssertionError(name)
+
+
+def distinct() -> list[str]:
+    """Presets whose small stages differ in more than their seed, as those of later instalments may not."""
+    first: dict[str, str] = {}
+    for name in PRESETS:
+        first.setdefault(repr(replace(small_stage(name), seed=0)), name)
+    return list(first.values())
 
 
 def initial_network(stage: TrainStage, inputs: Inputs) -> nn.Module:
