@@ -2,13 +2,14 @@
 
 import csv
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from recast.errors import MediaError
-from recast.video.read import Window, frames, opened
+from recast.video.read import Source, Window, frames, opened
 from recast.video.write import writing
 
 pytestmark = pytest.mark.footage
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.footage
 REFUSED = {"io/vvc_unsupported.mp4", "io/indeo4_yuv410_flame.avi"}
 # Files whose frames are few or cheap enough to count them all here.
 COUNTED_PIXELS = 20_000_000
+
+
+@cache
+def known(path: Path) -> Source:
+    """A file that several tests look at, opened once."""
+    return opened(path)
 
 
 def manifest(footage: Path) -> list[dict[str, str]]:
@@ -30,7 +37,7 @@ def test_every_file_is_read_or_refused_in_one_line(footage):
             with pytest.raises(MediaError, match=r"^[^\n]*does not read[^\n]*$"):
                 opened(path)
             continue
-        source = opened(path)
+        source = known(path)
         seen = list(frames(source, Window(max_frames=2)))
         assert {tuple(frame.pixels.shape[-2:]) for frame in seen} == {source.size}
         assert all(later.pts > earlier.pts for earlier, later in pairwise(seen))
@@ -41,7 +48,7 @@ def test_sizes_and_turns_are_as_counted_by_hand(footage):
         # One file holds two videos, and the row tells of the smaller one.
         if row["file"] in REFUSED or "multi_2video" in row["file"]:
             continue
-        source = opened(footage / row["file"])
+        source = known(footage / row["file"])
         turn = int(row["rotation"] or 0)
         rows, columns = int(row["height"]), int(row["width"])
         assert source.size == ((columns, rows) if turn % 180 else (rows, columns)), row["file"]
@@ -53,7 +60,7 @@ def test_short_files_are_read_to_their_end(footage):
         few = row["frames"].isdigit() and int(row["frames"]) * int(row["width"]) * int(row["height"]) <= COUNTED_PIXELS
         if row["file"] in REFUSED or "multi_2video" in row["file"] or not few:
             continue
-        source = opened(footage / row["file"])
+        source = known(footage / row["file"])
         assert sum(1 for _ in frames(source, Window())) == int(row["frames"]), row["file"]
 
 
