@@ -159,20 +159,41 @@ def failing(monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> Iterator[l
         yield calls
 
 
-def test_a_disk_that_fails_at_any_call_of_a_save_leaves_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: tuple[Path, Tensor]
-):
-    number = random.Random(0)
+def stopped(run: Path, at: int, **other: int) -> Path:
+    """A run that ends at a step without a word, as if killed."""
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def interrupted(network: Small, share: BatchShard) -> LossOutput:
+        if share.step == at:
+            raise Stopped
+        return squares(network, share)
+
+    torch.manual_seed(1)
+    with pytest.raises(Stopped):
+        fit(Small(), interrupted, recipe(**other), run)
+    return run
+
+
+def test_a_disk_that_fails_at_any_call_of_a_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs of ten steps whose first checkpoint is there, and whose second, at their end, fails."""
+    number, first = random.Random(0), stopped(tmp_path / "first", 5, steps=10)
+
+    def begun(name: str) -> Path:
+        return shutil.copytree(first, tmp_path / name)
+
     with failing(monkeypatch, 0, errno.EIO) as calls:
-        trained(tmp_path / "0")
+        whole = flat(trained(begun("0"), steps=10))
     assert len(calls) > 20
+    assert torch.equal(flat(trained(tmp_path / "anew", steps=10)), whole)
     for at in range(1, len(calls) + 1):
-        run, code = tmp_path / str(at), number.choice([errno.EIO, errno.ENOSPC, errno.EACCES])
+        run, code = begun(str(at)), number.choice([errno.EIO, errno.ENOSPC, errno.EACCES])
         message = rf"step-000010.part could not be written \(.*{os.strerror(code)}.*\), with \d+\.\d\d GiB free there"
         with failing(monkeypatch, at, code), pytest.raises(RecastError, match=message):
-            trained(run)
+            trained(run, steps=10)
         assert manifest.fault(run / "step-000005") is None, calls[at - 1]
-        assert torch.equal(flat(trained(run)), finished[1]), calls[at - 1]
+        assert torch.equal(flat(trained(run, steps=10)), whole), calls[at - 1]
 
 
 @contextmanager
@@ -187,17 +208,7 @@ def smaller_files(size: int) -> Iterator[None]:
 
 
 def test_short_writes_leave_the_one_before(tmp_path: Path, finished: tuple[Path, Tensor]):
-    class Stopped(Exception):  # noqa: N818
-        pass
-
-    def interrupted(network: Small, share: BatchShard) -> LossOutput:
-        if share.step == 8:
-            raise Stopped
-        return squares(network, share)
-
-    torch.manual_seed(1)
-    with pytest.raises(Stopped):
-        fit(Small(), interrupted, recipe(), tmp_path)
+    stopped(tmp_path, 8)
     with smaller_files(2000), pytest.raises(RecastError, match=r"step-000010.part could not be written .*too large"):
         trained(tmp_path)
     assert (tmp_path / "LATEST").read_text() == "step-000005\n"

@@ -19,7 +19,7 @@ def opened(name: str, folder: Path) -> TrainingRun:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = tiny_vae()
-    preset = replace(PRESETS[name], stage=stage, config=recipe(steps=4, keep_every=2))
+    preset = replace(PRESETS[name], stage=stage, config=recipe(steps=2, keep_every=1))
     return TrainingRun(preset, replace(inputs, vae=vae), folder)
 
 

@@ -16,7 +16,7 @@ from recast.engine.precision import chosen_precision, matrix_rates
 from recast.recipes import PRESETS
 from tiny_folder import WIDTH, clip_folder, written
 
-FEW = ("--set", "steps=10", "--set", "images=4", "--set", "clips=2", "--set", "frames=2", "--set", "accumulate=2")
+FEW = ("--set", "steps=3", "--set", "images=4", "--set", "clips=2", "--set", "frames=2", "--set", "accumulate=2")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_same_command_goes_on(
         "cpu",
     ]
     assert run([*asked, *FEW]) == 0
-    assert capsys.readouterr().err.startswith("gen1-detail: 10 steps, on this machine 0.00 h (1 x cpu, ")
+    assert capsys.readouterr().err.startswith("gen1-detail: 3 steps, on this machine 0.00 h (1 x cpu, ")
     first, other = (load_file(folder / "weights.safetensors") for folder in (tmp_path, trained))
     assert all(torch.equal(first[name], other[name]) for name in first)
     assert run([*asked, *FEW]) == 0

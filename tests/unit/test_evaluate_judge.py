@@ -61,24 +61,25 @@ def test_shuffled_labels_are_right_by_chance_alone(judge, truths):
         assert np.mean([each[name] for each in scores if name in each]) <= 0.45
 
 
-def test_an_outline_is_where_the_edit_has_it(judge, truths):
-    # The whole clip slips to the right; the point stays where the source had its subject.
-    slipped = [
-        np.mean([_slipped(judge, asked, frames, pixels) for asked, frames in truths]) for pixels in (0, 4, 8, 16, 48)
-    ]
-    assert all(after < before for before, after in pairwise(slipped))
-    assert slipped[-1] < 0.2
+@pytest.fixture(scope="module")
+def slipped(judge, truths):
+    """Mean overlap of outlines by how far, in pixels, the clip slips to the right; its point stays."""
+
+    def score(pixels):
+        return np.mean([accuracy(torch.roll(frames, pixels, -1), asked, judge)["outline"] for asked, frames in truths])
+
+    return {pixels: score(pixels) for pixels in (0, 4, 8, 16, 48)}
 
 
-def _slipped(judge, asked, frames, pixels):
-    return accuracy(torch.roll(frames, pixels, -1), asked, judge)["outline"]
+def test_an_outline_is_where_the_edit_has_it(slipped):
+    assert all(after < before for before, after in pairwise(slipped.values()))
+    assert slipped[48] < 0.2
 
 
-def test_slipping_costs_as_much_as_it_should(judge, truths):
+def test_slipping_costs_as_much_as_it_should(slipped, truths):
     true = [_mask(asked.source) for asked, _ in truths]
     due = np.mean([overlap(mask, mask.roll(4, -1)) for mask in true])
-    seen = np.mean([_slipped(judge, asked, frames, 4) for asked, frames in truths])
-    assert seen <= due + 0.03
+    assert slipped[4] <= due + 0.03
 
 
 def test_another_subject_in_the_same_place_is_not_the_source(judge):
@@ -120,7 +121,7 @@ def test_where_nothing_can_be_seen_it_outlines_nothing(judge, truths):
         "gradient": torch.linspace(20, 200, SIDE).to(torch.uint8).expand(shape),
     }
     for name, picture in pictures.items():
-        scores = [accuracy(picture, asked, judge)["outline"] for asked, _ in truths]
+        scores = [accuracy(picture, asked, judge)["outline"] for asked, _ in truths[::2]]
         assert np.mean(scores) < 0.1, name
 
 
