@@ -15,6 +15,7 @@ from recast.diffusion.schedule import Schedule
 from recast.errors import NotFiniteError, WeightsError
 from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
+from recast.networks.placement import first_weight
 from recast.progress import Report, unreported
 from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, StructureUse
 
@@ -114,10 +115,10 @@ def as_frames(pixels: Float[Tensor, "t 3 h w"]) -> Frames:
 
 def encoded_picture(vae: AutoencoderKL, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
     """Pictures of -1..1 to latents, all at once."""
-    mean = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.mean
+    mean = vae.encode(pictures.to(first_weight(vae))).latent_dist.mean
     return mean.float() * vae.config.scaling_factor
 
 
 def _decoded_picture(vae: AutoencoderKL, latents: Latents) -> Float[Tensor, "t 3 h w"]:
-    scaled = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
+    scaled = (latents / vae.config.scaling_factor).to(first_weight(vae))
     return vae.decode(scaled).sample.float()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recast.control import ControlResiduals
 from recast.errors import ShapeError
+from recast.networks.placement import first_weight
 from recast.types import Maps
 
 
@@ -31,7 +32,7 @@ def handed_residuals(
         raise ShapeError(f"residuals are of {', '.join(map(str, counts))} frames and the latents of {frames}")
 
     def spread(features: Maps) -> Float[Tensor, "bt c h w"]:
-        return repeat(features, "t c h w -> (b t) c h w", b=branches).to(unet.device, unet.dtype)
+        return repeat(features, "t c h w -> (b t) c h w", b=branches).to(first_weight(unet))
 
     return [ControlResiduals(tuple(map(spread, residuals.down)), spread(residuals.mid))]
 

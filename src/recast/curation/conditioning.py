@@ -20,6 +20,7 @@ from recast.conditions.image import ImageEncoder
 from recast.data.examples import Example
 from recast.data.storage import maps_of, steps_of
 from recast.model.folder import ModelFolder, quiet
+from recast.networks.placement import first_weight
 from recast.types import Clip, Frames, Latents, Maps
 
 DEEPEST_LEVEL = 7
@@ -74,7 +75,7 @@ class Conditioner:
         return torch.cat([self._moments(picture) for picture in pictures.split(1)])
 
     def _moments(self, picture: Float[Tensor, "1 3 h w"]) -> Latents:
-        spread = self.vae.encode(picture.to(self.vae.device, self.vae.dtype), return_dict=False)[0]
+        spread = self.vae.encode(picture.to(first_weight(self.vae)), return_dict=False)[0]
         return torch.cat([spread.mean * self.scale, spread.logvar + 2 * math.log(self.scale)], dim=1).float().cpu()
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from recast.errors import ShapeError
+from recast.networks.placement import first_weight
 from recast.networks.temporal import BatchLayout, TemporalContext, TemporalConv, TemporalTransformer
 
 _ops = torch.ops.aten
@@ -87,7 +88,9 @@ class SpaceTimeUNet(nn.Module):
             raise ShapeError(
                 f"the network sees at most {self.max_frames} frames at once and was given {frames}; use smaller windows"
             )
-        return BatchLayout(frames, None if which.all() else which.nonzero().flatten().to(self.unet.device))
+        return BatchLayout(
+            frames, None if which.all() else which.nonzero().flatten().to(first_weight(self.unet).device)
+        )
 
     @property
     def extra_channels(self) -> int:

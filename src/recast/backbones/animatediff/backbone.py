@@ -28,6 +28,7 @@ from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
+from recast.networks.placement import first_weight
 from recast.networks.temporal import TemporalContext
 from recast.types import Condition, Kind, Latents, Maps, Structure, StructureUse
 
@@ -61,7 +62,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         Raises BackboneError for another kind of structure.
         """
         check_kind(structure, self.structure_kinds)
-        maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
+        maps = softened(structure.maps, structure.detail, self.trained_side).to(first_weight(self.unet).device)
         return as_pictures(maps, self._told_channels)
 
     @property
@@ -105,16 +106,17 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
     def _predicted(
         self, scaled: Latents, sigma: float, condition: Condition, branches: Mapping[int, Branch]
     ) -> Float[Tensor, "branches t c y x"]:
-        unet, number, count = self.unet, len(branches), len(scaled)
+        unet, like = self.unet, first_weight(self.unet)
+        number, count = len(branches), len(scaled)
         temporal = tuple(branch.temporal and count > 1 for branch in branches.values())
         tokens = torch.cat([branch.tokens.expand(count, -1, -1) for branch in branches.values()])
-        images = repeat(scaled, "t c y x -> (b t) c y x", b=number).to(unet.device, unet.dtype)
-        timestep = torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device)
-        inputs = images, timestep, tokens.to(unet.device, unet.dtype)
+        images = repeat(scaled, "t c y x -> (b t) c y x", b=number).to(like)
+        timestep = torch.tensor(self.schedule.sigma_to_timestep(sigma), device=like.device)
+        inputs = images, timestep, tokens.to(like)
         added = handed_residuals(unet, condition.residuals, number, count)
         added += control_residuals(self.controlnets, condition.controls, sigma, inputs)
         now = DenoisePass(sigma, tuple(branches), temporal, frame_numbers(condition, count))
-        layout = temporal_layout(count, temporal, self.max_frames, unet.device)
+        layout = temporal_layout(count, temporal, self.max_frames, like.device)
         with self.pass_context.on(now), self.motion.on(layout):
             answer = unet(*inputs, **residual_arguments(added), return_dict=False)[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(scaled)

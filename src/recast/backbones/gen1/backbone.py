@@ -26,6 +26,7 @@ from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
+from recast.networks.placement import first_weight
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
 from recast.prompt import PromptTokens
@@ -93,7 +94,7 @@ class Gen1Backbone(ImageLatentBackbone):
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""
-        vector = embedding.to(self.net.unet.device)
+        vector = embedding.to(first_weight(self.net.unet).device)
         if self.metadata.embedding_norm == "unit":
             vector = F.normalize(vector, dim=0)
         vector = rearrange(vector, "e -> 1 e")
@@ -121,7 +122,7 @@ class Gen1Backbone(ImageLatentBackbone):
     def null_tokens(self) -> Tokens:
         """As many tokens, all zero: Gen-1's network is trained with them where content is dropped."""
         count = 1 if self.projection is None else self.projection.num_image_text_embeds
-        return torch.zeros(count, self.net.unet.config.cross_attention_dim, device=self.net.unet.device)
+        return torch.zeros(count, self.net.unet.config.cross_attention_dim, device=first_weight(self.net.unet).device)
 
     def denoise_branches(
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
@@ -147,15 +148,15 @@ class Gen1Backbone(ImageLatentBackbone):
         condition: Condition,
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
-        unet, asked = self.net.unet, list(branches.values())
+        like, asked = first_weight(self.net.unet), list(branches.values())
         temporal = tuple(branch.temporal and len(inputs) > 1 for branch in asked)
-        added = handed_residuals(unet, condition.residuals, len(asked), len(inputs))
+        added = handed_residuals(self.net.unet, condition.residuals, len(asked), len(inputs))
         frames = frame_numbers(condition, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = self.net(
-                repeat(inputs, "t c h w -> b t c h w", b=len(asked)).to(unet.device, unet.dtype),
-                torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=unet.device),
-                torch.stack(torch.broadcast_tensors(*(branch.tokens for branch in asked))).to(unet.device, unet.dtype),
+                repeat(inputs, "t c h w -> b t c h w", b=len(asked)).to(like),
+                torch.full((len(asked),), self.schedule.sigma_to_timestep(sigma), device=like.device),
+                torch.stack(torch.broadcast_tensors(*(branch.tokens for branch in asked))).to(like),
                 video=torch.tensor(temporal),
                 **residual_arguments(added),
             )

@@ -23,6 +23,7 @@ from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import BackboneError
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
+from recast.networks.placement import first_weight
 from recast.prompt import PromptTokens
 from recast.types import Condition, Frames, Kind, Latents, Maps, Structure, Tokens
 
@@ -73,7 +74,7 @@ class StableDiffusionBackbone(ImageLatentBackbone):
     def structure_channels(self, structure: Structure) -> Maps:
         """Inverse depth as its fifth channel, see `depth_channel`. Raises BackboneError for another kind."""
         check_kind(structure, self.structure_kinds)
-        maps = softened(structure.maps, structure.detail, self.trained_side).to(self.unet.device)
+        maps = softened(structure.maps, structure.detail, self.trained_side).to(first_weight(self.unet).device)
         return depth_channel(maps, (maps.shape[-2] // self.pixel_multiple, maps.shape[-1] // self.pixel_multiple))
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
@@ -120,16 +121,16 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         condition: Condition,
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
-        unet, number = self.unet, len(branches)
+        unet, like, number = self.unet, first_weight(self.unet), len(branches)
         tokens = [branch.tokens.expand(len(inputs), -1, -1) for branch in branches.values()]
         frames = frame_numbers(condition, len(inputs))
         added = handed_residuals(unet, condition.residuals, number, len(inputs))
         temporal = self._temporal(branches, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
             answer = unet(
-                self._batched(inputs, branches).to(unet.device, unet.dtype),
-                torch.tensor(self.schedule.sigma_to_timestep(sigma), device=unet.device),
-                encoder_hidden_states=torch.cat(tokens).to(unet.device, unet.dtype),
+                self._batched(inputs, branches).to(like),
+                torch.tensor(self.schedule.sigma_to_timestep(sigma), device=like.device),
+                encoder_hidden_states=torch.cat(tokens).to(like),
                 return_dict=False,
                 **residual_arguments(added),
             )[0]

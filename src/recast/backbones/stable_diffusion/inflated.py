@@ -12,6 +12,7 @@ from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
 from recast.denoising import Branch
 from recast.errors import BackboneError
+from recast.networks.placement import first_weight
 from recast.networks.temporal import TemporalContext, TemporalTransformer
 from recast.types import Condition
 
@@ -49,7 +50,7 @@ class InflatedStableDiffusion(StableDiffusionBackbone):
         branches: Mapping[int, Branch],
     ) -> Float[Tensor, "branches t c y x"]:
         temporal = self._temporal(branches, len(inputs))
-        layout = temporal_layout(len(inputs), temporal, self.max_frames, self.unet.device)
+        layout = temporal_layout(len(inputs), temporal, self.max_frames, first_weight(self.unet).device)
         with self.motion.on(layout):
             return super()._answered(inputs, sigma, condition, branches)
 
@@ -63,11 +64,12 @@ def inflated(backbone: StableDiffusionBackbone, frames: int) -> InflatedStableDi
     if isinstance(backbone, InstructedStableDiffusion):
         raise BackboneError("a network that reads the picture to edit gets no layers over time; take Stable Diffusion")
     motion, unet = TemporalContext(), backbone.unet
+    like = first_weight(unet)
     for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
         blocks = spatial.transformer_blocks
         temporal = TemporalTransformer(
             spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=frames
         )
-        motion.follow(spatial, temporal.to(unet.device, unet.dtype).train(unet.training))
+        motion.follow(spatial, temporal.to(like.device, like.dtype).train(unet.training))
     own = {field.name: getattr(backbone, field.name) for field in fields(StableDiffusionBackbone)}
     return InflatedStableDiffusion(**own, motion=motion, positions=frames)
