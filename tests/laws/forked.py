@@ -63,8 +63,8 @@ def main() -> None:
     import training_run  # noqa: F401 -- with all that is imported late otherwise, in each process anew
 
     asked = json.load(sys.stdin)
-    told = [asdict(ended(command, asked["processes"])) for command in asked["commands"]]
-    json.dump(told, sys.stdout)
+    results = [asdict(ended(command, asked["processes"])) for command in asked["commands"]]
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

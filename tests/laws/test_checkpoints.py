@@ -180,15 +180,15 @@ def test_a_disk_that_fails_at_any_call_of_a_save_leaves_the_one_before(tmp_path:
     """Runs of ten steps whose first checkpoint is there, and whose second, at their end, fails."""
     number, first = random.Random(0), stopped(tmp_path / "first", 5, steps=10)
 
-    def begun(name: str) -> Path:
+    def copied(name: str) -> Path:
         return shutil.copytree(first, tmp_path / name)
 
     with failing(monkeypatch, 0, errno.EIO) as calls:
-        whole = flat(trained(begun("0"), steps=10))
+        whole = flat(trained(copied("0"), steps=10))
     assert len(calls) > 20
     assert torch.equal(flat(trained(tmp_path / "anew", steps=10)), whole)
     for at in range(1, len(calls) + 1):
-        run, code = begun(str(at)), number.choice([errno.EIO, errno.ENOSPC, errno.EACCES])
+        run, code = copied(str(at)), number.choice([errno.EIO, errno.ENOSPC, errno.EACCES])
         message = rf"step-000010.part could not be written \(.*{os.strerror(code)}.*\), with \d+\.\d\d GiB free there"
         with failing(monkeypatch, at, code), pytest.raises(RecastError, match=message):
             trained(run, steps=10)
