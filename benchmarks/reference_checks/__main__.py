@@ -1,4 +1,6 @@
-"""Our editors beside the published code. Exit code 1 where ours differs by more than 1e-5, or a check does not run.
+"""Our editors and measures beside the published code. Exit code 1 where one differs, or a check does not run.
+
+Editors differ by more than 1e-5, measures by more than 1e-6.
 
 Without a folder of fetched repositories every check is skipped, with a line.
 """
@@ -16,17 +18,33 @@ from benchmarks.reference_checks import (
     guidance,
     injected,
     maps,
+    metrics,
+    pictures,
     starts,
     tokens,
     uniedit,
     walks,
     weights,
 )
-from benchmarks.reference_checks.published import LARGEST_GAP, AbsentError, Check, Published, Repository
+from benchmarks.reference_checks.published import AbsentError, Check, Published, Repository
 
 from recast.methods import METHODS
 
-FILES = (attention, injected, tokens, maps, geometry, walks, differences, uniedit, guidance, starts, weights)
+FILES = (
+    attention,
+    injected,
+    tokens,
+    maps,
+    geometry,
+    walks,
+    differences,
+    uniedit,
+    guidance,
+    starts,
+    weights,
+    pictures,
+    metrics,
+)
 CHECKS: tuple[Check, ...] = tuple(check for file in FILES for check in file.CHECKS)
 UNPUBLISHED = {
     "gen1": "its code is not public",
@@ -45,7 +63,7 @@ def row(check: Check, folder: Path) -> tuple[str, ...]:
         repository = Repository.found(folder, check.repository)
         named = f"{check.repository} at {repository.commit[:10]}"
         found = check.gap(Published(repository, check.path))
-        largest, verdict = f"{found:.1e}", "agrees" if found <= LARGEST_GAP else "DIFFERS"
+        largest, verdict = f"{found:.1e}", "agrees" if found <= check.bound else "DIFFERS"
     except AbsentError as absent:
         verdict = f"skipped: {absent}"
     except Exception as failure:

@@ -87,6 +87,7 @@ class Check:
     """One comparison. method: ours, by its name or its file. compared: what of the published file and what of ours.
 
     gap: runs both and gives the largest difference. aside: what is known to differ and was put aside, or nothing.
+    bound: the largest difference that agrees.
     """
 
     method: str
@@ -95,6 +96,7 @@ class Check:
     compared: str
     gap: Callable[[Published], float]
     aside: str = ""
+    bound: float = LARGEST_GAP
 
 
 def gap(ours: Tensor, theirs: Tensor) -> float:

@@ -10,7 +10,7 @@ from recast.cli.app import run
 from recast.editing.progress import no_progress
 from recast.editing.request import knobs_of
 from recast.errors import RequestError
-from recast.evaluation import METRICS
+from recast.evaluation import JUDGED
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
@@ -65,7 +65,7 @@ def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_fi
     assert by_variant.keys() == edited | {Variant(name) for name in (*REFERENCES, "grey", "noise")}
     assert _of(outcomes, "worlds 1000").keys() == {Variant("worlds")}
     measured = {name for outcome in outcomes for name in outcome.figures}
-    assert measured == METRICS.keys() - {"nearer", "nearest"}
+    assert measured == JUDGED.keys() - {"nearer", "nearest"} | {"frames", "pixels", "warp", "prompt"}
 
 
 @pytest.mark.parametrize("kind", ["place", "colour"])

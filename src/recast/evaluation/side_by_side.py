@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import torch
-from einops import rearrange
 
 from recast.conditions.flow import ClipFlow
 from recast.conditions.image import ImageEncoder
 from recast.conditions.text import TextEncoder
-from recast.conditions.warping import visible
 from recast.editing.checks import source_of
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared, prepare
@@ -20,7 +18,7 @@ from recast.editing.resolve import resolve
 from recast.editing.stages import generate
 from recast.errors import Cancelled, RecastError, WeightsError
 from recast.evaluation.judge.judge import Judge
-from recast.evaluation.metrics.consistency import neighbours, warp_error
+from recast.evaluation.metrics.consistency import neighbours, warp_along
 from recast.evaluation.metrics.cost import counted
 from recast.evaluation.metrics.prompt import prompt_consistency
 from recast.progress import ProgressCallback
@@ -105,12 +103,9 @@ class Scorer:
         """Frame consistency and warp error of two frames or more, and prompt consistency where it can be told."""
         found = {}
         if len(frames) > 1:
-            flow, seen = self.source.forward, visible(self.source.forward, self.source.backward) > 0.5
-            flow = torch.cat([flow, torch.zeros_like(flow[:1])])
-            seen = torch.cat([seen, torch.zeros_like(seen[:1])])[:, 0]
             found["frames"] = neighbours(self.judge.embeddings(frames))
-            if seen.any():
-                found["warp"] = 1e3 * warp_error(frames / 255, rearrange(flow, "t xy h w -> t h w xy"), seen)
+            warp = warp_along(frames, self.source)
+            found |= {} if warp is None else {"warp": 1e3 * warp}
         if self.words is not None and self.pictures is not None:
             found["prompt"] = prompt_consistency(self.words, self.pictures.embeddings(frames))
         return found

@@ -16,25 +16,7 @@ APPEARANCE = ("sharpness", "sharpness of truth", "distance", "frames", "evaluati
 SWEPT_MEASURES = ("frames", "pixels", "warp", "sharpness", "colour", "outline", "joint")
 KEPT = ("environment", "look", "colour", "outline", "joint", "unasked", "distance")
 PARTS = ("psnr", "depth", "nearer", "nearest")
-HEADINGS = {
-    "environment": "environment",
-    "look": "look",
-    "colour": "subject's colour",
-    "outline": "outline IoU",
-    "joint": "joint score",
-    "prompt": "prompt consistency",
-    "frames": "frame consistency",
-    "pixels": "pixel consistency",
-    "warp": "warp error, 1e-3",
-    "surface": "warp error of surface looks, 1e-3",
-    "sharpness": "sharpness",
-    "distance": "distance to the reference render, 0..255",
-    "unasked": "change of what was to stay, 0..255",
-    "evaluations": "network evaluations",
-    "psnr": "autoencoder PSNR at 128 px, dB",
-    "depth": "depth correlation",
-    "nearer": "depth AUC, subject against its surroundings",
-    "nearest": "depth AUC, subject against all else",
+HEADINGS = {name: metric.heading for name, metric in METRICS.items()} | {
     "frames of source": "consistency / source's",
     "surface of source": "surface warp / source's",
     "warp of truth": "warp / reference's",
@@ -50,8 +32,7 @@ CONTENTS = {
     "picture": "example image",
 }
 FLOORS = (SOURCE, Variant("grey"), Variant("noise"))
-PLACES = {"psnr": 1, "warp": 1, "surface": 1, "sharpness": 1, "distance": 1, "unasked": 1, "evaluations": 0}
-PLACES |= {"frames": 3, "pixels": 3, "frames of source": 3, "prompt": 3, "seconds": 1}
+DECIMALS = {name: metric.decimals for name, metric in METRICS.items()} | {"frames of source": 3, "seconds": 1}
 
 
 @dataclass(frozen=True)
@@ -172,8 +153,8 @@ def cell(name: str, figure: Figure | None, *, signed: bool = False) -> str:
     """A figure with its interval and how many values are behind it; empty for none."""
     if figure is None:
         return ""
-    sign, is_share = "+" if signed else "", name in METRICS and METRICS[name].share
-    form = f"{{:{sign}.0%}}" if is_share else f"{{:{sign}.{PLACES.get(name, 2)}f}}"
+    kind = "%" if name in METRICS and METRICS[name].unit == "%" else "f"
+    form = f"{{:{'+' if signed else ''}.{DECIMALS.get(name, 2)}{kind}}}"
     value, low, high = (form.format(each).replace("%", " %") for each in (figure.value, figure.low, figure.high))
     return f"{value} ({low} to {high}, n {figure.count})"
 

@@ -1,7 +1,7 @@
-"""Temporal consistency: neighbouring frames compared in pixels, by an encoder, and along the true flow."""
+"""Temporal consistency: frames compared in pixels, by an encoder, and along the flow."""
 
 from itertools import product
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from recast.conditions.flow import ClipFlow
+from recast.conditions.warping import visible
 from recast.types import Frames
 from recast.world import Footage
 
@@ -21,12 +23,12 @@ Flow = Float[Tensor, "t h w 2"]
 
 @runtime_checkable
 class FrameEncoder(Protocol):
-    """Turns frames into vectors whose cosine says how alike they are; it should be no part of the model.
+    """Turns frames into vectors whose cosine says how alike they are; it should be no part of the model."""
 
-    name: what results call it.
-    """
-
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
 
     def embeddings(self, frames: Frames, /) -> Float[Tensor, "t d"]:
         """One embedding a frame, on the CPU."""
@@ -35,19 +37,40 @@ class FrameEncoder(Protocol):
 
 def steadiness(frames: Frames, source: Footage, encoder: FrameEncoder) -> dict[str, float]:
     """The three measures of a clip that was made of `source`, at the source's size."""
-    colours = frames.float() / 255
-    centred = colours - colours.mean(dim=(2, 3), keepdim=True)
     flow = torch.from_numpy(source.flow)
     return {
         "frames": neighbours(encoder.embeddings(frames)),
-        "pixels": neighbours(rearrange(centred, "t c h w -> t (c h w)")),
-        "warp": 1e3 * warp_error(colours, flow, followed(source)),
+        "pixels": neighbours(centred(frames)),
+        "warp": 1e3 * warp_error(frames.float() / 255, flow, followed(source)),
     }
 
 
 def neighbours(vectors: Float[Tensor, "t d"]) -> float:
     """The mean cosine of each vector with the next; 1 for identical frames. arXiv:2302.03011, section 4.3."""
     return float(F.cosine_similarity(vectors[:-1], vectors[1:]).mean())
+
+
+def all_pairs(vectors: Float[Tensor, "t d"]) -> float:
+    """The mean cosine of every two vectors; 1 for identical frames. LOVEU-TGVE 2023 (arXiv:2310.16003)."""
+    unit = F.normalize(vectors, dim=1)
+    others = len(unit) * (len(unit) - 1)
+    return float(((unit @ unit.T).sum() - unit.square().sum()) / others)
+
+
+def centred(frames: Frames) -> Float[Tensor, "t d"]:
+    """Each frame's colours, 0..1, less their mean, as one vector; frames of one colour give zeros."""
+    colours = frames.float() / 255
+    return rearrange(colours - colours.mean(dim=(2, 3), keepdim=True), "t c h w -> t (c h w)")
+
+
+def warp_along(frames: Frames, flow: ClipFlow) -> float | None:
+    """The warp error, 0..1, along estimated flow of the same size, where its way there and back agrees; else None."""
+    seen = visible(flow.forward, flow.backward)[:, 0] > 0.5
+    if not seen.any():
+        return None
+    # Nothing follows the last frame.
+    forward = rearrange(torch.cat([flow.forward, torch.zeros_like(flow.forward[:1])]), "t xy h w -> t h w xy")
+    return warp_error(frames / 255, forward, torch.cat([seen, torch.zeros_like(seen[:1])]))
 
 
 def warp_error(frames: Float[Tensor, "t 3 h w"], flow: Flow, seen: Bool[Tensor, "t h w"]) -> float:

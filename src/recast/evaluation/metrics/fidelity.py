@@ -26,9 +26,13 @@ BAND = 0.5
 """How wide a subject's surroundings are, as a share of the side of a square as large as the subject."""
 
 
-def psnr(frames: Frames, others: Frames) -> float:
-    """Peak signal-to-noise ratio in dB, of the error over all frames; 99 for equal ones."""
-    error = float((frames.float() - others.float()).square().mean()) / 255**2
+def psnr(frames: Frames, others: Frames, where: Bool[Tensor, "t h w"] | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, of the error over all frames, or of the pixels of `where`; 99 for equal ones.
+
+    There must be some such pixel.
+    """
+    squared = (frames.double() - others.double()).square().mean(dim=1)
+    error = float((squared if where is None else squared[where]).mean()) / 255**2
     return min(99.0, -10 * log10(error)) if error else 99.0
 
 
