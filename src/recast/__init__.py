@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recast.editing.request import Request
     from recast.editing.tune import tune
     from recast.errors import RecastError
+    from recast.evaluation.pairs import evaluate
     from recast.methods import METHODS
     from recast.model.folder import MODELS
     from recast.types import Clip
@@ -30,6 +31,7 @@ __all__ = [
     "Result",
     "customize",
     "edit",
+    "evaluate",
     "load",
     "open_clip",
     "tune",
@@ -48,6 +50,7 @@ _HOMES = {
     "Result": "editing.api",
     "customize": "editing.customize",
     "edit": "editing.edit",
+    "evaluate": "evaluation.pairs",
     "load": "editing.api",
     "open_clip": "editing.api",
     "tune": "editing.tune",

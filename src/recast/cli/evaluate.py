@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from recast.cli.flags import Json, Quiet, Settings, named
+from recast.cli.evaluate_pairs import PAIR_FLAGS, asked_pairs, by_pairs
+from recast.cli.flags import Json, Quiet, Settings, flagged, named
 from recast.cli.progress import shown
 from recast.errors import RequestError, known
 
@@ -41,11 +42,14 @@ Cases = Annotated[
 RealClips = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Real clips in clips/, frames with masks in frames/NAME/.")
 ]
+Details = Annotated[str, typer.Option(metavar="A,B,C|none", help="Levels of t_s to edit at; none: no edits.")]
+TrueDepth = Annotated[bool, typer.Option("--true-depth", help="Condition on the true depth, not the estimate.")]
 Results = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Stores outcomes; the same command resumes from it.")
 ]
 
 
+@flagged(*PAIR_FLAGS, among=PAIR_FLAGS)
 def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     count: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many worlds; 100 or more for shares.")] = 100,
     *,
@@ -57,23 +61,22 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     cases: Cases = "mixed,place,colour",
     footage: RealClips = None,
     model: Annotated[str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="What to evaluate.")] = "pocket",
-    details: Annotated[
-        str, typer.Option(metavar="A,B,C|none", help="Levels of t_s to edit at; none: no edits.")
-    ] = "0,2,4,6",
+    details: Details = "0,2,4,6",
     settings: Settings = None,
-    true_depth: Annotated[
-        bool, typer.Option("--true-depth", help="Condition on the true depth, not the estimate.")
-    ] = False,
+    true_depth: TrueDepth = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to compute on.")] = "auto",
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).")] = None,
     results: Results = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     quiet: Quiet = False,
+    **options: object,
 ) -> None:
-    """Measure what a model gets right, with 95 % intervals; more worlds make them narrower."""
+    """Measure what a model gets right, with 95 % intervals, or an edit of any tool beside its source."""
+    if pairs := asked_pairs(options, others=bool(worlds or temporal or footage)):
+        return by_pairs(pairs, device, as_json=as_json, markdown=markdown, quiet=quiet)
     if not (worlds or temporal or footage):
-        raise RequestError("nothing says what to measure; write --worlds, --temporal or --footage DIR")
+        raise RequestError("nothing says what to measure; write --worlds, --temporal, --footage DIR or --source CLIP")
     base, tried = _tried(details, methods, temporal_steps, cases, temporal=temporal)
 
     from recast.engine.device import chosen_device
@@ -84,7 +87,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     setting = EvalConfig(model, where, tried, tuple((named(settings) | base).items()), true_depth=true_depth)
     suite = Suite(setting, _tasks(asked, first, footage, tried), jobs or _workers(where), results)
     command = _command(suite, count=asked, first=first, footage=footage)
-    _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
+    return _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
 
 
 def _tried(

@@ -48,9 +48,17 @@ class ImageEncoder:
     @torch.no_grad()
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
         """One embedding per frame, on the CPU."""
+        return self._answered(frames).image_embeds.float().cpu()
+
+    @torch.no_grad()
+    def places(self, frames: Frames) -> Float[Tensor, "t n d"]:
+        """Features of the patches of each frame from the last layer, on the CPU."""
+        return self._answered(frames).last_hidden_state[:, 1:].float().cpu()
+
+    def _answered(self, frames: Frames) -> Any:  # noqa: ANN401 -- transformers' own type
         shown = self._padded(frames.cpu()) if self.keep_all else frames.cpu()
         pixels = self.processor(list(shown.numpy()), input_data_format="channels_first")["pixel_values"]
-        return self.network(torch.from_numpy(np.stack(pixels)).float().to(self.device)).image_embeds.float().cpu()
+        return self.network(torch.from_numpy(np.stack(pixels)).float().to(self.device))
 
     def _padded(self, frames: Frames) -> UInt8[Tensor, "t 3 side side"]:
         height, width = frames.shape[-2:]

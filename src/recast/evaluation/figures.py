@@ -77,6 +77,12 @@ def gathered(outcomes: Sequence[Outcome]) -> Figures:
     return Figures(plain, relative, {trial: dict(each) for trial, each in values.items()}, seconds)
 
 
+def mean_figures(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+    """The mean of each measure over the rows that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: mean([row[name] for row in rows if name in row], _rng()) for name in names}
+
+
 def _ratios(trial: Variant, values: Values) -> list[tuple[str, Figure]]:
     ratios = []
     for name, (measure, content) in RATIOS.items():

@@ -89,7 +89,7 @@ class ModelFolder:
         path = self.path / name
         if not path.is_dir():
             raise WeightsError(f"the model has no {name}; it has {_held(self.path)}; get the whole folder; {self.path}")
-        for needed in COMPONENTS[_NUMBER.sub("", name)]:
+        for needed in COMPONENTS.get(_NUMBER.sub("", name), ("config.json",)):
             if not (path / needed).is_file():
                 raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
         check_configs(name, path)

@@ -69,9 +69,13 @@ class JudgeNetwork(nn.Module):
 
     def encoded(self, pictures: Pictures) -> Float[Tensor, "b d"]:
         """Mean and standard deviation over places of each channel of the coarsest level, pointed at the middle."""
+        return torch.cat(_statistics(self.coarsest(pictures)), dim=1)
+
+    def coarsest(self, pictures: Pictures) -> Float[Tensor, "b _c _y _x"]:
+        """The coarsest level, a place for every 16 px, pointed at the middle."""
         side = pictures.shape[-1]
         middle = spotted(torch.full((len(pictures), 2), side / 2), side)
-        return torch.cat(_statistics(self._levels(pictures, middle)[-1]), dim=1)
+        return self._levels(pictures, middle)[-1]
 
     def colour(self, seen: JudgeOutput, mask: Shares) -> Float[Tensor, "b colours"]:
         """Logits of the colour of what lies under a mask of 0..1, at the pictures' size."""

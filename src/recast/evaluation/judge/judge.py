@@ -13,9 +13,9 @@ It also encodes frames, so that their likeness is measured by a network that is 
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -51,7 +51,7 @@ class Judge:
     """The trained network, ready to look at clips. name: what results call its embeddings of frames."""
 
     network: JudgeNetwork
-    name: ClassVar[str] = "recast judge, channel statistics of its coarsest level"
+    name: str = "recast judge, channel statistics of its coarsest level"
 
     @classmethod
     def opened(cls, path: Path = WEIGHTS) -> "Judge":
@@ -88,6 +88,11 @@ class Judge:
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
         """One embedding a frame; their cosine is 1 for frames that are the same, and about 0 for unrelated renders."""
         return self.network.encoded(_shown(frames)) - self.network.centre
+
+    @torch.no_grad()
+    def places(self, frames: Frames) -> Float[Tensor, "t n d"]:
+        """Features of 8 x 8 places of each frame, from the coarsest level."""
+        return rearrange(self.network.coarsest(_shown(frames)), "t d y x -> t (y x) d")
 
 
 def _shown(frames: Frames) -> Float[Tensor, "t 3 side side"]:

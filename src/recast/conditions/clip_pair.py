@@ -1,0 +1,72 @@
+"""A CLIP pair: the two encoders, of pictures and of words, whose embeddings can be compared."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.conditions.image import ImageEncoder
+from recast.conditions.text import TextEncoder
+from recast.errors import WeightsError
+from recast.model.folder import MODELS, ModelFolder
+from recast.model.metadata import ModelMetadata, json_object
+from recast.types import Embedding, Frames
+
+AT_ONCE = 16
+"""Frames in one pass, which bounds memory and changes no result."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipPair:
+    """Both encoders. name: what results call it. known_words: what its words were learned of; empty for all."""
+
+    name: str
+    pictures: ImageEncoder
+    words: TextEncoder
+    known_words: frozenset[str] = frozenset()
+
+    @classmethod
+    def opened(cls, name_or_path: str, device: torch.device) -> "ClipPair":
+        """That of a model folder, or a CLIPModel as transformers saves it, such as clip-vit-large-patch14.
+
+        Raises WeightsError where it is neither, or damaged.
+        """
+        path = Path(name_or_path).expanduser().resolve()
+        if name_or_path in MODELS or not (path / "config.json").is_file() or (path / "model_index.json").is_file():
+            folder = ModelFolder.found(name_or_path)
+            name = f"CLIP pair of {name_or_path if name_or_path in MODELS else folder.path.resolve().name}"
+            pictures, words = ImageEncoder.opened(folder, device), TextEncoder.opened(folder, device)
+            return cls(name, pictures, words, folder.known_words)
+        return cls._published(path, device)
+
+    @classmethod
+    def _published(cls, path: Path, device: torch.device) -> "ClipPair":
+        """The folder of a CLIPModel, which holds both networks and what they need; pictures are cropped as its own."""
+        from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        kind = json_object(path / "config.json").get("model_type")
+        if kind != "clip":
+            raise WeightsError(
+                f"this is no CLIP pair, its model_type is {kind!r}; take the folder of a CLIPModel; {path}"
+            )
+        folder = ModelFolder(path.parent, ModelMetadata())
+        seer = folder.network(path.name, CLIPVisionModelWithProjection).to(device)
+        reader = folder.network(path.name, CLIPTextModelWithProjection).to(device)
+        processor, tokenizer = (folder.part(path.name, each) for each in (CLIPImageProcessorPil, CLIPTokenizer))
+        pictures = ImageEncoder(seer, processor, device, keep_all=False)
+        return cls(path.name, pictures, TextEncoder(reader, tokenizer, device))
+
+    def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
+        """One embedding a frame, on the CPU."""
+        return torch.cat([self.pictures.embeddings(part) for part in frames.split(AT_ONCE)])
+
+    def places(self, frames: Frames) -> Float[Tensor, "t n d"]:
+        """Features of the patches of each frame, on the CPU."""
+        return torch.cat([self.pictures.places(part) for part in frames.split(AT_ONCE)])
+
+    def embedded(self, text: str) -> Embedding:
+        """The embedding of words, on the CPU. Raises RequestError for more of them than it reads."""
+        return self.words(text).pooled.cpu()
