@@ -15,10 +15,10 @@ from recast.cli.table import visible
 TUNE_FLAGS: dict[str, Flag] = {
     "train": Flag(
         ("--train",),
-        "one-shot|tune-a-video|dreamix|lora|spectral|PATTERN",
+        "one-shot|tune-a-video|dreamix|motion-director|lora|spectral|PATTERN",
         about="What is trained: queries and layers over time (one-shot, the default, and tune-a-video), all weights "
-        "(dreamix), low-rank changes of the attention's projections, shifts of their singular values, or weights by a "
-        "pattern of their names.",
+        "(dreamix), motion and look apart (motion-director), low-rank changes of the attention's projections, shifts "
+        "of their singular values, or weights by a pattern of their names.",
     ),
     "steps": Flag(("--steps",), "N", about="Training steps (default 500)."),
     "frames": Flag(("--frames",), "N", about="Frames to learn from, evenly spaced (default 8)."),
@@ -31,12 +31,15 @@ TUNE_FLAGS: dict[str, Flag] = {
     ),
     "temporal": Flag(
         ("--temporal",),
-        "difference|matched|second|none",
-        about="Temporal loss: difference of neighbouring frames (most have it), matched to the source's, or second.",
+        "difference|matched|second|debiased|none",
+        about="Temporal loss: difference of neighbouring frames (most have it), matched to the source's, second, or "
+        "debiased of the look.",
     ),
-    "temporal_weight": Flag(("--temporal-weight",), "NUMBER", about="Its weight (default .05, and .2 of second)."),
+    "temporal_weight": Flag(("--temporal-weight",), "NUMBER", about="Its weight (default .05; second .2, debiased 1)."),
     "latent": Flag(("--latent",), "clean|noise", about="Its latents: as predicted, or the predicted noise."),
-    "images": Flag(("--images",), "0..1", about="Share of the steps that see one frame as a picture; dreamix's is .5."),
+    "images": Flag(
+        ("--images",), "0..1", about="Share of the steps that see one frame as a picture; .5 where it has to."
+    ),
     "seed": Flag(("--seed",), "N", about="Chooses frames, noise, noise levels and first weights (default 0)."),
     "precision": Flag(("--precision",), "auto|bf16|fp32", "With what", about="Of products (default auto)."),
 } | {

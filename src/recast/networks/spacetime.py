@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from recast.errors import ShapeError
 from recast.networks.placement import first_weight
-from recast.networks.temporal import BatchLayout, TemporalContext, TemporalConv, TemporalTransformer
+from recast.networks.temporal import BatchLayout, TemporalContext, TemporalConv, TemporalTransformer, is_over_time
 
 _ops = torch.ops.aten
 PRODUCTS = (
@@ -119,19 +119,19 @@ class SpaceTimeUNet(nn.Module):
 
     def image_state_dict(self) -> dict[str, Tensor]:
         """The image UNet's own weights, under diffusers' names."""
-        return {name: weight for name, weight in self.unet.state_dict().items() if not _is_temporal(name)}
+        return {name: weight for name, weight in self.unet.state_dict().items() if not is_over_time(name)}
 
     def temporal_state_dict(self) -> dict[str, Tensor]:
         """The weights of the temporal layers, named by the spatial layer that each follows."""
-        return {name: weight for name, weight in self.unet.state_dict().items() if _is_temporal(name)}
+        return {name: weight for name, weight in self.unet.state_dict().items() if is_over_time(name)}
 
     def image_parameters(self) -> list[nn.Parameter]:
         """Parameters of the image UNet."""
-        return [weight for name, weight in self.unet.named_parameters() if not _is_temporal(name)]
+        return [weight for name, weight in self.unet.named_parameters() if not is_over_time(name)]
 
     def temporal_parameters(self) -> list[nn.Parameter]:
         """Parameters of the temporal layers."""
-        return [weight for name, weight in self.unet.named_parameters() if _is_temporal(name)]
+        return [weight for name, weight in self.unet.named_parameters() if is_over_time(name)]
 
 
 def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int = 32) -> SpaceTimeUNet:
@@ -166,10 +166,6 @@ def _like(spatial: Transformer2DModel, max_frames: int) -> TemporalTransformer:
     return TemporalTransformer(
         spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=max_frames
     )
-
-
-def _is_temporal(name: str) -> bool:
-    return ".temporal." in name
 
 
 def _for_each_frame(tokens: Float[Tensor, "b *t n d"], frames: int) -> Float[Tensor, "bt n d"]:

@@ -20,6 +20,11 @@ FOLLOWER = "temporal"
 """Name, in a spatial layer, of the layer over time that follows it; hooks and weights' names know it by that."""
 
 
+def is_over_time(name: str) -> bool:
+    """Whether a weight of this name is one of a layer over time."""
+    return f".{FOLLOWER}." in name
+
+
 class TemporalConv(nn.Conv2d):
     """A residual convolution over three frames at each pixel, initialised to zero.
 

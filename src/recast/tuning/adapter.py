@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from recast.errors import WeightsError
 from recast.files import disk_told, whole_folder
 from recast.model.metadata import json_object
+from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange
 
 FACTS, TENSORS = "adapter.json", "adapter.safetensors"
+SPATIAL = "spatial"
+"""The subfolder of an adapter's folder for the layers that are not over time, where the two were trained apart."""
 NEW = "new"
 """How a weight is changed that the base model does not have."""
 SUBJECT, OFFSET = "subject", "offset"
@@ -73,6 +76,12 @@ class Adapter:
             setattr(change, part, nn.Parameter(stored.to(base), requires_grad=False))
         return change
 
+    def over_time(self, *, on: bool) -> "Adapter":
+        """What it changes of layers over time, or of all others, as an adapter of its own."""
+        changes = {name: how for name, how in self.info.changes.items() if is_over_time(name) is on}
+        tensors = {key: tensor for key, tensor in self.tensors.items() if key.rpartition(":")[0] in changes}
+        return Adapter(replace(self.info, changes=changes), tensors)
+
     @property
     def offset(self) -> Tensor | None:
         """What a subject's token adds to its class; None where it is read as a word."""
@@ -84,13 +93,16 @@ class Adapter:
         return {name: self.tensors[f"{name}:{NEW}"] for name in names}
 
 
-def write_adapter(adapter: Adapter, folder: Path) -> None:
-    """Writes the folder, all of it or nothing; one that is there gives way. Raises WriteError for a full disk."""
+def write_adapter(adapter: Adapter, folder: Path, spatial: Adapter | None = None) -> None:
+    """Writes the folder, all of it or nothing; one that is there gives way. Raises WriteError for a full disk.
+
+    spatial: an adapter that was trained with it, for the subfolder of that name.
+    """
     with disk_told(folder), whole_folder(folder) as part:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in adapter.tensors.items()}
-        save_file(tensors, part / TENSORS, metadata={"format": "pt"})
-        facts: dict[str, Any] = TypeAdapter(AdapterInfo).dump_python(adapter.info, mode="json")
-        (part / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _fill(adapter, part)
+        if spatial is not None:
+            (part / SPATIAL).mkdir()
+            _fill(spatial, part / SPATIAL)
 
 
 def read_info(folder: str | PathLike[str]) -> AdapterInfo:
@@ -125,6 +137,13 @@ def adapters_in(folder: Path) -> list[Path]:
     if (folder / FACTS).is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob(f"*/{FACTS}"))
+
+
+def _fill(adapter: Adapter, folder: Path) -> None:
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in adapter.tensors.items()}
+    save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
+    facts: dict[str, Any] = TypeAdapter(AdapterInfo).dump_python(adapter.info, mode="json")
+    (folder / FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _check_tensors(info: AdapterInfo, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from recast.engine.config import LAST_RATE, TrainConfig
 from recast.errors import RequestError, known
-from recast.networks.temporal import FOLLOWER
+from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, is_matrix
 from recast.tuning.losses import TEMPORAL_LOSSES, LatentKind, TemporalLoss
 
@@ -24,6 +24,7 @@ class Selector:
     attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise; last_rate:
     the share of it that is left at the end. temporal: whether the layers are those over time, or, False, all others;
     None is both. loss: the temporal loss, where nothing else is said; images: the share of pictures, likewise.
+    dual: whether layers over time learn from the clip alone and all others from pictures alone, as adapters apart.
     """
 
     patterns: tuple[str, ...]
@@ -34,6 +35,7 @@ class Selector:
     temporal: bool | None = None
     loss: str = "difference"
     images: float = 0.0
+    dual: bool = False
 
     def selected(self, network: nn.Module) -> list[str]:
         """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
@@ -44,7 +46,7 @@ class Selector:
         weights = dict(network.named_parameters())
         names = [name for name in weights if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
         if self.temporal is not None:
-            names = [name for name in names if (f".{FOLLOWER}." in name) == self.temporal]
+            names = [name for name in names if is_over_time(name) is self.temporal]
         found = [name for name in names if self.change == "whole" or is_matrix(weights[name])]
         if not found:
             some = ", ".join(list(weights)[:: max(1, len(weights) // 3)][:3])
@@ -57,10 +59,12 @@ class Selector:
 
 QUERIES_AND_TEMPORAL = ("*.attn1.to_q.*", "*.attn2.to_q.*", "*.temporal.*")
 PROJECTIONS = ("*.to_q.weight", "*.to_k.weight", "*.to_v.weight", "*.to_out.0.weight")
+TRANSFORMERS = (*PROJECTIONS, "*.ff.net.*.weight")
 SELECTORS: dict[str, Selector] = {
     "one-shot": Selector(QUERIES_AND_TEMPORAL, attention="first-previous"),
     "tune-a-video": Selector(QUERIES_AND_TEMPORAL, attention="first-previous", last_rate=1.0, loss=NO_LOSS),
     "dreamix": Selector(("*",), rate=1e-5, last_rate=1.0, loss=NO_LOSS, images=0.5),
+    "motion-director": Selector(TRANSFORMERS, "lora", rate=5e-4, last_rate=1.0, loss="debiased", images=0.5, dual=True),
     "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
     "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
 }
@@ -69,6 +73,8 @@ SELECTORS: dict[str, Selector] = {
 tune-a-video: the same weights by the network's own loss alone, at its published constant rate (arXiv:2212.11565).
 dreamix: all weights, in a share of the steps on one frame as a picture (mixed finetuning, arXiv:2302.01329); share and
 rate are ours.
+motion-director: low-rank changes of all transformers, by the appearance-debiased loss and at its published rate
+(arXiv:2310.08465). Differs: a step is on the clip or on a picture, half of them each, where the paper's are on both.
 """
 
 
@@ -77,8 +83,8 @@ class TuneConfig:
     """The settings of one tuning. Raises RequestError for what does not go together."""
 
     train: str = "one-shot"
-    """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), lora, spectral,
-    or a pattern of weights' names."""
+    """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), motion-director
+    (motion and look apart), lora, spectral, or a pattern of weights' names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -90,10 +96,10 @@ class TuneConfig:
     attention: Literal["own", "first-previous"] | None = None
     """What self-attention looks at: its own frame, or the first and the previous one, as one-shot does."""
     temporal: str | None = None
-    """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, or none; of what
-    is trained, if not said."""
+    """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, debiased of the
+    look, or none; of what is trained, if not said."""
     temporal_weight: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    """Weight of the temporal loss; .05, and .2 of second, if not said."""
+    """Weight of the temporal loss; .05, of second .2, and of debiased 1, if not said."""
     latent: LatentKind | None = None
     """Latents of the temporal loss: clean (as predicted), or the predicted noise, as second takes it if not said."""
     precision: str = "auto"
@@ -105,6 +111,9 @@ class TuneConfig:
 
     def __post_init__(self) -> None:
         known("temporal loss", self.over_time, [NO_LOSS, *TEMPORAL_LOSSES])
+        if self.selector.dual and (not self.image_share or self.frames < 2):
+            wrong = f"{self.train} learns the look from pictures and motion from 2 frames or more"
+            raise RequestError(f"{wrong}; images is {self.image_share:g} and frames {self.frames}, say more")
         if self.rank is not None and self.selector.change != "lora":
             raise RequestError(f"rank is {self.rank}, and only lora has one; leave it out, or say train=lora")
         if self.temporal_loss is None and not (self.temporal_weight is None and self.latent is None):

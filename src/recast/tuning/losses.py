@@ -56,6 +56,18 @@ def second_difference(predicted: Latents, _true: Latents) -> Float[Tensor, ""]:
     return predicted.diff(n=2, dim=0).abs().mean()
 
 
+def debiased(predicted: Latents, true: Latents, beta: float = 1.0) -> Float[Tensor, ""]:
+    """Mean square by which phi misses the source's, over frames and anchors. MotionDirector, arXiv:2310.08465.
+
+    phi(x_i) = sqrt(beta^2 + 1) x_i - beta x_a takes away what frame i has alike with the anchor a, and so most of what
+    is missed in all frames alike: of the look. Differs: the anchor is each frame in turn, in closed form, where the
+    paper draws one at random; the mean is the same.
+    """
+    missed = predicted - true
+    alike = missed.mean(0).square().mean()
+    return (2 * beta**2 + 1) * missed.square().mean() - 2 * beta * (beta**2 + 1) ** 0.5 * alike
+
+
 @dataclass(frozen=True)
 class TemporalLoss:
     """A temporal consistency loss. weight, latent: where nothing else is said. least: frames that it needs."""
@@ -70,5 +82,7 @@ TEMPORAL_LOSSES: dict[str, TemporalLoss] = {
     "difference": TemporalLoss(neighbour_difference, 0.05, "clean"),
     "matched": TemporalLoss(matched_difference, 0.05, "clean"),
     "second": TemporalLoss(second_difference, 0.2, "noise", least=3),
+    "debiased": TemporalLoss(debiased, 1.0, "noise"),
 }
-"""Temporal losses by name. The paper states neither weight nor latent; of `second` both are SmoothVideo's."""
+"""Temporal losses by name. The paper states neither weight nor latent; of `second` both are SmoothVideo's, and of
+`debiased` MotionDirector's."""

@@ -13,7 +13,7 @@ from recast.conditions.subject import NamedSubject
 from recast.diffusion.schedule import Schedule
 from recast.errors import BackboneError, RequestError, WeightsError
 from recast.networks.hooks import Hook, PassContext
-from recast.networks.temporal import FOLLOWER
+from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange, merge
 from recast.tuning.adapter import Adapter
 from recast.tuning.attention import FirstPreviousAttention
@@ -123,7 +123,7 @@ def _inflated_for(backbone: TunableBackbone, adapters: Sequence[Adapter]) -> Tun
 @torch.no_grad()
 def _load_new(unet: UNet2DConditionModel, adapter: Adapter) -> None:
     weights, new = dict(unet.named_parameters()), adapter.new_weights()
-    missing = [name for name in weights if f".{FOLLOWER}." in name and name not in new]
+    missing = [name for name in weights if is_over_time(name) and name not in new]
     if missing:
         raise WeightsError(f"the adapter lacks {len(missing)} weights of its layers over time, such as {missing[0]}")
     for name, tensor in new.items():

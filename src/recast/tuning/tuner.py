@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,8 @@ from recast.engine.distributed import Engine
 from recast.engine.loop import fit
 from recast.engine.monitor import Monitor, unmonitored
 from recast.engine.rng import normal_noise, row_rng
-from recast.errors import ClipError, RequestError
+from recast.errors import BackboneError, ClipError, RequestError
+from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange, changed_weights
 from recast.tuning.adapter import NEW, Adapter, AdapterInfo, write_adapter
 from recast.tuning.config import Selector, TuneConfig
@@ -94,10 +95,12 @@ def trained_parts(backbone: Backbone, config: TuneConfig) -> TunedParts:
     """What a configuration trains of a backbone, as it begins, the same each time.
 
     An image model may get layers over time, which stay in its network. Raises RequestError where nothing is selected,
-    BackboneError for a family that cannot be tuned.
+    BackboneError for a family that cannot be tuned, or has no layers over time where these learn the motion.
     """
+    own = tunable(backbone)
+    if config.selector.dual and not own.has_temporal_layers:
+        raise BackboneError(f"{config.train} learns motion in layers over time, and this model has none; take another")
     with seeded(config.seed):
-        own = tunable(backbone)
         before = {name for name, _ in own.unet.named_parameters()}
         changed, positions = over_frames(own, config.over_frames, config.frames)
         new = {name: weight for name, weight in changed.unet.named_parameters() if name not in before}
@@ -126,11 +129,12 @@ def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig)
     """The network's own loss at a uniform level, and the temporal loss by its weight. The paper's equations 5 and 8.
 
     Nothing is encoded: a step is one pass of the network, or, in a share of them, of one frame as a picture (the mixed
-    finetuning of Dreamix, arXiv:2302.01329). Level, noise and frame come from (seed, step) alone.
+    finetuning of Dreamix, arXiv:2302.01329). Level, noise and frame come from (seed, step) alone. Where the selector is
+    dual, only layers over time learn from the clip; the others learn from pictures, which pass by those over time.
     """
     schedule, temporal = backbone.schedule, config.temporal_loss
 
-    def loss(_network: nn.Module, share: BatchShard) -> LossOutput:
+    def loss(network: nn.Module, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
         rng = row_rng(config.seed, share.undivided(), 0)
         level = int(rng.integers(len(schedule.sigmas)))
@@ -142,7 +146,8 @@ def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig)
             pick = torch.tensor([int(rng.integers(len(clean)))])
             clean, condition, noise = clean[pick], condition.at(pick), noise[pick]
         waited = time.perf_counter() - began
-        [denoised] = backbone.denoise_branches(clean + sigma * noise, sigma, condition, [Branch(condition.cond)])
+        with _over_time_alone(network) if config.selector.dual and not alone else nullcontext():
+            [denoised] = backbone.denoise_branches(clean + sigma * noise, sigma, condition, [Branch(condition.cond)])
         mean = prediction_error(schedule.prediction, denoised, clean, sigma).square().mean()
         rows, levels = mean.detach()[None], torch.tensor([level / len(schedule.sigmas)], device=mean.device)
         if temporal is not None and not alone:
@@ -153,12 +158,26 @@ def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig)
     return loss
 
 
+@contextmanager
+def _over_time_alone(network: nn.Module) -> Iterator[None]:
+    """Of what is computed inside, gradients reach layers over time alone; changes of the others are in force."""
+    held = [weight for name, weight in network.named_parameters() if weight.requires_grad and not is_over_time(name)]
+    for weight in held:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in held:
+            weight.requires_grad_(True)
+
+
 def tune_adapter(
     backbone: Backbone, clip: CachedClip, config: TuneConfig, folder: Path, *, monitor: Monitor = unmonitored
 ) -> Adapter:
     """Trains an adapter and writes it to `folder`; checkpoints lie in FOLDER.run meanwhile, and a stopped run goes on.
 
-    The backbone's own weights are the same afterwards, bit for bit. Raises what `fit` does, RequestError and ClipError.
+    What a dual selector trains of layers over time is the adapter, and the rest another in its subfolder. The
+    backbone's own weights are the same afterwards, bit for bit. Raises what `fit` does, RequestError and ClipError.
     """
     _check_frames(backbone, clip, config)
     parts = trained_parts(backbone, config)
@@ -170,8 +189,10 @@ def tune_adapter(
         loss = tuning_loss(parts.backbone, clip, config)
         fit(network, loss, config.train_config(), run, configuration=configuration, engine=engine, monitor=monitor)
         tensors = parts.tensors()
-    adapter = Adapter(_info(parts, clip, config), tensors)
-    write_adapter(adapter, folder)
+    adapter, spatial = Adapter(_info(parts, clip, config), tensors), None
+    if config.selector.dual:
+        adapter, spatial = (adapter.over_time(on=on) for on in (True, False))
+    write_adapter(adapter, folder, spatial)
     shutil.rmtree(run, ignore_errors=True)
     return adapter
 
