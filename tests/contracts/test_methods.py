@@ -29,6 +29,7 @@ INVERTED = {
     "tune-a-video",
     "uniedit-flow",
     "vid2vid-zero",
+    "video-p2p",
 }
 DRAW_NOTHING = {METHODS[name] for name in INVERTED}
 """Methods that walk from the inverted clip and draw nothing on the way."""

@@ -2,30 +2,26 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
-
-import torch
-from pydantic import Field
+from typing import ClassVar
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.word_alignment import ALIGNMENTS
-from recast.denoising import DenoiseInputs, StepHook
+from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
-from recast.errors import RequestError, known
-from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.errors import RequestError
+from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
     InversionKnobs,
-    InvertedShot,
     SourceHooks,
     beside_source,
     in_windows,
     under_hooks,
     wanted_first,
 )
+from recast.methods.words import WordKnobs, local_blend
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
+from recast.networks.map_control import CrossMapControl, SelfMapControl, WordMaps
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
@@ -35,7 +31,7 @@ MOST_PLACES = 32 * 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class FateZero(InversionKnobs, GuidanceKnobs):
+class FateZero(InversionKnobs, WordKnobs):
     """Inverts the clip, and walks back with the attention maps of the inverted latents in place of the edit's own.
 
     arXiv:2303.09535, section 4. In self-attention all queries take the source's maps, and in cross-attention those of
@@ -52,9 +48,6 @@ class FateZero(InversionKnobs, GuidanceKnobs):
     paper: ClassVar[str] = "FateZero, arXiv:2303.09535"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
-    align: str = "refine"
-    """How words are aligned: refine keeps the source's maps of words that both prompts have; replace takes them word
-    by word, for prompts of as many words."""
     blend_word: str = ""
     """A word of the source prompt: where it is looked at, self-attention keeps the edit's own maps, so that shapes can
     change (equation 8); nowhere if not said."""
@@ -62,21 +55,9 @@ class FateZero(InversionKnobs, GuidanceKnobs):
     """From which share of its largest value on a place looks at that word."""
     keep_background: bool = False
     """Whether latents of all other places are the inverted source's at each level, as Prompt-to-Prompt's LocalBlend."""
-    reweight_word: str = ""
-    """A word of the wanted prompt whose maps are multiplied by `reweight`."""
-    reweight: Annotated[float, Field(ge=-10, le=100)] = 1.0
-    """What its maps are multiplied by; the published examples have 10."""
-    cross_until: UnitInterval = 0.8
-    """The share of the steps, from the first on, that take the source's maps of words."""
-    self_until: UnitInterval = 0.8
-    """The share of the steps, from the first on, that take the source's maps of self-attention."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known("way to align words", self.align, ALIGNMENTS)
-        if (self.reweight != 1) != bool(self.reweight_word):
-            given = f"reweight is {self.reweight:g} and reweight_word is {self.reweight_word!r}"
-            raise RequestError(f"{given}; one does nothing without the other, say both")
         if self.keep_background and not self.blend_word:
             raise RequestError("keep_background keeps what is not blend_word's, and there is none; say blend_word too")
 
@@ -87,7 +68,7 @@ class FateZero(InversionKnobs, GuidanceKnobs):
         def causal() -> ReferenceAttention:
             return ReferenceAttention(first_and_previous(first, step), FrameBank(frozenset({first})))
 
-        alignment, blended = self._aligned(shot)
+        alignment, blended, _ = self.aligned(shot, self.blend_word)
         inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), causal()))
         cross, itself = inverted.level(self.cross_until), inverted.level(self.self_until)
         rows, columns = inverted.inversion.trajectory[0].shape[-2:]
@@ -106,31 +87,5 @@ class FateZero(InversionKnobs, GuidanceKnobs):
 
         look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
         edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
-        step_hook = _local_blend(looked, inverted, self.blend_threshold) if self.keep_background else None
+        step_hook = local_blend(inverted, [looked], self.blend_threshold) if self.keep_background else None
         return inverted.walked(beside_source(backbone, edit, look, inverted, maps), step_hook)
-
-    def _aligned(self, shot: DenoiseInputs) -> tuple[Alignment | None, tuple[int, ...]]:
-        """Which tokens stand for which, None for those in the same place, and the places of the blended word."""
-        source, target = shot.source.words if shot.source else None, shot.condition.words
-        if source is None or target is None:
-            if self.blend_word or self.reweight_word:
-                both = "blend_word and reweight_word"
-                raise RequestError(f"this model does not read one prompt, so no map is a word's; leave {both} out")
-            return None, ()
-        alignment = ALIGNMENTS[self.align](source, target)
-        if self.reweight_word:
-            alignment = alignment.reweighted(target.of_word(self.reweight_word), self.reweight)
-        return alignment, source.of_word(self.blend_word) if self.blend_word else ()
-
-
-def _local_blend(looked: WordMaps, inverted: InvertedShot, threshold: float) -> StepHook:
-    """The inverted latents in place of those outside of the words' mask, which is that of the level just left."""
-    shot = inverted.shot
-    assert shot.condition.frames is not None, "the shot has numbered its frames"
-    frames = shot.condition.frames.tolist()
-
-    def step_hook(x: Latents, sigma: float, /) -> Latents:
-        left = min(level for level, _ in looked.sums if level is not None and level > sigma)
-        return shot.step_hook(torch.lerp(inverted.inversion.at(sigma), x, looked.mask(left, frames, threshold)), sigma)
-
-    return step_hook

@@ -10,7 +10,7 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.word_alignment import refined
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
-from recast.diffusion.null_text import NullText, NullTextFit, null_text_inversion, with_null_text
+from recast.diffusion.null_text import NullText, NullTextFit, with_null_text
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
@@ -18,6 +18,7 @@ from recast.methods.walks import (
     InvertedShot,
     SourceHooks,
     beside_source,
+    fitted_walk,
     in_windows,
     under_hooks,
     wanted_first,
@@ -76,12 +77,7 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
         """The fitted tokens of the first part of the walk, and the condition's own of the rest."""
         shot = inverted.shot
         denoise = under_hooks(backbone, self.denoiser(shot, backbone, shot.cfg_scale), ExtendedAttention())
-        fit, levels = NullTextFit(iterations=self.fit_iterations), inverted.inversion.sigmas
-
-        def step_hook(x: Latents, _sigma: float, /) -> Latents:
-            return shot.inversion_hook(x, levels[0])  # the inversion is done, and progress must not fall
-
-        null_text = null_text_inversion(denoise, inverted.inversion, inverted.source, fit=fit, step_hook=step_hook)
+        null_text, _ = fitted_walk(inverted, denoise, NullTextFit(iterations=self.fit_iterations))
         above, own = inverted.level(self.fitted_until), shot.condition.uncond
         fitted = zip(null_text.sigmas, null_text.uncond, strict=True)
         return NullText(null_text.sigmas, [tokens if sigma > above else own for sigma, tokens in fitted])

@@ -1,7 +1,7 @@
 """What methods have alike that start from the inverted clip, or from noise that its frames share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot
 from typing import Annotated, ClassVar
 
@@ -12,6 +12,7 @@ from recast.denoising import Branch, DenoiseInputs, Denoiser, StepHook
 from recast.diffusion.guidance import BranchDenoiser
 from recast.diffusion.inversion import Inversion
 from recast.diffusion.noise import noise_draw, shared_noise
+from recast.diffusion.null_text import NullText, NullTextFit, null_text_inversion
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError
@@ -60,6 +61,22 @@ class InversionKnobs:
         sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
         inversion = inverted(shot, backbone, denoise, sigmas, refinements=self.refinements)
         return InvertedShot(shot, shot.source, inversion)
+
+
+def fitted_walk(inverted: InvertedShot, denoise: Denoiser, fit: NullTextFit) -> tuple[NullText, InvertedShot]:
+    """Null tokens by which the guided walk down follows the inverted clip, and that walk in the inversion's place.
+
+    denoise: guided, with windows and hooks. Raises RequestError for a negative prompt.
+    """
+    shot, levels = inverted.shot, inverted.inversion.sigmas
+    walk = [inverted.inversion.trajectory[0]]
+
+    def step_hook(x: Latents, _sigma: float, /) -> Latents:
+        walk.append(x)
+        return shot.inversion_hook(x, levels[0])  # the inversion is done, and progress must not fall
+
+    null_text = null_text_inversion(denoise, inverted.inversion, inverted.source, fit=fit, step_hook=step_hook)
+    return null_text, replace(inverted, inversion=replace(inverted.inversion, trajectory=walk))
 
 
 def wanted_first(denoise_branches: BranchDenoiser) -> BranchDenoiser:

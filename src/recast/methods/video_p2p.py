@@ -1,0 +1,114 @@
+"""A walk back by fitted null tokens, and an edit beside it with its maps of words: Video-P2P, arXiv:2303.04761."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
+from recast.diffusion.guidance import guided
+from recast.diffusion.null_text import NullTextFit
+from recast.methods.knobs import UnitInterval
+from recast.methods.needs import Need
+from recast.methods.walks import (
+    InversionKnobs,
+    InvertedShot,
+    SourceHooks,
+    beside_source,
+    fitted_walk,
+    in_windows,
+    under_hooks,
+    wanted_first,
+)
+from recast.methods.words import WordKnobs, local_blend
+from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
+from recast.networks.hooks import Hook, SiteKind
+from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
+from recast.networks.recorded_attention import RecordAttention
+from recast.networks.recorded_features import LimitedHook
+from recast.types import Latents
+
+CROSS_PLACES, SELF_PLACES = 32 * 32, 16 * 16
+"""Of a frame, in layers whose maps of words and of places are taken; Prompt-to-Prompt's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoP2P(InversionKnobs, WordKnobs):
+    """Inverts the clip, walks back to it by fitted null tokens, and beside that walk edits with its maps of words.
+
+    arXiv:2303.04761. Guidance is decoupled: the source is guided away from null tokens that all frames share, fitted at
+    each level so that the walk comes back to the clip; the edit is guided away from the null content as it is, so that
+    it stays free. The edit takes the maps of the source's walk, of words that both prompts have and, in coarse layers,
+    of places, and with `blend_word` its latents too, but where that word is. Self-attention looks at the first frame.
+    Meant for a network tuned on the clip (`recast tune --train tune-a-video`); runs on any with attention hooks and
+    gradients. Network evaluations of a frame: 2 a step to invert it, 2 and a backward pass for each iteration and 2
+    more to fit the tokens, 3 to edit it. Draws nothing, so the seed changes nothing.
+
+    Differs: the source's walk is over before the edit begins, and is looked at again at each level; a word's mask is
+    of the level at hand, not of all before it; each step up is made anew once (`refinements`; the paper: not at all);
+    layers over time stay on. The published code fits less closely from level to level.
+    """
+
+    paper: ClassVar[str] = "Video-P2P, arXiv:2303.04761"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
+
+    fit_iterations: Annotated[int, Field(ge=0, le=100)] = 10
+    """Of Adam on the null tokens, at each level; 0 leaves the source's walk as it is."""
+    cross_until: UnitInterval = 0.2
+    """The share of the steps, from the first on, that take the source's maps of words."""
+    self_until: UnitInterval = 0.5
+    """The share of the steps, from the first on, that take the source's maps of places."""
+    blend_word: str = ""
+    """A word of the source prompt: places that look at neither it nor `edited_word` keep the source's latents; none do
+    if not said."""
+    edited_word: str = ""
+    """The word of the wanted prompt that stands in its place."""
+    blend_threshold: UnitInterval = 0.3
+    """From which share of its largest value on a place looks at a word."""
+    blend_from: UnitInterval = 0.2
+    """The share of the steps before latents are kept."""
+    frame_attention: bool = True
+    """Whether self-attention looks at the first frame; if not it is the network's own, as it was tuned."""
+
+    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents. Raises RequestError without a source, and for words that are not in a prompt."""
+        alignment, theirs, ours = self.aligned(shot, self.blend_word, self.edited_word)
+        inverted = self.inverted(
+            shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), *self._over(shot))
+        )
+        walk = under_hooks(backbone, self.denoiser(shot, backbone, shot.cfg_scale), *self._over(shot))
+        _, source = fitted_walk(inverted, walk, NullTextFit(iterations=self.fit_iterations))
+        rows, columns = source.inversion.trajectory[0].shape[-2:]
+        seen, made = ([WordMaps(tokens=places, size=(rows, columns))] if places else [] for places in (theirs, ours))
+        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
+        edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
+        hooks = partial(self._hooks, source, alignment, seen, made)
+        blend, below = [*seen, *made], source.level(self.blend_from)
+        step_hook = local_blend(source, blend, self.blend_threshold, below) if blend else None
+        return source.walked(beside_source(backbone, edit, look, source, hooks), step_hook)
+
+    def _over(self, shot: DenoiseInputs) -> tuple[Hook, ...]:
+        """Frame attention, with a memory of its own, where it is wanted."""
+        first = shot.clip.first
+        frame = ReferenceAttention(anchored(first), FrameBank(frozenset({first})))
+        return (frame,) if self.frame_attention else ()
+
+    def _hooks(
+        self, source: InvertedShot, alignment: Alignment | None, seen: list[WordMaps], made: list[WordMaps]
+    ) -> SourceHooks:
+        words, places = (
+            RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
+            for kind in (SiteKind.CROSS, SiteKind.SELF)
+        )
+        few = partial(LimitedHook, most_places=CROSS_PLACES)
+        coarse = partial(LimitedHook, most_places=SELF_PLACES)
+        edit = (
+            *self._over(source.shot),
+            *made,
+            few(hook=CrossMapControl(record=words, alignment=alignment), above=source.level(self.cross_until)),
+            coarse(hook=SelfMapControl(record=places, branch=0), above=source.level(self.self_until)),
+        )
+        record = (*self._over(source.shot), *seen, few(hook=words), coarse(hook=places))
+        return SourceHooks(record, edit, (words.calls,))

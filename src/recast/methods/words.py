@@ -1,0 +1,82 @@
+"""What methods have alike that put the source's maps of words into an edit: Prompt-to-Prompt, arXiv:2208.01626."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from recast.conditions.word_alignment import ALIGNMENTS
+from recast.denoising import DenoiseInputs, StepHook
+from recast.errors import RequestError, known
+from recast.methods.knobs import GuidanceKnobs, UnitInterval
+from recast.methods.walks import InvertedShot
+from recast.networks.map_control import Alignment, WordMaps
+from recast.types import Latents
+
+Places = tuple[int, ...]
+"""Of tokens among those of a prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordKnobs(GuidanceKnobs):
+    """What a method inherits that gives an edit the source's maps, by words; its own knobs are fields beside these."""
+
+    align: str = "refine"
+    """How words are aligned: refine keeps the source's maps of words that both prompts have; replace takes them word
+    by word, for prompts of as many words."""
+    reweight_word: str = ""
+    """A word of the wanted prompt whose maps are multiplied by `reweight`."""
+    reweight: Annotated[float, Field(ge=-10, le=100)] = 1.0
+    """What its maps are multiplied by; the published examples have 10."""
+    cross_until: UnitInterval = 0.8
+    """The share of the steps, from the first on, that take the source's maps of words."""
+    self_until: UnitInterval = 0.8
+    """The share of the steps, from the first on, that take the source's maps of self-attention."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known("way to align words", self.align, ALIGNMENTS)
+        if (self.reweight != 1) != bool(self.reweight_word):
+            given = f"reweight is {self.reweight:g} and reweight_word is {self.reweight_word!r}"
+            raise RequestError(f"{given}; one does nothing without the other, say both")
+
+    def aligned(
+        self, shot: DenoiseInputs, source_word: str = "", target_word: str = ""
+    ) -> tuple[Alignment | None, Places, Places]:
+        """Which tokens stand for which, None for those in the same place; and the places of a word of each prompt.
+
+        No places for no word. Raises RequestError for words that are not there, or of a model that reads no prompt.
+        """
+        source, target = shot.source.words if shot.source else None, shot.condition.words
+        if source is None or target is None:
+            if named := [word for word in (source_word, target_word, self.reweight_word) if word]:
+                words = " and ".join(map(repr, named))
+                raise RequestError(f"this model does not read one prompt, so no map is a word's; leave {words} out")
+            return None, (), ()
+        alignment = ALIGNMENTS[self.align](source, target)
+        if self.reweight_word:
+            alignment = alignment.reweighted(target.of_word(self.reweight_word), self.reweight)
+        theirs = source.of_word(source_word) if source_word else ()
+        return alignment, theirs, target.of_word(target_word) if target_word else ()
+
+
+def local_blend(source: InvertedShot, looked: Sequence[WordMaps], threshold: float, below: float = inf) -> StepHook:
+    """The source's latents in place of those outside of the words' masks, which are those of the level just left.
+
+    below: the noise level of the first step that is blended.
+    """
+    shot = source.shot
+    assert shot.condition.frames is not None, "the shot has numbered its frames"
+    frames = shot.condition.frames.tolist()
+
+    def step_hook(x: Latents, sigma: float, /) -> Latents:
+        left = min(level for level, _ in looked[0].sums if level is not None and level > sigma)
+        if left <= below:
+            mask = torch.stack([each.mask(left, frames, threshold) for each in looked]).amax(0)
+            x = torch.lerp(source.inversion.at(sigma), x, mask)
+        return shot.step_hook(x, sigma)
+
+    return step_hook
