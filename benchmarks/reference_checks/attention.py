@@ -27,7 +27,7 @@ from recast.networks.attention_recipes import (
     first_and_previous,
 )
 from recast.networks.hooks import DenoisePass, PassContext
-from recast.tuning.attention import FirstPreviousAttention
+from recast.tuning.attention import OVER_FRAMES, OverFramesAttention
 
 FRAMES, PLACES = 4, 9
 
@@ -54,7 +54,7 @@ def tuned(source: Published) -> float:
     layer, hidden, context = attention_layer(), normal(FRAMES, PLACES, 8), PassContext()
     theirs = source.load("SparseCausalAttention.forward").forward(layer, hidden, video_length=FRAMES)
     with context.on(DenoisePass(1.0, (0,), (True,), tuple(range(FRAMES)))):
-        return gap(attended(layer, hidden, FirstPreviousAttention(context)), theirs)
+        return gap(attended(layer, hidden, OverFramesAttention(context, OVER_FRAMES["first-previous"]())), theirs)
 
 
 def fatezero_sparse(source: Published) -> float:
@@ -162,7 +162,7 @@ CHECKS = (
         "one-shot tuning",
         "showlab/Tune-A-Video",
         "tuneavideo/models/attention.py",
-        "SparseCausalAttention / FirstPreviousAttention",
+        "SparseCausalAttention / first-previous",
         tuned,
     ),
     Check(

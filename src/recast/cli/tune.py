@@ -26,8 +26,9 @@ TUNE_FLAGS: dict[str, Flag] = {
     "rank": Flag(("--rank",), "N", about="Rank of lora (default 16)."),
     "attention": Flag(
         ("--attention",),
-        "own|first-previous",
-        about="What self-attention looks at: its own frame, or the first and the previous one, as one-shot does.",
+        "own|first-previous|latent-shift",
+        about="What self-attention looks at: its own frame, the first and the previous one, as one-shot does, or its "
+        "own and places of those before.",
     ),
     "temporal": Flag(
         ("--temporal",),

@@ -40,7 +40,7 @@ class AdapterInfo:
     """What was trained: one-shot, lora, spectral, or a pattern of names."""
     changes: dict[str, Change]
     """Every weight that differs, by its name in the UNet, and how."""
-    attention: Literal["own", "first-previous"]
+    attention: Literal["own", "first-previous", "latent-shift"]
     """What self-attention looks at."""
     positions: int | None
     """Frames that layers over time tell apart which the base model does not have; None where none were added."""

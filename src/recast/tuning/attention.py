@@ -1,36 +1,43 @@
-"""Self-attention over the first and the previous frame, as the one-shot family has it."""
+"""Self-attention over several frames, as tunings have it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from recast.networks.attention_recipes import PassAttention, causal_in_pass
-from recast.networks.hooks import Attend, AttentionCall, PassContext, SiteKind
+from recast.networks.hooks import Attend, AttentionCall, AttentionHook, PassContext, SiteKind, interested
+from recast.networks.latent_shift import LatentShiftAttention
+
+OVER_FRAMES: dict[str, Callable[[], AttentionHook]] = {
+    "first-previous": lambda: PassAttention(causal_in_pass),
+    "latent-shift": LatentShiftAttention,
+}
+"""What self-attention looks at besides its own frame, by name. Frames are those of a pass, of a window the window's.
+
+first-previous: the first and the previous frame, of the first itself twice (arXiv:2212.11565, equation 6).
+latent-shift: its own frame, and one of places of those before (SimDA, arXiv:2308.09710).
+"""
 
 
 @dataclass(frozen=True, eq=False)
-class FirstPreviousAttention:
-    """Each frame's places attend to those of the first and of the previous frame. arXiv:2212.11565, equation 6.
+class OverFramesAttention:
+    """A way to attend, where frames see each other: other branches, and frames alone, are left as they are.
 
-    The first frame sees itself twice, and of a window it is the window's own. Branches in which frames must not see
-    each other, and frames alone, are left as they are.
     passes: the backbone's `pass_context`, which tells in which branches frames see each other.
     """
 
     passes: PassContext
+    recipe: AttentionHook
 
-    def interested(self, _site: str, kind: SiteKind) -> bool:
-        """In self-attention."""
-        return kind is SiteKind.SELF
+    def interested(self, site: str, kind: SiteKind) -> bool:
+        """Where the recipe is."""
+        return interested(self.recipe, site, kind)
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        """The layer's answer with keys and values of two frames."""
+        """The recipe's answer, or the layer's own."""
         now = self.passes.current
         assert now is not None, "backbones say which pass goes through the network"
         if not dict(zip(now.branches, now.temporal, strict=True))[call.branch or 0]:
             return attend(call)
-        return PassAttention(causal_in_pass)(call, attend)
-
-
-ATTENTION = ("own", "first-previous")
-"""What self-attention looks at: its own frame, or the first and the previous one."""
+        return self.recipe(call, attend)

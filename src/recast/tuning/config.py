@@ -93,8 +93,9 @@ class TuneConfig:
     """Peak learning rate; of what is trained, if not said."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """Rank of lora; 16 if not said."""
-    attention: Literal["own", "first-previous"] | None = None
-    """What self-attention looks at: its own frame, or the first and the previous one, as one-shot does."""
+    attention: Literal["own", "first-previous", "latent-shift"] | None = None
+    """What self-attention looks at: its own frame, the first and the previous one, as one-shot does, or its own and
+    places of those before."""
     temporal: str | None = None
     """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, debiased of the
     look, or none; of what is trained, if not said."""
@@ -132,7 +133,7 @@ class TuneConfig:
 
     @property
     def over_frames(self) -> str:
-        """What self-attention looks at; a name in ATTENTION."""
+        """What self-attention looks at; own, or a name in OVER_FRAMES."""
         return self.attention or self.selector.attention
 
     @property

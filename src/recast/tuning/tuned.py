@@ -16,7 +16,7 @@ from recast.networks.hooks import Hook, PassContext
 from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange, merge
 from recast.tuning.adapter import Adapter
-from recast.tuning.attention import FirstPreviousAttention
+from recast.tuning.attention import OVER_FRAMES, OverFramesAttention
 from recast.tuning.subjects import reads_subject
 
 
@@ -67,15 +67,18 @@ def over_frames(backbone: TunableBackbone, attention: str, frames: int) -> tuple
 
 def attention_hooks(backbone: TunableBackbone, attention: str) -> tuple[Hook, ...]:
     """The hooks that a kind of attention needs."""
-    return (FirstPreviousAttention(backbone.pass_context),) if attention == "first-previous" else ()
+    if attention == "own":
+        return ()
+    return (OverFramesAttention(backbone.pass_context, OVER_FRAMES[attention]()),)
 
 
 def with_adapters(backbone: Backbone, adapters: Sequence[tuple[Adapter, float]]) -> TunedBackbone:
     """The backbone with adapters of its model in it, each with its weight; they are merged into its network for good.
 
     A weight of 0 leaves an adapter out, so that without another the network is the base model's, bit for bit.
-    Raises RequestError for a weight that an adapter cannot have, and for two that both add layers over time;
-    WeightsError for an adapter that does not fit the network; BackboneError for a family that cannot be tuned.
+    Raises RequestError for a weight that an adapter cannot have, and for two that both add layers over time or look at
+    other frames in two ways; WeightsError for an adapter that does not fit the network; BackboneError for a family that
+    cannot be tuned.
     """
     for adapter, weight in adapters:
         _check_weight(adapter, weight)
@@ -86,8 +89,10 @@ def with_adapters(backbone: Backbone, adapters: Sequence[tuple[Adapter, float]])
     _merge_all(changed.unet, active)
     for adapter, weight in active:
         changed = tunable(_named(changed, adapter, weight))
-    first_previous = any(adapter.info.attention == "first-previous" for adapter, _ in active)
-    return TunedBackbone(changed, attention_hooks(changed, "first-previous" if first_previous else "own"))
+    [*kinds] = {adapter.info.attention for adapter, _ in active} - {"own"}
+    if len(kinds) > 1:
+        raise RequestError(f"adapters have attention as {' and as '.join(sorted(kinds))}; take those of one kind")
+    return TunedBackbone(changed, attention_hooks(changed, kinds[0] if kinds else "own"))
 
 
 def _named(backbone: TunableBackbone, adapter: Adapter, weight: float) -> Backbone:
