@@ -15,10 +15,10 @@ from recast.cli.table import visible
 TUNE_FLAGS: dict[str, Flag] = {
     "train": Flag(
         ("--train",),
-        "one-shot|tune-a-video|dreamix|motion-director|lora|spectral|PATTERN",
+        "one-shot|tune-a-video|dreamix|motion-director|simda|lora|spectral|PATTERN",
         about="What is trained: queries and layers over time (one-shot, the default, and tune-a-video), all weights "
-        "(dreamix), motion and look apart (motion-director), low-rank changes of the attention's projections, shifts "
-        "of their singular values, or weights by a pattern of their names.",
+        "(dreamix), motion and look apart (motion-director), adapters in an image model (simda), low-rank changes of "
+        "the attention's projections, shifts of their singular values, or weights by a pattern of their names.",
     ),
     "steps": Flag(("--steps",), "N", about="Training steps (default 500)."),
     "frames": Flag(("--frames",), "N", about="Frames to learn from, evenly spaced (default 8)."),

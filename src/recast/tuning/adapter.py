@@ -44,6 +44,8 @@ class AdapterInfo:
     """What self-attention looks at."""
     positions: int | None
     """Frames that layers over time tell apart which the base model does not have; None where none were added."""
+    layers: Literal["transformer", "simda"] = "transformer"
+    """What these layers are; simda has adapters in the image model's own besides."""
     caption: str
     """What the clip was said to show."""
     steps: int

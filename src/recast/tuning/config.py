@@ -8,8 +8,10 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from pydantic.dataclasses import dataclass
 from torch import nn
 
+from recast.backbones.stable_diffusion.inflated import TRANSFORMER
 from recast.engine.config import LAST_RATE, TrainConfig
 from recast.errors import RequestError, known
+from recast.networks.simda import ADAPTER
 from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, is_matrix
 from recast.tuning.losses import TEMPORAL_LOSSES, LatentKind, TemporalLoss
@@ -24,6 +26,7 @@ class Selector:
     attention: what self-attention looks at, where nothing else is said. rate: the learning rate, likewise; last_rate:
     the share of it that is left at the end. temporal: whether the layers are those over time, or, False, all others;
     None is both. loss: the temporal loss, where nothing else is said; images: the share of pictures, likewise.
+    layers: over time, of an image model; a name in LAYERS.
     dual: whether layers over time learn from the clip alone and all others from pictures alone, as adapters apart.
     """
 
@@ -36,6 +39,7 @@ class Selector:
     loss: str = "difference"
     images: float = 0.0
     dual: bool = False
+    layers: str = TRANSFORMER
 
     def selected(self, network: nn.Module) -> list[str]:
         """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
@@ -65,6 +69,14 @@ SELECTORS: dict[str, Selector] = {
     "tune-a-video": Selector(QUERIES_AND_TEMPORAL, attention="first-previous", last_rate=1.0, loss=NO_LOSS),
     "dreamix": Selector(("*",), rate=1e-5, last_rate=1.0, loss=NO_LOSS, images=0.5),
     "motion-director": Selector(TRANSFORMERS, "lora", rate=5e-4, last_rate=1.0, loss="debiased", images=0.5, dual=True),
+    "simda": Selector(
+        (f"*.{ADAPTER}.*", "*.temporal.*"),
+        attention="latent-shift",
+        rate=5e-5,
+        last_rate=1.0,
+        loss=NO_LOSS,
+        layers="simda",
+    ),
     "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
     "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
 }
@@ -75,6 +87,7 @@ dreamix: all weights, in a share of the steps on one frame as a picture (mixed f
 rate are ours.
 motion-director: low-rank changes of all transformers, by the appearance-debiased loss and at its published rate
 (arXiv:2310.08465). Differs: a step is on the clip or on a picture, half of them each, where the paper's are on both.
+simda: an image model's new adapters alone, at their published rate (arXiv:2308.09710).
 """
 
 
@@ -84,7 +97,7 @@ class TuneConfig:
 
     train: str = "one-shot"
     """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), motion-director
-    (motion and look apart), lora, spectral, or a pattern of weights' names."""
+    (motion and look apart), simda (adapters in an image model), lora, spectral, or a pattern of weights' names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8

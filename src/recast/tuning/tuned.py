@@ -9,11 +9,11 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from recast.backbones import Backbone
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, inflated
+from recast.backbones.stable_diffusion.inflated import TRANSFORMER
 from recast.conditions.subject import NamedSubject
 from recast.diffusion.schedule import Schedule
 from recast.errors import BackboneError, RequestError, WeightsError
 from recast.networks.hooks import Hook, PassContext
-from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange, merge
 from recast.tuning.adapter import Adapter
 from recast.tuning.attention import OVER_FRAMES, OverFramesAttention
@@ -55,14 +55,23 @@ def tunable(backbone: Backbone) -> TunableBackbone:
     return backbone
 
 
-def over_frames(backbone: TunableBackbone, attention: str, frames: int) -> tuple[TunableBackbone, int | None]:
+def over_frames(
+    backbone: TunableBackbone, attention: str, frames: int, layers: str = TRANSFORMER
+) -> tuple[TunableBackbone, int | None]:
     """The backbone with what its self-attention needs, and the positions of layers over time that were added.
 
-    An image model gets layers over time, from the global random stream, where frames have to see each other.
+    An image model gets layers over time, from the global random stream, where frames have to see each other. Raises
+    BackboneError where these are asked for, being no transformers, of a model that has its own.
     """
-    if attention == "own" or backbone.has_temporal_layers or not isinstance(backbone, StableDiffusionBackbone):
+    if layers != TRANSFORMER and backbone.has_temporal_layers:
+        raise BackboneError(f"{layers} gives layers over time to an image model, and this one has its own")
+    if (
+        (attention == "own" and layers == TRANSFORMER)
+        or backbone.has_temporal_layers
+        or not isinstance(backbone, StableDiffusionBackbone)
+    ):
         return backbone, None
-    return tunable(inflated(backbone, frames)), frames
+    return tunable(inflated(backbone, frames, layers)), frames
 
 
 def attention_hooks(backbone: TunableBackbone, attention: str) -> tuple[Hook, ...]:
@@ -118,17 +127,18 @@ def _inflated_for(backbone: TunableBackbone, adapters: Sequence[Adapter]) -> Tun
     for adapter in adding:
         if backbone.has_temporal_layers or not isinstance(backbone, StableDiffusionBackbone):
             raise WeightsError("the adapter adds layers over time, and this model cannot take them; take its own model")
+        own = {name for name, _ in backbone.unet.named_parameters()}
         with torch.random.fork_rng(devices=[]):
-            backbone = tunable(inflated(backbone, adapter.info.positions or 1))
+            backbone = tunable(inflated(backbone, adapter.info.positions or 1, adapter.info.layers))
         backbone.unet.requires_grad_(False)
-        _load_new(backbone.unet, adapter)
+        _load_new(backbone.unet, adapter, own)
     return backbone
 
 
 @torch.no_grad()
-def _load_new(unet: UNet2DConditionModel, adapter: Adapter) -> None:
+def _load_new(unet: UNet2DConditionModel, adapter: Adapter, own: set[str]) -> None:
     weights, new = dict(unet.named_parameters()), adapter.new_weights()
-    missing = [name for name in weights if is_over_time(name) and name not in new]
+    missing = [name for name in weights if name not in own and name not in new]
     if missing:
         raise WeightsError(f"the adapter lacks {len(missing)} weights of its layers over time, such as {missing[0]}")
     for name, tensor in new.items():

@@ -102,7 +102,7 @@ def trained_parts(backbone: Backbone, config: TuneConfig) -> TunedParts:
         raise BackboneError(f"{config.train} learns motion in layers over time, and this model has none; take another")
     with seeded(config.seed):
         before = {name for name, _ in own.unet.named_parameters()}
-        changed, positions = over_frames(own, config.over_frames, config.frames)
+        changed, positions = over_frames(own, config.over_frames, config.frames, config.selector.layers)
         new = {name: weight for name, weight in changed.unet.named_parameters() if name not in before}
         changes = new_changes(changed, config.selector, config.rank, apart=new)
     return TunedParts(changed, changes, new, positions)
@@ -204,6 +204,7 @@ def _info(parts: TunedParts, clip: CachedClip, config: TuneConfig) -> AdapterInf
         "changes": dict.fromkeys(parts.changes, config.selector.change) | dict.fromkeys(parts.new, NEW),
         "attention": config.over_frames,
         "positions": parts.positions,
+        "layers": config.selector.layers,
         "caption": clip.caption,
         "steps": config.steps,
         "settings": asdict(config),

@@ -1,11 +1,11 @@
 """Stable Diffusion with layers over time, so that it can learn from a clip how things move."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from recast.backbones.branches import temporal_layout
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
@@ -13,6 +13,7 @@ from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusi
 from recast.denoising import Branch
 from recast.errors import BackboneError
 from recast.networks.placement import first_weight
+from recast.networks.simda import TemporalAdapter, add_spatial_adapters
 from recast.networks.temporal import TemporalContext, TemporalTransformer
 from recast.types import Condition
 
@@ -55,21 +56,34 @@ class InflatedStableDiffusion(StableDiffusionBackbone):
             return super()._answered(inputs, sigma, condition, branches)
 
 
-def inflated(backbone: StableDiffusionBackbone, frames: int) -> InflatedStableDiffusion:
+def _transformer(spatial: Transformer2DModel, frames: int) -> nn.Module:
+    blocks = spatial.transformer_blocks
+    channels, heads = spatial.norm.num_channels, blocks[0].attn1.heads
+    return TemporalTransformer(channels, heads=heads, layers=len(blocks), max_frames=frames)
+
+
+def _adapters(spatial: Transformer2DModel, _frames: int) -> nn.Module:
+    add_spatial_adapters(spatial)
+    return TemporalAdapter(spatial.norm.num_channels)
+
+
+TRANSFORMER = "transformer"
+LAYERS: dict[str, Callable[[Transformer2DModel, int], nn.Module]] = {TRANSFORMER: _transformer, "simda": _adapters}
+"""What makes the layer over time behind a spatial transformer, by name. simda: with adapters in the latter."""
+
+
+def inflated(backbone: StableDiffusionBackbone, frames: int, layers: str = TRANSFORMER) -> InflatedStableDiffusion:
     """The backbone with new layers over time for clips of at most so many frames, from the global random stream.
 
-    Its UNet becomes part of the new one, and has the layers from then on. Raises BackboneError for a network that reads
-    the picture to edit.
+    layers: a name in LAYERS. Its UNet becomes part of the new one, and has the layers from then on. Raises
+    BackboneError for a network that reads the picture to edit.
     """
     if isinstance(backbone, InstructedStableDiffusion):
         raise BackboneError("a network that reads the picture to edit gets no layers over time; take Stable Diffusion")
     motion, unet = TemporalContext(), backbone.unet
     like = first_weight(unet)
     for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
-        blocks = spatial.transformer_blocks
-        temporal = TemporalTransformer(
-            spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=frames
-        )
+        temporal = LAYERS[layers](spatial, frames)
         motion.follow(spatial, temporal.to(like.device, like.dtype).train(unet.training))
     own = {field.name: getattr(backbone, field.name) for field in fields(StableDiffusionBackbone)}
     return InflatedStableDiffusion(**own, motion=motion, positions=frames)
