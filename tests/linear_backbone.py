@@ -28,7 +28,7 @@ class Linear:
         return [self.gain * x + branch.tokens.flatten()[0] for branch in branches]
 
 
-def inputs(backbone, **settings):
+def clip_inputs(backbone, **settings):
     generator = torch.Generator().manual_seed(1)
     clip = Clip(torch.randint(0, 256, (FRAMES, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
     channels = backbone.structure_channels(Structure(Kind.DEPTH, torch.rand(FRAMES, 1, 32, 40, generator=generator)))
@@ -38,6 +38,6 @@ def inputs(backbone, **settings):
     return DenoiseInputs(clip, condition, SAMPLERS["ddim"], **usual | settings)
 
 
-def pushed(shot):
+def pushed(inputs):
     """How much further the wanted content's number pushes than the source's."""
-    return (shot.condition.cond.flatten()[0] - shot.source.cond.flatten()[0]).item()
+    return (inputs.condition.cond.flatten()[0] - inputs.source.cond.flatten()[0]).item()

@@ -11,9 +11,9 @@ from benchmarks.reference_checks.toys import (
     PublishedAttention,
     attended,
     attention_layer,
+    inputs,
     normal,
     prompts,
-    shot,
 )
 from torch import Tensor, nn
 
@@ -130,7 +130,7 @@ def stored_contexts(source: Published) -> float:
     layer, hidden = attention_layer(), normal(FRAMES, PLACES, 8)
     backbone = ClosedFormBackbone(normal(FRAMES, CHANNELS, SIDE, SIDE), [2.0, 1.0, 0.0], Prediction.NOISE)
     alone = Rerender(strength=1, keyframe_every=1, warp_until=0, fuse_from=1, fuse_until=1, colour_from=1)
-    alone(shot(backbone.source, prompts(), 2, 1.0), backbone)
+    alone(inputs(backbone.source, prompts(), 2, 1.0), backbone)
     given = {"gc": SimpleNamespace(collect=lambda: None)}
     made = source.load("AttentionControl", **given).AttentionControl
     control = made(0.9, (0, 1), (0, 1), (0.8, 1), (0, 0.1))

@@ -10,10 +10,10 @@ from benchmarks.reference_checks.toys import (
     CHANNELS,
     SIDE,
     ClosedFormBackbone,
+    inputs,
     network,
     normal,
     prompts,
-    shot,
 )
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
@@ -39,7 +39,7 @@ def clip_latents() -> Latents:
 def flow_shot() -> tuple[ClosedFormBackbone, DenoiseInputs]:
     """An edit by a network of rectified flow."""
     levels = [time / (1 - time) for time in TIMES] + [0.0]
-    return ClosedFormBackbone(clip_latents(), levels, Prediction.FLOW), shot(clip_latents(), prompts(), STEPS, 3.0)
+    return ClosedFormBackbone(clip_latents(), levels, Prediction.FLOW), inputs(clip_latents(), prompts(), STEPS, 3.0)
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _diffusion() -> tuple[ClosedFormBackbone, DenoiseInputs, DDIMScheduler]:
     levels = [*((1 - alphas) / alphas).sqrt().tolist(), 0.0]
     return (
         ClosedFormBackbone(clip_latents(), levels, Prediction.NOISE),
-        shot(clip_latents(), prompts(), STEPS, 3.0),
+        inputs(clip_latents(), prompts(), STEPS, 3.0),
         scheduler,
     )
 

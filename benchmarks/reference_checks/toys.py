@@ -145,7 +145,7 @@ def noise_share(prediction: Prediction, sigma: float) -> float:
     return sigma / (1 + sigma) if prediction is Prediction.FLOW else sigma / (1 + sigma**2) ** 0.5
 
 
-def shot(source: Latents, prompts: dict[str, Tokens], steps: int, cfg_scale: float) -> DenoiseInputs:
+def inputs(source: Latents, prompts: dict[str, Tokens], steps: int, cfg_scale: float) -> DenoiseInputs:
     """An edit of a clip that says nothing but its length. prompts: tokens of source, target and null."""
     clip = Clip(torch.zeros(len(source), 3, SIDE, SIDE, dtype=torch.uint8), Fraction(8))
     own, wanted = (Condition(cond=prompts[name], uncond=prompts["null"]) for name in ("source", "target"))

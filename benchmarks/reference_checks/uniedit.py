@@ -57,7 +57,7 @@ def uni_edit(source: Published) -> float:
         answers = [network(x[:FRAMES], time, prompts()[name]) for name in ("source", "target")]
         (x,) = step(scheduler, torch.cat(answers), time, x, return_dict=False)
     plain = _plain(backbone)
-    assert asked.source is not None, "the shot has one"
+    assert asked.source is not None, "the inputs have one"
     denoise = masked_difference(plain, plain, asked.source, 1.0)
     ours = ddim(denoise, start * (1 + backbone.levels[0]), backbone.levels, asked.condition)
     return gap(ours, x[:FRAMES])

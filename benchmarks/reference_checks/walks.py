@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from benchmarks.reference_checks.published import Check, Published, gap
-from benchmarks.reference_checks.toys import CHANNELS, SIDE, ClosedFormBackbone, network, normal, prompts, shot
+from benchmarks.reference_checks.toys import CHANNELS, SIDE, ClosedFormBackbone, inputs, network, normal, prompts
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange
 from torch import Tensor
@@ -131,7 +131,7 @@ def pulled(source: Published) -> float:
         latent2image=lambda latents, **_: latents,
     )
     backbone = _StraightBackbone(_source(), _backbone(_source()).levels, Prediction.CLEAN)
-    asked, starts = shot(_source(), words, STEPS, SCALE), []
+    asked, starts = inputs(_source(), words, STEPS, SCALE), []
 
     def sampler(denoise: Denoiser, x: Latents, *walk: object, **named: object) -> Latents:
         starts.append(scale_input(x, backbone.levels[0]))

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from method_shots import shot_of
+from method_inputs import inputs_of
 from recast.backbones.tiny import tiny
 
 
@@ -15,10 +15,10 @@ def backbone():
 
 @pytest.fixture(scope="session")
 def edited(backbone):
-    """The usual shot's latents by a method with its knobs; equal ones are run once for all tests."""
+    """The usual inputs' latents by a method with its knobs; equal ones are run once for all tests."""
 
     @cache
     def edited(made, cfg_scale=6.0):
-        return made(shot_of(backbone, cfg_scale=cfg_scale), backbone)
+        return made(inputs_of(backbone, cfg_scale=cfg_scale), backbone)
 
     return edited

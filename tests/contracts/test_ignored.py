@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from method_shots import ABLE, shot_of
+from method_inputs import ABLE, inputs_of
 from recast.diffusion.samplers import SAMPLERS
 from recast.methods import METHODS
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:the walk back:recast.errors.Reca
 
 @pytest.mark.parametrize("method", ABLE.values(), ids=ABLE)
 def test_settings_change_an_edit_unless_the_method_ignores_them(method, backbone, edited):
-    shot, plain, ignores = shot_of(backbone), edited(method()), method().ignores
-    turned = shot.condition.structure_channels.flip(-1)
+    inputs, plain, ignores = inputs_of(backbone), edited(method()), method().ignores
+    turned = inputs.condition.structure_channels.flip(-1)
     others = {
-        "scheduler": replace(shot, sampler=SAMPLERS["heun"]),
+        "scheduler": replace(inputs, sampler=SAMPLERS["heun"]),
         "structure": replace(
-            shot,
-            condition=replace(shot.condition, structure_channels=turned),
-            source=replace(shot.source, structure_channels=turned),
+            inputs,
+            condition=replace(inputs.condition, structure_channels=turned),
+            source=replace(inputs.source, structure_channels=turned),
         ),
     }
     for name, other in others.items():

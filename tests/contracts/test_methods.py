@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch.testing import assert_close
 
-from method_shots import ABLE, FRAMES, shot_of
+from method_inputs import ABLE, FRAMES, inputs_of
 from recast.backbones.tiny import tiny
 from recast.denoising import Branch
 from recast.diffusion.blend import blend_source
@@ -62,59 +62,59 @@ def test_it_is_a_method_and_its_knobs_are_described(method):
 @pytest.mark.parametrize(("frames", "sampler", "steps"), [(1, "ddim", 2), (2, "dpm++2m", 3), (9, "heun", 2)])
 def test_there_is_one_finite_latent_a_frame(method, backbone, frames, sampler, steps):
     """One frame, a part of a window, and windows with one frame left over; each sampler walks in its own way."""
-    latents = method()(shot_of(backbone, frames, sampler=SAMPLERS[sampler], steps=steps), backbone)
+    latents = method()(inputs_of(backbone, frames, sampler=SAMPLERS[sampler], steps=steps), backbone)
     assert latents.shape == (frames, 4, 4, 5)
     assert latents.isfinite().all()
 
 
 def test_another_seed_gives_another_answer(method, backbone, edited):
-    other = method()(shot_of(backbone, seed=8), backbone)
+    other = method()(inputs_of(backbone, seed=8), backbone)
     assert torch.allclose(other, edited(method()), atol=1e-3) is (method in DRAW_NOTHING)
 
 
 def test_the_same_seed_gives_the_same_answer_and_nothing_that_is_given_nor_the_global_stream_is_changed(
     method, edited, twin
 ):
-    expected, shot = edited(method()), shot_of(twin)
-    before, weights = deepcopy(shot.condition), deepcopy(twin.net.state_dict())
+    expected, inputs = edited(method()), inputs_of(twin)
+    before, weights = deepcopy(inputs.condition), deepcopy(twin.net.state_dict())
     stream = torch.get_rng_state()
-    x = twin.encode(shot.clip.frames)
-    asked = [Branch(shot.condition.cond), Branch(shot.condition.uncond, temporal=False)]
-    answers = twin.denoise_branches(x, 1.0, shot.condition, asked)
-    assert torch.equal(method()(shot, twin), expected)
-    assert all(map(torch.equal, answers, twin.denoise_branches(x, 1.0, shot.condition, asked)))
+    x = twin.encode(inputs.clip.frames)
+    asked = [Branch(inputs.condition.cond), Branch(inputs.condition.uncond, temporal=False)]
+    answers = twin.denoise_branches(x, 1.0, inputs.condition, asked)
+    assert torch.equal(method()(inputs, twin), expected)
+    assert all(map(torch.equal, answers, twin.denoise_branches(x, 1.0, inputs.condition, asked)))
     assert_close(twin.net.state_dict(), weights, atol=0, rtol=0)
     assert twin.net.temporal_context.layout is None
-    assert torch.equal(shot.condition.structure_channels, before.structure_channels)
-    assert torch.equal(shot.condition.cond, before.cond)
+    assert torch.equal(inputs.condition.structure_channels, before.structure_channels)
+    assert torch.equal(inputs.condition.cond, before.cond)
     assert torch.equal(torch.get_rng_state(), stream)
 
 
 def test_strength_0_gives_the_source_back(method, backbone, edited):
-    assert torch.equal(edited(method(strength=0.0)), backbone.encode(shot_of(backbone).clip.frames))
+    assert torch.equal(edited(method(strength=0.0)), backbone.encode(inputs_of(backbone).clip.frames))
 
 
 def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backbone):
-    shot = shot_of(backbone, steps=10, cfg_scale=1.0)
-    source = backbone.encode(shot.clip.frames)
-    near, far = ((method(strength=s)(shot, backbone) - source).norm().item() for s in (0.1, 1.0))
+    inputs = inputs_of(backbone, steps=10, cfg_scale=1.0)
+    source = backbone.encode(inputs.clip.frames)
+    near, far = ((method(strength=s)(inputs, backbone) - source).norm().item() for s in (0.1, 1.0))
     assert 3 * near < 2 * far
 
 
 def test_content_and_temporal_guidance_matter(method, backbone, edited):
-    shot, plain = shot_of(backbone), edited(method())
-    other = replace(shot, condition=replace(shot.condition, cond=-shot.condition.cond))
+    inputs, plain = inputs_of(backbone), edited(method())
+    other = replace(inputs, condition=replace(inputs.condition, cond=-inputs.condition.cond))
     assert not torch.allclose(method()(other, backbone), plain, atol=1e-3)
     if "temporal_guidance" in knobs(method):
         assert not torch.allclose(edited(method(temporal_guidance=0.0)), plain, atol=1e-3)
 
 
 def test_what_a_mask_keeps_is_the_source(method, backbone):
-    shot = shot_of(backbone)
-    source = backbone.encode(shot.clip.frames)
+    inputs = inputs_of(backbone)
+    source = backbone.encode(inputs.clip.frames)
     keep = torch.zeros(FRAMES, 1, 4, 5)
     keep[..., :2] = 1
-    latents = method()(replace(shot, step_hook=blend_source(source, shot.noise(source), keep)), backbone)
+    latents = method()(replace(inputs, step_hook=blend_source(source, inputs.noise(source), keep)), backbone)
     assert torch.equal(latents[..., :2], source[..., :2])
     assert not torch.allclose(latents[..., 2:], source[..., 2:], atol=1e-2)
 
@@ -124,18 +124,18 @@ def test_it_stops_where_an_edit_says_so(method, backbone):
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        method()(shot_of(backbone, step_hook=stop), backbone)
+        method()(inputs_of(backbone, step_hook=stop), backbone)
 
 
 def test_strength_outside_its_range_is_refused(method, backbone):
     with pytest.raises(RequestError, match=r"strength is 1\.2"):
-        method(strength=1.2)(shot_of(backbone), backbone)
+        method(strength=1.2)(inputs_of(backbone), backbone)
 
 
 def test_gen1_follows_the_structure_and_sdedit_is_not_told_it(backbone, edited):
-    shot = shot_of(backbone)
+    inputs = inputs_of(backbone)
     other = replace(
-        shot, condition=replace(shot.condition, structure_channels=shot.condition.structure_channels.flip(-1))
+        inputs, condition=replace(inputs.condition, structure_channels=inputs.condition.structure_channels.flip(-1))
     )
     sdedit, gen1 = METHODS["sdedit"](), METHODS["gen1"]()
     assert torch.equal(edited(sdedit), sdedit(other, backbone))
@@ -160,10 +160,10 @@ def test_guidance_until_a_share_and_from_it_on_make_up_the_walk(backbone, steps,
             asked.append(len(branches))
             return [x for _ in branches]
 
-        shot = shot_of(backbone, steps=steps)
-        denoise = METHODS["gen1"](**interval).guided_branches(shot, backbone, answers, 2.0)
+        inputs = inputs_of(backbone, steps=steps)
+        denoise = METHODS["gen1"](**interval).guided_branches(inputs, backbone, answers, 2.0)
         for sigma in backbone.sigmas(steps)[:-1]:
-            denoise(torch.zeros(1, 4, 4, 5), sigma, shot.condition)
+            denoise(torch.zeros(1, 4, 4, 5), sigma, inputs.condition)
         return [k for k, branches in enumerate(asked) if branches == 2]
 
     before, after = guided_steps(guided_until=share), guided_steps(guided_from=share)
@@ -187,29 +187,29 @@ def test_every_join_changes_an_edit(join, edited):
 @pytest.mark.parametrize("name", ["flowedit", "gen1", "sdedit"])
 def test_momentum_begins_anew_with_each_edit(name, backbone):
     """One method, two edits: what the first one remembered is not in the second."""
-    shot, method = shot_of(backbone, steps=4), METHODS[name](guidance="apg", apg_momentum=-0.5)
-    first = method(shot, backbone)
-    assert torch.equal(method(shot, backbone), first)
-    assert not torch.allclose(METHODS[name](guidance="apg")(shot, backbone), first, atol=1e-3)
+    inputs, method = inputs_of(backbone, steps=4), METHODS[name](guidance="apg", apg_momentum=-0.5)
+    first = method(inputs, backbone)
+    assert torch.equal(method(inputs, backbone), first)
+    assert not torch.allclose(METHODS[name](guidance="apg")(inputs, backbone), first, atol=1e-3)
 
 
 def test_an_ensemble_is_averaged_or_refused(method, backbone, edited):
-    shot = shot_of(backbone, ensemble=2)
+    inputs = inputs_of(backbone, ensemble=2)
     if method.ensembles:
-        assert not torch.allclose(method()(shot, backbone), edited(method()), atol=1e-3)
+        assert not torch.allclose(method()(inputs, backbone), edited(method()), atol=1e-3)
     else:
         with pytest.raises(RequestError, match="the ensemble is 2 and must be 1"):
-            method()(shot, backbone)
+            method()(inputs, backbone)
 
 
 def test_gen1_shows_the_network_its_own_noise_first(backbone):
-    shot, seen = shot_of(backbone, cfg_scale=1.0, steps=1), []
+    inputs, seen = inputs_of(backbone, cfg_scale=1.0, steps=1), []
     hook = backbone.net.unet.register_forward_pre_hook(lambda _unet, inputs: seen.append(inputs[0][:, :4]))
     try:
-        METHODS["gen1"]()(shot, backbone)
+        METHODS["gen1"]()(inputs, backbone)
     finally:
         hook.remove()
-    noise = shot.noise(torch.zeros(FRAMES, 4, 4, 5))
+    noise = inputs.noise(torch.zeros(FRAMES, 4, 4, 5))
     assert_close(seen[0], noise[:4], atol=1e-5, rtol=1e-5)  # the first window of four
 
 

@@ -10,7 +10,7 @@ from einops import rearrange, repeat
 from torch.testing import assert_close
 
 from attention_calls import GRID, HEADS, WIDTH, attended, call_of
-from editor_shots import opened_depth, shot_of
+from editor_inputs import inputs_of, opened_depth
 from recast.conditions.correspondence import ConsistentFeatures, CorrespondenceAttention, correlations
 from recast.errors import RequestError
 from recast.methods.fresco import FRESCO
@@ -106,11 +106,11 @@ def backbone(tmp_path_factory):
 
 
 def test_fresco_of_a_still_clip_is_one_picture_and_its_parts_matter(backbone):
-    still = FRESCO(keyframe_every=1)(shot_of(backbone, frames=3, still=True, steps=3), backbone)
+    still = FRESCO(keyframe_every=1)(inputs_of(backbone, frames=3, still=True, steps=3), backbone)
     assert_close(still, still[:1].expand_as(still), atol=1e-3, rtol=1e-3)
-    shot = shot_of(backbone, frames=3, steps=3)
-    whole = FRESCO(keyframe_every=1)(shot, backbone)
+    inputs = inputs_of(backbone, frames=3, steps=3)
+    whole = FRESCO(keyframe_every=1)(inputs, backbone)
     for part in ({"moved_until": 0.0}, {"sharpness": 0.1}):
-        assert not torch.allclose(FRESCO(keyframe_every=1, **part)(shot, backbone), whole, atol=1e-3)
+        assert not torch.allclose(FRESCO(keyframe_every=1, **part)(inputs, backbone), whole, atol=1e-3)
     with pytest.raises(RequestError, match="3 keyframes and a window of 2"):
-        FRESCO(keyframe_every=1)(replace(shot, window=2), backbone)
+        FRESCO(keyframe_every=1)(replace(inputs, window=2), backbone)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from linear_backbone import Linear, inputs, pushed
+from linear_backbone import Linear, clip_inputs, pushed
 from recast.backbones.tiny import tiny
 from recast.methods.csd import CSD, rbf_kernel, stein_direction
 
@@ -17,20 +17,20 @@ def drawn(count, seed=0):
 
 def test_equal_conditions_leave_only_the_repulsion():
     backbone = tiny(0)
-    shot = inputs(backbone)
-    shot, source = replace(shot, source=shot.condition), backbone.encode(shot.clip.frames)
-    assert torch.equal(CSD(repulsion=0.0)(shot, backbone), source)
-    assert not torch.equal(CSD()(shot, backbone), source)
+    inputs = clip_inputs(backbone)
+    inputs, source = replace(inputs, source=inputs.condition), backbone.encode(inputs.clip.frames)
+    assert torch.equal(CSD(repulsion=0.0)(inputs, backbone), source)
+    assert not torch.equal(CSD()(inputs, backbone), source)
 
 
 @pytest.mark.parametrize(("gain", "rate"), [(-0.5, 0.3), (0.7, 1.0)])
 def test_a_linear_denoiser_moves_all_frames_alike_by_a_closed_form(gain, rate):
     """Frames that ask for the same move by it, whatever the kernel: delta = (1 - rate (1 - gain)) delta + rate push."""
     backbone = Linear(gain)
-    shot = inputs(backbone)
+    inputs = clip_inputs(backbone)
     factor = (1 - rate * (1 - gain)) ** (2 * round(0.6 * 5))
-    expected = backbone.encode(shot.clip.frames) + pushed(shot) / (1 - gain) * (1 - factor)
-    edited = CSD(strength=0.6, rate=rate, repeats=2, repulsion=0.0)(shot, backbone)
+    expected = backbone.encode(inputs.clip.frames) + pushed(inputs) / (1 - gain) * (1 - factor)
+    edited = CSD(strength=0.6, rate=rate, repeats=2, repulsion=0.0)(inputs, backbone)
     assert_close(edited, expected, atol=2e-3, rtol=1e-4)
 
 

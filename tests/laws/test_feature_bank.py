@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from hooked_backbone import asked, conditioned, noisy
-from linear_backbone import inputs
+from linear_backbone import clip_inputs
 from recast.backbones.tiny import tiny
 from recast.methods.gen1 import Gen1
 from recast.methods.streamv2v import StreamV2V
@@ -115,8 +115,10 @@ def test_branches_and_layers_have_banks_of_their_own():
 
 def test_of_one_frame_streamv2v_is_the_walk_from_the_noised_source():
     backbone = tiny(0)
-    shot = inputs(backbone)
-    clip = replace(shot.clip, frames=shot.clip.frames[:1])
-    one = replace(shot, clip=clip, condition=shot.condition.at(torch.tensor([0])), source=None)
+    inputs = clip_inputs(backbone)
+    clip = replace(inputs.clip, frames=inputs.clip.frames[:1])
+    one = replace(inputs, clip=clip, condition=inputs.condition.at(torch.tensor([0])), source=None)
     assert torch.equal(StreamV2V(strength=0.6)(one, backbone), Gen1(strength=0.6)(one, backbone))
-    assert not torch.allclose(StreamV2V(strength=0.6)(shot, backbone), Gen1(strength=0.6)(shot, backbone), atol=1e-3)
+    assert not torch.allclose(
+        StreamV2V(strength=0.6)(inputs, backbone), Gen1(strength=0.6)(inputs, backbone), atol=1e-3
+    )

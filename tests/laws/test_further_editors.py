@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from attention_calls import GRID, attended, call_of
-from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from editor_inputs import FRAMES, image_walk, images, inputs_of, opened_depth
 from recast.conditions.flow import ClipFlow
 from recast.conditions.word_alignment import changed_places
 from recast.errors import RequestError
@@ -30,83 +30,85 @@ def backbone(tmp_path_factory):
     return opened_depth(tmp_path_factory.mktemp("model"))
 
 
-def whole_walk(backbone, shot, hook):
+def whole_walk(backbone, inputs, hook):
     """`image_walk` with the hook in the inversion too."""
     with backbone.hooked(hook):
-        return image_walk(backbone, shot)
+        return image_walk(backbone, inputs)
 
 
 def test_vid2vid_zero_without_maps_and_fit_is_dense_attention_and_each_part_matters(backbone):
-    shot = shot_of(backbone, steps=2)
+    inputs = inputs_of(backbone, steps=2)
     none = {"fit_iterations": 0, "cross_until": 0.0, "self_until": 0.0}
-    plain = Vid2VidZero(**none)(shot, backbone)
-    assert_close(plain, whole_walk(backbone, shot, ExtendedAttention()), **CLOSE)
+    plain = Vid2VidZero(**none)(inputs, backbone)
+    assert_close(plain, whole_walk(backbone, inputs, ExtendedAttention()), **CLOSE)
     for part in ({"fit_iterations": 2}, {"cross_until": 1.0}, {"self_until": 1.0}):
-        assert not torch.allclose(Vid2VidZero(**none | part)(shot, backbone), plain, atol=1e-4)
+        assert not torch.allclose(Vid2VidZero(**none | part)(inputs, backbone), plain, atol=1e-4)
 
 
 def test_vid2vid_zeros_fitted_tokens_bring_full_guidance_back_to_the_source(backbone):
-    shot = shot_of(backbone, steps=4, same=True, cfg_scale=8.0)
-    source = backbone.encode(shot.clip.frames)
+    inputs = inputs_of(backbone, steps=4, same=True, cfg_scale=8.0)
+    source = backbone.encode(inputs.clip.frames)
     knobs = {"refinements": 4, "strength": 0.5, "cross_until": 0.0, "self_until": 0.0, "fitted_until": 1.0}
-    fitted, free = (Vid2VidZero(fit_iterations=count, **knobs)(shot, backbone) for count in (4, 0))
+    fitted, free = (Vid2VidZero(fit_iterations=count, **knobs)(inputs, backbone) for count in (4, 0))
     assert (fitted - source).square().mean() < 0.9 * (free - source).square().mean()
 
 
 def test_gen_l_video_in_one_window_looks_towards_the_middle(backbone):
     """Frames 20 to 24: the middle is 22."""
-    shot = shot_of(backbone, steps=2)
+    inputs = inputs_of(backbone, steps=2)
     neighbours = {20: 21, 21: 22, 22: 22, 23: 22, 24: 23}
     assert {frame: towards_middle(range(20, 25))(frame) for frame in neighbours} == {
         frame: (22, other) for frame, other in neighbours.items()
     }
     hook = ReferenceAttention(lambda frame: (22, neighbours[frame]))
-    assert_close(GenLVideo()(shot, backbone), whole_walk(backbone, shot, hook), **CLOSE)
+    assert_close(GenLVideo()(inputs, backbone), whole_walk(backbone, inputs, hook), **CLOSE)
 
 
 def test_gen_l_video_averages_windows_that_have_a_frame_alike(backbone):
-    shot = shot_of(backbone, window=3)
+    inputs = inputs_of(backbone, window=3)
     x = torch.randn(FRAMES, 4, 4, 5, generator=torch.Generator().manual_seed(2))
-    made = GenLVideo(overlap=0.7).denoiser(shot, backbone, 3.0)(x, 2.0, shot.condition)
+    made = GenLVideo(overlap=0.7).denoiser(inputs, backbone, 3.0)(x, 2.0, inputs.condition)
     total, count = torch.zeros_like(x), torch.zeros(FRAMES, 1, 1, 1)
     with backbone.hooked(PassAttention(towards_middle)):
         for first in range(FRAMES - 2):
             picks = torch.arange(first, first + 3)
-            total[picks] += images(backbone, 3.0)(x[picks], 2.0, shot.condition.at(picks))
+            total[picks] += images(backbone, 3.0)(x[picks], 2.0, inputs.condition.at(picks))
             count[picks] += 1
     assert_close(made, total / count, **CLOSE)
 
 
 def test_infusion_lies_between_the_image_model_and_plug_and_plays_features(backbone):
-    shot, alone = shot_of(backbone, steps=2), {"attention_until": 0.0, "cross_until": 0.0}
-    none = InFusion(difference=1.0, **alone)(shot, backbone)
-    assert_close(none, PlugAndPlay(attention_until=0.0)(shot, backbone), **CLOSE)
-    assert_close(InFusion(difference=0.0, **alone)(shot, backbone), image_walk(backbone, shot), atol=1e-3, rtol=1e-3)
-    part = InFusion(difference=0.5, **alone)(shot, backbone)
-    assert min((part - other).norm() for other in (none, image_walk(backbone, shot))) > 1e-2
-    assert not torch.allclose(InFusion(edited_scale=3.0, **alone)(shot, backbone), part, atol=1e-3)
+    inputs, alone = inputs_of(backbone, steps=2), {"attention_until": 0.0, "cross_until": 0.0}
+    none = InFusion(difference=1.0, **alone)(inputs, backbone)
+    assert_close(none, PlugAndPlay(attention_until=0.0)(inputs, backbone), **CLOSE)
+    assert_close(
+        InFusion(difference=0.0, **alone)(inputs, backbone), image_walk(backbone, inputs), atol=1e-3, rtol=1e-3
+    )
+    part = InFusion(difference=0.5, **alone)(inputs, backbone)
+    assert min((part - other).norm() for other in (none, image_walk(backbone, inputs))) > 1e-2
+    assert not torch.allclose(InFusion(edited_scale=3.0, **alone)(inputs, backbone), part, atol=1e-3)
 
 
 def test_infusions_attention_is_the_edits_own_where_words_change(backbone):
     """Words of the source that the edit has not: dog. Where all places look at it, nothing is the source's."""
-    shot, never = shot_of(backbone, steps=2), {"features_until": 0.0}
-    assert changed_places(shot.source.words, shot.condition.words) == shot.source.words.of_word("dog")
-    fused = InFusion(word_threshold=1.0, **never)(shot, backbone)
-    assert not torch.allclose(fused, image_walk(backbone, shot), atol=1e-3)
-    assert_close(InFusion(word_threshold=0.0, **never)(shot, backbone), image_walk(backbone, shot), **CLOSE)
-    wordless = replace(shot, source=replace(shot.source, words=None))
+    inputs, never = inputs_of(backbone, steps=2), {"features_until": 0.0}
+    assert changed_places(inputs.source.words, inputs.condition.words) == inputs.source.words.of_word("dog")
+    fused = InFusion(word_threshold=1.0, **never)(inputs, backbone)
+    assert not torch.allclose(fused, image_walk(backbone, inputs), atol=1e-3)
+    assert_close(InFusion(word_threshold=0.0, **never)(inputs, backbone), image_walk(backbone, inputs), **CLOSE)
+    wordless = replace(inputs, source=replace(inputs.source, words=None))
     assert not torch.allclose(InFusion(**never)(wordless, backbone), fused, atol=1e-3)
 
 
 def test_ground_a_video_without_boxes_and_smoothing_is_dense_attention_and_each_part_matters(backbone):
-    shot = shot_of(backbone, steps=2)
-    plain = GroundAVideo(still_below=0.0)(shot, backbone)
-    assert_close(plain, whole_walk(backbone, shot, ExtendedAttention()), **CLOSE)
-    everywhere = GroundAVideo(still_below=0.0, boxes="red 0,0,1,1; cat 0,0,1,1")(shot, backbone)
+    inputs = inputs_of(backbone, steps=2)
+    plain = GroundAVideo(still_below=0.0)(inputs, backbone)
+    assert_close(plain, whole_walk(backbone, inputs, ExtendedAttention()), **CLOSE)
+    everywhere = GroundAVideo(still_below=0.0, boxes="red 0,0,1,1; cat 0,0,1,1")(inputs, backbone)
     assert_close(everywhere, plain, **CLOSE)
-    boxed = GroundAVideo(still_below=0.0, boxes="cat 0,0,0.5,1")(shot, backbone)
+    boxed = GroundAVideo(still_below=0.0, boxes="cat 0,0,0.5,1")(inputs, backbone)
     assert not torch.allclose(boxed, plain, atol=1e-4)
-    assert not torch.allclose(GroundAVideo(still_below=0.5)(shot, backbone), plain, atol=1e-4)
+    assert not torch.allclose(GroundAVideo(still_below=0.5)(inputs, backbone), plain, atol=1e-4)
 
 
 def test_outside_of_its_box_a_word_does_not_exist():

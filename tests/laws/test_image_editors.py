@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from editor_shots import FRAMES, cut, image_walk, images, opened_depth, shot_of
+from editor_inputs import FRAMES, cut, image_walk, images, inputs_of, opened_depth
 from recast.diffusion.grids import grid_order, gridded, tiled, untiled
 from recast.diffusion.inversion import reconstruction_psnr
 from recast.diffusion.noise import noise_draw, shared_noise
@@ -31,87 +31,87 @@ def backbone(tmp_path_factory):
 
 
 def test_plug_and_play_edits_each_frame_by_itself(backbone):
-    shot = shot_of(backbone, steps=3)
-    whole = PlugAndPlay()(shot, backbone)
-    alone = torch.cat([PlugAndPlay()(cut(shot, frame, frame + 1), backbone) for frame in range(FRAMES)])
+    inputs = inputs_of(backbone, steps=3)
+    whole = PlugAndPlay()(inputs, backbone)
+    alone = torch.cat([PlugAndPlay()(cut(inputs, frame, frame + 1), backbone) for frame in range(FRAMES)])
     assert_close(whole, alone, **CLOSE)
 
 
 def test_plug_and_play_without_injection_is_inversion_and_with_it_nearer_to_the_source(backbone):
-    shot = shot_of(backbone, steps=3)
-    plain = PlugAndPlay(features_until=0.0, attention_until=0.0)(shot, backbone)
-    assert_close(plain, image_walk(backbone, shot), **CLOSE)
-    assert not torch.allclose(plain, PlugAndPlay(attention_until=0.0)(shot, backbone), atol=1e-3)
-    assert not torch.allclose(plain, PlugAndPlay(features_until=0.0)(shot, backbone), atol=1e-3)
+    inputs = inputs_of(backbone, steps=3)
+    plain = PlugAndPlay(features_until=0.0, attention_until=0.0)(inputs, backbone)
+    assert_close(plain, image_walk(backbone, inputs), **CLOSE)
+    assert not torch.allclose(plain, PlugAndPlay(attention_until=0.0)(inputs, backbone), atol=1e-3)
+    assert not torch.allclose(plain, PlugAndPlay(features_until=0.0)(inputs, backbone), atol=1e-3)
 
 
 def test_plug_and_play_of_the_same_words_is_the_reconstruction(backbone):
-    shot, knobs = shot_of(backbone, steps=8, cfg_scale=1.0, same=True), {"strength": 0.5, "refinements": 8}
-    source = backbone.encode(shot.clip.frames)
-    same = reconstruction_psnr(source, PlugAndPlay(**knobs)(shot, backbone))
-    other = reconstruction_psnr(source, PlugAndPlay(**knobs)(shot_of(backbone, steps=8), backbone))
+    inputs, knobs = inputs_of(backbone, steps=8, cfg_scale=1.0, same=True), {"strength": 0.5, "refinements": 8}
+    source = backbone.encode(inputs.clip.frames)
+    same = reconstruction_psnr(source, PlugAndPlay(**knobs)(inputs, backbone))
+    other = reconstruction_psnr(source, PlugAndPlay(**knobs)(inputs_of(backbone, steps=8), backbone))
     assert same > max(30, other + 6)
 
 
 def test_rave_with_one_cell_is_the_image_model(backbone):
-    shot = shot_of(backbone, steps=3)
-    assert_close(RAVE(side=1)(shot, backbone), image_walk(backbone, shot), **CLOSE)
-    assert not torch.allclose(RAVE(side=2)(shot, backbone), image_walk(backbone, shot), atol=1e-3)
+    inputs = inputs_of(backbone, steps=3)
+    assert_close(RAVE(side=1)(inputs, backbone), image_walk(backbone, inputs), **CLOSE)
+    assert not torch.allclose(RAVE(side=2)(inputs, backbone), image_walk(backbone, inputs), atol=1e-3)
 
 
 def test_rave_with_one_grid_is_the_image_model_on_that_grid(backbone):
-    shot = shot_of(backbone, frames=4)
-    x, plain = backbone.encode(shot.clip.frames), images(backbone, 3.0)
+    inputs = inputs_of(backbone, frames=4)
+    x, plain = backbone.encode(inputs.clip.frames), images(backbone, 3.0)
     picks = grid_order(4, 2, 2.0, 9)[0]
-    planes = tiled(shot.condition.structure_channels[picks], 2)
-    expected = plain(tiled(x[picks], 2), 2.0, replace(shot.condition, structure_channels=planes, frames=None))
-    assert_close(gridded(plain, 2, 9)(x, 2.0, shot.condition)[picks], untiled(expected, 2), **CLOSE)
+    planes = tiled(inputs.condition.structure_channels[picks], 2)
+    expected = plain(tiled(x[picks], 2), 2.0, replace(inputs.condition, structure_channels=planes, frames=None))
+    assert_close(gridded(plain, 2, 9)(x, 2.0, inputs.condition)[picks], untiled(expected, 2), **CLOSE)
 
 
 def test_text2video_zero_makes_the_first_frame_as_an_image_and_the_others_by_it(backbone):
-    shot = shot_of(backbone, steps=3)
-    whole = Text2VideoZero()(shot, backbone)
-    assert_close(Text2VideoZero()(cut(shot, 0, 1), backbone), whole[:1], **CLOSE)
-    assert_close(Text2VideoZero()(replace(shot, window=2), backbone), whole, **CLOSE)
-    noise = shared_noise(noise_draw(shot, whole), range(FRAMES))
+    inputs = inputs_of(backbone, steps=3)
+    whole = Text2VideoZero()(inputs, backbone)
+    assert_close(Text2VideoZero()(cut(inputs, 0, 1), backbone), whole[:1], **CLOSE)
+    assert_close(Text2VideoZero()(replace(inputs, window=2), backbone), whole, **CLOSE)
+    noise = shared_noise(noise_draw(inputs, whole), range(FRAMES))
     sigmas = backbone.sigmas(3)
     with backbone.hooked(ReferenceAttention(anchored(20))):
         start = (1 + sigmas[0] ** 2) ** 0.5 * noise
-        expected = ddim(images(backbone, shot.cfg_scale), start, sigmas, shot.condition)
+        expected = ddim(images(backbone, inputs.cfg_scale), start, sigmas, inputs.condition)
     assert_close(whole, finish(expected, sigmas[-1]), **CLOSE)
 
 
 def test_text2video_zero_needs_something_of_the_source(backbone):
-    bare = shot_of(backbone)
+    bare = inputs_of(backbone)
     bare = replace(bare, condition=replace(bare.condition, structure_channels=None))
     with pytest.raises(RequestError, match=r"strength=0\.8"):
         Text2VideoZero()(bare, backbone)
 
 
 def test_pix2video_never_looks_ahead_and_knows_no_windows(backbone):
-    shot = shot_of(backbone, steps=3)
-    whole = Pix2Video()(shot, backbone)
-    assert_close(Pix2Video()(cut(shot, 0, 3), backbone), whole[:3], **CLOSE)
-    assert_close(Pix2Video()(replace(shot, window=2), backbone), whole, **CLOSE)
-    assert not torch.allclose(Pix2Video()(cut(shot, 2, FRAMES), backbone), whole[2:], atol=1e-3)
+    inputs = inputs_of(backbone, steps=3)
+    whole = Pix2Video()(inputs, backbone)
+    assert_close(Pix2Video()(cut(inputs, 0, 3), backbone), whole[:3], **CLOSE)
+    assert_close(Pix2Video()(replace(inputs, window=2), backbone), whole, **CLOSE)
+    assert not torch.allclose(Pix2Video()(cut(inputs, 2, FRAMES), backbone), whole[2:], atol=1e-3)
 
 
 def test_pix2video_without_its_pull_is_sparse_causal_attention(backbone):
-    shot = shot_of(backbone, steps=3)
-    expected = image_walk(backbone, shot, ReferenceAttention(first_and_previous(20)))
-    assert_close(Pix2Video(pull=0.0)(shot, backbone), expected, **CLOSE)
-    assert_close(Pix2Video(pull_until=0.0)(shot, backbone), expected, **CLOSE)
+    inputs = inputs_of(backbone, steps=3)
+    expected = image_walk(backbone, inputs, ReferenceAttention(first_and_previous(20)))
+    assert_close(Pix2Video(pull=0.0)(inputs, backbone), expected, **CLOSE)
+    assert_close(Pix2Video(pull_until=0.0)(inputs, backbone), expected, **CLOSE)
 
 
 def test_pix2videos_pull_makes_frames_more_alike(backbone):
-    shot = shot_of(backbone, steps=3)
-    free, pulled = (Pix2Video(pull=pull, pull_until=1.0)(shot, backbone) for pull in (0.0, 1000.0))
+    inputs = inputs_of(backbone, steps=3)
+    free, pulled = (Pix2Video(pull=pull, pull_until=1.0)(inputs, backbone) for pull in (0.0, 1000.0))
     assert pulled.diff(dim=0).square().mean() < free.diff(dim=0).square().mean()
 
 
 def test_a_network_without_the_layers_is_refused(backbone):
-    shot, plain = shot_of(backbone), images(backbone, 1.0)
-    inverted = PlugAndPlay().inverted(shot, backbone, plain)
+    inputs, plain = inputs_of(backbone), images(backbone, 1.0)
+    inverted = PlugAndPlay().inverted(inputs, backbone, plain)
     nothing = beside_source(backbone, plain, plain, inverted, lambda: SourceHooks((), (), ({},)))
     with pytest.raises(RequestError, match="lacks the layers"):
         inverted.walked(nothing)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from editor_shots import FRAMES, image_walk, images, opened_depth, shot_of
+from editor_inputs import FRAMES, image_walk, images, inputs_of, opened_depth
 from recast.conditions.propagation import midpoint
 from recast.diffusion.inversion import reconstruction_psnr
 from recast.diffusion.noise import noise_draw, shared_noise
@@ -31,47 +31,47 @@ def backbone(tmp_path_factory):
 
 
 def test_vidtome_of_equal_frames_wholly_merged_is_plug_and_play(backbone):
-    shot = shot_of(backbone, still=True, steps=3)
-    merged = VidToMe(merged=1.0, merged_globally=1.0, chunk=2)(shot, backbone)
-    assert_close(merged, PlugAndPlay()(shot, backbone), **CLOSE)
-    moving = shot_of(backbone, steps=3)
+    inputs = inputs_of(backbone, still=True, steps=3)
+    merged = VidToMe(merged=1.0, merged_globally=1.0, chunk=2)(inputs, backbone)
+    assert_close(merged, PlugAndPlay()(inputs, backbone), **CLOSE)
+    moving = inputs_of(backbone, steps=3)
     assert not torch.allclose(VidToMe()(moving, backbone), PlugAndPlay()(moving, backbone), atol=1e-3)
 
 
 def test_flatten_of_a_clip_without_motion_is_plug_and_play(backbone):
     """Its flow is zero and its frames are equal: attention to all of them, and at one place, is each frame's own."""
-    shot, knobs = shot_of(backbone, still=True, steps=3), {"features_until": 0.8, "attention_until": 0.8}
-    assert_close(FLATTEN()(shot, backbone), PlugAndPlay(**knobs)(shot, backbone), **CLOSE)
+    inputs, knobs = inputs_of(backbone, still=True, steps=3), {"features_until": 0.8, "attention_until": 0.8}
+    assert_close(FLATTEN()(inputs, backbone), PlugAndPlay(**knobs)(inputs, backbone), **CLOSE)
 
 
 def test_flatten_attends_along_trajectories_after_all_frames(backbone):
-    shot = shot_of(backbone, steps=3)
-    along = FLATTEN(injected_until=0.0)(shot, backbone)
-    assert not torch.allclose(along, image_walk(backbone, shot, ExtendedAttention()), atol=1e-3)
-    assert torch.equal(FLATTEN(injected_until=0.0)(shot, backbone), along)
+    inputs = inputs_of(backbone, steps=3)
+    along = FLATTEN(injected_until=0.0)(inputs, backbone)
+    assert not torch.allclose(along, image_walk(backbone, inputs, ExtendedAttention()), atol=1e-3)
+    assert torch.equal(FLATTEN(injected_until=0.0)(inputs, backbone), along)
 
 
 def test_controlvideo_is_joint_editing_from_one_noise(backbone):
-    shot = shot_of(backbone, steps=3)
+    inputs = inputs_of(backbone, steps=3)
     sigmas = backbone.sigmas(3)
-    noise = shared_noise(noise_draw(shot, backbone.encode(shot.clip.frames)), range(FRAMES))
+    noise = shared_noise(noise_draw(inputs, backbone.encode(inputs.clip.frames)), range(FRAMES))
     with backbone.hooked(ExtendedAttention()):
         start = (1 + sigmas[0] ** 2) ** 0.5 * noise
-        expected = ddim(images(backbone, shot.cfg_scale), start, sigmas, shot.condition)
-    plain = ControlVideo(smooth_at=0.0)(shot, backbone)
+        expected = ddim(images(backbone, inputs.cfg_scale), start, sigmas, inputs.condition)
+    plain = ControlVideo(smooth_at=0.0)(inputs, backbone)
     assert_close(plain, finish(expected, sigmas[-1]), **CLOSE)
-    assert not torch.allclose(ControlVideo()(shot, backbone), plain, atol=1e-3)
+    assert not torch.allclose(ControlVideo()(inputs, backbone), plain, atol=1e-3)
 
 
 def test_controlvideos_key_frames_depend_on_no_others(backbone):
-    shot = shot_of(backbone, steps=2, window=3)
+    inputs = inputs_of(backbone, steps=2, window=3)
     assert key_frames(FRAMES, 3) == [0, 2, 4]
     keys = torch.tensor([0, 2, 4])
-    clip = replace(shot.clip, frames=shot.clip.frames[keys])
-    alone = replace(shot, clip=clip, condition=shot.condition.at(keys), source=None)
-    whole = ControlVideo(smooth_at=0.0)(shot, backbone)
+    clip = replace(inputs.clip, frames=inputs.clip.frames[keys])
+    alone = replace(inputs, clip=clip, condition=inputs.condition.at(keys), source=None)
+    whole = ControlVideo(smooth_at=0.0)(inputs, backbone)
     assert_close(whole[keys], ControlVideo(smooth_at=0.0)(alone, backbone), **CLOSE)
-    assert not torch.allclose(whole[1], ControlVideo(smooth_at=0.0)(replace(shot, window=5), backbone)[1], atol=1e-3)
+    assert not torch.allclose(whole[1], ControlVideo(smooth_at=0.0)(replace(inputs, window=5), backbone)[1], atol=1e-3)
 
 
 @pytest.mark.parametrize(("count", "window"), [(5, 2), (9, 4), (16, 4), (33, 8), (200, 8)])
@@ -89,51 +89,51 @@ def test_what_changes_evenly_is_its_own_midpoint():
 
 
 def test_fatezero_with_equal_prompts_is_the_inversions_reconstruction(backbone):
-    shot, knobs = shot_of(backbone, steps=8, cfg_scale=1.0, same=True), {"strength": 0.5, "refinements": 8}
-    source = backbone.encode(shot.clip.frames)
-    same = reconstruction_psnr(source, FateZero(**knobs)(shot, backbone))
-    other = reconstruction_psnr(source, FateZero(**knobs)(shot_of(backbone, steps=8), backbone))
+    inputs, knobs = inputs_of(backbone, steps=8, cfg_scale=1.0, same=True), {"strength": 0.5, "refinements": 8}
+    source = backbone.encode(inputs.clip.frames)
+    same = reconstruction_psnr(source, FateZero(**knobs)(inputs, backbone))
+    other = reconstruction_psnr(source, FateZero(**knobs)(inputs_of(backbone, steps=8), backbone))
     assert same > max(30, other + 6)
 
 
 def test_fatezero_without_maps_is_sparse_causal_attention_and_each_kind_of_map_matters(backbone):
-    shot = shot_of(backbone, steps=3)
-    neither = FateZero(cross_until=0.0, self_until=0.0)(shot, backbone)
-    cross, itself = FateZero(self_until=0.0)(shot, backbone), FateZero(cross_until=0.0)(shot, backbone)
+    inputs = inputs_of(backbone, steps=3)
+    neither = FateZero(cross_until=0.0, self_until=0.0)(inputs, backbone)
+    cross, itself = FateZero(self_until=0.0)(inputs, backbone), FateZero(cross_until=0.0)(inputs, backbone)
     assert not torch.allclose(neither, cross, atol=1e-3)
     assert not torch.allclose(neither, itself, atol=1e-3)
-    assert_close(neither, causal_walk(backbone, shot), **CLOSE)
+    assert_close(neither, causal_walk(backbone, inputs), **CLOSE)
 
 
-def causal_walk(backbone, shot):
+def causal_walk(backbone, inputs):
     """`image_walk` with the hook in the inversion too."""
     hook = ReferenceAttention(first_and_previous(20))
     with backbone.hooked(hook):
-        return image_walk(backbone, shot)
+        return image_walk(backbone, inputs)
 
 
 def test_fatezero_knows_words_where_the_model_is_told_a_prompt(backbone):
-    shot = shot_of(backbone, steps=2)
-    plain = FateZero()(shot, backbone)
+    inputs = inputs_of(backbone, steps=2)
+    plain = FateZero()(inputs, backbone)
     kept = {"blend_word": "dog", "blend_threshold": 0.999, "keep_background": True}
     for knobs in ({"blend_word": "dog"}, kept, {"reweight_word": "red", "reweight": 10.0}):
-        assert not torch.allclose(FateZero(**knobs)(shot, backbone), plain, atol=1e-4)
-    moved = (FateZero(**kept)(shot, backbone) - backbone.encode(shot.clip.frames)).abs().amax(1)
+        assert not torch.allclose(FateZero(**knobs)(inputs, backbone), plain, atol=1e-4)
+    moved = (FateZero(**kept)(inputs, backbone) - backbone.encode(inputs.clip.frames)).abs().amax(1)
     assert 0 < (moved < 1e-5).float().mean() < 1  # outside of the mask it is the source
     with pytest.raises(RequestError, match="no word 'cat'; it has a, dog"):
-        FateZero(blend_word="cat")(shot, backbone)
+        FateZero(blend_word="cat")(inputs, backbone)
     with pytest.raises(RequestError, match="2 words of the source and 3"):
-        FateZero(align="replace")(shot, backbone)
+        FateZero(align="replace")(inputs, backbone)
     with pytest.raises(RequestError, match="say both"):
         FateZero(reweight=10.0)
 
 
 def test_fatezero_without_words_is_token_by_token_and_refuses_prompts_of_two_lengths(backbone):
-    shot = shot_of(backbone, steps=2)
-    bare = replace(shot, source=replace(shot.source, words=None))
-    assert not torch.allclose(FateZero()(bare, backbone), FateZero()(shot, backbone), atol=1e-4)
+    inputs = inputs_of(backbone, steps=2)
+    bare = replace(inputs, source=replace(inputs.source, words=None))
+    assert not torch.allclose(FateZero()(bare, backbone), FateZero()(inputs, backbone), atol=1e-4)
     with pytest.raises(RequestError, match="no map is a word's"):
         FateZero(blend_word="dog")(bare, backbone)
-    tokens = {"cond": shot.source.cond[:70], "uncond": shot.source.uncond[:70]}
+    tokens = {"cond": inputs.source.cond[:70], "uncond": inputs.source.uncond[:70]}
     with pytest.raises(BackboneError, match="70 tokens of the source and 77"):
         FateZero()(replace(bare, source=replace(bare.source, **tokens)), backbone)

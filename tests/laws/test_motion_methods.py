@@ -42,7 +42,7 @@ def backbone():
     return LinearCoder(**{each.name: getattr(made, each.name) for each in fields(made)})
 
 
-def shot_of(backbone, *, still=True, **settings):
+def inputs_of(backbone, *, still=True, **settings):
     """Structure differs from frame to frame even where the clip is still, so that the network's answers differ."""
     rng = torch.Generator().manual_seed(2)
     pictures = torch.randint(0, 256, (FRAMES, 3, *SIZE), generator=rng, dtype=torch.uint8)
@@ -63,47 +63,49 @@ def first_prediction(denoise, x, sigmas, condition, *, step_hook):  # noqa: ARG0
 
 
 def test_medm_of_a_still_clip_predicts_the_mean_of_all_frames(backbone):
-    shot = shot_of(backbone, sampler=first_prediction)
-    apart, together, half = (MeDM(pull=pull)(shot, backbone) for pull in (0.0, 1.0, 0.5))
+    inputs = inputs_of(backbone, sampler=first_prediction)
+    apart, together, half = (MeDM(pull=pull)(inputs, backbone) for pull in (0.0, 1.0, 0.5))
     assert_close(together[:, :3], apart[:, :3].mean(0, keepdim=True).expand(FRAMES, -1, -1, -1), atol=1e-4, rtol=1e-4)
     assert spread(apart[:, :3]) > 1e-2
     assert_close(half, (apart + together) / 2, atol=1e-4, rtol=1e-4)
 
 
 def test_medm_without_pull_or_share_of_the_walk_is_gen1_from_the_noised_source(backbone):
-    shot = shot_of(backbone, still=False)
-    expected = Gen1(strength=0.75)(shot, backbone)
-    assert_close(MeDM(strength=0.75, pull=0.0)(shot, backbone), expected)
-    assert_close(MeDM(strength=0.75, smooth_from=0.5, smooth_until=0.5)(shot, backbone), expected)
-    assert_close(MeDM(strength=0.25)(shot, backbone), Gen1(strength=0.25)(shot, backbone))  # its one step is the last
-    assert not torch.allclose(MeDM(strength=0.75)(shot_of(backbone), backbone), expected, atol=1e-3)
+    inputs = inputs_of(backbone, still=False)
+    expected = Gen1(strength=0.75)(inputs, backbone)
+    assert_close(MeDM(strength=0.75, pull=0.0)(inputs, backbone), expected)
+    assert_close(MeDM(strength=0.75, smooth_from=0.5, smooth_until=0.5)(inputs, backbone), expected)
+    assert_close(
+        MeDM(strength=0.25)(inputs, backbone), Gen1(strength=0.25)(inputs, backbone)
+    )  # its one step is the last
+    assert not torch.allclose(MeDM(strength=0.75)(inputs_of(backbone), backbone), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("method", [MeDM(smooth_from=0.8, smooth_until=0.5), Rerender(fuse_from=0.8, fuse_until=0.5)])
 def test_shares_of_the_walk_that_end_before_they_start_are_refused(backbone, method):
     with pytest.raises(RequestError, match=r"starts at 0\.8 and ends at 0\.5"):
-        method(shot_of(backbone), backbone)
+        method(inputs_of(backbone), backbone)
 
 
 def test_rerender_of_a_still_clip_held_to_its_shape_repeats_the_first_frame(backbone):
     """Identity flow and a full mask, at every step; attention to the first frame alone does not."""
     alone = {"keyframe_every": 1, "fusion": 0.0, "colour_from": 1.0}
-    shot = shot_of(backbone)
-    held, free = (Rerender(warp_until=until, **alone)(shot, backbone) for until in (1.0, 0.0))
+    inputs = inputs_of(backbone)
+    held, free = (Rerender(warp_until=until, **alone)(inputs, backbone) for until in (1.0, 0.0))
     assert_close(held, held[:1].expand_as(held), atol=1e-3, rtol=1e-3)
     assert spread(free) > 0.05
 
 
 def test_rerender_with_fusion_to_the_end_gives_the_fused_pictures(backbone):
     """Where the walk ends in x0 = wanted, a still clip is its first keyframe again, in what the coder keeps."""
-    shot, usual = shot_of(backbone), {"keyframe_every": 1, "warp_until": 0.0, "colour_from": 1.0}
-    edited = Rerender(fuse_from=0.0, fuse_until=1.0, fusion=1.0, **usual)(shot, backbone)
-    plain = Rerender(fusion=0.0, **usual)(shot, backbone)
+    inputs, usual = inputs_of(backbone), {"keyframe_every": 1, "warp_until": 0.0, "colour_from": 1.0}
+    edited = Rerender(fuse_from=0.0, fuse_until=1.0, fusion=1.0, **usual)(inputs, backbone)
+    plain = Rerender(fusion=0.0, **usual)(inputs, backbone)
     assert_close(edited[:, :3], plain[:1, :3].expand(FRAMES, -1, -1, -1), atol=1e-3, rtol=1e-3)
 
 
 def test_rerender_ends_with_the_colours_of_the_first_keyframe(backbone):
-    edited = Rerender(keyframe_every=1, fusion=0.0, warp_until=0.0, colour_from=0.8)(shot_of(backbone), backbone)
+    edited = Rerender(keyframe_every=1, fusion=0.0, warp_until=0.0, colour_from=0.8)(inputs_of(backbone), backbone)
     assert_close(edited.mean((-2, -1)), edited[:1].mean((-2, -1)).expand(FRAMES, 4), atol=1e-4, rtol=1e-4)
     assert spread(edited) > 0.05
 
@@ -133,25 +135,25 @@ def test_anchored_passes_are_one_pass_for_what_looks_at_the_first_and_previous_f
 @pytest.mark.parametrize("every", [1, 2])
 def test_videocontrolnet_of_a_still_clip_repeats_the_first_frame_which_is_an_image(backbone, every):
     """All is visible, so nothing is made anew: the coder's three channels are the first frame's."""
-    shot = shot_of(backbone)
-    edited = VideoControlNet(keyframe_every=every)(shot, backbone)
+    inputs = inputs_of(backbone)
+    edited = VideoControlNet(keyframe_every=every)(inputs, backbone)
     assert_close(edited[:, :3], edited[:1, :3].expand(FRAMES, -1, -1, -1), atol=1e-3, rtol=1e-3)
     picture = replace(
-        shot, clip=Clip(shot.clip.frames[:1], Fraction(8), 4), condition=shot.condition.at(torch.tensor([0]))
+        inputs, clip=Clip(inputs.clip.frames[:1], Fraction(8), 4), condition=inputs.condition.at(torch.tensor([0]))
     )
     assert_close(edited[:1], MagicProp(strength=1.0)(picture, backbone), atol=1e-5, rtol=1e-5)
 
 
 def test_magicprop_without_propagation_only_carries_the_change_along_flow(backbone):
     """Of a still clip that is the first frame again, in all channels; a walk makes frames differ."""
-    carried, walked = (MagicProp(propagation=share)(shot_of(backbone), backbone) for share in (0.0, 0.5))
+    carried, walked = (MagicProp(propagation=share)(inputs_of(backbone), backbone) for share in (0.0, 0.5))
     assert_close(carried, carried[:1].expand_as(carried), atol=1e-3, rtol=1e-3)
     assert_close(walked[:1], carried[:1])
     assert spread(walked) > 0.05
 
 
 def test_magicprop_passes_the_first_frame_on_to_all_others(backbone):
-    moved = shot_of(backbone, still=False)
+    moved = inputs_of(backbone, still=False)
     other = Clip(moved.clip.frames.clone(), Fraction(8), 4)
     other.frames[0] = 255 - other.frames[0]
     one, two = (MagicProp()(replace(moved, clip=clip), backbone) for clip in (moved.clip, other))
@@ -160,15 +162,15 @@ def test_magicprop_passes_the_first_frame_on_to_all_others(backbone):
 
 def test_a_mask_holds_where_nothing_walks(backbone):
     """Frames that are only carried are shown to the step hook too."""
-    shot = shot_of(backbone)
-    source = backbone.encode(shot.clip.frames)
+    inputs = inputs_of(backbone)
+    source = backbone.encode(inputs.clip.frames)
 
     def keep_left(x, sigma, /):
-        kept = source + sigma * shot.noise(source)
+        kept = source + sigma * inputs.noise(source)
         return torch.cat([kept[..., :2], x[..., 2:]], dim=-1)
 
     for method in (MagicProp(propagation=0.0), VideoControlNet(keyframe_every=2), Rerender(keyframe_every=2)):
-        edited = method(replace(shot, step_hook=keep_left), backbone)
+        edited = method(replace(inputs, step_hook=keep_left), backbone)
         assert torch.equal(edited[..., :2], source[..., :2])
         assert not torch.allclose(edited[1, ..., 2:], source[1, ..., 2:], atol=1e-2)
 
@@ -180,4 +182,4 @@ def test_latents_of_several_frames_are_refused(backbone, method):
 
     compressed = Compressed(**{each.name: getattr(backbone, each.name) for each in fields(backbone)})
     with pytest.raises(BackboneError, match="4 frames of this model share a latent"):
-        method(shot_of(backbone), compressed)
+        method(inputs_of(backbone), compressed)

@@ -46,7 +46,7 @@ def test_the_global_stream_is_left_alone():
 
 
 def test_it_has_the_precision_of_the_latents():
-    shot = DenoiseInputs(Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim)
-    half = shot.noise(torch.zeros(2, 4, 6, 6, dtype=torch.bfloat16))
+    inputs = DenoiseInputs(Clip(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim)
+    half = inputs.noise(torch.zeros(2, 4, 6, 6, dtype=torch.bfloat16))
     assert half.dtype == torch.bfloat16
-    assert torch.equal(half, replace(shot, steps=3).noise(torch.zeros(2, 4, 6, 6)).bfloat16())
+    assert torch.equal(half, replace(inputs, steps=3).noise(torch.zeros(2, 4, 6, 6)).bfloat16())

@@ -35,7 +35,7 @@ STARTS = {
 }
 
 
-def shot_of(first=0, count=1, seed=0):
+def inputs_of(first=0, count=1, seed=0):
     nothing = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
     return DenoiseInputs(
         Clip(torch.zeros(count, 3, 8, 8, dtype=torch.uint8), Fraction(8), first), nothing, ddim, seed=seed
@@ -43,7 +43,7 @@ def shot_of(first=0, count=1, seed=0):
 
 
 def draw_of(seed=0):
-    return noise_draw(shot_of(seed=seed), LIKE)
+    return noise_draw(inputs_of(seed=seed), LIKE)
 
 
 def covariance(noise):
@@ -52,7 +52,7 @@ def covariance(noise):
 
 
 def test_the_draw_is_the_edits_own_noise():
-    assert torch.equal(draw_of(7)(range(3, 6), 2), shot_of(3, 3, 7).noise(LIKE.expand(3, -1, -1, -1), 2))
+    assert torch.equal(draw_of(7)(range(3, 6), 2), inputs_of(3, 3, 7).noise(LIKE.expand(3, -1, -1, -1), 2))
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)

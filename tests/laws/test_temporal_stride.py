@@ -49,7 +49,7 @@ def clip(frames, first=0):
     return Clip(drawn, Fraction(8), first)
 
 
-def inputs(backbone, frames, **settings):
+def clip_inputs(backbone, frames, **settings):
     rng, made = torch.Generator().manual_seed(1), clip(frames, first=3)
     maps = torch.rand(frames, 1, ROWS, COLUMNS, generator=rng)
     channels = backbone.structure_channels(Structure(Kind.DEPTH, maps, detail=1.5))
@@ -78,31 +78,31 @@ def test_a_causal_autoencoder_gives_the_first_frames_their_own_latents(backbone)
 @pytest.mark.parametrize("method", OVER_LATENTS)
 @pytest.mark.parametrize("frames", [1, 7, 9])
 def test_methods_give_as_many_latents_as_the_source_has(backbone, method, frames):
-    edited = METHODS[method]()(inputs(backbone, frames), backbone)
+    edited = METHODS[method]()(clip_inputs(backbone, frames), backbone)
     assert edited.shape == (LENGTHS[frames], 4, ROWS // 8, COLUMNS // 8)
     assert edited.isfinite().all()
 
 
 @pytest.mark.parametrize("method", OVER_LATENTS)
 def test_strength_0_gives_the_source_back(backbone, method):
-    shot = inputs(backbone, 7)
-    assert torch.equal(METHODS[method](strength=0.0)(shot, backbone), backbone.encode(shot.clip.frames))
+    inputs = clip_inputs(backbone, 7)
+    assert torch.equal(METHODS[method](strength=0.0)(inputs, backbone), backbone.encode(inputs.clip.frames))
 
 
 def test_flowedit_under_equal_conditions_gives_the_source_back(backbone):
-    shot = inputs(backbone, 9, cfg_scale=1.0)
-    edited = METHODS["flowedit"]()(replace(shot, source=shot.condition), backbone)
-    assert torch.equal(edited, backbone.encode(shot.clip.frames))
+    inputs = clip_inputs(backbone, 9, cfg_scale=1.0)
+    edited = METHODS["flowedit"]()(replace(inputs, source=inputs.condition), backbone)
+    assert torch.equal(edited, backbone.encode(inputs.clip.frames))
 
 
 def test_noise_belongs_to_the_frames_that_a_latent_stands_for(backbone):
-    shot = inputs(backbone, 9)
-    cut = shot.condition.at(torch.tensor([1, 2]))
-    later = replace(shot, clip=clip(5, first=shot.clip.first + 4), condition=cut, source=None)
-    noise = shot.noise(torch.zeros(3, 4, 4, 5))
+    inputs = clip_inputs(backbone, 9)
+    cut = inputs.condition.at(torch.tensor([1, 2]))
+    later = replace(inputs, clip=clip(5, first=inputs.clip.first + 4), condition=cut, source=None)
+    noise = inputs.noise(torch.zeros(3, 4, 4, 5))
     assert torch.equal(later.noise(torch.zeros(2, 4, 4, 5)), noise[1:])
-    bare = Condition(shot.condition.cond, shot.condition.uncond)
-    each = replace(shot, condition=bare, source=None, temporal_stride=1)
+    bare = Condition(inputs.condition.cond, inputs.condition.uncond)
+    each = replace(inputs, condition=bare, source=None, temporal_stride=1)
     assert torch.equal(noise[1], each.noise(torch.zeros(5, 4, 4, 5))[4])
 
 
@@ -149,5 +149,5 @@ def test_a_window_of_frames_is_as_long_as_there_are_places_for_its_latents(model
 )
 def test_what_follows_frames_refuses_latents_that_frames_share(backbone, method):
     with pytest.raises((BackboneError, RequestError), match=r"frames (of this model )?share (a latent|latents)"):
-        METHODS[method]()(inputs(backbone, 7), backbone)
+        METHODS[method]()(clip_inputs(backbone, 7), backbone)
     assert lacking(METHODS[method].needs, backbone)

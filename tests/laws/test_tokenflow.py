@@ -36,7 +36,7 @@ def backbone():
     return tiny(0)
 
 
-def inputs(backbone, *, still=False, same=False, **settings):
+def clip_inputs(backbone, *, still=False, same=False, **settings):
     """still: all frames are the first. same: the wanted content is the clip's own."""
     rng = torch.Generator().manual_seed(1)
     picks = torch.zeros(FRAMES, dtype=torch.long) if still else torch.arange(FRAMES)
@@ -49,20 +49,20 @@ def inputs(backbone, *, still=False, same=False, **settings):
     return DenoiseInputs(clip, source if same else replace(source, cond=cond), SAMPLERS["ddim"], **usual | settings)
 
 
-def there_and_back(backbone, shot, refinements):
-    denoise, sigmas = guided(backbone.denoise_branches, 1.0), backbone.sigmas(shot.steps)
-    source = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
-    up = ddim_inversion(denoise, source, sigmas, shot.source, refinements=refinements)
-    return finish(ddim(denoise, up.trajectory[0], sigmas, shot.source), sigmas[-1])
+def there_and_back(backbone, inputs, refinements):
+    denoise, sigmas = guided(backbone.denoise_branches, 1.0), backbone.sigmas(inputs.steps)
+    source = backbone.encode(inputs.clip.frames) * hypot(1, sigmas[-1])
+    up = ddim_inversion(denoise, source, sigmas, inputs.source, refinements=refinements)
+    return finish(ddim(denoise, up.trajectory[0], sigmas, inputs.source), sigmas[-1])
 
 
 @pytest.mark.parametrize("interval", [1, 3, 6])
 def test_the_clips_own_content_gives_nearly_the_source(backbone, interval):
     """The tiny network's temporal layers see keyframes as neighbours, so it is nearer without tokens being carried."""
-    shot = inputs(backbone, still=True, same=True, steps=10)
-    source = backbone.encode(shot.clip.frames)
-    edited = TokenFlow(interval=interval, refinements=8)(shot, backbone)
-    assert 20 < reconstruction_psnr(source, edited) < reconstruction_psnr(source, there_and_back(backbone, shot, 8))
+    inputs = clip_inputs(backbone, still=True, same=True, steps=10)
+    source = backbone.encode(inputs.clip.frames)
+    edited = TokenFlow(interval=interval, refinements=8)(inputs, backbone)
+    assert 20 < reconstruction_psnr(source, edited) < reconstruction_psnr(source, there_and_back(backbone, inputs, 8))
 
 
 @pytest.mark.parametrize("interval", [1, 2, 6])
@@ -73,29 +73,29 @@ def test_a_still_clip_of_its_own_content_is_inverted_and_walked_back_by_an_image
         images = BACKBONES["stable_diffusion"](folder)
     tokens = images.encode_content([ContentInput(Medium.WORDS, "a dog", 1.0)])
     own = Condition(tokens, images.null_tokens())
-    shot = replace(inputs(tiny(0), still=True, same=True), condition=own, source=own)
-    edited = TokenFlow(interval=interval, refinements=2)(shot, images)
-    assert_close(edited, there_and_back(images, shot, 2), atol=1e-4, rtol=1e-4)
+    inputs = replace(clip_inputs(tiny(0), still=True, same=True), condition=own, source=own)
+    edited = TokenFlow(interval=interval, refinements=2)(inputs, images)
+    assert_close(edited, there_and_back(images, inputs, 2), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cfg_scale", [1.0, 3.0])
 def test_with_all_frames_as_keyframes_it_is_joint_editing(backbone, cfg_scale):
-    shot = inputs(backbone, cfg_scale=cfg_scale)
+    inputs = clip_inputs(backbone, cfg_scale=cfg_scale)
     sigmas = backbone.sigmas(5)
     denoise = guided(backbone.denoise_branches, cfg_scale)
     inverted = ddim_inversion(
-        guided(backbone.denoise_branches, 1.0), backbone.encode(shot.clip.frames), sigmas, shot.source
+        guided(backbone.denoise_branches, 1.0), backbone.encode(inputs.clip.frames), sigmas, inputs.source
     )
     with backbone.hooked(ExtendedAttention()):
-        expected = ddim(denoise, inverted.trajectory[0], sigmas, shot.condition)
-    assert_close(TokenFlow(interval=1, refinements=0)(shot, backbone), expected, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(ddim(denoise, inverted.trajectory[0], sigmas, shot.condition), expected, atol=1e-3)
+        expected = ddim(denoise, inverted.trajectory[0], sigmas, inputs.condition)
+    assert_close(TokenFlow(interval=1, refinements=0)(inputs, backbone), expected, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(ddim(denoise, inverted.trajectory[0], sigmas, inputs.condition), expected, atol=1e-3)
 
 
 def test_windows_of_keyframes_are_no_larger_than_the_networks(backbone):
-    edited = TokenFlow(interval=1, refinements=0)(inputs(backbone, window=3), backbone)
+    edited = TokenFlow(interval=1, refinements=0)(clip_inputs(backbone, window=3), backbone)
     assert edited.shape == (FRAMES, 4, 4, 5)
-    assert not torch.allclose(edited, TokenFlow(interval=1, refinements=0)(inputs(backbone), backbone), atol=1e-3)
+    assert not torch.allclose(edited, TokenFlow(interval=1, refinements=0)(clip_inputs(backbone), backbone), atol=1e-3)
 
 
 def call_of(hidden, frames):
@@ -115,16 +115,16 @@ def test_tokens_are_carried_along_the_sources_motion_and_weighted_by_distance():
         assert_close(carried[frame], torch.arange(25.0).view(5, 5).roll(frame, 0) + 100 * share)
 
 
-def noted(shot, name):
-    """The shot with a hook of that name that notes the levels it is called at."""
+def noted(inputs, name):
+    """The inputs with a hook of that name that notes the levels it is called at."""
     levels = []
-    return replace(shot, **{name: lambda x, sigma, /: levels.append(sigma) or x}), levels
+    return replace(inputs, **{name: lambda x, sigma, /: levels.append(sigma) or x}), levels
 
 
 def test_the_way_up_is_told_apart_from_the_way_down_and_may_be_stopped(backbone):
-    shot, lowered = noted(inputs(backbone), "step_hook")
-    shot, raised = noted(shot, "inversion_hook")
-    TokenFlow()(shot, backbone)
+    inputs, lowered = noted(clip_inputs(backbone), "step_hook")
+    inputs, raised = noted(inputs, "inversion_hook")
+    TokenFlow()(inputs, backbone)
     sigmas = backbone.sigmas(5)
     assert (raised, lowered) == (sigmas[-2::-1], sigmas[1:])
 
@@ -132,30 +132,30 @@ def test_the_way_up_is_told_apart_from_the_way_down_and_may_be_stopped(backbone)
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        TokenFlow()(replace(shot, inversion_hook=stop), backbone)
+        TokenFlow()(replace(inputs, inversion_hook=stop), backbone)
 
 
 def test_frames_are_numbered_by_the_clip_where_nobody_says_them(backbone):
-    shot = inputs(backbone, window=3)
-    bare = replace(shot, condition=replace(shot.condition, frames=None), source=replace(shot.source, frames=None))
-    assert torch.equal(bare.condition.frames, shot.condition.frames)
-    assert torch.equal(TokenFlow()(bare, backbone), TokenFlow()(shot, backbone))
+    inputs = clip_inputs(backbone, window=3)
+    bare = replace(inputs, condition=replace(inputs.condition, frames=None), source=replace(inputs.source, frames=None))
+    assert torch.equal(bare.condition.frames, inputs.condition.frames)
+    assert torch.equal(TokenFlow()(bare, backbone), TokenFlow()(inputs, backbone))
 
 
 def test_a_poor_inversion_is_warned_of_with_its_number_and_a_good_one_is_not(backbone, recwarn):
-    shot, sigmas = inputs(backbone), backbone.sigmas(5)
+    inputs, sigmas = clip_inputs(backbone), backbone.sigmas(5)
     denoise = guided(backbone.denoise_branches, 1.0)
     found = re.compile(r"at (-?\d+) dB .* where 25 keeps it; try --set refinements=3 or more --steps")
     with pytest.warns(RecastWarning, match=found.pattern) as caught:
-        poor = inverted(shot, backbone, denoise, sigmas)
+        poor = inverted(inputs, backbone, denoise, sigmas)
     assert int(found.search(str(caught[0].message))[1]) == round(inversion_psnr(poor, backbone)) < LEAST_PSNR
     recwarn.clear()
     # The best denoiser of Gaussian data of variance 100, which one refinement inverts.
-    good = inverted(shot, backbone, lambda x, sigma, _: x * 100 / (100 + sigma**2), sigmas, refinements=1)
+    good = inverted(inputs, backbone, lambda x, sigma, _: x * 100 / (100 + sigma**2), sigmas, refinements=1)
     assert inversion_psnr(good, backbone) > LEAST_PSNR
     assert not recwarn
 
 
 def test_it_needs_to_know_what_the_clip_shows(backbone):
     with pytest.raises(RequestError, match="--source-prompt"):
-        TokenFlow()(inputs(backbone, source=None), backbone)
+        TokenFlow()(clip_inputs(backbone, source=None), backbone)

@@ -63,7 +63,7 @@ def test_clips_among_images_keep_their_places():
 def test_its_edit_is_the_inversion_without_content_and_the_guided_walk_back():
     backbone, clip = opened("sd"), moving()
     condition = replace(cached(backbone).condition, uncond=backbone.null_tokens())
-    shot = DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=3, cfg_scale=2.5)
+    inputs = DenoiseInputs(clip, condition, SAMPLERS["ddim"], steps=3, cfg_scale=2.5)
     sigmas = backbone.sigmas(3)
 
     def look(x, sigma, condition):
@@ -77,5 +77,5 @@ def test_its_edit_is_the_inversion_without_content_and_the_guided_walk_back():
     start = backbone.encode(clip.frames) * hypot(1, sigmas[-1])
     inversion = ddim_inversion(look, start, sigmas, replace(condition, cond=condition.uncond))
     expected = finish(ddim(guide, inversion.trajectory[0], sigmas, condition), sigmas[-1])
-    assert_close(TuneAVideo(refinements=0)(shot, backbone), expected, atol=1e-4, rtol=1e-4)
-    assert_close(TuneAVideo(refinements=0, strength=0.0)(shot, backbone), backbone.encode(clip.frames))
+    assert_close(TuneAVideo(refinements=0)(inputs, backbone), expected, atol=1e-4, rtol=1e-4)
+    assert_close(TuneAVideo(refinements=0, strength=0.0)(inputs, backbone), backbone.encode(clip.frames))

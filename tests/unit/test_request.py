@@ -163,9 +163,9 @@ def test_flags_set_what_can_be_set():
     assert len({name for flag in FLAGS.values() for name in flag.names}) == sum(len(f.names) for f in FLAGS.values())
 
 
-def test_defaults_agree_with_the_shot():
-    shot = {field.name: field.default for field in dataclasses.fields(DenoiseInputs)}
-    assert (ModelMetadata().steps, Request().seed) == (shot["steps"], shot["seed"])
+def test_defaults_agree_with_the_inputs():
+    inputs = {field.name: field.default for field in dataclasses.fields(DenoiseInputs)}
+    assert (ModelMetadata().steps, Request().seed) == (inputs["steps"], inputs["seed"])
 
 
 def test_the_module_needs_no_torch():

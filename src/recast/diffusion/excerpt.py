@@ -13,15 +13,15 @@ WholeClip = Float[Tensor, "all c y x"]
 """Latents of all frames, where those of some stand beside them."""
 
 
-def excerpt(shot: DenoiseInputs, picks: Picks, rest: WholeClip) -> DenoiseInputs:
+def excerpt(inputs: DenoiseInputs, picks: Picks, rest: WholeClip) -> DenoiseInputs:
     """The edit of the picked frames alone; its noise numbers them from the first of them on.
 
     rest: clean latents of all frames, for step hooks, which see the whole clip: the others with their noise on them.
     """
-    frames = Clip(shot.clip.frames[picks], shot.clip.fps, shot.clip.first + int(picks[0]))
-    source = None if shot.source is None else shot.source.at(picks)
-    hook = at_frames(shot.step_hook, picks, rest, shot.noise(rest))
-    return replace(shot, clip=frames, condition=shot.condition.at(picks), source=source, step_hook=hook)
+    frames = Clip(inputs.clip.frames[picks], inputs.clip.fps, inputs.clip.first + int(picks[0]))
+    source = None if inputs.source is None else inputs.source.at(picks)
+    hook = at_frames(inputs.step_hook, picks, rest, inputs.noise(rest))
+    return replace(inputs, clip=frames, condition=inputs.condition.at(picks), source=source, step_hook=hook)
 
 
 def at_frames(hook: StepHook, picks: Picks, rest: WholeClip, noise: WholeClip) -> StepHook:

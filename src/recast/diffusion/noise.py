@@ -25,12 +25,12 @@ SHARED = -1
 """The number of the noise that all frames share."""
 
 
-def noise_draw(shot: DenoiseInputs, like: Latents) -> NoiseDraw:
+def noise_draw(inputs: DenoiseInputs, like: Latents) -> NoiseDraw:
     """The noise of an edit's frames, as `DenoiseInputs.noise` draws it, for any frames of the source."""
     lone = replace(
-        shot,
-        clip=replace(shot.clip, frames=shot.clip.frames[:1]),
-        condition=shot.condition.at(torch.zeros(1, dtype=torch.long)),
+        inputs,
+        clip=replace(inputs.clip, frames=inputs.clip.frames[:1]),
+        condition=inputs.condition.at(torch.zeros(1, dtype=torch.long)),
         source=None,
     )
 

@@ -39,7 +39,7 @@ from recast.types import Latents
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to edit, called once a shot. It keeps nothing between calls and changes nothing that it is given."""
+    """A way to edit, called once an edit. It keeps nothing between calls and changes nothing that it is given."""
 
     paper: ClassVar[str]
     """The name that it was published under, and where."""
@@ -55,8 +55,8 @@ class Method(Protocol):
         """Settings of a request, by name, that change nothing in its edits."""
         ...
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
-        """The edited clip's latents, as many as the source's. The same shot gives the same answer.
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The edited clip's latents, as many as the source's. The same inputs give the same answer.
 
         Where it has a knob `strength`, 0 gives the source's latents back, bit for bit.
         Raises RequestError for a knob outside its range.

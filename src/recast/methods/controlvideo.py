@@ -48,32 +48,32 @@ class ControlVideo(ContentGuidanceKnobs):
     smooth_at: UnitInterval = 0.4
     """The share of a full walk that is left where frames are smoothed, in this step and the next; 0 never does."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError where nothing of the source would be left."""
-        self.check_ensemble(shot)
-        all_sigmas = backbone.sigmas(shot.steps)
+        self.check_ensemble(inputs)
+        all_sigmas = backbone.sigmas(inputs.steps)
         sigmas = truncated(all_sigmas, self.strength)
-        start = from_shared_noise(shot, backbone, self.strength, sigmas[0])
+        start = from_shared_noise(inputs, backbone, self.strength, sigmas[0])
         left = round(self.smooth_at * (len(all_sigmas) - 1))
         smoother = _Smoother(backbone, dict(zip(all_sigmas[::-1][left : max(left - 2, 0) : -1], (1, 2), strict=False)))
-        denoise = smoother.watching(self._hierarchical(shot, backbone))
+        denoise = smoother.watching(self._hierarchical(inputs, backbone))
 
         def step_hook(x: Latents, sigma: float, /) -> Latents:
-            return shot.step_hook(smoother.smoothed(x, sigma), sigma)
+            return inputs.step_hook(smoother.smoothed(x, sigma), sigma)
 
-        return finish(shot.sampler(denoise, start, sigmas, shot.condition, step_hook=step_hook), sigmas[-1])
+        return finish(inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=step_hook), sigmas[-1])
 
-    def _hierarchical(self, shot: DenoiseInputs, backbone: Backbone) -> Denoiser:
-        size = max(min(shot.window, backbone.max_frames), 2)
+    def _hierarchical(self, inputs: DenoiseInputs, backbone: Backbone) -> Denoiser:
+        size = max(min(inputs.window, backbone.max_frames), 2)
         asked = backbone.denoise_branches
-        video = self.guided_branches(shot, backbone, asked, shot.cfg_scale, self.temporal_guidance)
+        video = self.guided_branches(inputs, backbone, asked, inputs.cfg_scale, self.temporal_guidance)
         together = under_hooks(backbone, video, ExtendedAttention())
 
         def hierarchical_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
             if len(x) <= size:
                 return together(x, sigma, condition)
             keys = key_frames(len(x), size)
-            numbers = shot.clip.latent_frames(backbone.temporal_stride)[keys].tolist()
+            numbers = inputs.clip.latent_frames(backbone.temporal_stride)[keys].tolist()
             bank, clean = FrameBank(frozenset(numbers)), torch.empty_like(x)
             among_keys = under_hooks(backbone, video, ReferenceAttention(anchored(*numbers), bank))
             clean[keys] = among_keys(x[keys], sigma, condition.at(torch.tensor(keys)))

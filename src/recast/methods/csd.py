@@ -53,11 +53,11 @@ class CSD(DifferenceKnobs):
     repulsion: Annotated[float, Field(ge=0, le=100)] = 1.0
     """How strongly frames are kept from becoming one, the gradient of the kernel; 1 is the paper's."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        plain, guided = (self.denoiser(shot, backbone, scale) for scale in (1.0, shot.cfg_scale))
-        pair = DenoiserPair.of(shot, backbone.encode(shot.clip.frames), plain, guided)
-        return pair.walk(truncated(backbone.sigmas(shot.steps), self.strength), partial(self._updates, pair))
+        plain, guided = (self.denoiser(inputs, backbone, scale) for scale in (1.0, inputs.cfg_scale))
+        pair = DenoiserPair.of(inputs, backbone.encode(inputs.clip.frames), plain, guided)
+        return pair.walk(truncated(backbone.sigmas(inputs.steps), self.strength), partial(self._updates, pair))
 
     def _updates(self, pair: DenoiserPair, delta: Latents, step: Step) -> Latents:
         for repeat in range(self.repeats):

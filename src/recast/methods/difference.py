@@ -51,7 +51,7 @@ class DenoiserPair:
     source: the clip's clean latents. own: the condition of the source. wanted: that of the edit.
     """
 
-    shot: DenoiseInputs
+    inputs: DenoiseInputs
     source: Latents
     from_source: Denoiser
     target: Denoiser
@@ -59,9 +59,9 @@ class DenoiserPair:
     wanted: Condition
 
     @classmethod
-    def of(cls, shot: DenoiseInputs, source: Latents, from_source: Denoiser, target: Denoiser) -> "DenoiserPair":
-        """The pair for a shot. Raises RequestError for a shot that does not say what the clip shows."""
-        return cls(shot, source, from_source, target, described(shot), shot.condition)
+    def of(cls, inputs: DenoiseInputs, source: Latents, from_source: Denoiser, target: Denoiser) -> "DenoiserPair":
+        """The pair for these inputs. Raises RequestError for inputs that do not say what the clip shows."""
+        return cls(inputs, source, from_source, target, described(inputs), inputs.condition)
 
     def against_source(self) -> "DenoiserPair":
         """The same with guidance of the edit away from the source's content, where no negative prompt says otherwise.
@@ -72,7 +72,7 @@ class DenoiserPair:
 
     def noise(self, sigma: float, number: int) -> Latents:
         """Noise of this level, another for each number; number 0 is not the noise that walks start from."""
-        return sigma * self.shot.noise(self.source, 1 + number)
+        return sigma * self.inputs.noise(self.source, 1 + number)
 
     def predictions(self, delta: Latents, sigma: float, number: int) -> tuple[Latents, Latents]:
         """The clean latents predicted for the source and for the edit, under the noise of this number."""
@@ -92,17 +92,17 @@ class DenoiserPair:
         return self.source + delta
 
     def _hooked(self, delta: Latents, sigma: float) -> Latents:
-        noise = sigma * self.shot.noise(self.source)
+        noise = sigma * self.inputs.noise(self.source)
         x = self.source + delta + noise
-        answer = self.shot.step_hook(x, sigma)
+        answer = self.inputs.step_hook(x, sigma)
         return delta if answer is x else answer - noise - self.source
 
 
-def described(shot: DenoiseInputs) -> Condition:
-    """The condition under which the clip itself is described. Raises RequestError for a shot without one."""
-    if shot.source is None:
+def described(inputs: DenoiseInputs) -> Condition:
+    """The condition under which the clip itself is described. Raises RequestError for inputs without one."""
+    if inputs.source is None:
         raise RequestError("the method needs to know what the clip shows; say --source-prompt")
-    return shot.source
+    return inputs.source
 
 
 def against(wanted: Condition, own: Condition) -> Condition:

@@ -61,15 +61,17 @@ class FateZero(InversionKnobs, WordKnobs):
         if self.keep_background and not self.blend_word:
             raise RequestError("keep_background keeps what is not blend_word's, and there is none; say blend_word too")
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, and for words that are not in a prompt."""
-        first, step = shot.clip.first, backbone.temporal_stride
+        first, step = inputs.clip.first, backbone.temporal_stride
 
         def causal() -> ReferenceAttention:
             return ReferenceAttention(first_and_previous(first, step), FrameBank(frozenset({first})))
 
-        alignment, blended, _ = self.aligned(shot, self.blend_word)
-        inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), causal()))
+        alignment, blended, _ = self.aligned(inputs, self.blend_word)
+        inverted = self.inverted(
+            inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), causal())
+        )
         cross, itself = inverted.level(self.cross_until), inverted.level(self.self_until)
         rows, columns = inverted.inversion.trajectory[0].shape[-2:]
         looked = WordMaps(tokens=blended, size=(rows, columns))
@@ -85,7 +87,7 @@ class FateZero(InversionKnobs, WordKnobs):
             seen = (causal(), few(hook=record), looked) if blended else (causal(), few(hook=record))
             return SourceHooks(seen, (causal(), *put_in), (record.calls,))
 
-        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
-        edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
+        look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale, wanted_first(backbone.denoise_branches))
         step_hook = local_blend(inverted, [looked], self.blend_threshold) if self.keep_background else None
         return inverted.walked(beside_source(backbone, edit, look, inverted, maps), step_hook)

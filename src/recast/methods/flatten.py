@@ -41,18 +41,18 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
     injected_until: UnitInterval = 0.8
     """The share of the steps, from the first on, that take the source's residual features, queries and keys."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, or where frames share latents."""
         if backbone.temporal_stride > 1:
             raise RequestError("flatten follows places from frame to frame, and this model's frames share latents")
         finest = FinestGrid()
-        inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), finest))
+        inverted = self.inverted(inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), finest))
         if not finest.grids:  # nothing was inverted, so there is no way back
-            return inverted.walked(self.denoiser(shot, backbone, shot.cfg_scale))
-        along = TrajectoryAttention(trajectories_of(shot)(max(finest.grids)))
+            return inverted.walked(self.denoiser(inputs, backbone, inputs.cfg_scale))
+        along = TrajectoryAttention(trajectories_of(inputs)(max(finest.grids)))
         above = inverted.level(self.injected_until)
-        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0))
-        edit = self.denoiser(shot, backbone, shot.cfg_scale)
+        look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0))
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale)
         hooks = partial(injection, above, above, along, ExtendedAttention())
         return inverted.walked(beside_source(backbone, edit, look, inverted, hooks))
 

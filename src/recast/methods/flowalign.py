@@ -42,11 +42,11 @@ class FlowAlign(DifferenceKnobs):
     terminal: UnitInterval = 0.3
     """Zeta, how strongly the end is held to the source: more keeps its structure, 0 follows the content."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        plain, guided = (self.denoiser(shot, backbone, scale) for scale in (1.0, shot.cfg_scale))
-        pair = DenoiserPair.of(shot, backbone.encode(shot.clip.frames), plain, guided).against_source()
-        return pair.walk(truncated(backbone.sigmas(shot.steps), self.strength), partial(self._aligned, pair))
+        plain, guided = (self.denoiser(inputs, backbone, scale) for scale in (1.0, inputs.cfg_scale))
+        pair = DenoiserPair.of(inputs, backbone.encode(inputs.clip.frames), plain, guided).against_source()
+        return pair.walk(truncated(backbone.sigmas(inputs.steps), self.strength), partial(self._aligned, pair))
 
     def _aligned(self, pair: DenoiserPair, delta: Latents, step: Step) -> Latents:
         before, after = pair.predictions(delta, step.sigma, step.number)

@@ -48,18 +48,18 @@ class FlowEdit(DifferenceKnobs):
         """The sampler, unless it walks the tail."""
         return frozenset() if self.tail else super().ignores
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        source = backbone.encode(shot.clip.frames)
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        split = max(len(sigmas) - 1 - round(self.tail * shot.steps), 0)
-        target = self.denoiser(shot, backbone, shot.cfg_scale)
-        pair = DenoiserPair.of(shot, source, self.denoiser(shot, backbone, self.source_guidance), target)
+        source = backbone.encode(inputs.clip.frames)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        split = max(len(sigmas) - 1 - round(self.tail * inputs.steps), 0)
+        target = self.denoiser(inputs, backbone, inputs.cfg_scale)
+        pair = DenoiserPair.of(inputs, source, self.denoiser(inputs, backbone, self.source_guidance), target)
         edited = pair.walk(sigmas[: split + 1], partial(self._step, pair))
         if split == len(sigmas) - 1:
             return edited
-        start = edited + sigmas[split] * shot.noise(source)
-        x = shot.sampler(target, start, sigmas[split:], shot.condition, step_hook=shot.step_hook)
+        start = edited + sigmas[split] * inputs.noise(source)
+        x = inputs.sampler(target, start, sigmas[split:], inputs.condition, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])
 
     def _step(self, pair: DenoiserPair, delta: Latents, step: Step) -> Latents:

@@ -62,22 +62,22 @@ class FRESCO(GuidanceKnobs):
     sharpness: Annotated[float, Field(gt=0, le=1000)] = 5.0
     """Of the guided attention, lambda of the paper: the larger, the fewer places are mixed."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or too small a window."""
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        source = backbone.encode(shot.clip.frames)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        source = backbone.encode(inputs.clip.frames)
         if len(sigmas) == 1:
             return source
-        walks, keys = FrameWalks(shot, backbone, self, source), keyframes(len(shot.clip), self.keyframe_every)
-        part = excerpt(shot, torch.tensor(keys), source)
-        clean, noise = source[keys], shot.noise(source[:1])
+        walks, keys = FrameWalks(inputs, backbone, self, source), keyframes(len(inputs.clip), self.keyframe_every)
+        part = excerpt(inputs, torch.tensor(keys), source)
+        clean, noise = source[keys], inputs.noise(source[:1])
         look = in_windows(part, backbone, guided(backbone.denoise_branches, 1.0))
         untold = replace(part.condition, cond=part.condition.uncond)
         edit = anchored(self.denoiser(part, backbone, part.cfg_scale), min(part.window, backbone.max_frames))
         hooks = partial(self._hooks, trajectories_of(part), interval(sigmas, 0, self.moved_until)[0])
         denoise = beside(backbone, edit, lambda sigma: look(clean + sigma * noise, sigma, untold), hooks)
         x = part.sampler(denoise, clean + sigmas[0] * noise, sigmas, part.condition, step_hook=part.step_hook)
-        return walks.completed(finish(x, sigmas[-1]), keys, ClipFlow.of(shot.clip.frames), sigmas[-1])
+        return walks.completed(finish(x, sigmas[-1]), keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
 
     def _hooks(self, trajectories: TrajectoriesOf, moved_above: float) -> SourceHooks:
         attention = RecordAttention(parts=("q", "k"), kinds=frozenset({SiteKind.SELF}))

@@ -29,19 +29,19 @@ class Gen1(GuidanceKnobs):
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        denoise = self.denoiser(shot, backbone, shot.cfg_scale)
-        start = self._start(shot, backbone, sigmas[0])
-        x = shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        denoise = self.denoiser(inputs, backbone, inputs.cfg_scale)
+        start = self._start(inputs, backbone, sigmas[0])
+        x = inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])
 
-    def _start(self, shot: DenoiseInputs, backbone: Backbone, sigma: float) -> Latents:
+    def _start(self, inputs: DenoiseInputs, backbone: Backbone, sigma: float) -> Latents:
         if self.strength < 1:
-            source = backbone.encode(shot.clip.frames)
-            return source + sigma * shot.noise(source)
-        count = latent_count(len(shot.clip), backbone.temporal_stride)
-        like = repeat(backbone.encode(shot.clip.frames[:1]), "1 c h w -> t c h w", t=count)
+            source = backbone.encode(inputs.clip.frames)
+            return source + sigma * inputs.noise(source)
+        count = latent_count(len(inputs.clip), backbone.temporal_stride)
+        like = repeat(backbone.encode(inputs.clip.frames[:1]), "1 c h w -> t c h w", t=count)
         # As large as unit-variance latents with this noise on them would be: the network never saw noise alone.
-        return hypot(1, sigma) * shot.noise(like)
+        return hypot(1, sigma) * inputs.noise(like)

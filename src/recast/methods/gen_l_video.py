@@ -38,18 +38,18 @@ class GenLVideo(InversionKnobs, GuidanceKnobs):
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.75
     """The share of its frames that a window has in common with the next one; published: 16 frames, 4 apart."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source."""
-        inverted = self.inverted(shot, backbone, self.denoiser(shot, backbone, 1.0))
-        return inverted.walked(self.denoiser(shot, backbone, shot.cfg_scale))
+        inverted = self.inverted(inputs, backbone, self.denoiser(inputs, backbone, 1.0))
+        return inverted.walked(self.denoiser(inputs, backbone, inputs.cfg_scale))
 
     def denoiser(
         self,
-        shot: DenoiseInputs,
+        inputs: DenoiseInputs,
         backbone: Backbone,
         cfg_scale: float,
         denoise_branches: BranchDenoiser | None = None,
     ) -> Denoiser:
         """As of every method that guides, in windows that count alike and whose frames look towards their middle."""
-        plain = super().denoiser(shot, backbone, cfg_scale, denoise_branches)
+        plain = super().denoiser(inputs, backbone, cfg_scale, denoise_branches)
         return under_hooks(backbone, plain, PassAttention(towards_middle))

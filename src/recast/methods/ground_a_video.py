@@ -17,7 +17,7 @@ from recast.errors import RequestError
 from recast.methods.keyframed import check_latents
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
-from recast.methods.walks import InversionKnobs, InvertedShot, under_hooks, wanted_first
+from recast.methods.walks import InversionKnobs, InvertedInputs, under_hooks, wanted_first
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.grounding import GroundedWords
 from recast.types import Latents
@@ -60,28 +60,28 @@ class GroundAVideo(InversionKnobs, GuidanceKnobs):
         """The words and their boxes. Raises RequestError for what is none."""
         return tuple(_box(each) for each in self.boxes.split(";") if each.strip())
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, and for words that the prompt has not."""
         check_latents(backbone)
-        flow = ClipFlow.of(shot.clip.frames)
+        flow = ClipFlow.of(inputs.clip.frames)
         inverted = self.inverted(
-            shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), ExtendedAttention())
+            inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), ExtendedAttention())
         )
         if len(inverted.inversion.sigmas) > 1 and self.still_below:
             inverted = _smoothed(inverted, flow, self.still_below)
         asked: BranchDenoiser = wanted_first(backbone.denoise_branches)
-        edit = self.denoiser(shot, backbone, shot.cfg_scale, asked)
-        grounded = self._grounded(shot, flow)
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale, asked)
+        grounded = self._grounded(inputs, flow)
         return inverted.walked(under_hooks(backbone, edit, ExtendedAttention(), *grounded))
 
-    def _grounded(self, shot: DenoiseInputs, flow: ClipFlow) -> tuple[GroundedWords, ...]:
+    def _grounded(self, inputs: DenoiseInputs, flow: ClipFlow) -> tuple[GroundedWords, ...]:
         if not self.parsed:
             return ()
-        words, frames = shot.condition.words, shot.condition.frames
+        words, frames = inputs.condition.words, inputs.condition.frames
         if words is None:
             raise RequestError("this model does not read one prompt, so no word has a box; leave the boxes out")
-        assert frames is not None, "the shot has numbered its frames"
-        masks = [carried(_mask(box, shot.clip.size), flow) for _, box in self.parsed]
+        assert frames is not None, "the inputs number their frames"
+        masks = [carried(_mask(box, inputs.clip.size), flow) for _, box in self.parsed]
         numbered = [dict(zip(frames.tolist(), each, strict=True)) for each in masks]
         tokens = [words.of_word(word) for word, _ in self.parsed]
         return tuple(GroundedWords(*pair) for pair in zip(tokens, numbered, strict=True))
@@ -109,7 +109,7 @@ def carried(mask: Float[Tensor, "1 1 h w"], flow: ClipFlow) -> Float[Tensor, "t 
     return (torch.cat(masks) > 0.5).float()
 
 
-def _smoothed(inverted: InvertedShot, flow: ClipFlow, threshold: float) -> InvertedShot:
+def _smoothed(inverted: InvertedInputs, flow: ClipFlow, threshold: float) -> InvertedInputs:
     start, *rest = inverted.inversion.trajectory
     return replace(
         inverted, inversion=replace(inverted.inversion, trajectory=[still_noise(start, flow, threshold), *rest])

@@ -42,11 +42,11 @@ class InfEdit(DifferenceKnobs):
     source_guidance: Annotated[float, Field(ge=0, le=30)] = 1.0
     """Classifier-free guidance of the source's prediction; 1 is none, and the paper's."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        own, wanted = (self.denoiser(shot, backbone, scale) for scale in (self.source_guidance, shot.cfg_scale))
-        pair = DenoiserPair.of(shot, backbone.encode(shot.clip.frames), own, wanted)
-        return pair.walk(truncated(backbone.sigmas(shot.steps), self.strength), partial(_virtual_inversion, pair))
+        own, wanted = (self.denoiser(inputs, backbone, scale) for scale in (self.source_guidance, inputs.cfg_scale))
+        pair = DenoiserPair.of(inputs, backbone.encode(inputs.clip.frames), own, wanted)
+        return pair.walk(truncated(backbone.sigmas(inputs.steps), self.strength), partial(_virtual_inversion, pair))
 
 
 def _virtual_inversion(pair: DenoiserPair, delta: Latents, step: Step) -> Latents:

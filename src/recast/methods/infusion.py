@@ -12,7 +12,7 @@ from recast.denoising import DenoiseInputs
 from recast.methods.injection import ATTENTION, CONVOLUTION
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval, as_images
 from recast.methods.needs import Need
-from recast.methods.walks import InversionKnobs, InvertedShot, SourceHooks, beside_source, in_windows, wanted_first
+from recast.methods.walks import InversionKnobs, InvertedInputs, SourceHooks, beside_source, in_windows, wanted_first
 from recast.networks.fusion import FusedFeatures, FusedKeyValues
 from recast.networks.hooks import SiteKind
 from recast.networks.map_control import CrossMapControl, WordMaps
@@ -55,16 +55,16 @@ class InFusion(InversionKnobs, ContentGuidanceKnobs):
     word_threshold: UnitInterval = 0.3
     """From which share of its largest value on a place looks at words that change."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, or for a network without these layers."""
-        look = in_windows(shot, backbone, self.images(shot, backbone, 1.0))
-        inverted = self.inverted(shot, backbone, look)
+        look = in_windows(inputs, backbone, self.images(inputs, backbone, 1.0))
+        inverted = self.inverted(inputs, backbone, look)
         asked = wanted_first(as_images(backbone.denoise_branches))
-        edit = in_windows(shot, backbone, self.guided_branches(shot, backbone, asked, shot.cfg_scale))
+        edit = in_windows(inputs, backbone, self.guided_branches(inputs, backbone, asked, inputs.cfg_scale))
         return inverted.walked(beside_source(backbone, edit, look, inverted, partial(self._fused, inverted)))
 
-    def _fused(self, inverted: InvertedShot) -> SourceHooks:
-        source, target = inverted.source.words, inverted.shot.condition.words
+    def _fused(self, inverted: InvertedInputs) -> SourceHooks:
+        source, target = inverted.source.words, inverted.inputs.condition.words
         changed = changed_places(source, target) if source and target else ()
         rows, columns = inverted.inversion.trajectory[0].shape[-2:]
         looked = WordMaps(tokens=changed, size=(rows, columns))

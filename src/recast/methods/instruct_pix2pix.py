@@ -45,18 +45,20 @@ class InstructPix2Pix(ContentGuidanceKnobs):
         """What structure is kept: the network reads the frames themselves."""
         return frozenset({"structure", "structure_detail"})
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises BackboneError for a network that reads no picture."""
-        self.check_ensemble(shot)
+        self.check_ensemble(inputs)
         if not isinstance(backbone, PictureBackbone):
             raise BackboneError("; ".join(lacking(self.needs, backbone)))
-        pictures = backbone.picture_channels(shot.clip.frames)
-        shot = replace(shot, condition=replace(shot.condition, structure_channels=pictures, controls=()))
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        pictures = backbone.picture_channels(inputs.clip.frames)
+        inputs = replace(inputs, condition=replace(inputs.condition, structure_channels=pictures, controls=()))
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
         asked = with_picture_for_time(backbone.denoise_branches)
-        guided = self.guided_branches(shot, backbone, asked, shot.cfg_scale, self.picture_guidance)
-        start = from_shared_noise(shot, backbone, self.strength, sigmas[0])
-        x = shot.sampler(in_windows(shot, backbone, guided), start, sigmas, shot.condition, step_hook=shot.step_hook)
+        guided = self.guided_branches(inputs, backbone, asked, inputs.cfg_scale, self.picture_guidance)
+        start = from_shared_noise(inputs, backbone, self.strength, sigmas[0])
+        x = inputs.sampler(
+            in_windows(inputs, backbone, guided), start, sigmas, inputs.condition, step_hook=inputs.step_hook
+        )
         return finish(x, sigmas[-1])
 
 

@@ -18,7 +18,7 @@ LEAST_PSNR = 25.0
 
 
 def inverted(
-    shot: DenoiseInputs,
+    inputs: DenoiseInputs,
     backbone: Backbone,
     denoise: Denoiser,
     sigmas: list[float],
@@ -26,17 +26,17 @@ def inverted(
     refinements: int = 0,
     invert: Callable[..., Inversion] | None = None,
 ) -> Inversion:
-    """The clip's latents at each level, under `shot.source`. Warns where the walk back would lose the source.
+    """The clip's latents at each level, under `inputs.source`. Warns where the walk back would lose the source.
 
     invert: another way up than DDIM's, which is made anew `refinements` times a step. Calls
-    `shot.inversion_hook` after each step. Raises RequestError for a shot without a source.
+    `inputs.inversion_hook` after each step. Raises RequestError for inputs without a source.
     """
-    if shot.source is None:
+    if inputs.source is None:
         raise RequestError("inversion needs to know what the clip shows; say --source-prompt")
     # The walk back goes through `finish`, so the way up starts from what `finish` takes to the source.
-    start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
+    start = backbone.encode(inputs.clip.frames) * hypot(1, sigmas[-1])
     way = invert or partial(ddim_inversion, refinements=refinements)
-    inversion = way(denoise, start, sigmas, shot.source, step_hook=shot.inversion_hook)
+    inversion = way(denoise, start, sigmas, inputs.source, step_hook=inputs.inversion_hook)
     psnr = inversion_psnr(inversion, backbone)
     if not psnr >= LEAST_PSNR:  # an inversion that diverged has no number
         refined = "a lower --strength" if invert else f"--set refinements={max(3, 2 * refinements)}"

@@ -44,7 +44,7 @@ class FrameWalks:
     Raises BackboneError where frames share a latent.
     """
 
-    shot: DenoiseInputs
+    inputs: DenoiseInputs
     backbone: Backbone
     knobs: GuidanceKnobs
     source: Latents
@@ -63,7 +63,7 @@ class FrameWalks:
         """
         pair = torch.cat([before, start])
         kept = torch.cat([torch.ones_like(keep), keep]).to(pair)
-        hold = blend_source(pair, self.shot.noise(self.source)[picks], kept)
+        hold = blend_source(pair, self.inputs.noise(self.source)[picks], kept)
         return self._walk(pair, picks, sigmas, hold)[1:]
 
     @torch.no_grad()
@@ -78,14 +78,14 @@ class FrameWalks:
             return latents
         pixels = propagated(self.backbone.decode_pixels(edited), keys, flow)[between]
         made = encode_compensated(pixels, self.backbone.encode_pixels, self.backbone.decode_pixels)
-        hook = at_frames(self.shot.step_hook, between, self.source, self.shot.noise(self.source))
+        hook = at_frames(self.inputs.step_hook, between, self.source, self.inputs.noise(self.source))
         latents[between] = finish(hook(hypot(1, last) * made, last), last)
         return latents
 
     def _walk(self, clean: Latents, picks: Picks, sigmas: list[float], hold: StepHook = unchanged) -> Latents:
-        part = excerpt(self.shot, picks, self.source)
+        part = excerpt(self.inputs, picks, self.source)
         hook = in_turn(hold, part.step_hook)
-        start = clean + sigmas[0] * self.shot.noise(self.source)[picks]
+        start = clean + sigmas[0] * self.inputs.noise(self.source)[picks]
         if len(sigmas) == 1:
             return hook(start, sigmas[0])
         denoise = self.knobs.denoiser(part, self.backbone, part.cfg_scale)
@@ -110,10 +110,10 @@ def anchored(denoise: Denoiser, size: int) -> Denoiser:
     return anchored_denoise
 
 
-def trajectories_of(shot: DenoiseInputs) -> Callable[[tuple[int, int]], Trajectories]:
+def trajectories_of(inputs: DenoiseInputs) -> Callable[[tuple[int, int]], Trajectories]:
     """The clip's trajectories by optical flow (DIS), at each grid of places that is asked for."""
-    assert shot.condition.frames is not None, "the shot has numbered its frames"
-    flow, frames = ClipFlow.of(shot.clip.frames), tuple(shot.condition.frames.tolist())
+    assert inputs.condition.frames is not None, "the inputs number their frames"
+    flow, frames = ClipFlow.of(inputs.clip.frames), tuple(inputs.condition.frames.tolist())
 
     @cache
     def at(grid: tuple[int, int]) -> Trajectories:

@@ -61,27 +61,27 @@ class ContentGuidanceKnobs:
             names = " and ".join(f"apg_{name}" for name in self._join_options())
             raise RequestError(f"{names} would do nothing: guidance is {self.guidance!r}; say guidance=apg too")
 
-    def check_ensemble(self, shot: DenoiseInputs) -> None:
+    def check_ensemble(self, inputs: DenoiseInputs) -> None:
         """Raises RequestError for an ensemble where the method has none."""
-        if shot.ensemble > 1 and not self.ensembles:
+        if inputs.ensemble > 1 and not self.ensembles:
             name = type(self).__name__.lower()
-            raise RequestError(f"{name} averages no answers; the ensemble is {shot.ensemble} and must be 1")
+            raise RequestError(f"{name} averages no answers; the ensemble is {inputs.ensemble} and must be 1")
 
-    def images(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+    def images(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
         """The backbone guided, each frame an image of its own. Raises RequestError as `check_ensemble` does."""
-        self.check_ensemble(shot)
-        return self.guided_branches(shot, backbone, as_images(backbone.denoise_branches), cfg_scale)
+        self.check_ensemble(inputs)
+        return self.guided_branches(inputs, backbone, as_images(backbone.denoise_branches), cfg_scale)
 
     def guided_branches(
         self,
-        shot: DenoiseInputs,
+        inputs: DenoiseInputs,
         backbone: Backbone,
         denoise_branches: BranchDenoiser,
         cfg_scale: float,
         temporal_guidance: float = 1.0,
     ) -> Denoiser:
         """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
-        within = sigmas_within(backbone.sigmas(shot.steps), (self.guided_from, self.guided_until))
+        within = sigmas_within(backbone.sigmas(inputs.steps), (self.guided_from, self.guided_until))
         correction = JOINS[self.guidance](**self._join_options())
         more = self.more_terms(within) if cfg_scale != 1 else ()
         return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction, more=more)
@@ -120,25 +120,25 @@ class GuidanceKnobs(ContentGuidanceKnobs):
 
     def denoiser(
         self,
-        shot: DenoiseInputs,
+        inputs: DenoiseInputs,
         backbone: Backbone,
         cfg_scale: float,
         denoise_branches: BranchDenoiser | None = None,
     ) -> Denoiser:
-        """The backbone guided, in windows, and averaged over noise where the shot asks for it.
+        """The backbone guided, in windows, and averaged over noise where the inputs ask for it.
 
         denoise_branches: the backbone's own where not said. Raises RequestError as `check_ensemble` does.
         """
-        self.check_ensemble(shot)
+        self.check_ensemble(inputs)
         asked = denoise_branches or backbone.denoise_branches
-        steady = self.guided_branches(shot, backbone, asked, cfg_scale, self.temporal_guidance)
-        size = min(shot.window, backbone.max_frames)
+        steady = self.guided_branches(inputs, backbone, asked, cfg_scale, self.temporal_guidance)
+        size = min(inputs.window, backbone.max_frames)
         in_windows = windowed(steady, size, int(self.overlap * size), even=self.even_windows)
-        return ensembled(in_windows, shot.ensemble, shot.noise)
+        return ensembled(in_windows, inputs.ensemble, inputs.noise)
 
-    def guided(self, shot: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+    def guided(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
         """The backbone guided, for as many frames as it sees at once."""
-        return self.guided_branches(shot, backbone, backbone.denoise_branches, cfg_scale, self.temporal_guidance)
+        return self.guided_branches(inputs, backbone, backbone.denoise_branches, cfg_scale, self.temporal_guidance)
 
 
 def as_images(denoise_branches: BranchDenoiser) -> BranchDenoiser:

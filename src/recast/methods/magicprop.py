@@ -40,17 +40,17 @@ class MagicProp(GuidanceKnobs):
     propagation: UnitInterval = 0.4
     """How much of each later frame is made anew, at most `strength`; 0 only carries the change along flow."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
-        all_sigmas = backbone.sigmas(shot.steps)
+        all_sigmas = backbone.sigmas(inputs.steps)
         sigmas, later = (
             truncated(all_sigmas, share) for share in (self.strength, min(self.strength, self.propagation))
         )
-        source = backbone.encode(shot.clip.frames)
+        source = backbone.encode(inputs.clip.frames)
         if len(sigmas) == 1:
             return source
-        walks = FrameWalks(shot, backbone, self, source)
-        flow = ClipFlow.of(shot.clip.frames)
+        walks = FrameWalks(inputs, backbone, self, source)
+        flow = ClipFlow.of(inputs.clip.frames)
         nowhere = torch.zeros_like(source[:1, :1])
         edited = [walks.alone(0, sigmas)]
         for frame in range(1, len(source)):

@@ -45,12 +45,12 @@ class MeDM(GuidanceKnobs):
     smooth_until: UnitInterval = 1.0
     """Smoothing ends after this share of the walk; the last step is never smoothed."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `check_latents`."""
         check_latents(backbone)
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
         low, high = interval(sigmas, self.smooth_from, self.smooth_until)
-        tracks = PointTracks.of(ClipFlow.of(shot.clip.frames))
+        tracks = PointTracks.of(ClipFlow.of(inputs.clip.frames))
 
         steady = through_pixels(tracks.mean, backbone.encode_pixels, backbone.decode_pixels)
 
@@ -58,8 +58,8 @@ class MeDM(GuidanceKnobs):
             return torch.lerp(latents, steady(latents), self.pull) if self.pull else latents
 
         last_step = sigmas[-2] if len(sigmas) > 1 else sigmas[-1]
-        denoise = changed(self.denoiser(shot, backbone, shot.cfg_scale), smoothed, (max(low, last_step), high))
-        source = backbone.encode(shot.clip.frames)
-        start = source + sigmas[0] * shot.noise(source)
-        x = shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook)
+        denoise = changed(self.denoiser(inputs, backbone, inputs.cfg_scale), smoothed, (max(low, last_step), high))
+        source = backbone.encode(inputs.clip.frames)
+        start = source + sigmas[0] * inputs.noise(source)
+        x = inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])

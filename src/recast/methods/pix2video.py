@@ -44,18 +44,18 @@ class Pix2Video(InversionKnobs, ContentGuidanceKnobs):
     pull_until: UnitInterval = 0.5
     """The share of the steps, from the first on, in which it is pulled."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source."""
-        inverted = self.inverted(shot, backbone, in_windows(shot, backbone, self.images(shot, backbone, 1.0)))
-        first = shot.clip.first
+        inverted = self.inverted(inputs, backbone, in_windows(inputs, backbone, self.images(inputs, backbone, 1.0)))
+        first = inputs.clip.first
         attention = ReferenceAttention(
             first_and_previous(first, backbone.temporal_stride), FrameBank(frozenset({first}))
         )
-        images = under_hooks(backbone, self.images(shot, backbone, shot.cfg_scale), attention)
+        images = under_hooks(backbone, self.images(inputs, backbone, inputs.cfg_scale), attention)
         pulled = _Pulled(images, inverted.level(self.pull_until) if self.pull else torch.inf, first)
 
         def step_hook(x: Latents, sigma: float, /) -> Latents:
-            return shot.step_hook(x - self.pull / PUBLISHED_LATENTS * pulled.slopes(x, sigma), sigma)
+            return inputs.step_hook(x - self.pull / PUBLISHED_LATENTS * pulled.slopes(x, sigma), sigma)
 
         return inverted.walked(windowed(pulled, 1, 0), step_hook)
 
@@ -71,7 +71,7 @@ class _Pulled:
     of_frames: list[tuple[float, Tensor]] = field(default_factory=list)
 
     def __call__(self, x: Latents, sigma: float, condition: Condition) -> Latents:
-        assert condition.frames is not None, "the shot has numbered its frames"
+        assert condition.frames is not None, "the inputs number their frames"
         if condition.frames.tolist() == [self.first]:
             self.before, self.of_frames = None, []
         if self.before is None or sigma <= self.above:

@@ -32,10 +32,10 @@ class PlugAndPlay(InversionKnobs, ContentGuidanceKnobs):
     attention_until: UnitInterval = 0.5
     """The share of the steps, from the first on, that take the source's queries and keys."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, or for a network without these layers."""
-        look = in_windows(shot, backbone, self.images(shot, backbone, 1.0))
-        inverted = self.inverted(shot, backbone, look)
+        look = in_windows(inputs, backbone, self.images(inputs, backbone, 1.0))
+        inverted = self.inverted(inputs, backbone, look)
         levels = inverted.level(self.features_until), inverted.level(self.attention_until)
-        edit = in_windows(shot, backbone, self.images(shot, backbone, shot.cfg_scale))
+        edit = in_windows(inputs, backbone, self.images(inputs, backbone, inputs.cfg_scale))
         return inverted.walked(beside_source(backbone, edit, look, inverted, lambda: injection(*levels)))

@@ -39,7 +39,7 @@ class RAVE(InversionKnobs, ContentGuidanceKnobs):
         if self.apg_momentum:
             raise RequestError("rave has other grids at each step and no use for apg_momentum; leave it out")
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, or for a prompt that differs by frame."""
-        inverted = self.inverted(shot, backbone, in_windows(shot, backbone, self.images(shot, backbone, 1.0)))
-        return inverted.walked(gridded(self.images(shot, backbone, shot.cfg_scale), self.side, shot.seed))
+        inverted = self.inverted(inputs, backbone, in_windows(inputs, backbone, self.images(inputs, backbone, 1.0)))
+        return inverted.walked(gridded(self.images(inputs, backbone, inputs.cfg_scale), self.side, inputs.seed))

@@ -61,17 +61,17 @@ class Rerender(GuidanceKnobs):
     colour_from: UnitInterval = 0.8
     """The constraint of colour starts after this share of the walk; 1 is none."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range or too small a window."""
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        source = backbone.encode(shot.clip.frames)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        source = backbone.encode(inputs.clip.frames)
         if len(sigmas) == 1:
             return source
-        keys = keyframes(len(shot.clip), self.keyframe_every)
-        picks, walks = torch.tensor(keys), FrameWalks(shot, backbone, self, source)
-        part, frames = excerpt(shot, picks, source), shot.clip.frames[picks]
+        keys = keyframes(len(inputs.clip), self.keyframe_every)
+        picks, walks = torch.tensor(keys), FrameWalks(inputs, backbone, self, source)
+        part, frames = excerpt(inputs, picks, source), inputs.clip.frames[picks]
         first = matched(frames, frames[:1].expand_as(frames))
-        noise = shot.noise(source[:1]).expand_as(source[picks])  # the paper's one seed for all frames
+        noise = inputs.noise(source[:1]).expand_as(source[picks])  # the paper's one seed for all frames
         start = source[picks] + sigmas[0] * noise
         edited = self._walk(part, backbone, self._constrained(part, backbone, sigmas, first), start, sigmas)
         within = interval(sigmas, self.fuse_from, self.fuse_until)
@@ -81,7 +81,7 @@ class Rerender(GuidanceKnobs):
             )
             denoise = changed(self._constrained(part, backbone, sigmas, first), texture, within)
             edited = self._walk(part, backbone, denoise, start, sigmas)
-        return walks.completed(edited, keys, ClipFlow.of(shot.clip.frames), sigmas[-1])
+        return walks.completed(edited, keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
 
     def _walk(
         self, part: DenoiseInputs, backbone: Backbone, denoise: Denoiser, start: Latents, sigmas: list[float]

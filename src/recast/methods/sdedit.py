@@ -33,16 +33,16 @@ class SDEdit(Gen1):
         """What structure is kept: none."""
         return frozenset({"structure", "structure_detail"})
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        return super().__call__(replace(shot, condition=_with_flat_structure(shot, backbone)), backbone)
+        return super().__call__(replace(inputs, condition=_with_flat_structure(inputs, backbone)), backbone)
 
 
-def _with_flat_structure(shot: DenoiseInputs, backbone: Backbone) -> Condition:
-    if shot.condition.structure_channels is None and not shot.condition.controls:
-        return shot.condition
+def _with_flat_structure(inputs: DenoiseInputs, backbone: Backbone) -> Condition:
+    if inputs.condition.structure_channels is None and not inputs.condition.controls:
+        return inputs.condition
     kind = min(backbone.structure_kinds)
     value = 0.5 if kind is Kind.DEPTH else 0.0
-    flat = torch.full((len(shot.clip), kind.channels, *shot.clip.size), value)
-    bare = replace(shot.condition, structure_channels=None, controls=())
-    return backbone.with_structures(bare, [Structure(kind, flat, detail=7)], shot.steps)
+    flat = torch.full((len(inputs.clip), kind.channels, *inputs.clip.size), value)
+    bare = replace(inputs.condition, structure_channels=None, controls=())
+    return backbone.with_structures(bare, [Structure(kind, flat, detail=7)], inputs.steps)

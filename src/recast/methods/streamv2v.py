@@ -46,13 +46,13 @@ class StreamV2V(Gen1):
 
     def denoiser(
         self,
-        shot: DenoiseInputs,
+        inputs: DenoiseInputs,
         backbone: Backbone,
         cfg_scale: float,
         denoise_branches: BranchDenoiser | None = None,
     ) -> Denoiser:
         """As of every method that guides, with a bank that is empty at each evaluation of the clip."""
-        plain = super().denoiser(shot, backbone, cfg_scale, denoise_branches)
+        plain = super().denoiser(inputs, backbone, cfg_scale, denoise_branches)
 
         def banked_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
             bank = FeatureBank(threshold=self.likeness, fusion=self.fusion, interval=self.bank_interval)

@@ -34,11 +34,11 @@ class Text2VideoZero(ContentGuidanceKnobs):
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError where nothing of the source would be left."""
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        start = from_shared_noise(shot, backbone, self.strength, sigmas[0])
-        first = ReferenceAttention(anchored(shot.clip.first), FrameBank(frozenset({shot.clip.first})))
-        images = under_hooks(backbone, self.images(shot, backbone, shot.cfg_scale), first)
-        denoise = in_windows(shot, backbone, images)
-        return finish(shot.sampler(denoise, start, sigmas, shot.condition, step_hook=shot.step_hook), sigmas[-1])
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        start = from_shared_noise(inputs, backbone, self.strength, sigmas[0])
+        first = ReferenceAttention(anchored(inputs.clip.first), FrameBank(frozenset({inputs.clip.first})))
+        images = under_hooks(backbone, self.images(inputs, backbone, inputs.cfg_scale), first)
+        denoise = in_windows(inputs, backbone, images)
+        return finish(inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=inputs.step_hook), sigmas[-1])

@@ -58,31 +58,33 @@ class TokenFlow(GuidanceKnobs):
         if self.apg_momentum:
             raise RequestError("tokenflow has other keyframes at each step and no use for apg_momentum; leave it out")
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        if shot.source is None:
+        if inputs.source is None:
             raise RequestError("tokenflow needs to know what the clip shows; say --source-prompt")
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        invert = self.denoiser(shot, backbone, 1.0)
-        inversion = inverted(shot, backbone, invert, sigmas, refinements=self.refinements)
-        denoise = self._propagated(shot, backbone, shot.source, inversion)
-        x = shot.sampler(denoise, inversion.trajectory[0], sigmas, shot.condition, step_hook=shot.step_hook)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        invert = self.denoiser(inputs, backbone, 1.0)
+        inversion = inverted(inputs, backbone, invert, sigmas, refinements=self.refinements)
+        denoise = self._propagated(inputs, backbone, inputs.source, inversion)
+        x = inputs.sampler(denoise, inversion.trajectory[0], sigmas, inputs.condition, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])
 
-    def _propagated(self, shot: DenoiseInputs, backbone: Backbone, source: Condition, inversion: Inversion) -> Denoiser:
-        size, levels = min(shot.window, backbone.max_frames), inversion.sigmas
+    def _propagated(
+        self, inputs: DenoiseInputs, backbone: Backbone, source: Condition, inversion: Inversion
+    ) -> Denoiser:
+        size, levels = min(inputs.window, backbone.max_frames), inversion.sigmas
         look = windowed(guided(backbone.denoise_branches, 1.0), size, 0)
-        together = self.guided(shot, backbone, shot.cfg_scale)
-        separately = self.denoiser(shot, backbone, shot.cfg_scale)
+        together = self.guided(inputs, backbone, inputs.cfg_scale)
+        separately = self.denoiser(inputs, backbone, inputs.cfg_scale)
 
         def propagated_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
-            keys = self._keyframes(len(x), size, shot.seed, nearest_level(levels, sigma))
+            keys = self._keyframes(len(x), size, inputs.seed, nearest_level(levels, sigma))
             seen, edited = (RecordAttention(parts=("answer",), kinds=SELF) for _ in range(2))
             with backbone.hooked(seen):
                 look(inversion.at(sigma), sigma, source)
             with backbone.hooked(edited, ExtendedAttention()):
                 together(x[keys], sigma, condition.at(keys))
-            numbers = shot.clip.latent_frames(backbone.temporal_stride)[keys]
+            numbers = inputs.clip.latent_frames(backbone.temporal_stride)[keys]
             with backbone.hooked(PropagatedAttention(seen, edited, tuple(numbers.tolist()))):
                 return separately(x, sigma, condition)
 

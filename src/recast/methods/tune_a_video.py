@@ -28,8 +28,8 @@ class TuneAVideo(InversionKnobs, GuidanceKnobs):
     needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        blank = replace(shot.condition, cond=shot.condition.uncond, negative=None, words=None)
-        inverted = self.inverted(replace(shot, source=blank), backbone, self.denoiser(shot, backbone, 1.0))
-        return inverted.walked(self.denoiser(shot, backbone, shot.cfg_scale))
+        blank = replace(inputs.condition, cond=inputs.condition.uncond, negative=None, words=None)
+        inverted = self.inverted(replace(inputs, source=blank), backbone, self.denoiser(inputs, backbone, 1.0))
+        return inverted.walked(self.denoiser(inputs, backbone, inputs.cfg_scale))

@@ -48,14 +48,14 @@ class UniEditFlow(GuidanceKnobs):
     masked: UnitInterval = 1.0
     """How far the difference limits the edit to places where it is large; 0 edits all places alike."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or without a source."""
-        own = described(shot)
-        plain, guided = (self.denoiser(shot, backbone, scale) for scale in (1.0, shot.cfg_scale))
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        inversion = inverted(shot, backbone, plain, sigmas, invert=predictor_inversion)
-        denoise, wanted = masked_difference(plain, guided, own, self.masked), against(shot.condition, own)
-        x = shot.sampler(denoise, inversion.trajectory[0], sigmas, wanted, step_hook=shot.step_hook)
+        own = described(inputs)
+        plain, guided = (self.denoiser(inputs, backbone, scale) for scale in (1.0, inputs.cfg_scale))
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        inversion = inverted(inputs, backbone, plain, sigmas, invert=predictor_inversion)
+        denoise, wanted = masked_difference(plain, guided, own, self.masked), against(inputs.condition, own)
+        x = inputs.sampler(denoise, inversion.trajectory[0], sigmas, wanted, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])
 
 

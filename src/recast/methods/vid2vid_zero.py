@@ -15,7 +15,7 @@ from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
     InversionKnobs,
-    InvertedShot,
+    InvertedInputs,
     SourceHooks,
     beside_source,
     fitted_walk,
@@ -63,27 +63,27 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
     self_until: UnitInterval = 0.4
     """The share of the steps, from the first on, that take the source's maps of places."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, and for a negative prompt."""
         dense = ExtendedAttention()
-        inverted = self.inverted(shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), dense))
+        inverted = self.inverted(inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), dense))
         null_text = self._fitted(inverted, backbone)
-        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
-        edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
+        look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale, wanted_first(backbone.denoise_branches))
         beside = beside_source(backbone, edit, look, inverted, partial(self._maps, inverted))
         return inverted.walked(with_null_text(beside, null_text))
 
-    def _fitted(self, inverted: InvertedShot, backbone: Backbone) -> NullText:
+    def _fitted(self, inverted: InvertedInputs, backbone: Backbone) -> NullText:
         """The fitted tokens of the first part of the walk, and the condition's own of the rest."""
-        shot = inverted.shot
-        denoise = under_hooks(backbone, self.denoiser(shot, backbone, shot.cfg_scale), ExtendedAttention())
+        inputs = inverted.inputs
+        denoise = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale), ExtendedAttention())
         null_text, _ = fitted_walk(inverted, denoise, NullTextFit(iterations=self.fit_iterations))
-        above, own = inverted.level(self.fitted_until), shot.condition.uncond
+        above, own = inverted.level(self.fitted_until), inputs.condition.uncond
         fitted = zip(null_text.sigmas, null_text.uncond, strict=True)
         return NullText(null_text.sigmas, [tokens if sigma > above else own for sigma, tokens in fitted])
 
-    def _maps(self, inverted: InvertedShot) -> SourceHooks:
-        source, target = inverted.source.words, inverted.shot.condition.words
+    def _maps(self, inverted: InvertedInputs) -> SourceHooks:
+        source, target = inverted.source.words, inverted.inputs.condition.words
         alignment = refined(source, target) if source and target else None
         words, places = (
             RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))

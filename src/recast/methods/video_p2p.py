@@ -14,7 +14,7 @@ from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
     InversionKnobs,
-    InvertedShot,
+    InvertedInputs,
     SourceHooks,
     beside_source,
     fitted_walk,
@@ -72,31 +72,31 @@ class VideoP2P(InversionKnobs, WordKnobs):
     frame_attention: bool = True
     """Whether self-attention looks at the first frame; if not it is the network's own, as it was tuned."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, and for words that are not in a prompt."""
-        alignment, theirs, ours = self.aligned(shot, self.blend_word, self.edited_word)
+        alignment, theirs, ours = self.aligned(inputs, self.blend_word, self.edited_word)
         inverted = self.inverted(
-            shot, backbone, under_hooks(backbone, self.denoiser(shot, backbone, 1.0), *self._over(shot))
+            inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), *self._over(inputs))
         )
-        walk = under_hooks(backbone, self.denoiser(shot, backbone, shot.cfg_scale), *self._over(shot))
+        walk = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale), *self._over(inputs))
         _, source = fitted_walk(inverted, walk, NullTextFit(iterations=self.fit_iterations))
         rows, columns = source.inversion.trajectory[0].shape[-2:]
         seen, made = ([WordMaps(tokens=places, size=(rows, columns))] if places else [] for places in (theirs, ours))
-        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
-        edit = self.denoiser(shot, backbone, shot.cfg_scale, wanted_first(backbone.denoise_branches))
+        look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale, wanted_first(backbone.denoise_branches))
         hooks = partial(self._hooks, source, alignment, seen, made)
         blend, below = [*seen, *made], source.level(self.blend_from)
         step_hook = local_blend(source, blend, self.blend_threshold, below) if blend else None
         return source.walked(beside_source(backbone, edit, look, source, hooks), step_hook)
 
-    def _over(self, shot: DenoiseInputs) -> tuple[Hook, ...]:
+    def _over(self, inputs: DenoiseInputs) -> tuple[Hook, ...]:
         """Frame attention, with a memory of its own, where it is wanted."""
-        first = shot.clip.first
+        first = inputs.clip.first
         frame = ReferenceAttention(anchored(first), FrameBank(frozenset({first})))
         return (frame,) if self.frame_attention else ()
 
     def _hooks(
-        self, source: InvertedShot, alignment: Alignment | None, seen: list[WordMaps], made: list[WordMaps]
+        self, source: InvertedInputs, alignment: Alignment | None, seen: list[WordMaps], made: list[WordMaps]
     ) -> SourceHooks:
         words, places = (
             RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
@@ -105,10 +105,10 @@ class VideoP2P(InversionKnobs, WordKnobs):
         few = partial(LimitedHook, most_places=CROSS_PLACES)
         coarse = partial(LimitedHook, most_places=SELF_PLACES)
         edit = (
-            *self._over(source.shot),
+            *self._over(source.inputs),
             *made,
             few(hook=CrossMapControl(record=words, alignment=alignment), above=source.level(self.cross_until)),
             coarse(hook=SelfMapControl(record=places, branch=0), above=source.level(self.self_until)),
         )
-        record = (*self._over(source.shot), *seen, few(hook=words), coarse(hook=places))
+        record = (*self._over(source.inputs), *seen, few(hook=words), coarse(hook=places))
         return SourceHooks(record, edit, (words.calls,))

@@ -43,21 +43,21 @@ class VideoControlNet(GuidanceKnobs):
     keyframe_every: Annotated[int, Field(ge=1, le=256)] = 8
     """Frames from a keyframe to the next."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
-        walks = FrameWalks(shot, backbone, self, backbone.encode(shot.clip.frames))
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
+        walks = FrameWalks(inputs, backbone, self, backbone.encode(inputs.clip.frames))
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
         if len(sigmas) == 1:
             return walks.source
-        keys = keyframes(len(shot.clip), self.keyframe_every)
+        keys = keyframes(len(inputs.clip), self.keyframe_every)
         edited = [walks.alone(keys[0], sigmas)]
         for pair in pairwise(keys):
             edited.append(self._predicted(walks, edited[-1], torch.tensor(pair), sigmas))
-        return walks.completed(torch.cat(edited), keys, ClipFlow.of(shot.clip.frames), sigmas[-1])
+        return walks.completed(torch.cat(edited), keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
 
     def _predicted(self, walks: FrameWalks, before: OneLatent, picks: Picks, sigmas: list[float]) -> OneLatent:
         """The second of two keyframes from the first one: warped where it is visible, made anew elsewhere."""
-        frames: Frames = walks.shot.clip.frames
+        frames: Frames = walks.inputs.clip.frames
         flow, seen = matched(frames[picks[1:]], frames[picks[:1]])
         coder = walks.backbone
         with torch.no_grad():

@@ -44,12 +44,12 @@ class VidToMe(InversionKnobs, GuidanceKnobs):
     attention_until: UnitInterval = 0.5
     """The share of the steps, from the first on, that take the source's queries and keys."""
 
-    def __call__(self, shot: DenoiseInputs, backbone: Backbone) -> Latents:
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, or for a network without these layers."""
-        inverted = self.inverted(shot, backbone, self.denoiser(shot, backbone, 1.0))
-        look = in_windows(shot, backbone, guided(backbone.denoise_branches, 1.0))
+        inverted = self.inverted(inputs, backbone, self.denoiser(inputs, backbone, 1.0))
+        look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0))
         features, attention = inverted.level(self.features_until), inverted.level(self.attention_until)
-        merging = TokenMerging(chunk=self.chunk, ratio=self.merged, global_ratio=self.merged_globally, seed=shot.seed)
-        edit = self.denoiser(shot, backbone, shot.cfg_scale)
+        merging = TokenMerging(chunk=self.chunk, ratio=self.merged, global_ratio=self.merged_globally, seed=inputs.seed)
+        edit = self.denoiser(inputs, backbone, inputs.cfg_scale)
         hooks = partial(injection, features, attention, merging)
         return inverted.walked(beside_source(backbone, edit, look, inverted, hooks))

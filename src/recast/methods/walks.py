@@ -23,10 +23,10 @@ from recast.types import Condition, Latents
 
 
 @dataclass(frozen=True, eq=False)
-class InvertedShot:
-    """A shot with its clip taken up the noise levels. source: the condition under which it was."""
+class InvertedInputs:
+    """Inputs with their clip taken up the noise levels. source: the condition under which it was."""
 
-    shot: DenoiseInputs
+    inputs: DenoiseInputs
     source: Condition
     inversion: Inversion
 
@@ -36,9 +36,9 @@ class InvertedShot:
         return sigmas[round(share * (len(sigmas) - 1))]
 
     def walked(self, denoise: Denoiser, step_hook: StepHook | None = None) -> Latents:
-        """Clean latents: the walk back down, by the shot's sampler and under its condition."""
-        shot, sigmas, start = self.shot, self.inversion.sigmas, self.inversion.trajectory[0]
-        x = shot.sampler(denoise, start, sigmas, shot.condition, step_hook=step_hook or shot.step_hook)
+        """Clean latents: the walk back down, by the inputs' sampler and under its condition."""
+        inputs, sigmas, start = self.inputs, self.inversion.sigmas, self.inversion.trajectory[0]
+        x = inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=step_hook or inputs.step_hook)
         return finish(x, sigmas[-1])
 
 
@@ -54,26 +54,26 @@ class InversionKnobs:
     refinements: Annotated[int, Field(ge=0, le=64)] = 1
     """How often each step of the inversion is made anew; more is nearer to the source and slower."""
 
-    def inverted(self, shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser) -> InvertedShot:
-        """The clip at each level, under its own content. Raises RequestError for a shot without a source."""
-        if shot.source is None:
+    def inverted(self, inputs: DenoiseInputs, backbone: Backbone, denoise: Denoiser) -> InvertedInputs:
+        """The clip at each level, under its own content. Raises RequestError for inputs without a source."""
+        if inputs.source is None:
             raise RequestError(f"{type(self).__name__.lower()} needs to know what the clip shows; say --source-prompt")
-        sigmas = truncated(backbone.sigmas(shot.steps), self.strength)
-        inversion = inverted(shot, backbone, denoise, sigmas, refinements=self.refinements)
-        return InvertedShot(shot, shot.source, inversion)
+        sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
+        inversion = inverted(inputs, backbone, denoise, sigmas, refinements=self.refinements)
+        return InvertedInputs(inputs, inputs.source, inversion)
 
 
-def fitted_walk(inverted: InvertedShot, denoise: Denoiser, fit: NullTextFit) -> tuple[NullText, InvertedShot]:
+def fitted_walk(inverted: InvertedInputs, denoise: Denoiser, fit: NullTextFit) -> tuple[NullText, InvertedInputs]:
     """Null tokens by which the guided walk down follows the inverted clip, and that walk in the inversion's place.
 
     denoise: guided, with windows and hooks. Raises RequestError for a negative prompt.
     """
-    shot, levels = inverted.shot, inverted.inversion.sigmas
+    inputs, levels = inverted.inputs, inverted.inversion.sigmas
     walk = [inverted.inversion.trajectory[0]]
 
     def step_hook(x: Latents, _sigma: float, /) -> Latents:
         walk.append(x)
-        return shot.inversion_hook(x, levels[0])  # the inversion is done, and progress must not fall
+        return inputs.inversion_hook(x, levels[0])  # the inversion is done, and progress must not fall
 
     null_text = null_text_inversion(denoise, inverted.inversion, inverted.source, fit=fit, step_hook=step_hook)
     return null_text, replace(inverted, inversion=replace(inverted.inversion, trajectory=walk))
@@ -92,9 +92,9 @@ def wanted_first(denoise_branches: BranchDenoiser) -> BranchDenoiser:
     return denoise_wanted_first
 
 
-def in_windows(shot: DenoiseInputs, backbone: Backbone, denoise: Denoiser, overlap: float = 0.0) -> Denoiser:
-    """No more frames at once than the shot and the network have room for."""
-    size = min(shot.window, backbone.max_frames)
+def in_windows(inputs: DenoiseInputs, backbone: Backbone, denoise: Denoiser, overlap: float = 0.0) -> Denoiser:
+    """No more frames at once than the inputs and the network have room for."""
+    size = min(inputs.window, backbone.max_frames)
     return windowed(denoise, size, int(overlap * size))
 
 
@@ -121,7 +121,7 @@ class SourceHooks:
 
 
 def beside_source(
-    backbone: Backbone, denoise: Denoiser, look: Denoiser, inverted: InvertedShot, hooks: Callable[[], SourceHooks]
+    backbone: Backbone, denoise: Denoiser, look: Denoiser, inverted: InvertedInputs, hooks: Callable[[], SourceHooks]
 ) -> Denoiser:
     """`beside`, where `look` is at the inverted source of the level, under its own content."""
     return beside(backbone, denoise, lambda sigma: look(inverted.inversion.at(sigma), sigma, inverted.source), hooks)
@@ -148,16 +148,16 @@ def beside(
     return denoise_beside
 
 
-def from_shared_noise(shot: DenoiseInputs, backbone: Backbone, strength: float, sigma: float) -> Latents:
+def from_shared_noise(inputs: DenoiseInputs, backbone: Backbone, strength: float, sigma: float) -> Latents:
     """Latents at level `sigma` under noise that all frames share: of the source, or of nothing where strength is 1.
 
     Raises RequestError where nothing of the source would be left: full strength, and no structure.
     """
-    source = backbone.encode(shot.clip.frames)
-    noise = shared_noise(noise_draw(shot, source), range(len(source)))
+    source = backbone.encode(inputs.clip.frames)
+    noise = shared_noise(noise_draw(inputs, source), range(len(source)))
     if strength < 1:
         return source + sigma * noise
-    if shot.condition.structure_channels is None and not shot.condition.controls:
+    if inputs.condition.structure_channels is None and not inputs.condition.controls:
         without = "this model reads no structure, and all of the clip is made anew, so nothing of it would be left"
         raise RequestError(f"{without}; say --set strength=0.8, or take a model that reads depth")
     # As large as unit-variance latents with this noise on them would be: the network never saw noise alone.

@@ -12,7 +12,7 @@ from recast.conditions.word_alignment import ALIGNMENTS
 from recast.denoising import DenoiseInputs, StepHook
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.methods.walks import InvertedShot
+from recast.methods.walks import InvertedInputs
 from recast.networks.map_control import Alignment, WordMaps
 from recast.types import Latents
 
@@ -44,13 +44,13 @@ class WordKnobs(GuidanceKnobs):
             raise RequestError(f"{given}; one does nothing without the other, say both")
 
     def aligned(
-        self, shot: DenoiseInputs, source_word: str = "", target_word: str = ""
+        self, inputs: DenoiseInputs, source_word: str = "", target_word: str = ""
     ) -> tuple[Alignment | None, Places, Places]:
         """Which tokens stand for which, None for those in the same place; and the places of a word of each prompt.
 
         No places for no word. Raises RequestError for words that are not there, or of a model that reads no prompt.
         """
-        source, target = shot.source.words if shot.source else None, shot.condition.words
+        source, target = inputs.source.words if inputs.source else None, inputs.condition.words
         if source is None or target is None:
             if named := [word for word in (source_word, target_word, self.reweight_word) if word]:
                 words = " and ".join(map(repr, named))
@@ -63,20 +63,20 @@ class WordKnobs(GuidanceKnobs):
         return alignment, theirs, target.of_word(target_word) if target_word else ()
 
 
-def local_blend(source: InvertedShot, looked: Sequence[WordMaps], threshold: float, below: float = inf) -> StepHook:
+def local_blend(source: InvertedInputs, looked: Sequence[WordMaps], threshold: float, below: float = inf) -> StepHook:
     """The source's latents in place of those outside of the words' masks, which are those of the level just left.
 
     below: the noise level of the first step that is blended.
     """
-    shot = source.shot
-    assert shot.condition.frames is not None, "the shot has numbered its frames"
-    frames = shot.condition.frames.tolist()
+    inputs = source.inputs
+    assert inputs.condition.frames is not None, "the inputs number their frames"
+    frames = inputs.condition.frames.tolist()
 
     def step_hook(x: Latents, sigma: float, /) -> Latents:
         left = min(level for level, _ in looked[0].sums if level is not None and level > sigma)
         if left <= below:
             mask = torch.stack([each.mask(left, frames, threshold) for each in looked]).amax(0)
             x = torch.lerp(source.inversion.at(sigma), x, mask)
-        return shot.step_hook(x, sigma)
+        return inputs.step_hook(x, sigma)
 
     return step_hook

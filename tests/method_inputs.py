@@ -1,4 +1,4 @@
-"""What contracts of methods share: one shot, conditioned on its depth."""
+"""What contracts of methods share: inputs of one clip, conditioned on its depth."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +16,7 @@ ABLE = {name: method for name, method in METHODS.items() if Need.PICTURE not in 
 """Methods that need no other family than the tiny backbone's."""
 
 
-def shot_of(backbone, frames=FRAMES, **settings):
+def inputs_of(backbone, frames=FRAMES, **settings):
     generator = torch.Generator().manual_seed(0)
     clip = Clip(torch.randint(0, 256, (frames, 3, 32, 40), generator=generator, dtype=torch.uint8), Fraction(8))
     structure = Structure(Kind.DEPTH, torch.rand(frames, 1, 32, 40, generator=generator), detail=1.5)

@@ -1,4 +1,4 @@
-"""What tests of editors share: a tiny 2-depth, a shot of it, stretches of the shot, and a plain walk from inversion."""
+"""What tests of editors share: a tiny 2-depth, inputs for it, stretches of these, and a plain walk from inversion."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -29,7 +29,7 @@ def opened_depth(path):
         return BACKBONES["stable_diffusion"](folder)
 
 
-def shot_of(backbone, *, frames=FRAMES, still=False, same=False, **settings):
+def inputs_of(backbone, *, frames=FRAMES, still=False, same=False, **settings):
     """still: all frames are the first. same: the wanted content is the clip's own."""
     rng = torch.Generator().manual_seed(1)
     picks = torch.zeros(frames, dtype=torch.long) if still else torch.arange(frames)
@@ -44,11 +44,11 @@ def shot_of(backbone, *, frames=FRAMES, still=False, same=False, **settings):
     return DenoiseInputs(Clip(clip, Fraction(8), FIRST), condition, SAMPLERS["ddim"], **usual | settings)
 
 
-def cut(shot, start, end):
-    """A stretch of the shot, as a clip of its own from the same source."""
+def cut(inputs, start, end):
+    """A stretch of the inputs, as a clip of its own from the same source."""
     picks = torch.arange(start, end)
-    clip = replace(shot.clip, frames=shot.clip.frames[start:end], first=shot.clip.first + start)
-    return replace(shot, clip=clip, condition=shot.condition.at(picks), source=shot.source.at(picks))
+    clip = replace(inputs.clip, frames=inputs.clip.frames[start:end], first=inputs.clip.first + start)
+    return replace(inputs, clip=clip, condition=inputs.condition.at(picks), source=inputs.source.at(picks))
 
 
 def images(backbone, scale):
@@ -56,11 +56,11 @@ def images(backbone, scale):
     return guided(as_images(backbone.denoise_branches), scale)
 
 
-def image_walk(backbone, shot, *hooks):
+def image_walk(backbone, inputs, *hooks):
     """Inversion by the image model, and the walk back with the wanted content under hooks."""
-    sigmas = backbone.sigmas(shot.steps)
-    start = backbone.encode(shot.clip.frames) * hypot(1, sigmas[-1])
-    up = ddim_inversion(images(backbone, 1.0), start, sigmas, shot.source, refinements=1)
+    sigmas = backbone.sigmas(inputs.steps)
+    start = backbone.encode(inputs.clip.frames) * hypot(1, sigmas[-1])
+    up = ddim_inversion(images(backbone, 1.0), start, sigmas, inputs.source, refinements=1)
     with backbone.hooked(*hooks) if hooks else nullcontext():
-        down = ddim(images(backbone, shot.cfg_scale), up.trajectory[0], sigmas, shot.condition)
+        down = ddim(images(backbone, inputs.cfg_scale), up.trajectory[0], sigmas, inputs.condition)
     return finish(down, sigmas[-1])
