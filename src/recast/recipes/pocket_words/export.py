@@ -18,8 +18,9 @@ FACTS = ModelMetadata(
     short_side=192,
     trained_side=128,
     fps=10.0,
-    cfg_scale=4.0,
+    cfg_scale=3.0,
     steps=12,
+    method="flowedit",
     depth_unit="inverse",
     known_words="words.txt",
 )
