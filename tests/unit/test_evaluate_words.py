@@ -6,7 +6,9 @@ import pytest
 
 from recast.backbones.tiny import write_stable_diffusion
 from recast.cli.app import run
+from recast.cli.evaluate import _able
 from recast.evaluation.suite import edits
+from recast.methods import METHODS
 
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
 
@@ -36,3 +38,9 @@ def test_a_model_of_words_is_measured_by_words_alone(tmp_path, capsys):
 def test_unknown_kinds_of_cases_are_refused(capsys):
     assert run(["evaluate", "1", "--worlds", "--cases", "mixed,all"]) == 2
     assert "mixed, place, colour" in capsys.readouterr().err
+
+
+def test_all_methods_are_those_that_the_model_can_its_own_first():
+    able = _able("pocket-words")
+    assert able[0] == "flowedit"
+    assert set(able) == METHODS.keys() - {"instruct-pix2pix"}

@@ -20,7 +20,7 @@ ROW_PX = 160
 
 MethodNames = Annotated[
     str | None,
-    typer.Option("--methods", metavar="A,B,C", help="Edit the clip by these, on a sheet and in a video beside it."),
+    typer.Option("--methods", metavar="A,B,C", help="Edit the clip by these, or by all, on a sheet and in a video."),
 ]
 Labels = Annotated[
     list[str] | None,

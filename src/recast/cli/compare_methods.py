@@ -75,10 +75,14 @@ def by_methods(
     overwrite: bool,
     quiet: bool,
 ) -> Comparison:
-    """Edits a clip by each of the methods, with one open model. Raises RequestError for a method that is not known."""
+    """Edits a clip by each of the methods, with one open model. methods: their names, or all.
+
+    Raises RequestError for a method that is not known.
+    """
     from recast.methods import METHODS
 
-    names = [known("method", name.strip(), METHODS) for name in dict.fromkeys(methods.split(","))]
+    listed = list(METHODS) if methods == "all" else dict.fromkeys(methods.split(","))
+    names = [known("method", name.strip(), METHODS) for name in listed]
 
     def asked(method: str | None) -> Request:
         return request_from(source, target, options | {"method": method}, settings, overwrite=overwrite)

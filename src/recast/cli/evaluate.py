@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recast.evaluation.suite import Suite
 
 MOST_JOBS = 8
+ALL = "all"
 Number = TypeVar("Number", int, float)
 
 
@@ -34,7 +35,11 @@ TemporalSteps = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="Steps at which --temporal sweeps (default: the model's own).")
 ]
 Methods = Annotated[
-    str | None, typer.Option(metavar="A,B,C", help="Methods to compare with the first one, on the same worlds.")
+    str | None,
+    typer.Option(
+        metavar="A,B,C",
+        help="Methods to compare with the first one on the same worlds, or all.",
+    ),
 ]
 Cases = Annotated[
     str, typer.Option(metavar="A,B,C", help="Edits to ask for: mixed (place, look and colour), place, colour.")
@@ -77,7 +82,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
         return by_pairs(pairs, device, as_json=as_json, markdown=markdown, quiet=quiet)
     if not (worlds or temporal or footage):
         raise RequestError("nothing says what to measure; write --worlds, --temporal, --footage DIR or --source CLIP")
-    base, tried = _tried(details, methods, temporal_steps, cases, temporal=temporal)
+    base, tried = _tried(details, methods, model, temporal_steps, cases, temporal=temporal)
 
     from recast.engine.device import chosen_device
     from recast.evaluation.items import EvalConfig
@@ -91,14 +96,14 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
 
 
 def _tried(
-    details: str, methods: str | None, temporal_steps: str | None, cases: str, *, temporal: bool
+    details: str, methods: str | None, model: str, temporal_steps: str | None, cases: str, *, temporal: bool
 ) -> tuple[dict[str, object], "tuple[Variant, ...]"]:
     """The settings that all edits have, and the trials of each world."""
     levels = _listed("details", details, float, (0, 7)) if details != "none" else []
     steps = _listed("temporal-steps", temporal_steps, int, (1, 1000)) if temporal_steps else []
     if steps and not temporal:
         raise RequestError("--temporal-steps says where --temporal sweeps; write --temporal too")
-    base, others = _methods(methods)
+    base, others = _methods(methods, model)
 
     from recast.evaluation.cases.worlds import CHANGES
     from recast.evaluation.suite import edits
@@ -129,10 +134,22 @@ def _workers(device: str) -> int:
     return 1 if device != "cpu" else min(MOST_JOBS, os.cpu_count() or 1)
 
 
-def _methods(text: str | None) -> tuple[dict[str, object], list[str]]:
+def _methods(text: str | None, model: str) -> tuple[dict[str, object], list[str]]:
     """The first method as a setting of all edits, and those that are compared with it."""
-    first, *others = text.split(",") if text else [""]
+    first, *others = _able(model) if text == ALL else text.split(",") if text else [""]
     return {"method": first} if first else {}, [name for name in dict.fromkeys(others) if name != first]
+
+
+def _able(model: str) -> list[str]:
+    """Every method that a model has what it needs for, its own first."""
+    from recast.editing.loaded import Model
+    from recast.methods import METHODS
+    from recast.methods.needs import lacking
+
+    opened = Model.loaded(model)
+    own = opened.folder.metadata.method
+    able = [name for name, method in METHODS.items() if not lacking(method.needs, opened.backbone)]
+    return sorted(able, key=lambda name: name != own)
 
 
 def _listed(flag: str, text: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
