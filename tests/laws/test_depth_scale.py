@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from recast.conditions.depth import aligned, inverse, normalized
+from recast.conditions.depth import DepthExtractor, aligned, inverse, normalized
+from recast.errors import RequestError
+from recast.model.folder import ModelFolder
 
 SCALES = st.floats(0.05, 20)
 SHIFTS = st.floats(-5, 5)
@@ -110,3 +112,9 @@ def test_metres_become_inverse_depth_nearest_brightest() -> None:
     assert inverse(torch.zeros(1, 1, 2, 2)).isfinite().all()
     near, far = normalized(inverse(torch.tensor([1.0, 4.0]).reshape(1, 1, 1, 2))).flatten()
     assert (near, far) == (1, 0)
+
+
+def test_frames_too_small_for_the_estimator_are_refused_with_what_would_do():
+    extractor = DepthExtractor.opened(ModelFolder.found("pocket"), torch.device("cpu"))
+    with pytest.raises(RequestError, match=r"depth of 40x24 px .* at 32 px or more"):
+        extractor.predicted(torch.zeros(1, 3, 24, 40, dtype=torch.uint8))

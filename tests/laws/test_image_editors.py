@@ -7,6 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from editor_inputs import FRAMES, cut, image_walk, images, inputs_of, opened_depth
+from linear_backbone import clip_inputs
+from recast.backbones.tiny import tiny
 from recast.diffusion.grids import grid_order, gridded, tiled, untiled
 from recast.diffusion.inversion import reconstruction_psnr
 from recast.diffusion.noise import noise_draw, shared_noise
@@ -101,6 +103,13 @@ def test_pix2video_without_its_pull_is_sparse_causal_attention(backbone):
     expected = image_walk(backbone, inputs, ReferenceAttention(first_and_previous(20)))
     assert_close(Pix2Video(pull=0.0)(inputs, backbone), expected, **CLOSE)
     assert_close(Pix2Video(pull_until=0.0)(inputs, backbone), expected, **CLOSE)
+
+
+def test_pix2videos_gradients_may_recompute_activations():
+    backbone, again = tiny(1), tiny(1)
+    again.net.enable_gradient_checkpointing()
+    again.net.train()
+    assert_close(Pix2Video()(clip_inputs(again), again), Pix2Video()(clip_inputs(backbone), backbone), **CLOSE)
 
 
 def test_pix2videos_pull_makes_frames_more_alike(backbone):

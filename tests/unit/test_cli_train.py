@@ -137,6 +137,9 @@ def test_an_estimate_is_flops_over_the_used_share_of_the_rate_of_its_precision(p
         (("gen1-images", "-o", "run", "--from", "nowhere"), "'nowhere' is neither a known model nor a folder"),
         (("pocket-vae", "-o", "run", "--from", "pocket"), "pocket-vae reads what it needs from the folder of its run"),
         (("pocket-pool", "--dry-run"), "pocket-pool trains no network of its own"),
+        (("pocket", "--dry-run", "--set", "steps=3"), "pocket takes no --set: its steps say all"),
+        (("pocket-words", "-o", "run", "--data", "."), "pocket-words takes no --data"),
+        (("pocket", "-o", "run", "--nproc", "2"), "pocket runs in one process on the processor"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

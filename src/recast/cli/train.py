@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +55,10 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
         tell_presets(as_json=as_json)
         return
     chosen = _chosen(preset, settings or ())
+    if chosen is None:
+        _check_recipe(
+            preset, {"--set": settings, "--data": data, "--from": start}, device=device, engine=engine, nproc=nproc
+        )
     if dry_run:
         tell_cost(preset, chosen, as_json=as_json, device=device, processes=nproc)
     elif run is None:
@@ -80,6 +84,15 @@ def _chosen(name: str, settings: Sequence[str]) -> "Preset | None":
     if name in CHORES or name in MODEL_RECIPES:
         return None
     raise RequestError(f"no preset is called {name!r}; known: {', '.join([*PRESETS, *CHORES, *MODEL_RECIPES])}")
+
+
+def _check_recipe(name: str, given: Mapping[str, object], *, device: str, engine: str, nproc: int) -> None:
+    """Refuses what a recipe of a model, or one of its steps without a network, would leave unread."""
+    unread = [flag for flag, value in given.items() if value]
+    if unread:
+        raise RequestError(f"{name} takes no {unread[0]}: its steps say all; name one of its trainings to change it")
+    if device not in {"auto", "cpu"} or engine != "ddp" or nproc > 1:
+        raise RequestError(f"{name} runs in one process on the processor; leave --device, --engine and --nproc out")
 
 
 def _follow(name: str, training_run: "TrainingRun", run: Path, *, device: str, engine: str, quiet: bool) -> None:

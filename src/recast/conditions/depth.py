@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
+from recast.errors import RequestError
 from recast.model.folder import ModelFolder
 from recast.types import Clip, Frames, Kind, Maps, Structure
 
@@ -96,7 +97,14 @@ class DepthExtractor:
 
     @torch.no_grad()
     def predicted(self, frames: Frames) -> Float[Tensor, "t 1 h w"]:
-        """The network's prediction for each frame, in its own unit, at the frames' size."""
+        """The network's prediction for each frame, in its own unit, at the frames' size.
+
+        Raises RequestError for frames that are smaller than the multiple that the processor brings sides to.
+        """
+        least = getattr(self.processor, "size_divisor", 1)
+        if min(frames.shape[-2:]) < least:
+            rows, columns = frames.shape[-2:]
+            raise RequestError(f"depth of {columns}x{rows} px cannot be estimated; work at {least} px or more (--size)")
         # Padding would misalign the map and the frame.
         pixels = self.processor(list(frames.cpu().numpy()), do_pad=False, input_data_format="channels_first")
         given = torch.from_numpy(np.stack(pixels["pixel_values"])).float().to(self.device)

@@ -49,24 +49,41 @@ def towards_middle(frames: Sequence[int]) -> References:
 
 
 @dataclass(frozen=True, eq=False)
+class BankPage:
+    """What a bank knows at one site of one branch, without gradient.
+
+    frames: of the latest call. before: of each frame known when it came. held: of each frame that later calls may ask.
+    """
+
+    sigma: float | None
+    frames: tuple[int, ...]
+    before: dict[int, KeyValue]
+    held: dict[int, KeyValue]
+
+
+@dataclass(frozen=True, eq=False)
 class FrameBank:
     """Keys and values of frames at one noise level, by which a window attends to frames of those before it.
 
-    anchors: frames that are kept to the level's end; of the others only those of the latest pass are.
+    anchors: frames that are kept to the level's end; of the others only those of the latest pass are. A call that comes
+    again, as where activations are recomputed for gradients, finds what it found the first time.
     """
 
     anchors: frozenset[int] = frozenset()
-    kept: dict[tuple[str, int | None], tuple[float | None, dict[int, KeyValue]]] = field(default_factory=dict)
-    """By site and branch: the noise level, and what was kept of each frame, without gradient."""
+    kept: dict[tuple[str, int | None], BankPage] = field(default_factory=dict)
+    """By site and branch."""
 
     def seen(self, call: AttentionCall) -> dict[int, KeyValue]:
         """Keys and values of the call's frames, and of those kept at its level; then keeps the call's."""
-        place = call.site, call.branch
-        sigma, before = self.kept.get(place, (None, {}))
-        now = dict(zip(frames_of(call), zip(call.k, call.v, strict=True), strict=True))
-        known = now if sigma != call.sigma else before | now
-        held = {frame: pair for frame, pair in known.items() if frame in now or frame in self.anchors}
-        self.kept[place] = call.sigma, {frame: (k.detach(), v.detach()) for frame, (k, v) in held.items()}
+        place, frames = (call.site, call.branch), tuple(frames_of(call))
+        last = self.kept.get(place)
+        before = {} if last is None or last.sigma != call.sigma else last.before if last.frames == frames else last.held
+        now = dict(zip(frames, zip(call.k, call.v, strict=True), strict=True))
+        known = before | now
+        held = {
+            frame: (k.detach(), v.detach()) for frame, (k, v) in known.items() if frame in now or frame in self.anchors
+        }
+        self.kept[place] = BankPage(call.sigma, frames, before, held)
         return known
 
 
@@ -77,7 +94,7 @@ class ReferenceAttention:
     Windows come in order: what they refer to and do not have is taken from the windows before them at the same noise
     level, so that an image network answers as it would for all frames at once. The bank needs every frame that is
     referred to from afar as an anchor; the latest window is always there. Raises BackboneError for a frame that was in
-    neither. Not for gradient checkpointing: the bank goes on between the two passes.
+    neither.
     """
 
     references: References
