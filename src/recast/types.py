@@ -136,7 +136,7 @@ class Condition:
 
     cond: the tokens of the target content, [n d] for all frames or [t n d] for each. uncond: the null tokens, those of
     no content. negative: the tokens of a negative prompt, which guidance pushes away from in place of the null tokens.
-    structure_channels: what the method of that name of the backbone gave, one for each frame: planes beside the latents
+    structure_channels: what the method of that name of the backbone gave, one for each frame: channels beside latents
     (Gen-1: depth latents and channels that say t_s; 2-depth), or a ControlNet's pictures at the clip's size. frames:
     the frames' absolute numbers in the source, which windows keep; None where nobody asks. Where the backbone's
     `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.

@@ -12,7 +12,7 @@ from recast.diffusion.samplers import ddim
 from recast.types import Clip, Condition
 
 NOTHING = Condition(torch.zeros(1, 1), torch.zeros(1, 1))
-SHOT = DenoiseInputs(Clip(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim, seed=3)
+INPUTS = DenoiseInputs(Clip(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), Fraction(8)), NOTHING, ddim, seed=3)
 LIKE = torch.zeros(16, 4, 8, 8, dtype=torch.float64)
 
 
@@ -29,13 +29,13 @@ def gaussian(spread: float, asked: list[float]):
 
 def test_one_answer_is_the_denoiser_itself():
     denoise = gaussian(1.0, [])
-    assert ensembled(denoise, 1, SHOT.noise) is denoise
+    assert ensembled(denoise, 1, INPUTS.noise) is denoise
 
 
 @pytest.mark.parametrize("members", [2, 5])
 def test_an_answer_that_hangs_on_no_noise_stays(members: int):
     asked: list[float] = []
-    answer = ensembled(gaussian(0.0, asked), members, SHOT.noise)(SHOT.noise(LIKE), 2.0, NOTHING)
+    answer = ensembled(gaussian(0.0, asked), members, INPUTS.noise)(INPUTS.noise(LIKE), 2.0, NOTHING)
     assert_close(answer, torch.full_like(LIKE, 5.0))
     assert asked == [2.0] * members
 
@@ -43,8 +43,8 @@ def test_an_answer_that_hangs_on_no_noise_stays(members: int):
 def test_what_hangs_on_the_noise_is_as_computed_by_hand():
     """For an affine denoiser D(x) = 5 + a (x - 5) the deviation of the mean over members is known in closed form."""
     sigma, members, a = 2.0, 4, 1 / (1 + 2.0**2)
-    x = 5 + sigma * SHOT.noise(LIKE)
-    off = ensembled(gaussian(1.0, []), members, SHOT.noise)(x, sigma, NOTHING) - 5
+    x = 5 + sigma * INPUTS.noise(LIKE)
+    off = ensembled(gaussian(1.0, []), members, INPUTS.noise)(x, sigma, NOTHING) - 5
     first = (1 + (members - 1) * a) * a * sigma  # the first answer is in all the others
     others = a * sigma * (members - 1) ** 0.5
     assert off.std().item() == pytest.approx((first**2 + others**2) ** 0.5 / members, rel=0.05)
@@ -52,7 +52,7 @@ def test_what_hangs_on_the_noise_is_as_computed_by_hand():
 
 
 def test_a_frame_has_many_noises_of_its_own():
-    drawn = torch.stack([SHOT.noise(LIKE, number) for number in range(4)]).flatten(2)
+    drawn = torch.stack([INPUTS.noise(LIKE, number) for number in range(4)]).flatten(2)
     likeness = torch.corrcoef(drawn.flatten(0, 1)) - torch.eye(64)
     assert likeness.abs().max() < 0.4
-    assert torch.equal(SHOT.noise(LIKE), SHOT.noise(LIKE, 0))
+    assert torch.equal(INPUTS.noise(LIKE), INPUTS.noise(LIKE, 0))

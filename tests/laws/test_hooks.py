@@ -9,9 +9,11 @@ from einops import repeat
 from torch.testing import assert_close
 
 from hooked_backbone import FRAMES, CallRecord, Scaled, asked, conditioned, noisy, passing
+from method_inputs import inputs_of
 from recast.backbones.tiny import tiny, tiny_unet
 from recast.denoising import Branch
 from recast.errors import BackboneError
+from recast.methods import METHODS
 from recast.networks.attention import hooked
 from recast.networks.hooks import SiteKind
 
@@ -95,6 +97,29 @@ def test_no_trace_is_left(condition, fails):
     assert list(backbone.net.state_dict()) == keys
     assert backbone.pass_context.current is None
     assert_close(asked(backbone, condition), answer, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_no_trace_is_left_of_an_error_in_a_later_window(together):
+    """Five frames in windows of four: the hook fails in the second one, in an edit with two branches."""
+    own = tiny(1, together=together)
+    inputs, seen = inputs_of(own), set[tuple[int, ...] | None]()
+    plain = METHODS["gen1"]()(inputs, own)
+
+    class Failing:
+        def interested(self, _site, kind):
+            return kind is SiteKind.SELF
+
+        def __call__(self, call, attend):
+            seen.add(call.frames)
+            if len(seen) > 1:
+                raise RuntimeError("the hook failed")
+            return attend(call)
+
+    with pytest.raises(RuntimeError, match="the hook failed"), own.hooked(Failing()):
+        METHODS["gen1"]()(inputs, own)
+    assert len(seen) == 2
+    assert torch.equal(METHODS["gen1"]()(inputs, own), plain)
 
 
 def test_where_no_hook_is_interested_the_processor_stays(backbone):

@@ -1,4 +1,4 @@
-"""Several structures at once: each ControlNet's residuals times its weight, in its share of the walk, or a refusal."""
+"""Several structures at once: each ControlNet's residuals times its weight, in its share of the steps, or a refusal."""
 
 import json
 from dataclasses import replace

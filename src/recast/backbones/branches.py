@@ -67,16 +67,16 @@ def temporal_layout(frames: int, temporal: Sequence[bool], most: int, device: to
 
 
 def with_structure(x: Latents, condition: Condition, channels: int) -> Float[Tensor, "t channels y x"]:
-    """Latents and the condition's structure planes, which the network reads as `channels` more input channels.
+    """Latents and the condition's structure channels, which the network reads as `channels` more input channels.
 
-    Raises BackboneError for another number of planes.
+    Raises BackboneError for another number.
     """
     structure_channels = structure_of(condition, channels)
     return x if structure_channels is None else torch.cat([x, structure_channels.to(x)], dim=1)
 
 
 def structure_of(condition: Condition, channels: int) -> Maps | None:
-    """The condition's structure planes; None where the network reads none. Raises BackboneError for another number.
+    """The condition's structure channels; None where the network reads none. Raises BackboneError for another number.
 
     It also refuses structures for ControlNets, which only families that have some may read.
     """
@@ -90,7 +90,7 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
 
 
 def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> None:
-    """What a network can do that reads one structure as planes, at every noise level alike.
+    """What a network can do that reads one structure as input channels, at every noise level alike.
 
     Raises BackboneError for another kind than it was trained with, for several, a weight or a range.
     """
@@ -104,7 +104,9 @@ def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> 
     changed += [f"range {start:g}-{stop:g}"] if structure.within != (0, 1) else []
     if changed:
         wrong = f"{structure.kind} cannot have {' and '.join(changed)} here"
-        raise BackboneError(f"{wrong}: this model reads structure as planes, at every level alike; leave it out")
+        raise BackboneError(
+            f"{wrong}: this model reads structure as input channels, at every noise level alike; leave it out"
+        )
 
 
 def check_kind(structure: StructureUse, kinds: AbstractSet[Kind]) -> None:

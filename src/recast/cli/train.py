@@ -56,9 +56,8 @@ def train(  # noqa: PLR0913 -- one parameter for each flag
         return
     chosen = _chosen(preset, settings or ())
     if chosen is None:
-        _check_recipe(
-            preset, {"--set": settings, "--data": data, "--from": start}, device=device, engine=engine, nproc=nproc
-        )
+        unread = {"--set": settings, "--data": data, "--from": start}
+        _check_recipe(preset, unread, device=device, engine=engine, nproc=nproc)
     if dry_run:
         tell_cost(preset, chosen, as_json=as_json, device=device, processes=nproc)
     elif run is None:

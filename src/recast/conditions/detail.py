@@ -44,7 +44,7 @@ def as_pictures(maps: Float[Tensor, "t c h w"], channels: int = 3) -> Float[Tens
     return maps.expand(-1, channels, -1, -1)
 
 
-def detail_planes(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:
+def detail_channels(detail: float, size: tuple[int, int]) -> Float[Tensor, "4 h w"]:
     """Four constant channels that embed t_s: sines and cosines of two frequencies (section 3.3).
 
     Differs: with the usual period of 10,000, four channels nearly coincide at t_s = 0 and 6 (distance 0.28). With these

@@ -42,7 +42,7 @@ class Request:
     """The name of a model, or the path of a model folder."""
     structure: Listed = ("depth",)
     """What of the clip is kept: depth or edges; several where the model has ControlNets of them, each with a weight and
-    the share of the walk in which it acts, as edges:0.5@0-0.6."""
+    the share of the steps in which it acts, as edges:0.5@0-0.6."""
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
@@ -53,7 +53,7 @@ class Request:
     ensemble: int | None = Field(default=None, ge=1, le=64)
     """Answers averaged at each step; more is slower and steadier, and the model's own number if not given."""
     scheduler: str = "ddim"
-    """The sampler that walks from noise to picture."""
+    """The sampler from noise to picture."""
     window: int | None = Field(default=None, ge=1, le=1024)
     """The most frames that the network sees at once; as many as it was trained on if not said."""
     segment: int = Field(default=256, ge=2, le=65536)

@@ -62,7 +62,7 @@ class SpaceTimeUNet(nn.Module):
     ) -> Float[Tensor, "b t out h w"]:
         """The network's prediction (noise, velocity or clean latents, as it was trained) for noisy latents `x`.
 
-        x: mixed with noise as the network was trained, structure planes behind the latents' channels.
+        x: mixed with noise as the network was trained, structure channels behind the latents' channels.
         timestep: 0..999, may lie between two. tokens: [b n d] for all frames of a clip, or [b t n d] for each.
         video: False keeps a clip's frames apart from each other; one answer for all clips or one for each.
         residuals: of the image UNet, under diffusers' names, for images of (b t).

@@ -8,7 +8,7 @@ from einops import rearrange, repeat
 from torch import nn
 
 from recast.backbones.gen1 import Gen1Backbone
-from recast.conditions.detail import detail_planes
+from recast.conditions.detail import detail_channels
 from recast.data.datasets import DataMix
 from recast.data.examples import Example, ExampleSource
 from recast.denoising import Branch
@@ -66,7 +66,7 @@ def _made(backbone: Gen1Backbone, example: Example, noise: Latents, *, structure
 def _structure_channels(example: Example, frames: int) -> Maps:
     """Structure latents at t_s = 0, and the channels that embed t_s."""
     latents = example.structure[0, :frames].float()
-    channels = detail_planes(example.levels[0], (latents.shape[-2], latents.shape[-1]))
+    channels = detail_channels(example.levels[0], (latents.shape[-2], latents.shape[-1]))
     return torch.cat([latents, repeat(channels, "c y x -> t c y x", t=frames)], dim=1)
 
 

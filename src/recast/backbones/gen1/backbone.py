@@ -1,4 +1,4 @@
-"""The Gen-1 network as a backbone: latents, structure planes, content tokens and eq. 8's branches."""
+"""The Gen-1 network as a backbone: latents, structure channels, content tokens and eq. 8's branches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.conditions.content import ContentEncoders, ContentInput, Medium
-from recast.conditions.detail import as_pictures, detail_planes, softened
+from recast.conditions.detail import as_pictures, detail_channels, softened
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.diffusion.schedule import schedule
@@ -89,7 +89,7 @@ class Gen1Backbone(ImageLatentBackbone):
         check_kind(structure, self.structure_kinds)
         pictures = as_pictures(softened(structure.maps, structure.detail, self.trained_side)) * 2 - 1
         latents = self.encode_pixels(pictures)
-        detail = detail_planes(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
+        detail = detail_channels(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
         return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
@@ -129,7 +129,7 @@ class Gen1Backbone(ImageLatentBackbone):
     ) -> list[Latents]:
         """One guess at the clean latents for each branch; a single frame is an image, its temporal layers stay off.
 
-        Raises BackboneError where the network needs structure planes and the condition has none, or the reverse.
+        Raises BackboneError where the network needs structure channels and the condition has none, or the reverse.
         """
         inputs = with_structure(scale_input(x, sigma), condition, self._extra_channels)
         groups = batches(branches, together=self.together)

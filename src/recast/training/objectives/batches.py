@@ -10,7 +10,7 @@ from einops import repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from recast.conditions.detail import detail_planes
+from recast.conditions.detail import detail_channels
 from recast.data.examples import Example
 from recast.engine.rng import normal_noise
 
@@ -132,4 +132,4 @@ def _structure(rng: np.random.Generator, example: Example, blur_prob: float) -> 
     return torch.cat([latents, repeat(detail, "c y x -> t c y x", t=len(latents))], dim=1)
 
 
-_detail_channels = lru_cache(maxsize=256)(detail_planes)
+_detail_channels = lru_cache(maxsize=256)(detail_channels)

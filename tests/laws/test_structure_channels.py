@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from recast.backbones.tiny import tiny
-from recast.conditions.detail import detail_planes, softened
+from recast.conditions.detail import detail_channels, softened
 from recast.errors import BackboneError
 from recast.types import Kind, Structure
 
@@ -90,10 +90,10 @@ def test_a_backbone_softens_at_the_size_that_it_was_trained_at():
     backbone = tiny(0)
     smaller = replace(backbone, metadata=replace(backbone.metadata, trained_side=16))
     depth = torch.rand(2, 1, 32, 40, generator=torch.Generator().manual_seed(3))
-    planes = smaller.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
+    channels = smaller.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
     expected = smaller.structure_channels(Structure(Kind.DEPTH, softened(depth, 2, side=16)))
-    assert torch.equal(planes[:, :4], expected[:, :4])
-    assert not torch.allclose(planes, backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2)), atol=1e-3)
+    assert torch.equal(channels[:, :4], expected[:, :4])
+    assert not torch.allclose(channels, backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2)), atol=1e-3)
 
 
 def test_each_frame_is_softened_alone():
@@ -102,25 +102,25 @@ def test_each_frame_is_softened_alone():
 
 
 def test_levels_are_told_apart():
-    vectors = [detail_planes(level, (1, 1)).flatten() for level in range(8)]
+    vectors = [detail_channels(level, (1, 1)).flatten() for level in range(8)]
     assert min((one - other).norm().item() for one, other in combinations(vectors, 2)) > 0.9
 
 
 @given(level=st.floats(0, 7))
-def test_detail_planes_are_constant_and_continuous(level):
-    planes = detail_planes(level, (3, 5))
+def test_detail_channels_are_constant_and_continuous(level):
+    planes = detail_channels(level, (3, 5))
     assert torch.equal(planes, planes[:, :1, :1].expand(4, 3, 5))
-    assert (detail_planes(min(level + 0.01, 7), (3, 5)) - planes).abs().max() < 0.011
+    assert (detail_channels(min(level + 0.01, 7), (3, 5)) - planes).abs().max() < 0.011
 
 
-def test_a_structure_becomes_latents_and_detail_planes():
+def test_a_structure_becomes_latents_and_detail_channels():
     backbone = tiny(0)
     depth = torch.rand(3, 1, 32, 40)
-    planes = backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
-    assert planes.shape == (3, 8, 4, 5)
-    assert torch.equal(planes[:, 4:], detail_planes(2, (4, 5)).expand(3, 4, 4, 5))
+    channels = backbone.structure_channels(Structure(Kind.DEPTH, depth, detail=2))
+    assert channels.shape == (3, 8, 4, 5)
+    assert torch.equal(channels[:, 4:], detail_channels(2, (4, 5)).expand(3, 4, 4, 5))
     grey = (softened(depth, 2) * 255).round().to(torch.uint8).expand(3, 3, 32, 40)
-    assert_close(planes[:, :4], backbone.encode(grey), atol=0.02, rtol=0.05)
+    assert_close(channels[:, :4], backbone.encode(grey), atol=0.02, rtol=0.05)
 
 
 def test_a_kind_that_was_not_trained_is_refused():
