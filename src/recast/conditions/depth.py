@@ -101,7 +101,7 @@ class DepthExtractor:
 
         Raises RequestError for frames that are smaller than the multiple that the processor brings sides to.
         """
-        least = getattr(self.processor, "size_divisor", 1)
+        least = getattr(self.processor, "size_divisor", None) or 1  # published processors of DPT have it unset
         if min(frames.shape[-2:]) < least:
             rows, columns = frames.shape[-2:]
             raise RequestError(f"depth of {columns}x{rows} px cannot be estimated; work at {least} px or more (--size)")
