@@ -1,7 +1,7 @@
 """Digests of what moves and renames must not change: `python benchmarks/digests.py`, before and after.
 
-Pixels of an edit by gen1 and one by sdedit, the shards of two curated worlds, and the weights after 20 steps of training
-on these, each by the command line, with one thread, in fp32. The same machine and versions give the same digests.
+Pixels of an edit by gen1 and one by sdedit, the shards of two curated worlds, and the weights after 20 steps of
+training on these, each by the command line, with one thread, in fp32. The same machine and versions give the same.
 """
 
 import hashlib
@@ -45,9 +45,9 @@ def digests(folder: Path) -> dict[str, str]:
         found[method] = digest(target.glob("*.png"))
     recast("curate", "world:2", "--model", "pocket", "-o", shards, "-q")
     found["shards"] = digest(shards.rglob("*.tar"))
-    numbers = ("steps=20", "images=2", "precision=fp32", "keep_every=20")
+    numbers = ("steps=20", "images=2", "clips=1", "accumulate=1", "precision=fp32", "keep_every=20")
     settings = [part for number in numbers for part in ("--set", number)]
-    recast("train", "gen1-images", "--data", shards, "--from", "pocket", *settings, "-o", run, "-q")
+    recast("train", "gen1-detail", "--data", shards, "--from", "pocket", *settings, "-o", run, "-q")
     return found | {"weights": digest([run / "weights.safetensors"])}
 
 
