@@ -10,7 +10,6 @@ import json
 import numpy as np
 import torch
 
-from recast.conditions import EXTRACTORS
 from recast.conditions.content import ContentInput, Medium
 from recast.editing.loaded import Model
 from recast.evaluation.cases.worlds import case
@@ -24,7 +23,7 @@ def score(number: int, model: Model, side: int, frames: int) -> dict[str, object
     """One world's row."""
     shown = case(number, side, frames)
     clip = Clip(frames_of(shown.source), FPS)
-    structure = EXTRACTORS["depth"](model.folder, model.device)(clip)
+    structure = model.extractor("depth")(clip)
     words, kind = shown.source_words, shown.source.scene.subjects[0].kind
     found = word_map(model.backbone, clip.frames, structure, ContentInput(Medium.WORDS, words), kind, seed=number)
     masks = torch.from_numpy(np.asarray(shown.source.masks) > 0)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from training_run import Small, flat, recipe, squares
+from training_run import Small, Stopped, flat, recipe, squares, stopped_at
 
 from recast.engine import manifest
 from recast.engine.loop import BatchShard, LossOutput, fit
@@ -161,18 +161,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> Iterator[l
 
 def stopped(run: Path, at: int, **other: int) -> Path:
     """A run that ends at a step without a word, as if killed."""
-
-    class Stopped(Exception):  # noqa: N818
-        pass
-
-    def interrupted(network: Small, share: BatchShard) -> LossOutput:
-        if share.step == at:
-            raise Stopped
-        return squares(network, share)
-
     torch.manual_seed(1)
     with pytest.raises(Stopped):
-        fit(Small(), interrupted, recipe(**other), run)
+        fit(Small(), stopped_at(at), recipe(**other), run)
     return run
 
 

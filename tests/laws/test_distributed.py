@@ -12,7 +12,7 @@ import pytest
 import torch
 from forked import Ended, together
 from safetensors.torch import load_file
-from training_run import Small, flat, frames, recipe, spacetime, squares, written
+from training_run import Small, Stopped, flat, frames, recipe, spacetime, squares, stopped_at, written
 
 from recast.engine.distributed import joined
 from recast.engine.launch import FRESH_STORE
@@ -41,18 +41,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Ended]]:
     """Runs of two processes: by each engine, one that is stopped, and one that goes on where one process was."""
-
-    class Stopped(Exception):  # noqa: N818
-        pass
-
-    def interrupted(network: Small, share: object):
-        if share.step == 12:
-            raise Stopped
-        return squares(network, share)
-
     root = tmp_path_factory.mktemp("two")
     with pytest.raises(Stopped):
-        fit(Small(dropout=0), interrupted, recipe(), root / "from one")
+        fit(Small(dropout=0), stopped_at(12), recipe(), root / "from one")
     asked = {
         "ddp": ("--engine", "ddp", "--strip"),
         "fsdp": ("--engine", "fsdp", "--strip"),

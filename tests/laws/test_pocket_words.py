@@ -21,7 +21,8 @@ from recast.evaluation.cases.worlds import case
 from recast.evaluation.metrics.word_maps import word_map, word_map_score
 from recast.evaluation.trials import FPS, frames_of
 from recast.model.folder import ModelFolder
-from recast.networks.text_unet import take_weights, with_depth_channel
+from recast.networks.spacetime import widen
+from recast.networks.text_unet import DEPTH_CHANNELS, take_weights
 from recast.recipes.pocket_words import export, steps
 from recast.recipes.pocket_words.presets import POCKET_WORDS
 from recast.training.stages import Inputs
@@ -35,7 +36,8 @@ def test_a_network_of_words_starts_as_the_one_that_it_came_from():
     """Where cross-attention is silent, depth is zero, and transformers that the other lacks have no effect yet."""
     torch.manual_seed(0)
     source = replace(LAYERS, attention=(False, True)).unet()
-    unet = with_depth_channel(replace(LAYERS, token_width=20).unet())
+    unet = replace(LAYERS, token_width=20).unet()
+    widen(unet, DEPTH_CHANNELS)
     take_weights(unet, source)
     for network in (source, unet):
         for name, weight in network.named_parameters():
@@ -52,7 +54,8 @@ def test_a_new_depth_channel_changes_nothing_and_reads_nothing_else():
     latents, level, tokens = torch.randn(2, 4, 8, 8), torch.tensor([10.0, 700.0]), torch.randn(2, 3, 16)
     expected = unet(latents, level, tokens).sample
     given = torch.cat([latents, torch.randn(2, 1, 8, 8)], dim=1)
-    assert_close(with_depth_channel(unet)(given, level, tokens).sample, expected, rtol=0, atol=2e-6)
+    widen(unet, DEPTH_CHANNELS)
+    assert_close(unet(given, level, tokens).sample, expected, rtol=0, atol=2e-6)
     assert unet.config.in_channels == 5
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from forked import together
-from training_run import Small, flat, recipe, squares
+from training_run import Small, Stopped, flat, recipe, squares, stopped_at
 
 from recast.data import latent_cache
 from recast.engine.loop import TrainConfig, fit, with_precision
@@ -78,21 +78,11 @@ def test_auto_stands_in_the_checkpoint_as_what_it_came_to(tmp_path: Path):
     assert kept(tmp_path, 2) == chosen_precision(matrix_rates("cpu"))
 
 
-class Stopped(Exception):  # noqa: N818
-    pass
-
-
-def interrupted(network: Small, share: object):
-    if share.step == 12:
-        raise Stopped
-    return squares(network, share)
-
-
 @pytest.mark.parametrize(("first", "second"), [(EMULATED, NATIVE), (NATIVE, EMULATED)])
 def test_a_run_goes_on_in_its_precision_on_another_processor(tmp_path: Path, first: dict, second: dict):
     whole = fit(Small(0), squares, with_precision(asked(), tmp_path / "a", rates=lambda _: first), tmp_path / "a")
     with pytest.raises(Stopped):
-        fit(Small(0), interrupted, with_precision(asked(), tmp_path / "b", rates=lambda _: first), tmp_path / "b")
+        fit(Small(0), stopped_at(12), with_precision(asked(), tmp_path / "b", rates=lambda _: first), tmp_path / "b")
     other = with_precision(asked(), tmp_path / "b", rates=lambda _: second)
     assert other.precision == kept(tmp_path / "b", 10) == chosen_precision(first) != chosen_precision(second)
     # Asked for auto, on this processor: one of the two runs is of the precision that it would not choose.

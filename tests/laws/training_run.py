@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from recast.engine.config import Loss
 from recast.engine.distributed import ENGINES, joined
 from recast.engine.launch import leave
 from recast.engine.loop import BatchShard, LossOutput, TrainConfig, fit
@@ -92,6 +93,21 @@ def frames(network: nn.Module, share: BatchShard) -> Tensor:
 
 def recipe(steps: int = 20, keep_every: int = 5, rate: float = 1e-2, **other: float | str) -> TrainConfig:
     return TrainConfig(steps=steps, keep_every=keep_every, rate=rate, warmup=3, ema=0.9, precision="fp32", **other)
+
+
+class Stopped(Exception):  # noqa: N818
+    """What a loss raises that ends its run without a word, as if killed."""
+
+
+def stopped_at(step: int) -> Loss[Small]:
+    """The loss of squares up to a step, at which it raises Stopped."""
+
+    def interrupted(network: Small, share: BatchShard) -> LossOutput:
+        if share.step == step:
+            raise Stopped
+        return squares(network, share)
+
+    return interrupted
 
 
 def flat(network: nn.Module) -> Tensor:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from recast.conditions.image import ImageEncoder
-from recast.conditions.text import TextEncoder
+from recast.conditions.clip_pair import ClipPair
 from recast.editing.loaded import Model
 from recast.editing.request import FIELDS, Request, all_settings, knobs_of, method_for
 from recast.errors import known
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import FrameEncoder
+from recast.evaluation.pair_scores import EMBEDDED
 from recast.methods import METHODS
 from recast.model.folder import ModelFolder
 
@@ -18,10 +18,6 @@ SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
 HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "window", "dtype")
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
-
-
-PAIR = "pocket"
-"""Whose CLIP pair tells prompt consistency where the model has none."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +117,15 @@ class EvalItem:
 class EvalContext:
     """All that is opened once and serves every task.
 
-    encoder: tells frame consistency. pictures, words: the model's CLIP pair, which tells prompt consistency; that of
-    PAIR for a model that has no image encoder.
+    encoder: tells frame consistency. pair: the model's CLIP pair, which tells prompt consistency; that of EMBEDDED for
+    a model that has no image encoder.
     """
 
     setting: EvalConfig
     model: Model
     judge: Judge
     encoder: FrameEncoder
-    pictures: ImageEncoder
-    words: TextEncoder
+    pair: ClipPair
 
     @property
     def side(self) -> int:
@@ -142,7 +137,6 @@ class EvalContext:
 def open_context(setting: EvalConfig) -> EvalContext:
     """The context for a setting, opened once a process. Raises WeightsError, RequestError."""
     model = Model.loaded(setting.model, device=setting.device, dtype="auto")
-    pair = model.folder if model.folder.has("image_encoder") else ModelFolder.found(PAIR)
-    pictures, words = ImageEncoder.opened(pair, model.device), TextEncoder.opened(pair, model.device)
+    pair = ClipPair.opened(setting.model if model.folder.has("image_encoder") else EMBEDDED, model.device)
     judge = Judge.opened()
-    return EvalContext(setting, model, judge, encoder=judge, pictures=pictures, words=words)
+    return EvalContext(setting, model, judge, encoder=judge, pair=pair)

@@ -12,7 +12,7 @@ from recast.conditions import EXTRACTORS
 from recast.conditions.clip_pair import ClipPair
 from recast.conditions.edges import EdgeExtractor
 from recast.conditions.flow import ClipFlow, flow_between
-from recast.editing.loaded import chosen_device
+from recast.engine.device import chosen_device
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import FrameEncoder, all_pairs, centred, neighbours, warp_along
 from recast.evaluation.metrics.direction import directional_similarity

@@ -78,8 +78,8 @@ class AskedEdit:
         return {"joint": joint(figures, [name for name, counts in self.case.tells.items() if counts], bars)}
 
     def _fit(self, frames: Frames) -> float:
-        words = self.context.words(self.case.words).pooled.cpu()
-        return prompt_consistency(words, self.context.pictures.embeddings(frames))
+        pair = self.context.pair
+        return prompt_consistency(pair.embedded(self.case.words), pair.embeddings(frames))
 
 
 def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:

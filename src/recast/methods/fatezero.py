@@ -21,13 +21,10 @@ from recast.methods.walks import (
 from recast.methods.words import WordKnobs, local_blend
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import CrossMapControl, SelfMapControl, WordMaps
+from recast.networks.map_control import WORD_PLACES, CrossMapControl, SelfMapControl, WordMaps
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
-
-MOST_PLACES = 32 * 32
-"""Of a frame, in layers whose maps are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +76,7 @@ class FateZero(InversionKnobs, WordKnobs):
         def maps() -> SourceHooks:
             record = RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS, SiteKind.SELF}))
             mask = looked.place_mask(self.blend_threshold) if blended else None
-            few = partial(LimitedHook, most_places=MOST_PLACES)
+            few = partial(LimitedHook, most_places=WORD_PLACES)
             put_in = (
                 few(hook=CrossMapControl(record=record, alignment=alignment), above=cross),
                 few(hook=SelfMapControl(record=record, mask=mask), above=itself),

@@ -15,13 +15,10 @@ from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, InvertedInputs, SourceHooks, beside_source, in_windows, wanted_first
 from recast.networks.fusion import FusedFeatures, FusedKeyValues
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import CrossMapControl, WordMaps
+from recast.networks.map_control import WORD_PLACES, CrossMapControl, WordMaps
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook, RecordFeatures
 from recast.types import Latents
-
-MOST_PLACES = 32 * 32
-"""Of a frame, in layers whose maps of words are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +69,7 @@ class InFusion(InversionKnobs, ContentGuidanceKnobs):
         features = RecordFeatures(kind=SiteKind.RESIDUAL, sites=CONVOLUTION)
         own = RecordAttention(parts=("k", "v"), kinds=frozenset({SiteKind.SELF}))
         maps = RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS}))
-        few = partial(LimitedHook, most_places=MOST_PLACES)
+        few = partial(LimitedHook, most_places=WORD_PLACES)
         alignment = refined(source, target) if source and target else None
         words = CrossMapControl(record=maps, alignment=alignment, mask=mask)
         fused = FusedFeatures(source=features, threshold=self.difference, scale=self.edited_scale)

@@ -25,13 +25,10 @@ from recast.methods.walks import (
 )
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import CrossMapControl, SelfMapControl
+from recast.networks.map_control import SELF_PLACES, WORD_PLACES, CrossMapControl, SelfMapControl
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
-
-CROSS_PLACES, SELF_PLACES = 32 * 32, 16 * 16
-"""Of a frame, in layers whose maps of words and of self-attention are kept; Prompt-to-Prompt's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +87,7 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
             for kind in (SiteKind.CROSS, SiteKind.SELF)
         )
         coarse = partial(LimitedHook, most_places=SELF_PLACES)
-        few = partial(LimitedHook, most_places=CROSS_PLACES)
+        few = partial(LimitedHook, most_places=WORD_PLACES)
         edit = (
             ExtendedAttention(),
             few(hook=CrossMapControl(record=words, alignment=alignment), above=inverted.level(self.cross_until)),

@@ -25,13 +25,10 @@ from recast.methods.walks import (
 from recast.methods.words import WordKnobs, local_blend
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
 from recast.networks.hooks import Hook, SiteKind
-from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
+from recast.networks.map_control import SELF_PLACES, WORD_PLACES, Alignment, CrossMapControl, SelfMapControl, WordMaps
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
-
-CROSS_PLACES, SELF_PLACES = 32 * 32, 16 * 16
-"""Of a frame, in layers whose maps of words and of places are taken; Prompt-to-Prompt's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +99,7 @@ class VideoP2P(InversionKnobs, WordKnobs):
             RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
             for kind in (SiteKind.CROSS, SiteKind.SELF)
         )
-        few = partial(LimitedHook, most_places=CROSS_PLACES)
+        few = partial(LimitedHook, most_places=WORD_PLACES)
         coarse = partial(LimitedHook, most_places=SELF_PLACES)
         edit = (
             *self._over(source.inputs),

@@ -92,7 +92,7 @@ class Generator(nn.Module):
             net = inflate(model.network("unet", UNet2DConditionModel), max_frames=layers.max_frames)
         wanted = STRUCTURE_CHANNELS if structure else 0
         if structure and not net.extra_channels:
-            widen(net, STRUCTURE_CHANNELS)
+            widen(net.unet, STRUCTURE_CHANNELS)
         elif net.extra_channels != wanted:
             wrong = f"the unet reads {net.extra_channels} channels of structure, and this stage tells {wanted}"
             raise WeightsError(f"{wrong}; start from a folder of the stage before; {model.path}")

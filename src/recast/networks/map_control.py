@@ -14,6 +14,8 @@ from recast.networks.attention_recipes import frames_of
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import RecordAttention
 
+WORD_PLACES, SELF_PLACES = 32 * 32, 16 * 16
+"""Most places of a frame in layers whose maps of words, and of places, are kept; as published."""
 PlaceMask = Callable[[AttentionCall], Float[Tensor, "b n"]]
 """How much of its own map each place of a call keeps, 0..1."""
 

@@ -141,13 +141,12 @@ def inflate(unet: UNet2DConditionModel, extra_channels: int = 0, max_frames: int
     """
     net = SpaceTimeUNet(deepcopy(unet), max_frames=max_frames)
     if extra_channels:
-        widen(net, extra_channels)
+        widen(net.unet, extra_channels)
     return net
 
 
-def widen(net: SpaceTimeUNet, extra_channels: int) -> None:
+def widen(unet: UNet2DConditionModel, extra_channels: int) -> None:
     """Adds input channels with zero weights after the present ones: predictions stay the same."""
-    unet = net.unet
     old = unet.conv_in
     channels = old.in_channels + extra_channels
     kernel = unet.config.conv_in_kernel

@@ -2,25 +2,9 @@
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import nn
 
 DEPTH_CHANNELS = 1
-"""As Stable Diffusion 2-depth has them."""
-
-
-def with_depth_channel(unet: UNet2DConditionModel) -> UNet2DConditionModel:
-    """The network with an input channel more than latents have, of weight zero: its predictions stay the same."""
-    old = unet.conv_in
-    channels = unet.config.out_channels + DEPTH_CHANNELS
-    kernel = unet.config.conv_in_kernel
-    new = nn.Conv2d(channels, old.out_channels, kernel, padding=kernel // 2)
-    with torch.no_grad():
-        new.weight.zero_()
-        new.weight[:, : unet.config.out_channels] = old.weight[:, : unet.config.out_channels]
-        new.bias.copy_(old.bias)
-    unet.conv_in = new
-    unet.register_to_config(in_channels=channels)
-    return unet
+"""Besides those of latents, as Stable Diffusion 2-depth has them."""
 
 
 @torch.no_grad()

@@ -15,7 +15,8 @@ from recast.engine.config import Loss
 from recast.errors import RequestError
 from recast.networks.clip_pair import CLIPConfig
 from recast.networks.generator import UNetConfig
-from recast.networks.text_unet import take_weights, with_depth_channel
+from recast.networks.spacetime import widen
+from recast.networks.text_unet import DEPTH_CHANNELS, take_weights
 from recast.training.objectives.batches import Batches
 from recast.training.objectives.words import WordData, word_velocity
 from recast.training.stages import SD_LEVELS, Inputs, Size
@@ -45,7 +46,8 @@ class WordStage:
 
     def network(self, inputs: Inputs) -> UNet2DConditionModel:
         """Initialised from the image network of the start, as far as weights fit, or randomly."""
-        unet = with_depth_channel(self.layers.unet())
+        unet = self.layers.unet()
+        widen(unet, DEPTH_CHANNELS)
         unet.register_to_config(sample_size=min(self.size) // 8)
         if inputs.start is not None:
             take_weights(unet, inputs.start.network("unet", UNet2DConditionModel))

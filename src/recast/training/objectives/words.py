@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +33,7 @@ class WordData:
     empty: Int[Tensor, " m"]
 
 
-@dataclass(frozen=True, eq=False)
-class WordRow:
+class WordRow(NamedTuple):
     """One row of a batch: clean latents, noise and its level, depth, and the token ids of a caption."""
 
     clean: Float[Tensor, "4 y x"]
@@ -58,7 +58,7 @@ def word_velocity(data: WordData, schedule: Schedule, batches: Batches, *, seed:
             _drawn(row_rng(seed, share.step, row), data, which, batches, sigmas) for row in share.rows(batches.images)
         ]
         waited = time.perf_counter() - began
-        clean, noise, level, depth, ids = (torch.stack(column).to(device) for column in _columns(rows))
+        clean, noise, level, depth, ids = (torch.stack(column).to(device) for column in zip(*rows, strict=True))
         tokens = _tokens(data.text.to(device), ids)
         sigma = rearrange(at_levels.to(device)[level], "b -> b 1 1 1")
         noisy = scale_input(clean + sigma * noise, sigma)
@@ -71,10 +71,6 @@ def word_velocity(data: WordData, schedule: Schedule, batches: Batches, *, seed:
         return LossOutput(mean=errors.mean(), rows=errors.detach(), levels=(level / len(sigmas)).float(), waited=waited)
 
     return loss
-
-
-def _columns(rows: Sequence[WordRow]) -> tuple[list[Tensor], ...]:
-    return tuple([getattr(row, name) for row in rows] for name in ("clean", "noise", "level", "depth", "ids"))
 
 
 @torch.no_grad()
