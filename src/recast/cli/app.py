@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from recast.cli.batch import batch
 from recast.cli.compare import compare
 from recast.cli.curate import curate
 from recast.cli.customize import customize
@@ -20,6 +21,7 @@ from recast.cli.inspect import info, rerun
 from recast.cli.lists import models
 from recast.cli.methods import methods
 from recast.cli.preview import preview
+from recast.cli.queue import queue, worker
 from recast.cli.structure import structure
 from recast.cli.table import visible
 from recast.cli.train import train
@@ -46,6 +48,8 @@ for command in (
     world,
     info,
     rerun,
+    batch,
+    worker,
     curate,
     train,
     tune,
@@ -56,6 +60,7 @@ for command in (
     methods,
 ):
     app.command()(command)
+app.add_typer(queue)
 
 
 def _tell_version(asked: bool) -> bool:

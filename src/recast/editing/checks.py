@@ -29,9 +29,7 @@ def check_target(request: Request) -> Path:
 
 def free_target(request: Request) -> Path:
     """The result's path, when it may be written to. Raises RequestError when it may not."""
-    target, source = request.target, request.source
-    if target is None:
-        raise RequestError("the request has no target; say where the result goes")
+    target, source = target_of(request), request.source
     if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
         raise RequestError(f"{target} is the source itself; choose another name with -o")
     if target.exists() and not request.overwrite and not (target.is_dir() and not any(target.iterdir())):
@@ -39,6 +37,13 @@ def free_target(request: Request) -> Path:
     if not is_folder(target) and not target.absolute().parent.is_dir():
         raise RequestError(f"there is no folder {target.parent} to write {target.name} to; make it first")
     return target
+
+
+def target_of(request: Request) -> Path:
+    """Where the result goes. Raises RequestError where that is not said."""
+    if request.target is None:
+        raise RequestError("the request has no target; say where the result goes")
+    return request.target
 
 
 def source_of(request: Request) -> Path:

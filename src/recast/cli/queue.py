@@ -1,0 +1,144 @@
+"""`recast queue`, `recast worker`: edits that wait in a file, and the process that does them."""
+
+import json
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
+from recast.cli.progress import shown
+from recast.cli.table import table, tell, visible
+
+if TYPE_CHECKING:
+    from recast.jobs.store import JobStore
+    from recast.jobs.stored import StoredJob
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where the queue is kept (default: the user's data folder)."),
+]
+Number = Annotated[int, typer.Argument(metavar="N", help="The job's number.")]
+
+queue = typer.Typer(name="queue", no_args_is_help=True, help="Edits that wait for a worker, and what came of them.")
+
+
+def store_in(folder: Path | None) -> "JobStore":
+    """The queue in a data folder, None for RECAST_DATA or the user's own. Raises RequestError for one it cannot use."""
+    import os
+
+    from platformdirs import user_data_path
+
+    from recast.jobs.store import JobStore
+
+    own = os.environ.get("RECAST_DATA")
+    return JobStore((folder or (Path(own) if own else user_data_path("recast"))) / "jobs.sqlite")
+
+
+@queue.command("add")
+@flagged(*FLAGS)
+def add(
+    source: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
+    ] = None,
+    *,
+    priority: Annotated[int, typer.Option("--priority", metavar="N", help="The highest goes first.")] = 0,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    data_dir: DataDir = None,
+    **options: object,
+) -> None:
+    """Add an edit, with the flags of `recast edit`; prints its number."""
+    from recast.editing.queued import check_queued, document_of
+
+    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    request = request_from(source, target, options, settings, overwrite=overwrite)
+    check_queued(request)
+    print(store_in(data_dir).add([document_of(request)], priority=priority)[0])
+
+
+@queue.command("ls")
+def ls(*, as_json: Json = False, data_dir: DataDir = None) -> None:
+    """List all jobs, oldest first."""
+    jobs = store_in(data_dir).jobs()
+    if as_json:
+        print(json.dumps([asdict(job) for job in jobs]))
+    elif jobs:
+        table(("job", "state", "progress", "time", "result"), [_row(job) for job in jobs])
+
+
+@queue.command("show")
+def show(number: Number, *, as_json: Json = False, data_dir: DataDir = None) -> None:
+    """Show one job: its settings, and how it went."""
+    facts = dict[str, object](asdict(store_in(data_dir).job(number)))
+    print(json.dumps(facts)) if as_json else tell(facts)
+
+
+@queue.command("cancel")
+def cancel(number: Number, *, data_dir: DataDir = None) -> None:
+    """Cancel a job; a running one stops at its next step."""
+    job = store_in(data_dir).cancel(number)
+    _tell(job, "cancelled" if job.state == "cancelled" else "stops at its next step")
+
+
+@queue.command("retry")
+def retry(number: Number, *, data_dir: DataDir = None) -> None:
+    """Queue a failed or cancelled job again."""
+    _tell(store_in(data_dir).retry(number), "queued again")
+
+
+@queue.command("rm")
+def rm(number: Number, *, data_dir: DataDir = None) -> None:
+    """Forget a job that is not running; its result stays."""
+    from recast.editing.queued import EditHandler
+    from recast.jobs.stored import JobState
+
+    job = store_in(data_dir).remove(number)
+    if job.state is not JobState.DONE:
+        EditHandler().discard(job)
+    _tell(job, "removed")
+
+
+def worker(
+    *,
+    until_empty: Annotated[bool, typer.Option("--until-empty", help="Stop when no job waits or runs.")] = False,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="NAME", help="Do the jobs of this batch only.")
+    ] = None,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
+) -> None:
+    """Do the edits of the queue, one after the other; start several for several at a time.
+
+    Killed at any moment it loses nothing: another worker, or the next one, does the job again and to the same bytes.
+    """
+    from recast.editing.queued import EditHandler
+    from recast.jobs.worker import Worker
+
+    on_end = (lambda _job: None) if quiet else tell_ended
+    with shown(quiet=quiet) as watch:
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # what stops services lets the job go as well
+        Worker(store_in(data_dir), EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
+
+
+def tell_ended(job: "StoredJob") -> None:
+    """Says in a line how a job has ended."""
+    number, state, _, took, about = _row(job)
+    print(visible(f"job {number}: {state} in {took}, {about}"), file=sys.stderr, flush=True)
+
+
+def _tell(job: "StoredJob", what: str) -> None:
+    print(visible(f"job {job.id}: {what}"), file=sys.stderr)
+
+
+def _row(job: "StoredJob") -> tuple[str, ...]:
+    progress = f"{job.stage} {job.done}/{job.total}" if job.stage and job.state == "running" else "-"
+    began, ended = job.started, job.finished or time.time()
+    took = "-" if began is None or job.state == "queued" else f"{ended - began:.0f} s"
+    return str(job.id), job.state, progress, took, job.error or str(job.document["target"])
