@@ -15,9 +15,15 @@ from transformers import CLIPTokenizer
 
 from recast.backbones.tiny import write_tokenizer
 from recast.conditions.word_alignment import prompt_tokens, refined, replaced
-from recast.networks.hooks import Attend, AttentionCall, SiteKind
-from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.hooks import Attend, AttentionCall
+from recast.networks.map_control import (
+    Alignment,
+    CrossMapControl,
+    SelfMapControl,
+    WordMaps,
+    record_places,
+    record_words,
+)
 from recast.prompt import PromptTokens
 
 FATEZERO = "ChenyangQiQi/FateZero"
@@ -110,16 +116,12 @@ def _register(source: Published, layer: nn.Module, controller: object) -> None:
     register(SimpleNamespace(unet=unet), called)
 
 
-def _record(kind: SiteKind) -> RecordAttention:
-    return RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
-
-
 def refined_maps(source: Published) -> float:
     """A layer whose maps of words are the source's where words are kept."""
     own = (torch.arange(TOKENS) % 3 == 0).double()
     order = torch.randperm(TOKENS, generator=torch.Generator().manual_seed(0))
     alignment = Alignment(torch.eye(TOKENS).double()[:, order], own, torch.ones(TOKENS).double())
-    hook = CrossMapControl(record=_record(SiteKind.CROSS), alignment=alignment)
+    hook = CrossMapControl(record=record_words(), alignment=alignment)
     given = {"mapper": order[None], "alphas": (1 - own)[None, None, None]}
     return _edited(source, hook, "AttentionRefine.replace_cross_attention", given)
 
@@ -128,14 +130,14 @@ def replaced_maps(source: Published) -> float:
     """A layer whose maps of words are the source's, word by word."""
     mapping = replaced(*_spelt(REPLACED)).mapping.double()
     alignment = Alignment(mapping, torch.zeros(TOKENS).double(), torch.ones(TOKENS).double())
-    hook = CrossMapControl(record=_record(SiteKind.CROSS), alignment=alignment)
+    hook = CrossMapControl(record=record_words(), alignment=alignment)
     return _edited(source, hook, "AttentionReplace.replace_cross_attention", {"mapper": mapping[None]})
 
 
 def reweighted_maps(source: Published) -> float:
     """A layer whose maps of words are the source's, those of some tokens multiplied."""
     alignment = Alignment.same(TOKENS).reweighted((2, 5), 10.0)
-    hook = CrossMapControl(record=_record(SiteKind.CROSS), alignment=alignment)
+    hook = CrossMapControl(record=record_words(), alignment=alignment)
     equalizer = torch.ones(1, TOKENS).double()
     equalizer[:, [2, 5]] = 10
     given = {"prev_controller": None, "equalizer": equalizer}
@@ -145,7 +147,7 @@ def reweighted_maps(source: Published) -> float:
 def blended_self_maps(source: Published) -> float:
     """A layer whose maps of self-attention are the source's but in a mask."""
     mask = (normal(FRAMES, PLACES, seed=8) > 0).double()
-    hook = SelfMapControl(record=_record(SiteKind.SELF), mask=lambda _call: mask)
+    hook = SelfMapControl(record=record_places(), mask=lambda _call: mask)
     asked = {"reshaped_mask": rearrange(mask, "f n -> 1 f 1 n 1")}
     return _edited(source, hook, "AttentionControlEdit.replace_self_attention", {}, **asked)
 

@@ -5,18 +5,25 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_calls import GRID, attended, call_of
 from recast.errors import BackboneError
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import Alignment, CrossMapControl, SelfMapControl, WordMaps
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.map_control import (
+    Alignment,
+    CrossMapControl,
+    SelfMapControl,
+    WordMaps,
+    record_places,
+    record_words,
+)
 
 FRAMES = (5, 6)
 
 
 def recorded(call):
-    record = RecordAttention(parts=("probabilities",))
+    record = record_words() if call.kind is SiteKind.CROSS else record_places()
     record(call, attended)
     return record
 
@@ -66,6 +73,39 @@ def test_a_mask_keeps_the_edits_own_maps():
     answer = SelfMapControl(record=recorded(source), mask=lambda _call: inside)(edit, attended)
     assert_close(answer[:, :2], attended(edit)[:, :2])
     assert_close(answer[:, 2:], attended(replace(edit, q=source.q, k=source.k))[:, 2:])
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        tensors = [each for each in (made if isinstance(made, tuple) else (made,)) if isinstance(each, torch.Tensor)]
+        self.numbers = max([self.numbers, *(each.untyped_storage().nbytes() // each.itemsize for each in tensors)])
+        return made
+
+
+def test_no_map_of_places_is_made_nor_kept():
+    """A map is the square of the places; what is kept and made of it here is the places times their features."""
+    source, edit = (wide(call_of(FRAMES, seed=seed)) for seed in (0, 1))
+    inside = torch.ones(edit.q.shape[:2])
+    with torch.no_grad(), Largest() as largest:
+        record = recorded(source)
+        SelfMapControl(record=record, mask=lambda _call: inside)(edit, attended)
+    assert 0 < largest.numbers <= 2 * edit.q.numel()
+    with torch.no_grad(), Largest() as largest:
+        edit.probabilities()
+    assert largest.numbers == len(FRAMES) * edit.heads * edit.q.shape[1] ** 2 > 100 * edit.q.numel()
+
+
+def wide(call, times=100):
+    """A call of so many times its places."""
+    grown = {name: getattr(call, name).repeat(1, times, 1) for name in ("hidden", "q", "k", "v")}
+    return replace(call, grid=(times * call.grid[0], call.grid[1]), **grown)
 
 
 def test_the_map_of_a_word_finds_where_its_key_is_looked_for():

@@ -20,9 +20,14 @@ from recast.methods.walks import (
 )
 from recast.methods.words import WordKnobs, local_blend
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, first_and_previous
-from recast.networks.hooks import SiteKind
-from recast.networks.map_control import WORD_PLACES, CrossMapControl, SelfMapControl, WordMaps
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.map_control import (
+    WORD_PLACES,
+    CrossMapControl,
+    SelfMapControl,
+    WordMaps,
+    record_places,
+    record_words,
+)
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
 
@@ -74,15 +79,15 @@ class FateZero(InversionKnobs, WordKnobs):
         looked = WordMaps(tokens=blended, size=(rows, columns))
 
         def maps() -> SourceHooks:
-            record = RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS, SiteKind.SELF}))
+            words, places = record_words(), record_places()
             mask = looked.place_mask(self.blend_threshold) if blended else None
             few = partial(LimitedHook, most_places=WORD_PLACES)
             put_in = (
-                few(hook=CrossMapControl(record=record, alignment=alignment), above=cross),
-                few(hook=SelfMapControl(record=record, mask=mask), above=itself),
+                few(hook=CrossMapControl(record=words, alignment=alignment), above=cross),
+                few(hook=SelfMapControl(record=places, mask=mask), above=itself),
             )
-            seen = (causal(), few(hook=record), looked) if blended else (causal(), few(hook=record))
-            return SourceHooks(seen, (causal(), *put_in), (record.calls,))
+            seen = (causal(), few(hook=words), few(hook=places), *([looked] if blended else []))
+            return SourceHooks(seen, (causal(), *put_in), (words.calls, places.calls))
 
         look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
         edit = self.denoiser(inputs, backbone, inputs.cfg_scale, wanted_first(backbone.denoise_branches))

@@ -15,7 +15,7 @@ from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, InvertedInputs, SourceHooks, beside_source, in_windows, wanted_first
 from recast.networks.fusion import FusedFeatures, FusedKeyValues
 from recast.networks.hooks import SiteKind
-from recast.networks.map_control import WORD_PLACES, CrossMapControl, WordMaps
+from recast.networks.map_control import WORD_PLACES, CrossMapControl, WordMaps, record_words
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import LimitedHook, RecordFeatures
 from recast.types import Latents
@@ -68,7 +68,7 @@ class InFusion(InversionKnobs, ContentGuidanceKnobs):
         mask = looked.place_mask(self.word_threshold) if changed else None
         features = RecordFeatures(kind=SiteKind.RESIDUAL, sites=CONVOLUTION)
         own = RecordAttention(parts=("k", "v"), kinds=frozenset({SiteKind.SELF}))
-        maps = RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS}))
+        maps = record_words()
         few = partial(LimitedHook, most_places=WORD_PLACES)
         alignment = refined(source, target) if source and target else None
         words = CrossMapControl(record=maps, alignment=alignment, mask=mask)

@@ -24,9 +24,14 @@ from recast.methods.walks import (
     wanted_first,
 )
 from recast.networks.attention_recipes import ExtendedAttention
-from recast.networks.hooks import SiteKind
-from recast.networks.map_control import SELF_PLACES, WORD_PLACES, CrossMapControl, SelfMapControl
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.map_control import (
+    SELF_PLACES,
+    WORD_PLACES,
+    CrossMapControl,
+    SelfMapControl,
+    record_places,
+    record_words,
+)
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
 
@@ -82,10 +87,7 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
     def _maps(self, inverted: InvertedInputs) -> SourceHooks:
         source, target = inverted.source.words, inverted.inputs.condition.words
         alignment = refined(source, target) if source and target else None
-        words, places = (
-            RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
-            for kind in (SiteKind.CROSS, SiteKind.SELF)
-        )
+        words, places = record_words(), record_places()
         coarse = partial(LimitedHook, most_places=SELF_PLACES)
         few = partial(LimitedHook, most_places=WORD_PLACES)
         edit = (

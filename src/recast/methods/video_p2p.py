@@ -24,9 +24,17 @@ from recast.methods.walks import (
 )
 from recast.methods.words import WordKnobs, local_blend
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
-from recast.networks.hooks import Hook, SiteKind
-from recast.networks.map_control import SELF_PLACES, WORD_PLACES, Alignment, CrossMapControl, SelfMapControl, WordMaps
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.hooks import Hook
+from recast.networks.map_control import (
+    SELF_PLACES,
+    WORD_PLACES,
+    Alignment,
+    CrossMapControl,
+    SelfMapControl,
+    WordMaps,
+    record_places,
+    record_words,
+)
 from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
 
@@ -95,10 +103,7 @@ class VideoP2P(InversionKnobs, WordKnobs):
     def _hooks(
         self, source: InvertedInputs, alignment: Alignment | None, seen: list[WordMaps], made: list[WordMaps]
     ) -> SourceHooks:
-        words, places = (
-            RecordAttention(parts=("probabilities",), kinds=frozenset({kind}))
-            for kind in (SiteKind.CROSS, SiteKind.SELF)
-        )
+        words, places = record_words(), record_places()
         few = partial(LimitedHook, most_places=WORD_PLACES)
         coarse = partial(LimitedHook, most_places=SELF_PLACES)
         edit = (

@@ -112,7 +112,8 @@ class AttentionCall:
     def probabilities(self) -> Float[Tensor, "b heads n m"]:
         """The attention map: for each query, how much of each key it takes; sums to 1 over m. Needs b*heads*n*m."""
         q, k = heads_split(self.q, self.heads), heads_split(self.k, self.heads)
-        return (self.scale * (q @ k.mT)).float().softmax(-1).to(q.dtype)
+        # In place: the products are the largest tensors of a pass.
+        return (q @ k.mT).mul_(self.scale).float().softmax(-1).to(q.dtype)
 
     def weighted(self, probabilities: Float[Tensor, "b heads n m"]) -> Float[Tensor, "b n e"]:
         """The answer that a map gives with these values."""

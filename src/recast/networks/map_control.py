@@ -12,7 +12,7 @@ from torch import Tensor
 from recast.errors import BackboneError
 from recast.networks.attention_recipes import frames_of
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
-from recast.networks.recorded_attention import RecordAttention
+from recast.networks.recorded_attention import Part, RecordAttention
 
 WORD_PLACES, SELF_PLACES = 32 * 32, 16 * 16
 """Most places of a frame in layers whose maps of words, and of places, are kept; as published."""
@@ -67,7 +67,7 @@ class CrossMapControl:
         """The answer by the controlled map. Raises BackboneError for tokens that the alignment does not fit."""
         if call.branch != self.branch:
             return attend(call)
-        theirs = _recorded(self.record, call, self.recorded_branch)
+        theirs = _recorded(self.record, "probabilities", call, self.recorded_branch)
         chosen = self.alignment or Alignment.same(theirs.shape[-1])
         if chosen.mapping.shape != (theirs.shape[-1], call.k.shape[1]):
             wrong = f"{theirs.shape[-1]} tokens of the source and {call.k.shape[1]} of the edit at {call.site}"
@@ -81,8 +81,9 @@ class CrossMapControl:
 class SelfMapControl:
     """Weighs the edit's own values by the source's maps of self-attention, but where a mask keeps the edit's.
 
-    FateZero's blending, arXiv:2303.09535, equation 8. mask: None takes the source's maps everywhere. branch: the edit's
-    that is changed; None is all.
+    FateZero's blending, arXiv:2303.09535, equation 8. record: of the source's queries and keys, by which the layer's
+    own kernel weighs the edit's values: no map is kept, which would be the square of the places of a frame and head.
+    mask: None takes the source's maps everywhere. branch: the edit's that is changed; None is all.
     """
 
     record: RecordAttention
@@ -95,10 +96,14 @@ class SelfMapControl:
         return kind is SiteKind.SELF and self.record.interested(site, kind)
 
     def __call__(self, call: AttentionCall, attend: Attend) -> Tensor:
-        """The answer by the blended map."""
+        """The answer by the blended map: a map is blended row by row, so its answers are."""
         if self.branch not in (None, call.branch):
             return attend(call)
-        return call.weighted(_masked(_recorded(self.record, call, self.recorded_branch), call, self.mask))
+        q, k = (_recorded(self.record, name, call, self.recorded_branch) for name in ("q", "k"))
+        theirs = attend(replace(call, q=q, k=k))
+        if self.mask is None:
+            return theirs
+        return torch.lerp(theirs, attend(call), self.mask(call).to(theirs)[..., None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -152,6 +157,16 @@ class WordMaps:
         return at_places
 
 
+def record_words() -> RecordAttention:
+    """What CrossMapControl reads of the source."""
+    return RecordAttention(parts=("probabilities",), kinds=frozenset({SiteKind.CROSS}))
+
+
+def record_places() -> RecordAttention:
+    """What SelfMapControl reads of the source."""
+    return RecordAttention(parts=("q", "k"), kinds=frozenset({SiteKind.SELF}))
+
+
 def _masked(
     maps: Float[Tensor, "b heads n m"], call: AttentionCall, mask: PlaceMask | None
 ) -> Float[Tensor, "b heads n m"]:
@@ -161,5 +176,5 @@ def _masked(
     return torch.lerp(maps, call.probabilities(), rearrange(mask(call).to(maps), "b n -> b 1 n 1"))
 
 
-def _recorded(record: RecordAttention, call: AttentionCall, branch: int) -> Float[Tensor, "b heads n m"]:
-    return record.part("probabilities", site=call.site, sigma=call.sigma, branch=branch, frames=call.frames)
+def _recorded(record: RecordAttention, name: Part, call: AttentionCall, branch: int) -> Tensor:
+    return record.part(name, site=call.site, sigma=call.sigma, branch=branch, frames=call.frames)
