@@ -26,7 +26,11 @@ def methods(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the methods: paper, needs, network evaluations, and whether the model can; or tell all of one."""
+    """List the methods: paper, needs, network evaluations, and whether the model can; or tell all of one.
+
+    Evaluations are the most that an edit takes, those that a pass backward follows in "backward". What is computed
+    beside the network is not counted: depth, flow, encoding and decoding, and FRESCO's steps of Adam on features.
+    """
     from recast.errors import known
     from recast.methods import METHODS
     from recast.methods.pages import page
@@ -45,13 +49,14 @@ def methods(
         _tell_page(name, pages[name], f"on {opened.name}, {frames} frames", costs[name])
     else:
         table(
-            ("method", "paper", "needs", "steps", "evaluations", "a frame", f"on {opened.name}"),
+            ("method", "paper", "needs", "steps", "evaluations", "a frame", "backward", f"on {opened.name}"),
             [_row(each, pages[each], costs[each]) for each in chosen],
         )
 
 
 def _row(name: str, page: "MethodPage", cost: "MethodCost") -> tuple[str, ...]:
-    counts = ("", "") if cost.refusal else (str(cost.evaluations), f"{cost.frame_evaluations:g}")
+    shown = str(cost.evaluations), f"{cost.frame_evaluations:g}", str(cost.gradients or "")
+    counts = ("",) * len(shown) if cost.refusal else shown
     return name, page.paper, ", ".join(_needs(page)) or "-", str(cost.steps), *counts, cost.refusal or "yes"
 
 
@@ -61,6 +66,8 @@ def _needs(page: "MethodPage") -> list[str]:
 
 def _tell_page(name: str, page: "MethodPage", where: str, cost: "MethodCost") -> None:
     each = f"{cost.evaluations} evaluations of the network in {cost.steps} steps, {cost.frame_evaluations:g} a frame"
+    if cost.gradients:
+        each += f"; gradients of {cost.gradients} of them, at most"
     print(visible(f"{name}: {page.paper}"))
     print("\n" + "\n".join(map(visible, page.about.splitlines())) + "\n")
     tell({"needs": _needs(page), "averages": page.ensembles, where: (cost.refusal and f"no: {cost.refusal}") or each})

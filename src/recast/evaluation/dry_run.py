@@ -32,19 +32,27 @@ from recast.types import Clip, Condition, Frames, Latents, Structure, Tokens, la
 
 SIDE = 64
 """Least rows and columns of the clip that is walked through."""
+FAR = 1e4
+"""From what a fit is to reach."""
 
 
 @dataclass(frozen=True)
 class MethodCost:
     """What one method does on one model. steps: of a full walk.
 
-    evaluations: of the network, each branch of each call. frame_evaluations: how many of them one frame is in; a
-    grid of frames is one evaluation, in which each of them is. refusal: why the model cannot do it; then no count.
+    evaluations: of the network, each branch of each call, at most: a fit of null tokens may be done before its last
+    iteration. frame_evaluations: how many of them one frame is in; a grid of frames is one evaluation, in which each of
+    them is. gradients: how many of the evaluations a pass backward may follow. refusal: why the model cannot do it;
+    then no count.
+
+    Left out is what no network is evaluated for: depth, optical flow, encoding and decoding, and what a hook computes
+    within an evaluation, such as FRESCO's steps of Adam on features.
     """
 
     steps: int
     evaluations: int = 0
     frame_evaluations: float = 0.0
+    gradients: int = 0
     refusal: str = ""
 
 
@@ -69,7 +77,7 @@ def dry_run(method: str, model: Model, frames: int, steps: int | None = None) ->
     except RecastError as error:
         return MethodCost(resolved.steps, refusal=str(error))
     places = counting.encode(clip.frames).numel()
-    return MethodCost(resolved.steps, evaluations.count, evaluations.numbers / places)
+    return MethodCost(resolved.steps, evaluations.count, evaluations.numbers / places, evaluations.gradients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +109,11 @@ class SilentNetworks:
         return self.decode_pixels(latents).detach().to("cpu", torch.uint8)
 
     def denoise_branches(self, x: Latents, sigma: float, _: Condition, branches: Sequence[Branch]) -> list[Latents]:
-        """Zeros, with a gradient."""
+        """Zeros, with a gradient; far from zeros where tokens are fitted, so that no fit is done early."""
         for hook in self.hooks:
             _given_place(getattr(hook, "hook", hook), sigma, (x.shape[-2], x.shape[-1]))
-        return [0 * x for _ in branches]
+        tokens = [branch.tokens for branch in branches]
+        return [0 * x + (FAR + 0 * each.sum() if each.requires_grad else 0) for each in tokens]
 
     def encode_content(self, _inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
         """Tokens of their own for each content: branches of different contents are evaluated apart."""
