@@ -82,11 +82,17 @@ def test_methods_side_by_side_with_one_that_refuses(here, model, capsys):
         (("--methods", "infedit,magic", "-p", "snow"), "there is no method 'magic'"),
         (("--methods", "infedit", "-p", "snow", "--set", "tail=1"), "infedit has no knob 'tail'"),
         (("--methods", "infedit"), "nothing says what the clip should look like"),
-        (("-p", "snow"), "words is of an edit"),
+        (("-p", "snow"), "--prompt is of an edit"),
         (("clip", "--methods", "infedit", "-p", "snow"), "--methods edits one clip"),
     ],
 )
 def test_what_cannot_be_compared_leaves_nothing(here, model, capsys, more, message):
     assert run(["compare", "clip", *more, "-m", model, "--steps", "2", "-q"]) == 2
     assert message in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} == {"clip"}
+
+
+def test_one_clip_alone_is_compared_with_nothing(here, capsys):
+    assert run(["compare", "clip"]) == 2
+    assert "there is one clip, and nothing to compare it with; say another, or --methods" in capsys.readouterr().err
     assert {path.name for path in here.iterdir()} == {"clip"}

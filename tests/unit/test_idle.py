@@ -1,5 +1,6 @@
 """Settings that would do nothing are named, and structures that a model cannot honour are refused, before the work."""
 
+import re
 import warnings
 
 import pytest
@@ -101,7 +102,14 @@ def test_structures_that_the_model_cannot_honour_are_refused_before_the_clip_is_
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\u200b", "\u00ad\t"])
-@pytest.mark.parametrize("name", ["prompt", "negative", "source_prompt"])
-def test_words_that_cannot_be_seen_are_refused(name, text):
-    with pytest.raises(RequestError, match="is empty; write what is meant, or leave it out"):
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("prompt", "the prompt (-p, --prompt) is empty; write what the clip should look like"),
+        ("negative", "the negative prompt (-n, --negative) is empty; write what it should not look like"),
+        ("source_prompt", "the source prompt (--source-prompt) is empty; write what the clip shows"),
+    ],
+)
+def test_words_that_cannot_be_seen_are_refused(name, wrong, text):
+    with pytest.raises(RequestError, match=re.escape(f"{wrong}, or leave it out")):
         Request.asked(**{name: text})

@@ -31,9 +31,16 @@ def test_a_file_is_no_model(path: Path) -> None:
         ModelFolder.found(path / "recast.json")
 
 
-def test_a_folder_without_an_index_is_no_model(path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"no model_index.json, .*; it has config.json, diffusion_pytorch_model"):
+def test_a_folder_without_an_index_is_no_model_and_says_so(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("holiday")
+    (other / "beach.mp4").touch()
+    lacks = r"' has no model_index.json, which says what a model is made of, so it is no model folder; say "
+    with pytest.raises(WeightsError, match=f"vae{lacks}the folder around it, {path}$"):
         ModelFolder.found(path / "vae")
+    with pytest.raises(WeightsError, match=f"{other}{lacks}one of pocket, pocket-words, or a folder in diffusers'"):
+        ModelFolder.found(other)
 
 
 @pytest.mark.parametrize(

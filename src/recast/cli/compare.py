@@ -11,6 +11,7 @@ from recast.cli.compare_methods import EDITED, by_methods
 from recast.cli.flags import Json, Overwrite, Quiet, Settings, as_png, flagged
 from recast.cli.table import visible
 from recast.editing.request import Request
+from recast.editing.values import ALSO_SET_AS
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def compare(  # noqa: PLR0913 -- one parameter for each flag
         return
     given = [name for name, value in options.items() if value not in (None, [])] + ["set"] * bool(settings)
     if given:
+        flag = ALSO_SET_AS.get(given[0], given[0]).replace("_", "-")
+        raise RequestError(f"--{flag} is of an edit, and clips are compared as they are; say --methods")
+    if len(clips) < 2:
         raise RequestError(
-            f"{given[0].replace('_', '-')} is of an edit, and clips are compared as they are; say --methods"
+            "there is one clip, and nothing to compare it with; say another, or --methods A,B to edit it"
         )
     written = _sheet(clips, as_png(output), labels, columns, max_frames, overwrite=overwrite)
     if as_json:

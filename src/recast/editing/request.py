@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recast.editing.values import Adapters, Listed, Seconds, Size, Weighted, is_blank, refuse
+from recast.editing.values import ALSO_SET_AS, Adapters, Listed, Seconds, Size, Weighted, is_blank, refuse
 from recast.errors import RequestError, known
 
 
@@ -93,9 +93,9 @@ class Request:
             raise RequestError("end and duration are both given; keep one of them")
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
-        for name in ("words", "negative", "source_prompt"):
+        for name, flag, meant in _WORDS:
             if any(is_blank(text) for text, _ in getattr(self, name)):
-                raise RequestError(f"{name.replace('_', ' ')} is empty; write what is meant, or leave it out")
+                raise RequestError(f"{flag} is empty; write what {meant}, or leave it out")
         _check_parts(self)
 
     @property
@@ -140,10 +140,15 @@ FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-
 
 AUTO = "auto"
 """The method that the model's folder names."""
+_WORDS = (
+    ("words", "the prompt (-p, --prompt)", "the clip should look like"),
+    ("negative", "the negative prompt (-n, --negative)", "it should not look like"),
+    ("source_prompt", "the source prompt (--source-prompt)", "the clip shows"),
+)
+"""Fields that hold words, how they are given, and what is written there."""
+
 ALSO_CALLED = {
-    "prompt": "words",
-    "image": "pictures",
-    "adapter": "adapters",
+    **{other: name for name, other in ALSO_SET_AS.items()},
     "negative_prompt": "negative",
     "guidance_scale": "cfg",
     "num_inference_steps": "steps",

@@ -75,9 +75,13 @@ Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns
 Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
 
 
+ALSO_SET_AS = {"words": "prompt", "pictures": "image", "adapters": "adapter"}
+"""Fields of a request that are set by another name."""
+
+
 def refuse(error: ValidationError) -> NoReturn:
-    """Raises RequestError that says in one line which value is wrong, and what it should be."""
+    """Raises RequestError that says in one line which value is wrong, named as it is set, and what it should be."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "request"
     wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
-    raise RequestError(f"{name.replace('_', ' ')} is {first['input']!r}; it should be {wrong}") from None
+    raise RequestError(f"{ALSO_SET_AS.get(name, name)} is {first['input']!r}; it should be {wrong}") from None

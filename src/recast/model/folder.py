@@ -64,16 +64,19 @@ class ModelFolder:
 
         Raises WeightsError where there is no such model, or where the folder is not in diffusers' layout.
         """
-        name = str(name_or_path)
+        name, models = str(name_or_path), f"one of {', '.join(MODELS)}, or a folder in diffusers' layout"
         known = name in MODELS
         path = Path(str(files("recast"))) / MODELS[name] if known else Path(name).expanduser()
         if known and not path.exists():
             raise WeightsError(f"model {name!r} is not in this installation; install recast-video again")
         if not path.is_dir():
             wrong = "is a file, not a model folder" if path.exists() else "is neither a known model nor a folder"
-            raise WeightsError(f"{name!r} {wrong}; say one of {', '.join(MODELS)}, or a folder in diffusers' layout")
+            raise WeightsError(f"{name!r} {wrong}; say {models}")
         if not (path / "model_index.json").is_file():
-            raise WeightsError(f"no model_index.json, so this is no model folder; it has {_held(path)}; {path}")
+            around = path.resolve().parent
+            better = f"the folder around it, {around}" if (around / "model_index.json").is_file() else models
+            wrong = "has no model_index.json, which says what a model is made of, so it is no model folder"
+            raise WeightsError(f"{name!r} {wrong}; say {better}")
         json_object(path / "model_index.json")
         return cls(path, ModelMetadata.read(path / "recast.json"))
 
