@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from benchmarks.reference_checks import (
     attention,
+    correspondences,
     differences,
     geometry,
     guidance,
@@ -36,6 +37,7 @@ FILES = (
     tokens,
     maps,
     geometry,
+    correspondences,
     walks,
     differences,
     uniedit,

@@ -15,7 +15,7 @@ from recast.conditions.correspondence import ConsistentFeatures, CorrespondenceA
 from recast.errors import RequestError
 from recast.methods.fresco import FRESCO
 from recast.networks.attention_recipes import ExtendedAttention, ReferenceAttention, Trajectories, anchored
-from recast.networks.hooks import FeatureCall, SiteKind
+from recast.networks.hooks import FeatureCall, SiteKind, heads_split
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import RecordFeatures
 
@@ -56,7 +56,7 @@ def test_without_correspondences_it_is_attention_to_all_frames():
     assert_close(hook(call, attended), ExtendedAttention()(call, attended))
 
 
-@pytest.mark.parametrize("sharpness", [0.5, 5.0])
+@pytest.mark.parametrize("sharpness", [FRESCO().sharpness, 5.0])
 def test_what_stays_is_asked_of_the_first_frame_and_mixed_by_the_layers_own_likeness(sharpness):
     call = call_of(NUMBERS)
     hook = CorrespondenceAttention(source=unmistakable(), trajectories=EVERYWHERE, sharpness=sharpness)
@@ -64,6 +64,15 @@ def test_what_stays_is_asked_of_the_first_frame_and_mixed_by_the_layers_own_like
     q, k, v = map(at_place, (call.q, call.k, first))
     mixed = F.scaled_dot_product_attention(q, k, v, scale=sharpness * call.scale)
     assert_close(hook(call, attended), rearrange(mixed, "p h t d -> t p (h d)"))
+
+
+def test_as_published_likeness_is_divided_by_five():
+    """lambda_s and lambda_t of the paper: it mixes more places than the layer's own attention does, not fewer."""
+    call, alike = call_of(NUMBERS), 0.5 * call_of(NUMBERS, seed=1).q
+    hook = CorrespondenceAttention(source=seen(alike, alike), trajectories=NOWHERE, sharpness=FRESCO().sharpness)
+    likeness, q = (heads_split(each, HEADS) for each in (alike, call.q))
+    mean = rearrange((likeness @ likeness.mT * call.scale / 5).softmax(-1) @ q, "t h p d -> t p (h d)")
+    assert_close(hook(call, attended), ExtendedAttention()(replace(call, q=mean), attended))
 
 
 def test_queries_are_means_over_places_that_are_alike_in_the_source():
@@ -110,7 +119,7 @@ def test_fresco_of_a_still_clip_is_one_picture_and_its_parts_matter(backbone):
     assert_close(still, still[:1].expand_as(still), atol=1e-3, rtol=1e-3)
     inputs = inputs_of(backbone, frames=3, steps=3)
     whole = FRESCO(keyframe_every=1)(inputs, backbone)
-    for part in ({"moved_until": 0.0}, {"sharpness": 0.1}):
+    for part in ({"moved_until": 0.0}, {"sharpness": 5.0}):
         assert not torch.allclose(FRESCO(keyframe_every=1, **part)(inputs, backbone), whole, atol=1e-3)
     with pytest.raises(RequestError, match="3 keyframes and a window of 2"):
         FRESCO(keyframe_every=1)(replace(inputs, window=2), backbone)

@@ -29,8 +29,8 @@ class CorrespondenceAttention:
     that shows it. Temporal-guided: a place then attends to the answers on its trajectory, by the layer's own queries
     and keys.
 
-    source: holds "q" and "k" of the source, as branch 0. sharpness: lambda_s and lambda_t of the paper; the larger,
-    the fewer places are mixed.
+    source: holds "q" and "k" of the source, as branch 0. sharpness: 1 / lambda_s and 1 / lambda_t of the paper, by
+    which the layer's own scale is multiplied; the larger, the fewer places are mixed.
 
     Differs: a place of a later frame joins the set where no earlier frame of the pass shows it, where the paper asks
     the one before.
@@ -38,7 +38,7 @@ class CorrespondenceAttention:
 
     source: RecordAttention
     trajectories: TrajectoriesOf
-    sharpness: float = 5.0
+    sharpness: float = 0.2
 
     def interested(self, site: str, kind: SiteKind) -> bool:
         """In self-attention that was recorded."""

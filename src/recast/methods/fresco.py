@@ -59,8 +59,8 @@ class FRESCO(GuidanceKnobs):
     """The share of the walk, from its first step on, in which features are moved; 0 never."""
     iterations: Annotated[int, Field(ge=1, le=200)] = 20
     """Of Adam, each time that features are moved."""
-    sharpness: Annotated[float, Field(gt=0, le=1000)] = 5.0
-    """Of the guided attention, lambda of the paper: the larger, the fewer places are mixed."""
+    sharpness: Annotated[float, Field(gt=0, le=1000)] = 0.2
+    """Of the guided attention, 1 / lambda of the paper: the larger, the fewer places are mixed."""
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range, or too small a window."""
