@@ -6,8 +6,9 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import MotionAdapter, UNetMotionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-from recast.backbones.tiny import write_depth_estimator, write_stable_diffusion
+from recast.backbones.tiny import PUBLISHED_SCHEDULER, write_depth_estimator, write_stable_diffusion
 from recast.model.folder import quiet
 
 
@@ -25,6 +26,16 @@ def write_animatediff(path, *, depth=False, whole=False):
             write_depth_estimator(path / "depth_estimator", path / "depth_estimator")
     kind = "AnimateDiffControlNetPipeline" if depth else "AnimateDiffPipeline"
     (path / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+    return path
+
+
+def write_gen1_zero(path):
+    """The same with depth, motion modules' own linear levels, and the image model's beside them."""
+    write_animatediff(path, depth=True)
+    DDIMScheduler(**PUBLISHED_SCHEDULER | {"beta_schedule": "linear"}, clip_sample=False).save_pretrained(
+        path / "scheduler"
+    )
+    DDIMScheduler(**PUBLISHED_SCHEDULER, clip_sample=False).save_pretrained(path / "image_scheduler")
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from animatediff_folder import write_animatediff
+from animatediff_folder import write_animatediff, write_gen1_zero
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
@@ -25,6 +25,7 @@ CONTENT = [ContentInput(Medium.WORDS, "a red ball")]
 FOLDERS = {
     "animatediff": write_animatediff,
     "animatediff, depth": partial(write_animatediff, depth=True),
+    "animatediff, gen1-zero": write_gen1_zero,
     "gen1": written,
     "stable_diffusion": write_stable_diffusion,
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),

@@ -30,6 +30,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "depth_estimator": ("config.json",),
     "feature_extractor": ("preprocessor_config.json",),
     "image_encoder": ("config.json",),
+    "image_scheduler": ("scheduler_config.json",),
     "motion_adapter": ("config.json",),
     "prior": ("config.json",),
     "prior_scheduler": ("scheduler_config.json",),
@@ -43,7 +44,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 }
 """What a folder may hold, and the files without which a component cannot be read."""
 
-_WITHOUT_WEIGHTS = frozenset({"feature_extractor", "prior_scheduler", "scheduler", "tokenizer"})
+_WITHOUT_WEIGHTS = frozenset({"feature_extractor", "image_scheduler", "prior_scheduler", "scheduler", "tokenizer"})
 _WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
 _NUMBER = re.compile(r"_\d+$")
 """Behind the second ControlNet's name and those that follow."""

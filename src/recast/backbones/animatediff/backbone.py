@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, structure_of, temporal_layout
-from recast.backbones.controlnets import control_residuals, opened_controlnets
+from recast.backbones.controlnets import Content, SharedControls, opened_controlnets, timesteps
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
@@ -23,7 +23,7 @@ from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import schedule, sigmas_within
+from recast.diffusion.schedule import Schedule, schedule, sigmas_within
 from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
@@ -39,11 +39,13 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
 
     motion: switches the modules on; with them off it is the image model, bit for bit. positions: of frames in them.
     controlnets: are conditioned on structure, frame by frame (arXiv:2302.05543), by its kind; the first takes
-    `structure_channels` of a condition.
+    `structure_channels` of a condition. image_schedule: the levels that the image model was trained on, where they are
+    not those of the motion modules; images are then asked for at its timesteps.
     """
 
     motion: TemporalContext
     positions: int
+    image_schedule: Schedule | None = None
     controlnets: Mapping[Kind, ControlNetModel] = field(default_factory=dict)
 
     @property
@@ -99,27 +101,37 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
+        controls = SharedControls(self.controlnets, condition.controls, sigma, scaled)
         with isolated(self.unet, self.pass_context, branches):
-            predictions = torch.cat([self._predicted(scaled, sigma, condition, group) for group in groups])
+            predictions = torch.cat([self._predicted(controls, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
 
     def _predicted(
-        self, scaled: Latents, sigma: float, condition: Condition, branches: Mapping[int, Branch]
+        self, controls: SharedControls, condition: Condition, branches: Mapping[int, Branch]
     ) -> Float[Tensor, "branches t c y x"]:
-        unet, like = self.unet, first_weight(self.unet)
+        unet, like, scaled = self.unet, first_weight(self.unet), controls.scaled
         number, count = len(branches), len(scaled)
-        temporal = tuple(branch.temporal and count > 1 for branch in branches.values())
+        temporal = self._temporal(branches, count)
+        contents = [
+            Content(branch.tokens, self._timestep(controls.sigma, temporal=over_time))
+            for branch, over_time in zip(branches.values(), temporal, strict=True)
+        ]
         tokens = torch.cat([branch.tokens.expand(count, -1, -1) for branch in branches.values()])
         images = repeat(scaled, "t c y x -> (b t) c y x", b=number).to(like)
-        timestep = torch.tensor(self.schedule.sigma_to_timestep(sigma), device=like.device)
-        inputs = images, timestep, tokens.to(like)
-        added = handed_residuals(unet, condition.residuals, number, count)
-        added += control_residuals(self.controlnets, condition.controls, sigma, inputs)
-        now = DenoisePass(sigma, tuple(branches), temporal, frame_numbers(condition, count))
+        added = handed_residuals(unet, condition.residuals, number, count) + controls.of(contents)
+        now = DenoisePass(controls.sigma, tuple(branches), temporal, frame_numbers(condition, count))
         layout = temporal_layout(count, temporal, self.max_frames, like.device)
+        inputs = images, timesteps(contents, count, like), tokens.to(like)
         with self.pass_context.on(now), self.motion.on(layout):
             answer = unet(*inputs, **residual_arguments(added), return_dict=False)[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(scaled)
+
+    def _temporal(self, branches: Mapping[int, Branch], frames: int) -> tuple[bool, ...]:
+        return tuple(branch.temporal and frames > 1 for branch in branches.values())
+
+    def _timestep(self, sigma: float, *, temporal: bool) -> float:
+        levels = self.schedule if temporal or self.image_schedule is None else self.image_schedule
+        return levels.sigma_to_timestep(sigma)
 
     def _controlled(self, condition: Condition) -> Condition:
         """The condition with its structure channels, if it has any, as the first ControlNet's control."""
@@ -145,6 +157,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     """
     unet, adapter = _image_unet(model), model.network("motion_adapter", MotionAdapter)
     motion, vae = put_in(unet, adapter), model.network("vae", AutoencoderKL)
+    levels = schedule(model.part("scheduler", DDIMScheduler).config)
     networks: list[nn.Module] = [unet, vae]
     for network in networks:
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
@@ -153,12 +166,24 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         unet=unet,
         motion=motion,
         positions=adapter.config.motion_max_seq_length,
+        image_schedule=_image_schedule(model, levels),
         controlnets=opened_controlnets(model, device, dtype),
         vae=vae,
         prompt=PromptEncoder.opened(model, device, dtype),
-        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        schedule=levels,
         metadata=model.metadata,
     )
+
+
+def _image_schedule(model: ModelFolder, levels: Schedule) -> Schedule | None:
+    """The image model's own levels, where the folder has them. Raises WeightsError for another prediction."""
+    if not model.has("image_scheduler"):
+        return None
+    own = schedule(model.part("image_scheduler", DDIMScheduler).config)
+    if own.prediction is not levels.prediction:
+        wrong = f"image_scheduler is of {own.prediction} and scheduler of {levels.prediction}"
+        raise WeightsError(f"{wrong}; one network has one prediction: take those of its own model; {model.path}")
+    return own
 
 
 def _sigmas_of(sigmas: list[float], structure: StructureUse) -> tuple[float, float]:
