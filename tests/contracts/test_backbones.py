@@ -1,14 +1,13 @@
 """What every backbone keeps to, made in memory or opened from a folder."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import product
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from animatediff_folder import write_animatediff, write_gen1_zero
+from backbone_folders import FOLDERS
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
@@ -19,19 +18,8 @@ from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.types import Condition, Kind, Structure
-from tiny_folder import written
 
 CONTENT = [ContentInput(Medium.WORDS, "a red ball")]
-FOLDERS = {
-    "animatediff": write_animatediff,
-    "animatediff, depth": partial(write_animatediff, depth=True),
-    "animatediff, gen1-zero": write_gen1_zero,
-    "gen1": written,
-    "stable_diffusion": write_stable_diffusion,
-    "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
-    "stable_diffusion, picture": partial(write_stable_diffusion, picture=True),
-    "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
-}
 
 
 def opened(folder, **settings):

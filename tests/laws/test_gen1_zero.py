@@ -17,28 +17,19 @@ from diffusers.pipelines.controlnet.pipeline_controlnet import StableDiffusionCo
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange
 from torch.testing import assert_close
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from animatediff_folder import write_animatediff, write_gen1_zero
-from recast.backbones import BACKBONES, family_of
+from pipelines import SCALE, UNCHECKED, asked, assert_same_walk, drawn, opened, pipeline, walked
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.diffusion.guidance import guided
-from recast.diffusion.parameterization import scale_input
-from recast.diffusion.samplers import ddim
 from recast.errors import WeightsError
 from recast.methods.knobs import as_images
-from recast.model.folder import ModelFolder, quiet
+from recast.model.folder import quiet
 from recast.types import Condition, Kind, Structure
 
-PROMPT, FRAMES, STEPS, SCALE = "a red ball in the snow", 4, 6, 7.5
-
-
-def opened(path):
-    folder = ModelFolder.found(path)
-    with quiet():
-        return BACKBONES[family_of(folder)](folder)
+PROMPT, FRAMES = "a red ball in the snow", 4
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +42,13 @@ def backbone(path):
     return opened(path)
 
 
-def drawn(*shape, seed):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
 def depth():
     return torch.rand(FRAMES, 1, 32, 48, generator=torch.Generator().manual_seed(1))
+
+
+def control(path):
+    with quiet():
+        return ControlNetModel.from_pretrained(path / "controlnet")
 
 
 def conditioned(backbone):
@@ -65,76 +57,22 @@ def conditioned(backbone):
     return Condition(words, backbone.null_tokens(), planes)
 
 
-def pipeline(kind, path, **parts):
-    with quiet():
-        held = {
-            "unet": opened(write_stable_diffusion(path.parent / "image")).unet,
-            "vae": opened(path).vae,
-            "text_encoder": CLIPTextModel.from_pretrained(path / "text_encoder"),
-            "tokenizer": CLIPTokenizer.from_pretrained(path / "tokenizer"),
-            "controlnet": ControlNetModel.from_pretrained(path / "controlnet"),
-            "scheduler": DDIMScheduler.from_pretrained(path / "scheduler", clip_sample=False),
-        }
-        pipe = kind(**held | parts)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def asked(pipe, latents, **inputs):
-    """The pipeline's latents after each step."""
-    kept = []
-
-    def keep(_pipe, _step, _timestep, tensors):
-        kept.append(tensors["latents"])
-        return tensors
-
-    usual = {"num_inference_steps": STEPS, "guidance_scale": SCALE, "output_type": "latent"}
-    with quiet():
-        pipe(latents=latents, callback_on_step_end=keep, **usual, **inputs)
-    return kept
-
-
-def walked(backbone, noise, denoise):
-    """The latents after each step, mixed as diffusers mixes them."""
-    sigmas, kept = backbone.sigmas(STEPS), []
-
-    def keep(x, sigma):
-        kept.append(scale_input(x, sigma))
-        return x
-
-    start = noise * (1 + sigmas[0] ** 2) ** 0.5
-    ddim(denoise, start, sigmas, conditioned(backbone), step_hook=keep)
-    return kept
-
-
-def assert_same_walk(made, expected, tolerance):
-    assert len(made) == STEPS
-    for ours, theirs in zip(made, expected, strict=True):
-        assert_close(ours / theirs.abs().max(), theirs / theirs.abs().max(), rtol=0, atol=tolerance)
-
-
 def test_with_motion_off_it_is_stable_diffusion_with_a_controlnet_frame_by_frame(tmp_path):
     path = write_animatediff(tmp_path / "model", depth=True)
     backbone, noise = opened(path), drawn(FRAMES, 4, 4, 6, seed=0)
-    pipe = pipeline(
-        StableDiffusionControlNetPipeline,
-        path,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    pipe = pipeline(StableDiffusionControlNetPipeline, path, controlnet=control(path), **UNCHECKED)
     expected = asked(pipe, noise, prompt=[PROMPT] * FRAMES, image=depth().expand(-1, 3, -1, -1))
     denoise = guided(as_images(backbone.denoise_branches), SCALE)
-    assert_same_walk(walked(backbone, noise, denoise), expected, 1e-5)
+    assert_same_walk(walked(backbone, noise, denoise, conditioned(backbone)), expected, 1e-5)
 
 
 def test_with_motion_on_and_plain_guidance_it_is_animatediff_with_a_controlnet(path, backbone):
     noise = drawn(FRAMES, 4, 4, 6, seed=0)
     with quiet():
         adapter = MotionAdapter.from_pretrained(path / "motion_adapter")
-    pipe = pipeline(AnimateDiffControlNetPipeline, path, motion_adapter=adapter)
+    pipe = pipeline(AnimateDiffControlNetPipeline, path, controlnet=control(path), motion_adapter=adapter)
     whole = rearrange(noise, "t c y x -> 1 c t y x")
-    made = asked(
+    theirs = asked(
         pipe,
         whole,
         prompt=PROMPT,
@@ -143,8 +81,9 @@ def test_with_motion_on_and_plain_guidance_it_is_animatediff_with_a_controlnet(p
         height=32,
         width=48,
     )
-    expected = [rearrange(each, "1 c t y x -> t c y x") for each in made]
-    assert_same_walk(walked(backbone, noise, guided(backbone.denoise_branches, SCALE)), expected, 1e-4)
+    expected = [rearrange(each, "1 c t y x -> t c y x") for each in theirs]
+    made = walked(backbone, noise, guided(backbone.denoise_branches, SCALE), conditioned(backbone))
+    assert_same_walk(made, expected, 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class SharedControls:
     """What ControlNets add to one clip at one noise level, made once for each content. arXiv:2302.05543.
 
     A ControlNet sees single frames, so branches of one content that differ only in their layers over time share it.
-    scaled: the latents as networks see them. text_tokens: how many of a content's tokens are read; None for all.
+    scaled: the latents as networks see them. text_tokens: where the tokens of words end, which are all that it reads.
     """
 
     nets: Mapping[Kind, ControlNetModel]

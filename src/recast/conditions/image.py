@@ -33,13 +33,13 @@ class ImageEncoder:
     keep_all: bool = True
 
     @classmethod
-    def opened(cls, folder: ModelFolder, device: torch.device) -> "ImageEncoder":
+    def opened(cls, folder: ModelFolder, device: torch.device, *, keep_all: bool = True) -> "ImageEncoder":
         """The image encoder of a model. Raises WeightsError where the folder has none, or a damaged one."""
         from transformers import CLIPVisionModelWithProjection
         from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
         network = folder.network("image_encoder", CLIPVisionModelWithProjection).to(device)
-        return cls(network, folder.part("feature_extractor", CLIPImageProcessorPil), device)
+        return cls(network, folder.part("feature_extractor", CLIPImageProcessorPil), device, keep_all)
 
     def __call__(self, text: str, _seed: int = 0, /) -> Embedding:
         """The embedding of the picture file at path `text`. Raises MediaError for a file that is no picture."""
@@ -55,10 +55,20 @@ class ImageEncoder:
         """Features of the patches of each frame from the last layer, on the CPU."""
         return self._answered(frames).last_hidden_state[:, 1:].float().cpu()
 
-    def _answered(self, frames: Frames) -> Any:  # noqa: ANN401 -- transformers' own type
+    @torch.no_grad()
+    def hidden(self, pixels: Float[Tensor, "t 3 side side"]) -> Float[Tensor, "t n d"]:
+        """Features of the class token and the patches from the last layer but one, on the CPU."""
+        states = self.network(pixels.to(self.device), output_hidden_states=True).hidden_states
+        return states[-2].float().cpu()
+
+    def pixels(self, frames: Frames) -> Float[Tensor, "t 3 side side"]:
+        """Frames as the network sees them."""
         shown = self._padded(frames.cpu()) if self.keep_all else frames.cpu()
         pixels = self.processor(list(shown.numpy()), input_data_format="channels_first")["pixel_values"]
-        return self.network(torch.from_numpy(np.stack(pixels)).float().to(self.device))
+        return torch.from_numpy(np.stack(pixels)).float()
+
+    def _answered(self, frames: Frames) -> Any:  # noqa: ANN401 -- transformers' own type
+        return self.network(self.pixels(frames).to(self.device))
 
     def _padded(self, frames: Frames) -> UInt8[Tensor, "t 3 side side"]:
         height, width = frames.shape[-2:]

@@ -31,6 +31,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "feature_extractor": ("preprocessor_config.json",),
     "image_encoder": ("config.json",),
     "image_scheduler": ("scheduler_config.json",),
+    "ip_adapter": (),
     "motion_adapter": ("config.json",),
     "prior": ("config.json",),
     "prior_scheduler": ("scheduler_config.json",),

@@ -41,6 +41,8 @@ class ModelMetadata:
     """Guidance of the prior, from words to an image embedding; 1 is none."""
     embedding_norm: Literal["raw", "unit"] = "raw"
     """Length of the content embeddings that it was trained with: as the encoder gives them, or scaled to 1."""
+    image_scale: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """How strongly pictures act beside words where an IP-Adapter reads them; 0 is not at all."""
     depth_unit: Literal["inverse", "metres"] | None = None
     """What the depth estimator gives; unsaid, the estimator's own configuration tells."""
     known_words: str | None = None

@@ -26,6 +26,7 @@ from recast.networks.hooks import (
     PassContext,
     interested,
 )
+from recast.networks.image_prompt import ImagePromptProcessor
 from recast.networks.sites import AttentionSite, FeatureSite, attention_sites, feature_sites, grid_holders
 from recast.networks.spacetime import SpaceTimeUNet
 
@@ -123,12 +124,17 @@ class _Installation:
 
 
 class _HookedProcessor:
-    """Answers for one attention layer by way of hooks; projections and kernel are the layer's own."""
+    """Answers for one attention layer by way of hooks; projections and kernel are the layer's own.
+
+    Where the layer reads a picture too, hooks see the words, and what the picture adds is added to their answer.
+    """
 
     def __init__(self, site: AttentionSite, hooks: Sequence[AttentionHook], installation: _Installation) -> None:
         self.site = site
         self.hooks = tuple(hooks)
         self.installation = installation
+        own = site.layer.processor
+        self.picture = own.picture if isinstance(own, ImagePromptProcessor) else None
         self.attend: Attend = kernel(site)
         for hook in reversed(self.hooks):
             self.attend = partial(_by_hook, hook, self.attend)
@@ -143,14 +149,19 @@ class _HookedProcessor:
         """The layer's answer, as diffusers asks for it."""
         if attention_mask is not None:
             raise BackboneError(f"hooks know no attention mask, and {self.site.path} was given one; leave it out")
-        told_to = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        told_to, image = hidden_states if encoder_hidden_states is None else encoder_hidden_states, None
+        if self.picture is not None:
+            told_to, image = self.picture.split(told_to)
         q, k, v = attn.to_q(hidden_states), attn.to_k(told_to), attn.to_v(told_to)
         answers = []
         for branch, rows in self.installation.context.shares(self.site.kind, len(q)):
             parts = (each[rows] for each in (hidden_states, q, k, v))
             answers.append(self.attend(self._call(branch, *parts)))
+        answer = _joined(answers)
+        if self.picture is not None:
+            answer = answer + self.picture(q, image, attn.heads)
         projection, dropout = attn.to_out or (nn.Identity(), nn.Identity())
-        return dropout(projection(_joined(answers))) / attn.rescale_output_factor
+        return dropout(projection(answer)) / attn.rescale_output_factor
 
     def _call(self, branch: int | None, *parts: Tensor) -> AttentionCall:
         site, grids, context = self.site, self.installation.grids, self.installation.context

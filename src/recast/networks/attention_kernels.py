@@ -11,12 +11,14 @@ from torch import Tensor
 
 from recast.errors import BackboneError
 from recast.networks.hooks import Attend, AttentionCall, heads_split
+from recast.networks.image_prompt import ImagePromptProcessor
 from recast.networks.sites import AttentionSite
 
 
 def kernel(site: AttentionSite) -> Attend:
     """The layer's own way to attend. Raises BackboneError where it does more than the plain processors."""
-    layer, processor = site.layer, type(site.layer.processor)
+    layer, own = site.layer, site.layer.processor
+    processor = type(own.plain if isinstance(own, ImagePromptProcessor) else own)
     if processor not in KERNELS or layer.norm_q is not None or layer.norm_cross or layer.residual_connection:
         known = " and ".join(each.__name__ for each in KERNELS)
         wrong = f"{site.path} attends by {processor.__name__} in a way of its own, and hooks know plain {known}"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recast.backbones.animatediff.motion import image_unet, put_in
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, structure_of, temporal_layout
 from recast.backbones.controlnets import Content, SharedControls, opened_controlnets, timesteps
+from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
@@ -101,7 +102,8 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
-        controls = SharedControls(self.controlnets, condition.controls, sigma, scaled)
+        words = None if self.image_prompt is None else -self.image_prompt.count
+        controls = SharedControls(self.controlnets, condition.controls, sigma, scaled, text_tokens=words)
         with isolated(self.unet, self.pass_context, branches):
             predictions = torch.cat([self._predicted(controls, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
@@ -158,6 +160,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     unet, adapter = _image_unet(model), model.network("motion_adapter", MotionAdapter)
     motion, vae = put_in(unet, adapter), model.network("vae", AutoencoderKL)
     levels = schedule(model.part("scheduler", DDIMScheduler).config)
+    image_prompt = ImagePrompt.put_in(model, unet, device)
     networks: list[nn.Module] = [unet, vae]
     for network in networks:
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
@@ -170,6 +173,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         controlnets=opened_controlnets(model, device, dtype),
         vae=vae,
         prompt=PromptEncoder.opened(model, device, dtype),
+        image_prompt=image_prompt,
         schedule=levels,
         metadata=model.metadata,
     )

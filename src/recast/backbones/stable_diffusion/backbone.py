@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
+from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.blend import blended
@@ -35,11 +36,13 @@ MAX_FRAMES = 1024
 class StableDiffusionBackbone(ImageLatentBackbone):
     """An image UNet, its autoencoder, text encoder and noise levels. arXiv:2112.10752.
 
+    image_prompt: reads pictures, by layers of the UNet's; their tokens stand behind those of words.
     Networks may be of any precision and on any device; latents come and go in fp32 on the network's device.
     """
 
     unet: UNet2DConditionModel
     prompt: PromptEncoder
+    image_prompt: ImagePrompt | None = None
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
@@ -48,8 +51,8 @@ class StableDiffusionBackbone(ImageLatentBackbone):
 
     @property
     def media(self) -> frozenset[Medium]:
-        """Words."""
-        return frozenset({Medium.WORDS})
+        """Words, and pictures where there is an IP-Adapter."""
+        return frozenset({Medium.WORDS} if self.image_prompt is None else Medium)
 
     @property
     def has_temporal_layers(self) -> bool:
@@ -78,24 +81,37 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return depth_channel(maps, (maps.shape[-2] // self.pixel_multiple, maps.shape[-1] // self.pixel_multiple))
 
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:  # noqa: ARG002 -- no draws
-        """The prompt's tokens; of several, their mean by weight. Raises BackboneError for a picture."""
-        if any(each.medium is not Medium.WORDS for each in inputs):
+        """The prompt's tokens; of several, their mean by weight, and behind them the pictures', likewise.
+
+        Weights are among words, and among pictures. Raises BackboneError for a picture without an IP-Adapter.
+        """
+        texts, shown = (
+            [(each.text, each.weight) for each in inputs if each.medium is medium]
+            for medium in (Medium.WORDS, Medium.PICTURE)
+        )
+        if shown and self.image_prompt is None:
             raise BackboneError("Stable Diffusion reads words only; leave the pictures out, or take a Gen-1 model")
-        prompts = [(rearrange(self.prompt(each.text), "n d -> (n d)"), each.weight) for each in inputs]
-        return rearrange(blended(prompts), "(n d) -> n d", d=self.unet.config.cross_attention_dim)
+        prompts = [(rearrange(self.prompt(text), "n d -> (n d)"), weight) for text, weight in texts or [("", 1.0)]]
+        words = rearrange(blended(prompts), "(n d) -> n d", d=self.unet.config.cross_attention_dim)
+        return words if self.image_prompt is None else torch.cat([words, self.image_prompt.of_files(shown)])
 
     def prompt_tokens(self, inputs: Sequence[ContentInput]) -> PromptTokens | None:
         """How the tokens of a prompt, or of no words, spell it; None for a blend of several."""
         texts = [each.text for each in inputs if each.medium is Medium.WORDS] or [""]
         return self.prompt.words(texts[0]) if len(texts) == 1 else None
 
-    def source_content(self, frames: Frames) -> Tokens:  # noqa: ARG002 -- words are all that the network reads
-        """The tokens of no words: what a clip shows is said by --source-prompt, or not at all."""
-        return self.null_tokens()
+    def source_content(self, frames: Frames) -> Tokens:
+        """The tokens of no words, with the frames' own as pictures where they are read, else alone.
+
+        Without an IP-Adapter what a clip shows is said by --source-prompt, or not at all.
+        """
+        if self.image_prompt is None:
+            return self.null_tokens()
+        return torch.cat([self.prompt(""), self.image_prompt.of_frames(frames)])
 
     def null_tokens(self) -> Tokens:
-        """The tokens of empty words, with which the network was trained where content was dropped."""
-        return self.prompt("")
+        """The tokens of empty words, and of no picture, as in training where content was dropped."""
+        return self.prompt("") if self.image_prompt is None else torch.cat([self.prompt(""), self.image_prompt.null()])
 
     def denoise_branches(
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]

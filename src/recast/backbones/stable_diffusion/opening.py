@@ -6,6 +6,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import nn
 
+from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
@@ -36,10 +37,12 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         raise WeightsError(f"{wrong}; stable_diffusion opens {known}; {model.path}")
     for network in (unet, vae):
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    image_prompt = ImagePrompt.put_in(model, unet, device)
     return BY_CHANNELS[channels](
         unet=unet.to(device).requires_grad_(False),
         vae=vae.to(device).requires_grad_(False),
         prompt=PromptEncoder.opened(model, device, dtype),
+        image_prompt=image_prompt,
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),
         metadata=model.metadata,
     )
