@@ -67,7 +67,7 @@ FLAGS: dict[str, Flag] = {
     "max_frames": Flag(("--max-frames",), "N", "Which part"),
     "size": Flag(("--size",), "PX|WxH", "Which part"),
     "enlarge": Flag(("--enlarge",), "guided|plain", "Which part"),
-    "adapters": Flag(("--adapter",), "DIR[:W]", "With what", repeated=True),
+    "adapters": Flag(("--adapter",), "DIR|FILE[:W]", "With what", repeated=True),
     "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
     "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
 }

@@ -40,6 +40,28 @@ class NamedSubject:
         return re.split(rf"(?i)(?<!\w){re.escape(self.token)}(?:\s+{words})?(?!\w)", text)
 
 
+@dataclass(frozen=True)
+class EmbeddedWord:
+    """A word that stands for embeddings that others learned (arXiv:2208.01618); `count` letters hold their places."""
+
+    token: str
+    count: int
+
+    @property
+    def class_name(self) -> str:
+        """The letters."""
+        return " ".join("a" * self.count)
+
+    @property
+    def named(self) -> str:
+        """The same: it has no class."""
+        return self.class_name
+
+    def split(self, text: str) -> list[str]:
+        """The text before, between and behind the places where the word stands."""
+        return re.split(rf"(?i)(?<!\w){re.escape(self.token)}(?!\w)", text)
+
+
 @runtime_checkable
 class EmbeddingEncoder(Protocol):
     """Makes one content embedding of content inputs, and of frames; `ContentEncoders` is one."""

@@ -14,6 +14,7 @@ from recast.errors import RequestError
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import Hook
 from recast.tuning.adapter import Adapter, read_adapter
+from recast.tuning.published import is_published, with_published
 from recast.tuning.tuned import with_adapters
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -56,15 +57,18 @@ class Model:
         folder = ModelFolder.found(name)
         where = chosen_device(device)
         number = chosen_dtype(dtype, where)
-        read = [(read_adapter(path), weight) for path, weight in adapters]
+        files = [each for each in adapters if is_published(each[0])]
+        own = [each for each in adapters if each not in files]
+        read = [(read_adapter(path), weight) for path, weight in own]
         model_digest = digest(folder.path)
-        for (path, _), (adapter, _) in zip(adapters, read, strict=True):
+        for (path, _), (adapter, _) in zip(own, read, strict=True):
             _check_base(path, adapter, name, model_digest)
         with quiet():
             backbone = BACKBONES[family_of(folder)](folder, device=str(where), dtype=number)
+        backbone, words = with_published(backbone, files)
         tuned = with_adapters(backbone, read)
         subjects = (adapter.info.subject for adapter, weight in read if weight)
-        tokens = frozenset(subject["token"] for subject in subjects if subject)
+        tokens = words | frozenset(subject["token"] for subject in subjects if subject)
         return cls(name, folder, tuned.backbone, where, number, model_digest, tuple(adapters), tuned.hooks, tokens)
 
     def in_force(self) -> AbstractContextManager[None]:

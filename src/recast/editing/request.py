@@ -80,7 +80,8 @@ class Request:
     enlarge: Literal["guided", "plain"] = "guided"
     """How the result gets back to the source's size: along the source's edges, or plainly."""
     adapters: Adapters = ()
-    """An adapter that `recast tune` wrote, with a weight as DIR:W; may be repeated. 0 is the model without it."""
+    """An adapter that `recast tune` wrote, with a weight as DIR:W, or a .safetensors file that others trained: LoRA,
+    motion LoRA, a learned embedding; may be repeated. 0 is the model without it."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.conditions.subject import NamedSubject
+from recast.conditions.subject import EmbeddedWord, NamedSubject
 from recast.conditions.text import max_tokens, tokenized
 from recast.conditions.word_alignment import prompt_tokens
 from recast.model.folder import ModelFolder
@@ -24,7 +24,7 @@ class LearnedWords:
     An offset of None reads it as the token and its class, two words.
     """
 
-    subject: NamedSubject
+    subject: NamedSubject | EmbeddedWord
     offset: Float[Tensor, "n d"] | None = None
 
     @property

@@ -1,0 +1,147 @@
+"""Files that others trained for a model: LoRA in the layouts of kohya, peft and diffusers, and learned embeddings."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from recast.backbones import Backbone
+from recast.backbones.stable_diffusion import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.prompt import LearnedWords
+from recast.conditions.subject import EmbeddedWord
+from recast.errors import BackboneError, RequestError, WeightsError
+from recast.tuning.lora_names import TEXT, UNET, LoraKey, modules_of, parsed
+
+OTHERS = {"dora_scale": "DoRA", "magnitude_vector": "DoRA", "hada_w": "LoHa", "lokr_w": "LoKr"}
+"""Changes of weights that are not low-rank products, by what the names of their tensors hold."""
+HEADER = "lora_adapter_metadata"
+"""Where diffusers notes a LoRA's rank and alpha in a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankFile:
+    """One weight's change in a file: up @ down, times scale, which is alpha / rank. arXiv:2106.09685."""
+
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+    def change(self, scale: float, like: Tensor) -> Tensor:
+        """What it adds to a weight. Raises KeyError for a half of it, RuntimeError for another shape."""
+        down, up = (self.parts[name].float().flatten(1) for name in ("down", "up"))
+        if "alpha" in self.parts:
+            scale *= float(self.parts["alpha"]) / len(down)
+        return scale * (up @ down).view_as(like)
+
+
+def is_published(path: str) -> bool:
+    """Whether an adapter's name is that of a file, which others made; recast's own are folders."""
+    return Path(path).is_file()
+
+
+def with_published(backbone: Backbone, files: Sequence[tuple[str, float]]) -> tuple[Backbone, frozenset[str]]:
+    """The backbone with LoRA files merged into its networks for good, each times its weight, and with embeddings.
+
+    Also gives the words that prompts name embeddings by: those of their files. Raises WeightsError for a pickle, a
+    damaged file, one of another network, or a kind of change that is not known; RequestError for an embedding's weight
+    that is neither 0 nor 1; BackboneError for a family that reads no words as Stable Diffusion does.
+    """
+    words: list[str] = []
+    for path, weight in files:
+        if not isinstance(backbone, StableDiffusionBackbone):
+            raise BackboneError(f"{path} is for networks of Stable Diffusion's line, and this model is none")
+        tensors, header = _read(Path(path))
+        if any(LoraKey.of(name) for name in tensors):
+            _merge(backbone, parsed(tensors, path), _header_scales(header, path), weight, path)
+        elif weight:
+            backbone = _with_embedding(backbone, tensors, weight, Path(path))
+            words.append(Path(path).stem)
+    return backbone, frozenset(words)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    if path.suffix.lower() in {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}:
+        way_out = "take its .safetensors version, or convert it on a machine that may run it"
+        raise WeightsError(f"{path.name} is a pickle, which can run code when read; {way_out}; {path}")
+    try:
+        with safe_open(path, framework="pt") as held:
+            tensors = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118 -- not a dictionary
+            header = held.metadata() or {}
+    except (OSError, SafetensorError) as fault:
+        raise WeightsError(f"{path.name} is no whole safetensors file ({fault}); get it again; {path}") from fault
+    for part, kind in OTHERS.items():
+        if any(part in name for name in tensors):
+            raise WeightsError(f"{path.name} holds {kind}, and recast merges plain LoRA; take a LoRA of it; {path}")
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad is not None:
+        raise WeightsError(f"{path.name}: {bad} holds NaN or Inf; the file is damaged: get another; {path}")
+    return tensors, header
+
+
+def _header_scales(header: Mapping[str, str], path: str) -> dict[str, float]:
+    """Alpha / rank by network, where the file's header says it; 1 where it does not."""
+    noted = json.loads(header.get(HEADER, "{}"))
+    if any(noted.get(f"{network}.{name}") for network in (UNET, TEXT) for name in ("alpha_pattern", "rank_pattern")):
+        raise WeightsError(f"{path} has an alpha or rank of each layer's own in its header, which is not read")
+    return {
+        network: noted[f"{network}.lora_alpha"] / noted[f"{network}.r"]
+        for network in (UNET, TEXT)
+        if f"{network}.lora_alpha" in noted
+    }
+
+
+@torch.no_grad()
+def _merge(
+    backbone: StableDiffusionBackbone,
+    keys: Iterable[tuple[LoraKey, Tensor]],
+    scales: Mapping[str, float],
+    weight: float,
+    path: str,
+) -> None:
+    networks: dict[str, nn.Module] = {UNET: backbone.unet, TEXT: backbone.prompt.network}
+    named = {name: modules_of(network) for name, network in networks.items()}
+    changes: dict[tuple[str, str], LowRankFile] = {}
+    unknown = []
+    for key, tensor in keys:
+        module = named[key.network].get(key.module)
+        if module is None:
+            unknown.append(key.module)
+        else:
+            changes.setdefault((key.network, module), LowRankFile()).parts[key.part] = tensor
+    if unknown:
+        wrong = f"changes {len(set(unknown))} layers that this model does not have, such as {unknown[0]}"
+        raise WeightsError(f"{Path(path).name} {wrong}; take one that was made for its family; {path}")
+    for (network, module), change in changes.items():
+        target = networks[network].get_parameter(f"{module}.weight")
+        try:
+            added = change.change(weight * scales.get(network, 1.0), target)
+        except (KeyError, RuntimeError) as fault:
+            wrong = f"{Path(path).name}: its change of {module} does not fit the layer ({fault})"
+            raise WeightsError(f"{wrong}; take one that was made for this family; {path}") from fault
+        target.copy_(target.float() + added.to(target.device))
+
+
+def _with_embedding(
+    backbone: StableDiffusionBackbone, tensors: Mapping[str, Tensor], weight: float, path: Path
+) -> StableDiffusionBackbone:
+    """The backbone that reads the file's name as learned embeddings: textual inversion, arXiv:2208.01618."""
+    if len(tensors) != 1:
+        some = ", ".join(list(tensors)[:3])
+        raise WeightsError(f"{path.name} is neither a LoRA nor one learned embedding; it holds {some}; {path}")
+    if weight != 1:
+        raise RequestError(f"{path.name} is a learned embedding, which is there or not: its weight is 0 or 1")
+    [vectors] = (tensor.float().reshape(-1, tensor.shape[-1]) for tensor in tensors.values())
+    encoder: Any = backbone.prompt.network
+    table = encoder.get_input_embeddings().weight
+    if vectors.shape[1] != table.shape[1]:
+        shapes = f"is of width {vectors.shape[1]}, and this model's text encoder of {table.shape[1]}"
+        raise WeightsError(f"{path.name} {shapes}; take one that was made for its family; {path}")
+    word = EmbeddedWord(path.stem, len(vectors))
+    ids = backbone.prompt.tokenizer(word.class_name, add_special_tokens=False)["input_ids"]
+    assert len(ids) == len(vectors), "the stand-in is one token"
+    offset = vectors.to(table.device) - table[ids].float()
+    learned = (*backbone.prompt.learned, LearnedWords(word, offset))
+    return replace(backbone, prompt=replace(backbone.prompt, learned=learned))
