@@ -144,7 +144,7 @@ def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
         stream.height, stream.width, stream.pix_fmt = 4104, 8192, "gray"
         frame = av.VideoFrame.from_ndarray(np.zeros((4104, 8192), np.uint8), format="gray")
         container.mux([*stream.encode(frame), *stream.encode(None)])
-    with pytest.raises(MediaError, match="8192x4104 is more than"):
+    with pytest.raises(MediaError, match=r"more than 33554432 pixels a frame"):
         opened(tmp_path / "vast.mkv")
 
 

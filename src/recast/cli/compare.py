@@ -52,6 +52,7 @@ def compare(  # noqa: PLR0913 -- one parameter for each flag
         shown = by_methods(clips[0], as_png(output), methods, options, settings, overwrite=overwrite, quiet=quiet)
         shown.written(columns=columns, height=ROW_PX).report(as_json=as_json, quiet=quiet)
         return
+    on_damage = str(options.pop("on_damage") or "fail")
     given = [name for name, value in options.items() if value not in (None, [])] + ["set"] * bool(settings)
     if given:
         flag = ALSO_SET_AS.get(given[0], given[0]).replace("_", "-")
@@ -60,7 +61,7 @@ def compare(  # noqa: PLR0913 -- one parameter for each flag
         raise RequestError(
             "there is one clip, and nothing to compare it with; say another, or --methods A,B to edit it"
         )
-    written = _sheet(clips, as_png(output), labels, columns, max_frames, overwrite=overwrite)
+    written = _sheet(clips, as_png(output), labels, columns, max_frames, on_damage=on_damage, overwrite=overwrite)
     if as_json:
         print(json.dumps({"output": str(output), "rows": written}))
     elif not quiet:
@@ -68,7 +69,14 @@ def compare(  # noqa: PLR0913 -- one parameter for each flag
 
 
 def _sheet(
-    clips: list[Path], output: Path, labels: list[str] | None, columns: int, max_frames: int | None, *, overwrite: bool
+    clips: list[Path],
+    output: Path,
+    labels: list[str] | None,
+    columns: int,
+    max_frames: int | None,
+    *,
+    on_damage: str,
+    overwrite: bool,
 ) -> list[str]:
     """Writes the sheet, and returns what stands above its rows."""
     names = labels or [clip.resolve().name for clip in clips]
@@ -80,16 +88,16 @@ def _sheet(
     from recast.video.sheet import saved, sheet
 
     free_target(request)
-    rows = [list(_small(clip, max_frames)) for clip in clips]
+    rows = [list(_small(clip, max_frames, on_damage)) for clip in clips]
     saved(sheet(rows, names, columns=columns, height=ROW_PX), output)
     return names
 
 
-def _small(path: Path, max_frames: int | None) -> "Frames":
+def _small(path: Path, max_frames: int | None, on_damage: str) -> "Frames":
     # Scaled while it is read, so that a long clip takes little memory.
     from recast.video.read import Window, opened, read
 
-    source = opened(path)
+    source = opened(path, on_damage)
     rows, columns = source.size
     size = (ROW_PX, max(1, round(columns * source.sample_aspect * ROW_PX / rows)))
     return read(source, Window(max_frames=max_frames, size=size)).frames

@@ -91,7 +91,7 @@ def by_methods(
     from recast.video.read import opened
 
     request = asked(None)
-    opened(source)
+    opened(source, request.on_damage)
     check_inputs(request)
     free_target(request)
     video = check_target(Request.asked(source=source, target=target.with_suffix(".mp4"), overwrite=overwrite))

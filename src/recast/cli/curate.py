@@ -34,6 +34,9 @@ SETTINGS: dict[str, Flag] = {
     "levels": Flag(("--levels",), "N", DATA, about="Of how many t_s structure is kept, 1..8 (default 2: 0 and one)."),
     "per_shard": Flag(("--per-shard",), "N", DATA, about="Examples in a shard (default 256)."),
     "shots": Flag(("--shots",), "either|content|adaptive", LEFT_OUT, about="How cuts are found (default either)."),
+    "on_damage": Flag(
+        ("--on-damage",), "fail|warn|repeat", LEFT_OUT, about="A damaged file: left out, used as it comes, or filled."
+    ),
     "skip": Flag(("--skip",), "FILTER", LEFT_OUT, repeated=True, about="A filter not to apply, such as text."),
     "min_motion": Flag(
         ("--min-motion",), "PERCENT", LEFT_OUT, about="Least motion a frame, of the short side (default 0.4)."

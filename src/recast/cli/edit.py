@@ -39,7 +39,7 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     from recast.editing.checks import check_inputs, check_target, source_of
     from recast.video.read import opened
 
-    opened(source_of(request))
+    opened(source_of(request), request.on_damage)
     check_inputs(request)
     check_target(request)
     began = time.monotonic()

@@ -65,6 +65,7 @@ FLAGS: dict[str, Flag] = {
     "end": Flag(("-to", "--end"), "TIME", "Which part"),
     "duration": Flag(("-t", "--duration"), "TIME", "Which part"),
     "max_frames": Flag(("--max-frames",), "N", "Which part"),
+    "on_damage": Flag(("--on-damage",), "fail|warn|repeat", "Which part"),
     "size": Flag(("--size",), "PX|WxH", "Which part"),
     "enlarge": Flag(("--enlarge",), "guided|plain", "Which part"),
     "adapters": Flag(("--adapter",), "DIR|FILE[:W]", "With what", repeated=True),

@@ -93,7 +93,7 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[di
     rows: dict[str, Frames] = {}
     notes: dict[str, None] = {}
     for label, request in requests.items():
-        resolved = resolve(request, model, opened(source_of(request)))
+        resolved = resolve(request, model, opened(source_of(request), request.on_damage))
         kinds = tuple(named.kind for named in resolved.structures)
         sees = (request.source, resolved.stretch, resolved.size, kinds)
         if sees not in seen:

@@ -11,7 +11,9 @@ from recast.cli.flags import Input, Json, Overwrite, Quiet, flagged, request_fro
 from recast.cli.progress import shown
 
 
-@flagged("structure", "structure_detail", "model", "start", "end", "duration", "max_frames", "size", "device")
+@flagged(
+    "structure", "structure_detail", "model", "start", "end", "duration", "max_frames", "on_damage", "size", "device"
+)
 def structure(
     source: Input,
     output: Annotated[
@@ -37,7 +39,7 @@ def structure(
         from recast.video.read import opened
 
         model = Model.loaded(request.model, device=request.device)
-        resolved = resolve(request, model, opened(source_of(request)))
+        resolved = resolve(request, model, opened(source_of(request), request.on_damage))
         seen = prepare(resolved, model, watch)
         export(resolved, seen, model, output, watch, overwrite=overwrite)
     kind = resolved.structures[0].kind

@@ -45,7 +45,18 @@ TUNE_FLAGS: dict[str, Flag] = {
     "precision": Flag(("--precision",), "auto|bf16|fp32", "With what", about="Of products (default auto)."),
 } | {
     name: FLAGS[name]
-    for name in ("model", "structure", "structure_detail", "start", "end", "duration", "max_frames", "size", "device")
+    for name in (
+        "model",
+        "structure",
+        "structure_detail",
+        "start",
+        "end",
+        "duration",
+        "max_frames",
+        "on_damage",
+        "size",
+        "device",
+    )
 }
 """Every setting of a tuning by name, as it is given on the command line."""
 

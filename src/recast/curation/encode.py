@@ -89,7 +89,7 @@ def sample(cut: Cut, settings: Settings) -> Sample:
 def _read(candidates: list[Candidate], settings: Settings) -> Iterator[Cut]:
     first = candidates[0]
     path, bucket = Path(first.source), _bucket(first)
-    source, caption = opened(path), captions.beside(path)
+    source, caption = opened(path, settings.on_damage), captions.beside(path)
     places = {candidate.span: candidate for candidate in candidates}
     found = 0
     for span, held in clips(source, places, max(0.0, first.seconds - EARLY_SECONDS)):

@@ -142,7 +142,7 @@ def _world(material: Material, settings: Settings, number: int) -> Candidate:
 
 
 def _read(material: Material, settings: Settings) -> Scan:
-    source = opened(material.path)
+    source = opened(material.path, settings.on_damage)
     rows, columns = source.size
     shown = (columns * source.sample_aspect, Fraction(rows))
     bucket = nearest(shown, settings.buckets)

@@ -30,6 +30,8 @@ class Settings:
     """How cuts are found; a name of `DETECTORS`."""
     folders: Literal["auto", "clip", "images"] = "auto"
     """How a folder of pictures is read; auto: as a clip where names differ only by contiguous numbers."""
+    on_damage: Literal["fail", "warn", "repeat"] = "fail"
+    """What is done with a damaged file: fail leaves it out, warn takes what can be decoded, repeat fills gaps."""
     skip: tuple[str, ...] = ()
     """Filters not to apply: names of `FILTERS`, and copies."""
     max_enlargement: Amount = 1.5

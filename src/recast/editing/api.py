@@ -48,13 +48,16 @@ def open_clip(
     end: float | None = None,
     max_frames: int | None = None,
     size: tuple[int, int] | None = None,
+    on_damage: str = "fail",
 ) -> Clip:
     """Decodes a stretch of a video file: start <= time < end in seconds, at most `max_frames`.
 
-    size: rows and columns, None for the file's own. Raises MediaError where it cannot be read, RequestError where the
-    stretch holds no frame.
+    size: rows and columns, None for the file's own. on_damage: fail; or warn, which takes what can be decoded; or
+    repeat, which fills what is missing or corrupt with the frame before. Raises MediaError where it cannot be read,
+    RequestError where the stretch holds no frame.
     """
-    return read(opened(path), Window(start=start, end=end, max_frames=max_frames, size=size))
+    source = opened(path, on_damage)
+    return read(source, Window(start=start, end=end, max_frames=max_frames, size=size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ class Editor:
         else:
             request = self.defaults.updated(source=Path(clip), **settings)
         check_inputs(request)
-        resolved = resolve(request, self.model, clip if isinstance(clip, Clip) else opened(clip))
+        resolved = resolve(request, self.model, clip if isinstance(clip, Clip) else opened(clip, request.on_damage))
         return Result(generate(resolved, prepare(resolved, self.model, watch), self.model, watch))
 
 

@@ -31,7 +31,7 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
     """
     check_inputs(request)
     target = check_target(request)
-    resolved = resolve(request, model, opened(source_of(request)))
+    resolved = resolve(request, model, opened(source_of(request), request.on_damage))
     clip = read_clip(resolved, watch, most=request.segment + 1)
     if len(clip) > request.segment:
         record, count, notes = edit_long(resolved, model, target, watch)

@@ -75,6 +75,9 @@ class Request:
     """How much of the source to take, in seconds."""
     max_frames: int | None = Field(default=None, ge=1)
     """The most frames to take."""
+    on_damage: Literal["fail", "warn", "repeat"] = "fail"
+    """What to do about a damaged clip: fail, with the numbers; warn, and use what can be decoded; repeat, and fill what
+    is missing or corrupt with the frame before."""
     size: Size = None
     """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not given."""
     enlarge: Literal["guided", "plain"] = "guided"

@@ -21,15 +21,16 @@ from recast.video.read import opened
 
 OF_TUNING = settings_of(TuneConfig)
 OF_SOURCE = (
-    "model",
     "device",
+    "duration",
+    "end",
+    "max_frames",
+    "model",
+    "on_damage",
+    "size",
+    "start",
     "structure",
     "structure_detail",
-    "start",
-    "end",
-    "duration",
-    "max_frames",
-    "size",
 )
 """Settings that are those of an edit: the model, the stretch of the clip, and what is kept of it."""
 
@@ -53,7 +54,7 @@ def tune(
         raise RequestError('nothing says what the clip shows; write --caption "a dog runs"')
     config, request = asked(TuneConfig, OF_SOURCE, caption.strip(), settings)
     target = free_adapter(Path(output), overwrite=overwrite)
-    source = clip if isinstance(clip, Clip) else opened(clip)
+    source = clip if isinstance(clip, Clip) else opened(clip, request.on_damage)
     model = Model.loaded(request.model, device=request.device, dtype="float32")
     cached = cached_clip(resolve(request, model, source), model, config, watch)
 

@@ -35,7 +35,7 @@ class PairConfig:
     prompt: what it was asked to show; without, nothing is said of words. source_prompt: what the source shows, for
     frame accuracy and directional similarity. mask: a picture, video or folder; white is where the edit was to be, or
     with edit="outside" black. encoder: a model, or the folder of a CLIPModel, that measures in place of the package's
-    own networks. max_frames: of both clips. device: auto, cpu, cuda or mps.
+    own networks. max_frames: of both clips. on_damage: of either, fail, warn or repeat. device: auto, cpu, cuda or mps.
     Raises RequestError for a value that it has not.
     """
 
@@ -45,6 +45,7 @@ class PairConfig:
     edit: str = "inside"
     encoder: str | None = None
     max_frames: int | None = None
+    on_damage: str = "fail"
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -105,7 +106,8 @@ def evaluate(source: Media, edited: Media, *, watch: ProgressCallback = no_progr
     of frames, RequestError, MediaError and WeightsError for what cannot be read.
     """
     config = PairConfig.asked(**settings)
-    first, second = (each if isinstance(each, Clip) else opened(each) for each in (source, edited))
+    wish = config.on_damage
+    first, second = (each if isinstance(each, Clip) else opened(each, wish) for each in (source, edited))
     size = min(first.size, second.size, key=lambda each: each[0] * each[1])
     window = Window(max_frames=config.max_frames, size=size)
     clips = [cut(each, window) if isinstance(each, Clip) else read(each, window) for each in (first, second)]

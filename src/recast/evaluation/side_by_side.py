@@ -54,7 +54,7 @@ def trials(
     for method in methods:
         try:
             request = asked(method)
-            resolved = resolve(request, model, opened(source_of(request)))
+            resolved = resolve(request, model, opened(source_of(request), request.on_damage))
             prepared = prepared or prepare(resolved, model, watch)
             backbone, evaluations = counted(model.backbone)
             began = perf_counter()

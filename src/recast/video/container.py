@@ -1,10 +1,12 @@
 """Opens a stranger's media file: closed lists of formats and codecs, no protocols, bounded sizes, one kind of error."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
+from stat import S_ISREG
 
 import av
 import av.logging
@@ -59,8 +61,11 @@ SOUND_CODECS = frozenset(
 SOUND_DECODERS = ",".join([*sorted(SOUND_CODECS), "mp3float", "mp2float", "libopus", "amrnb"])
 MAX_PIXELS = 2**25
 
-# Damage is counted from packets and frames instead: to catch FFmpeg's lines, its decoding threads have to wait for
-# Python's lock while Python waits for them, and both wait for ever.
+MOST_THREADS = 8
+"""Of one decoder: each holds frames of its own."""
+
+# Python never hears FFmpeg's lines: its decoding threads would wait for Python's lock while Python waits for them, and
+# both for ever. Where they are wanted, FFmpeg writes them itself (`recast.video.ffmpeg_log`).
 av.logging.set_level(None)
 
 
@@ -80,38 +85,45 @@ def reported(path: Path, what: str = "is damaged, or not a video that recast can
 
 
 @contextmanager
-def demuxing(path: Path) -> Iterator[InputContainer]:
-    """The open container. The file is opened here, so FFmpeg never sees its name, and can reach no other file or host.
+def demuxing(path: Path, file: BufferedReader | None = None) -> Iterator[InputContainer]:
+    """The open container. It is read from `file`, so FFmpeg never sees its name, and can reach no other file or host.
 
-    Raises MediaError where there is no such file or it is of no known kind.
+    file: as `regular_file` opened it; None to do that here. Raises MediaError where there is no such file or it is of
+    no known kind.
     """
-    if not path.exists():
-        raise MediaError(f"there is no such file: {path}")
-    if not path.is_file():
-        raise MediaError(f"this is no regular file: {path}")
-    with _bytes_of(path) as file:
+    with regular_file(path) if file is None else file as held:
         with reported(
             path, "is not a video, or of a kind that recast does not read (mp4, mov, mkv, webm, avi, gif, ts)"
         ):
             container = av.open(
-                file,
+                held,
                 metadata_errors="replace",
                 container_options={
                     "protocol_whitelist": "none",
                     "format_whitelist": FORMATS,
                     "codec_whitelist": f"{DECODERS},{SOUND_DECODERS}",
                 },
+                options={"max_pixels": str(MAX_PIXELS)},
             )
         assert isinstance(container, InputContainer)
         with container:
             yield container
 
 
-def _bytes_of(path: Path) -> BufferedReader:
+def regular_file(path: Path) -> BufferedReader:
+    """The file, open to be read. Raises MediaError for what is no regular file, before a byte of it is read."""
     try:
-        return path.open("rb")
-    except OSError as error:
-        raise MediaError(f"the file cannot be opened ({error.strerror}): {path}") from error
+        # Without the flag, opening a pipe that nobody writes to would never end.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise MediaError(f"there is no such file: {path}") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise MediaError(f"the file cannot be opened ({why}): {path}") from None
+    if not S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise MediaError(f"this is no regular file: {path}")
+    return os.fdopen(handle, "rb")
 
 
 def time_base(stream: Stream) -> Fraction:
@@ -134,11 +146,13 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise MediaError(f"recast does not read {codec} video; convert it to H.264 first: {path}")
     width, height = stream.codec_context.width, stream.codec_context.height
     if width < 1 or height < 1:
-        raise MediaError(f"the video does not say its picture size; it is damaged: {path}")
+        # FFmpeg says none where it is beyond what is allowed.
+        raise MediaError(f"the video says no picture size, or more than {MAX_PIXELS} pixels a frame: {path}")
     if width * height > MAX_PIXELS:
         raise MediaError(
             f"{width}x{height} is more than {MAX_PIXELS} pixels a frame; scale the video down first: {path}"
         )
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), "codec_whitelist": DECODERS}
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(MOST_THREADS, os.cpu_count() or 1)
     return stream

@@ -1,9 +1,10 @@
 """Packets to decoded frames, counted, so that a file that was cut off is found out."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from heapq import heappop, heappush
 
 import av
 import av.filter
@@ -14,13 +15,11 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from recast.errors import MediaError
 from recast.video.container import DECODERS, MAX_PIXELS
+from recast.video.promises import Promises, packets_are_not_frames
 from recast.video.source import Damage, Source
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-MISSING_ALLOWED = 2
-MISSING_SHARE_ALLOWED = Fraction(1, 100)
 
 
 def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
@@ -34,22 +33,18 @@ def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
     return decoder
 
 
-def packets_are_not_frames(stream: VideoStream, *, interlaced: bool) -> bool:
-    """A packet may hold one field of a frame, or one of VP9's frames that are never shown."""
-    return interlaced or (not stream.frames and stream.codec_context.codec.canonical_name in ("vp8", "vp9"))
-
-
 def decoded(codec: VideoCodecContext, packet: Packet, damage: Damage) -> list[VideoFrame]:
     """A packet's frames; none where it is damaged, which is counted.
 
-    The empty packet that ends a stream asks for what is held back. Only damage that FFmpeg reports is counted: a packet
-    refused, or a frame with its corrupt flag. Of 12 files with two flipped bits each it reported 7 in H.264, 1 in VP9
-    and none in HEVC, though pixels differed in all, and `err_detect` changed none of these counts: those bitstreams
-    carry no checksum, and entropy coding reads nearly any bits as a picture.
+    The empty packet that ends a stream asks for what is held back. Only what FFmpeg tells is counted: a packet refused,
+    one that the file's reader calls corrupt, or a frame with its corrupt flag. Of 12 files with two flipped bits each
+    it reported 7 in H.264, 1 in VP9 and none in HEVC, though pixels differed in all, and `err_detect` changed none of
+    these counts: those bitstreams carry no checksum, and entropy coding reads nearly any bits as a picture.
     """
+    damage.corrupt += bool(packet.is_corrupt)
     try:
         frames = codec.decode(packet if packet.size else None)
-    except av.error.InvalidDataError:
+    except (av.error.InvalidDataError, av.error.PatchWelcomeError):
         damage.refused += 1
         return []
     damage.corrupt += sum(frame.is_corrupt for frame in frames)
@@ -57,72 +52,67 @@ def decoded(codec: VideoCodecContext, packet: Packet, damage: Damage) -> list[Vi
 
 
 class Decoder:
-    """The decoded frames of a stream, and how many there should have been."""
+    """The decoded frames of a stream, what was damaged in them, and how many there should have been.
 
-    def __init__(self, source: Source, container: InputContainer, stream: VideoStream) -> None:
+    errors: how many FFmpeg reported up to now. tick: is called for each packet. midway: it starts at a key frame that
+    was sought; what is said before the first frame, of frames that belong to those before, is no damage.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        errors: Callable[[], int] = lambda: 0,
+        tick: Callable[[], None] = lambda: None,
+        midway: bool = False,
+    ) -> None:
         self._source, self._container, self._stream = source, container, stream
-        self._num_hidden = self._num_packets = self._num_decoded = 0
-        self._damage = Damage()
-        self._seconds = Fraction(0)
+        self._errors, self._tick, self._midway = errors, tick, midway
+        self._promises = Promises(source, container, stream)
+        self._frames_are_packets = not packets_are_not_frames(stream, interlaced=source.interlaced)
+        self._times: list[int] = []
+        self._before = 0
+        self._num_decoded, self._seconds = 0, Fraction(0)
+        self.damage = Damage()
 
     def __iter__(self) -> Iterator[VideoFrame]:
         codec = alpha_decoder(self._stream) or self._stream.codec_context
-        for packet in self._container.demux(self._stream):
-            self._num_hidden += bool(packet.is_discard)
-            self._num_packets += bool(packet.size and not packet.is_discard)
-            frames = decoded(codec, packet, self._damage)
-            self._source.damage.found(self._damage)
+        for packet in self._container.demux():
+            self._tick()
+            self._promises.met(packet)
+            if packet.stream is not self._stream:
+                continue
+            if self._frames_are_packets and packet.size and packet.pts is not None and not packet.is_discard:
+                heappush(self._times, packet.pts)
+            frames = decoded(codec, packet, self.damage)
+            self.damage.reported = self._num_reported()
             for frame in frames:
                 self._num_decoded += 1
                 self._seconds = ((frame.pts or 0) - self._source.first_pts) * self._source.time_base
                 yield frame
+        self.damage.reported = self._num_reported()
 
-    def check_complete(self) -> None:
-        """Counts what is missing. Raises MediaError where the file ended early, or where that is too much."""
-        expected = self._expected()
-        self._damage.missing = max(0, expected - self._num_decoded, self._num_lost(), self._num_short())
-        self._source.damage.found(self._damage)
-        missing = expected - self._num_decoded
-        if missing > max(MISSING_ALLOWED, expected * MISSING_SHARE_ALLOWED) or self._num_decoded * 2 < expected:
-            raise MediaError(
-                f"the video is cut off or damaged: {expected} frames were expected and {self._num_decoded} decoded; "
-                f"mend it, or give an end before the damage: {self._source.path}"
-            )
+    def _num_reported(self) -> int:
+        if self._midway and not self._num_decoded:
+            self._before = self._errors()
+        return self._errors() - self._before
 
-    def _num_lost(self) -> int:
-        """Packets that gave no frame, where each should give one."""
-        if packets_are_not_frames(self._stream, interlaced=self._source.interlaced):
-            return 0
-        return self._num_packets - self._num_decoded
+    def lost_before(self, pts: int | None) -> list[int]:
+        """Times of packets before `pts` (None: all) whose frames have not come, each given once."""
+        lost = []
+        while self._times and (pts is None or self._times[0] < pts):
+            lost.append(heappop(self._times))
+        if self._times and self._times[0] == pts:
+            heappop(self._times)
+        return lost if self.damage else []
 
-    def _num_short(self) -> int:
-        """Frames that a constant rate would have had in the time that the header promises, beyond what rounds away."""
-        promised = self._promised_seconds()
-        if promised is None or not self._source.constant:
-            return 0
-        short = round(promised * self._source.fps) - self._num_decoded
-        return short if short > MISSING_ALLOWED else 0
-
-    def _expected(self) -> int:
-        if self._stream.frames and self._source.container.startswith("mov"):
-            return self._stream.frames - self._num_hidden
-        promised = self._promised_seconds()
-        if promised is None or self._seconds >= promised * Fraction(9, 10) - 1 / self._source.fps:
-            return 0
-        return round(promised * self._source.fps)
-
-    def _promised_seconds(self) -> Fraction | None:
-        """What the header says of this stream alone. AVI counts places in time, empty ones too."""
-        if self._source.container == "avi":
-            return self._stream.frames * self._source.time_base
-        if duration := self._stream.metadata.get("DURATION"):
-            with suppress(ValueError):
-                hours, minutes, seconds = duration.split(":")
-                return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
-        alone = (
-            self._source.container.startswith("matroska") and not self._source.has_sound and self._container.duration
-        )
-        return Fraction(self._container.duration or 0, av.time_base) if alone else None
+    def finish(self) -> tuple[int, int]:
+        """How many frames there should have been at the end of the file, and how many there were."""
+        expected = self._promises.expected(self._num_decoded, self._seconds)
+        self.damage.missing = expected - self._num_decoded
+        return expected, self._num_decoded
 
 
 def deinterlaced(decoded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:

@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 from recast.errors import MediaError
 from recast.video.colour import HDR_NOTES, UNTOLD, assumed_matrix, colour_of, has_alpha
 from recast.video.container import time_base
-from recast.video.decode import alpha_decoder, decoded, packets_are_not_frames
+from recast.video.decode import alpha_decoder, decoded
+from recast.video.promises import packets_are_not_frames
 from recast.video.source import Damage, Orientation, Source
 
 NUM_SCANNED = 256

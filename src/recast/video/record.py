@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from recast.video.container import demuxing
+from recast.video import isolated
 from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, picture_at
 
 GIF_HEADER_BYTES = 13
@@ -24,8 +24,7 @@ def embedded(path: Path) -> str | None:
     elif path.suffix.lower() == ".gif" and path.is_file():
         text = _gif_comment(path)
     else:
-        with demuxing(path) as container:
-            text = next((text for key, text in container.metadata.items() if key.lower() == "comment"), None)
+        text = isolated.comment(path)
     return text if text and _is_record(text) else None
 
 

@@ -1,13 +1,13 @@
 """What is known of a media file before its frames are read, and which part of it is wanted."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from torch import Tensor
 
 from recast.errors import RequestError
 
@@ -39,21 +39,6 @@ class Window:
     def to_the_end(self) -> bool:
         """Whether the last frame wanted is the file's last."""
         return self.end is None and self.max_frames is None
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a video, upright and at full size.
-
-    pixels: uint8 sRGB. pts: time in the source's time base, counted from the file's first frame.
-    seconds: the same, exact. index: place in the whole file. duration: in the time base, 0 where the file does not say.
-    """
-
-    pixels: UInt8[Tensor, "3 h w"]
-    pts: int
-    seconds: Fraction
-    index: int
-    duration: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,34 +81,50 @@ class Orientation:
         return size[::-1] if self.transposed else size
 
 
+class OnDamage(StrEnum):
+    """What is to be done about a file that is damaged in the stretch that is read."""
+
+    FAIL = "fail"
+    """Nothing is made of it; the message counts the damage."""
+    WARN = "warn"
+    """What can be decoded is used as it comes, and noted."""
+    REPEAT = "repeat"
+    """The same, and what is missing or known to be corrupt is filled with the frame before it, so times are kept."""
+
+
 @dataclass(eq=False)
 class Damage:
     """What was found broken up to now, as a source's frames were read; reading them again finds the same once.
 
     refused: packets that the decoder could not read. corrupt: frames that it gave and called corrupt. missing: frames
-    that the file promises, by its header or by its packets, and that did not come.
+    that the file promises, by its header or by its packets, and that did not come. reported: lines in which FFmpeg
+    told of errors in the file. repeated: frames that were put in place of missing and corrupt ones.
     """
 
     refused: int = 0
     corrupt: int = 0
     missing: int = 0
+    reported: int = 0
+    repeated: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.refused or self.corrupt or self.missing or self.reported)
 
     def found(self, other: "Damage") -> None:
         """Takes in what another reading of the same source found."""
-        self.refused = max(self.refused, other.refused)
-        self.corrupt = max(self.corrupt, other.corrupt)
-        self.missing = max(self.missing, other.missing)
+        for name in vars(self):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for the user; none where all is well."""
-        counts = (
+    def counts(self) -> str:
+        """All that was found, in words."""
+        each = (
             (self.refused, "packet could not be decoded", "packets could not be decoded"),
             (self.corrupt, "frame was decoded with errors", "frames were decoded with errors"),
             (self.missing, "frame is missing", "frames are missing"),
+            (self.reported, "error was reported by FFmpeg", "errors were reported by FFmpeg"),
         )
-        listed = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
-        return (f"the file is damaged: {listed}; the rest was used as it came",) if listed else ()
+        return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in each if count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,8 @@ class Source:
     fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell.
     num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
     first_pts: the first frame's time in the file's own clock, in the time base.
-    assumed: what had to be given up or assumed in conversion. damage: grows while frames are read.
+    assumed: what had to be given up or assumed in conversion. damage: grows while frames are read. on_damage: what is
+    done about it then.
     """
 
     path: Path
@@ -157,11 +159,16 @@ class Source:
     pictures: tuple[Path, ...] = field(default=(), repr=False)
     assumed: tuple[str, ...] = ()
     damage: Damage = field(default_factory=Damage, repr=False)
+    on_damage: OnDamage = OnDamage.FAIL
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was given up, assumed, or found damaged up to now, for the user to read."""
-        return (*self.assumed, *self.damage.notes)
+        if not self.damage:
+            return self.assumed
+        done = {OnDamage.FAIL: "", OnDamage.WARN: "; the rest was used as it came"}
+        filled = f"; {self.damage.repeated} were filled with the frame before, and the rest was used as it came"
+        return (*self.assumed, f"the file is damaged: {self.damage.counts}{done.get(self.on_damage, filled)}")
 
     @property
     def rotation(self) -> int:

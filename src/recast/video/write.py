@@ -14,10 +14,11 @@ from torch import Tensor
 from recast.errors import RequestError, ShapeError
 from recast.types import Clip
 from recast.video.encode import Moment, kind_of
+from recast.video.frame import Frame
 from recast.video.mux import Movie
 from recast.video.output import is_folder, new_file, new_folder
 from recast.video.pictures import NUMBER
-from recast.video.source import Frame, Source, Window
+from recast.video.source import Source, Window
 from recast.video.stills import Stills
 
 MOST_FPS = 1000

@@ -1,0 +1,185 @@
+"""The process that decodes what a user brings: started once, it forks a child for each file, and kills it when told.
+
+`python -m recast.video.forked HANDLE`, where HANDLE is a socket to the process that asks. A request comes with three
+open handles: the file, a pipe for the answer, and a pipe whose end means that nobody waits any more. All that a child
+needs is imported before the first fork, because a child can open nothing (`limited`).
+"""
+
+import importlib
+import os
+import pkgutil
+import resource
+import select
+import signal
+import socket
+import sys
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+
+import av
+
+from recast.errors import MediaError, RequestError
+from recast.video import messages
+from recast.video.container import demuxing, reported, video_stream
+from recast.video.ffmpeg_log import ErrorLines
+from recast.video.probe import probed
+from recast.video.shown import shown_video
+from recast.video.source import Source, Window
+
+FILE, PIPE, ERRORS = 3, 4, 5
+"""Handles of a child, besides the standard three."""
+MOST_REQUEST_BYTES = 2**20
+OPENING_BYTES = 2**28
+BYTES_A_PIXEL = 96
+"""Address space that decoding may take on top: reference frames, those of each thread, and the converter's."""
+
+
+def main(channel: socket.socket) -> None:
+    """Forks a child for each request, until the other side is gone."""
+    children: dict[int, int] = {}
+    waiting = select.poll()
+    waiting.register(channel, select.POLLIN)
+    while True:
+        for handle, _ in waiting.poll():
+            if handle != channel.fileno():
+                waiting.unregister(handle)
+                os.close(handle)
+                _ended(children.pop(handle))
+                continue
+            request, handles = _received(channel)
+            if len(handles) != 3:
+                for child in children.values():
+                    _ended(child)
+                return
+            file, pipe, lifeline = handles
+            children[lifeline] = _forked(request, file, pipe, [channel.fileno(), *children, lifeline])
+            waiting.register(lifeline, 0)  # a hang-up is always told
+
+
+def _received(channel: socket.socket) -> tuple[bytes, list[int]]:
+    size = array("i").itemsize
+    data, attached, _, _ = channel.recvmsg(4, socket.CMSG_SPACE(3 * size))
+    handles = array("i")
+    for _, _, held in attached:
+        handles.frombytes(held[: len(held) - len(held) % size])
+    if len(data) < 4:
+        return b"", []
+    length, request = int.from_bytes(data, "little"), b""
+    while len(request) < min(length, MOST_REQUEST_BYTES):
+        block = channel.recv(length - len(request))
+        if not block:
+            return b"", []
+        request += block
+    return request, list(handles)
+
+
+def _ended(child: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)
+
+
+def _forked(request: bytes, file: int, pipe: int, foreign: list[int]) -> int:
+    """The number of a child that answers the request."""
+    child = os.fork()
+    if child:
+        os.close(file)
+        os.close(pipe)
+        return child
+    try:
+        for handle in foreign:
+            os.close(handle)
+        with suppress(BrokenPipeError, MemoryError):  # nobody reads any more; who waits sees the pipe end
+            _answer(request, file, pipe)
+    finally:
+        os._exit(0)
+    return 0
+
+
+def _answer(request: bytes, file: int, pipe: int) -> None:
+    limits = _settled(file, pipe)
+    what, path, source, window = messages.request_from_json(request)
+    try:
+        with os.fdopen(FILE, "rb", closefd=False) as held, reported(Path(path)):
+            ANSWERS[what](Path(path), held, source, window, limits)
+    except (MediaError, RequestError) as error:
+        if isinstance(error.__cause__, MemoryError):
+            error = MediaError(f"the file takes more memory than pictures of its size need; it is damaged: {path}")
+        if source is not None:
+            messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
+        messages.send(PIPE, messages.ERROR, messages.error_to_json(error))
+        return
+    messages.send(PIPE, messages.END)
+
+
+class Limits:
+    """What a child may do, set before it reads a byte of the file. errors: FFmpeg's reports, counted.
+
+    address_bytes: what it had mapped before.
+    """
+
+    def __init__(self) -> None:
+        self.errors = ErrorLines()
+        held = Path("/proc/self/statm")
+        self.address_bytes = int(held.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if held.exists() else 0
+        self.for_pixels(0)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        # All places below are taken: no file, pipe or socket can be opened from here on, by whatever code.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ERRORS + 1, ERRORS + 1))
+
+    def for_pixels(self, count: int) -> None:
+        """Sets how much memory may be taken to decode pictures of so many pixels; 0: to find out how many."""
+        if self.address_bytes:
+            most = self.address_bytes + OPENING_BYTES + BYTES_A_PIXEL * count
+            resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+
+def _settled(file: int, pipe: int) -> Limits:
+    """Puts the handles in their places, closes all others, and limits the process."""
+    beyond = max(file, pipe, ERRORS) + 1
+    high = [os.dup2(file, beyond), os.dup2(pipe, beyond + 1)]
+    os.closerange(FILE, beyond)
+    for handle, place in zip(high, (FILE, PIPE), strict=True):
+        os.dup2(handle, place)
+        os.close(handle)
+    os.closerange(ERRORS, beyond + 2)
+    return Limits()
+
+
+def _probe(path: Path, file: BufferedReader, _source: None, _window: Window, limits: Limits) -> None:
+    with demuxing(path, file) as container:
+        stream = video_stream(container, path)
+        limits.for_pixels(stream.codec_context.width * stream.codec_context.height)
+        found = probed(path, container, stream)
+    found.damage.reported = limits.errors()
+    messages.send(PIPE, messages.SOURCE, messages.source_to_json(found))
+
+
+def _comment(path: Path, file: BufferedReader, _source: None, _window: Window, _limits: Limits) -> None:
+    with demuxing(path, file) as container:
+        found = next((text for key, text in container.metadata.items() if key.lower() == "comment"), "")
+    messages.send(PIPE, messages.COMMENT, found.encode("utf-8", errors="replace"))
+
+
+def _frames(_path: Path, file: BufferedReader, source: Source, window: Window, limits: Limits) -> None:
+    limits.for_pixels(source.size[0] * source.size[1])
+    for shown in shown_video(
+        source, window, file, errors=limits.errors, tick=partial(messages.send, PIPE, messages.TICK)
+    ):
+        messages.send_frame(PIPE, shown)
+    messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
+
+
+ANSWERS: dict[str, Callable[..., None]] = {"probe": _probe, "frames": _frames, "comment": _comment}
+
+if __name__ == "__main__":
+    for module in pkgutil.walk_packages(av.__path__, "av."):  # PyAV imports some of its parts when they are first met
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,106 @@
+"""Decoding in a process of its own, with limits: what a user brings is decoded nowhere else.
+
+What a child sends is checked here, and waited for no longer than `STALL_SECONDS`. Where a system has no fork, files are
+decoded in this process.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from recast.errors import MediaError
+from recast.video import messages
+from recast.video.children import DecodingServer, Pipe
+from recast.video.container import MAX_PIXELS, demuxing, regular_file, reported, video_stream
+from recast.video.probe import probed
+from recast.video.shown import Shown, shown_video
+from recast.video.source import OnDamage, Source, Window
+
+AVAILABLE = hasattr(os, "fork")
+_server = DecodingServer()
+
+
+def probe(path: Path, on_damage: OnDamage) -> Source:
+    """What is known of a video file. Raises MediaError for what cannot be read."""
+    if not AVAILABLE:
+        with demuxing(path) as container, reported(path):
+            return replace(probed(path, container, video_stream(container, path)), on_damage=on_damage)
+    with _understood(path):
+        found = messages.source_from_json(bytes(_only(path, "probe", messages.SOURCE)))
+        if min(found.size) < 1 or found.size[0] * found.size[1] > MAX_PIXELS or min(found.fps, found.time_base) <= 0:
+            raise ValueError("it tells of an impossible picture")
+        return replace(found, path=path, on_damage=on_damage)
+
+
+def comment(path: Path) -> str:
+    """The comment in a video file, empty where there is none. Raises MediaError for what cannot be read."""
+    return bytes(_only(path, "comment", messages.COMMENT)).decode("utf-8", errors="replace")
+
+
+def shown(source: Source, window: Window) -> Iterator[Shown]:
+    """The window's frames of a video file. `source.damage` is kept up to date. Raises MediaError."""
+    if not AVAILABLE:
+        with regular_file(source.path) as file:
+            yield from shown_video(source, window, file)
+        return
+    most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
+    with _answers(source.path, messages.request_to_json("frames", source, window), most) as answers:
+        for kind, body in answers:
+            if kind == messages.DAMAGE:
+                source.damage.found(messages.damage_from_json(bytes(body)))
+            elif kind == messages.FRAME:
+                yield _frame(source, body)
+
+
+def _only(path: Path, what: str, kind: bytes) -> UInt8[np.ndarray, " n"]:
+    """The one message of that kind that answers the request."""
+    with _answers(path, messages.request_to_json(what, None, Window(), path), messages.MOST_BYTES) as answers:
+        (found,) = [body for each, body in answers if each == kind]
+    return found
+
+
+def _frame(source: Source, body: UInt8[np.ndarray, " n"]) -> Shown:
+    pts, duration, index, rows, columns = messages.PLACE.unpack_from(body.data)
+    image = body[messages.PLACE.size :]
+    if (rows, columns) != source.size or image.nbytes != 3 * rows * columns:
+        raise ValueError("a frame is of another size than announced")
+    return Shown(image.reshape(rows, columns, 3), pts, index, duration)
+
+
+@contextmanager
+def _answers(path: Path, request: bytes, most_bytes: int) -> Iterator[Iterator[tuple[bytes, UInt8[np.ndarray, " n"]]]]:
+    """The messages of a child that was given the file. The child ends with the block. Raises MediaError."""
+    with regular_file(path) as file, _server.child(request, file) as pipe, _understood(path):
+        yield _checked(path, Pipe(pipe), max(most_bytes, messages.MOST_BYTES))
+
+
+def _checked(path: Path, pipe: Pipe, most_bytes: int) -> Iterator[tuple[bytes, UInt8[np.ndarray, " n"]]]:
+    """Messages to the last one. Raises the error that the child tells of, or MediaError where it ends or hangs."""
+    while True:
+        try:
+            kind, size = messages.HEAD.unpack(pipe.read(messages.HEAD.size).data)
+            if size > most_bytes:
+                raise ValueError(f"a message of {size} bytes")
+            body = pipe.read(size)
+        except EOFError:
+            raise MediaError(f"decoding broke off: the decoder failed, or took too much memory: {path}") from None
+        except TimeoutError as error:
+            raise MediaError(f"decoding was stopped: {error}: {path}") from None
+        if kind == messages.END:
+            return
+        if kind == messages.ERROR:
+            raise messages.error_from_json(bytes(body))
+        yield kind, body
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MediaError(f"decoding gave what recast does not understand: {path}") from error
