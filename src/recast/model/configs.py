@@ -11,6 +11,7 @@ from typing import Any
 
 from recast.errors import WeightsError
 from recast.model.metadata import json_object
+from recast.model.numbers import wrong_number
 
 ATTENTION = frozenset({"eager", "sdpa"})
 """Implementations that are part of transformers itself. All others may be names of repositories with code."""
@@ -60,6 +61,9 @@ def check_configs(name: str, folder: Path) -> None:
         raise WeightsError(f"{name} is an adapter of another model ({_ADAPTER}), which recast does not load; {folder}")
     for path in sorted(folder.glob("*config*.json")):
         for key, value in _entries(json_object(path)):
+            wrong = wrong_number(key, value)
+            if wrong is not None:
+                raise WeightsError(f"{name}: in {path.name}, {key} {wrong}; get the folder again; {folder}")
             if not _is_harmless(key, value):
                 asked = f"{path.name}: {key} is {str(value)[:80]!r}"
                 raise WeightsError(

@@ -5,7 +5,7 @@ Nothing here, and nothing that it calls, reaches for the network.
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,11 +13,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from recast.errors import WeightsError
+from recast.model.budget import allocating_at_most
 from recast.model.configs import check_configs
 from recast.model.metadata import ModelMetadata, json_object
+from recast.model.weight_files import MOST_TEXT_BYTES, check_files, check_values, held_in, weight_files
 
 MODELS: dict[str, str] = {
     "pocket": "assets/pocket",
@@ -46,10 +48,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 """What a folder may hold, and the files without which a component cannot be read."""
 
 _WITHOUT_WEIGHTS = frozenset({"feature_extractor", "image_scheduler", "prior_scheduler", "scheduler", "tokenizer"})
-_WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
 _NUMBER = re.compile(r"_\d+$")
 """Behind the second ControlNet's name and those that follow."""
-_PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 _UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
@@ -93,13 +93,16 @@ class ModelFolder:
         """
         path = self.path / name
         if not path.is_dir():
-            raise WeightsError(f"the model has no {name}; it has {_held(self.path)}; get the whole folder; {self.path}")
+            raise WeightsError(
+                f"the model has no {name}; it has {held_in(self.path)}; get the whole folder; {self.path}"
+            )
         for needed in COMPONENTS.get(_NUMBER.sub("", name), ("config.json",)):
             if not (path / needed).is_file():
-                raise WeightsError(f"{name} has no {needed}; it has {_held(path)}; get the whole folder; {path}")
+                raise WeightsError(f"{name} has no {needed}; it has {held_in(path)}; get the whole folder; {path}")
+        check_files(name, path)
         check_configs(name, path)
         if name not in _WITHOUT_WEIGHTS:
-            _weight_files(name, path)
+            weight_files(name, path)
         return path
 
     def part(self, name: str, kind: type, **settings: object) -> Any:  # noqa: ANN401 -- Auto classes give others
@@ -119,12 +122,14 @@ class ModelFolder:
         Raises WeightsError as `component` does, for missing weights, and for weights that are NaN or infinite.
         """
         path = self.component(name)
-        with quiet(), _readable(name, path):
-            network, missing = _loaded(kind, path, _weight_files(name, path))
+        held = weight_files(name, path)
+        size = sum(file.stat().st_size for file in held)
+        with quiet(), _readable(name, path), allocating_at_most(f"{name} in {path}", size):
+            network, missing = _loaded(kind, path, held)
         if missing:
             first = ", ".join(sorted(missing)[:3])
             raise WeightsError(f"{name} lacks {len(missing)} weights of its network, such as {first}; {path}")
-        _check_finite(name, path, network.state_dict())
+        check_values(name, path, network.state_dict())
         return network.eval()
 
     @property
@@ -137,7 +142,9 @@ class ModelFolder:
             raise WeightsError(f"recast.json names {self.metadata.known_words!r}, outside of the folder; {self.path}")
         if not path.is_file():
             raise WeightsError(f"recast.json names {self.metadata.known_words!r}, which is not there; {self.path}")
-        return frozenset(path.read_text("utf-8").split())
+        if path.stat().st_size > MOST_TEXT_BYTES:
+            raise WeightsError(f"{path.name} has more than {MOST_TEXT_BYTES} bytes; get it again; {self.path}")
+        return frozenset(path.read_text("utf-8", errors="replace").split())
 
 
 @contextmanager
@@ -182,32 +189,6 @@ def _loaded(kind: type, path: Path, weight_files: list[Path]) -> tuple[Any, list
     return network, list(report["missing_keys"])
 
 
-def _check_finite(name: str, path: Path, weights: Mapping[str, Any]) -> None:
-    for weight, tensor in weights.items():
-        bad = int((~tensor.isfinite()).sum()) if tensor.is_floating_point() else 0
-        if bad:
-            wrong = f"{bad} of {tensor.numel()} values of {weight} are NaN or infinite"
-            raise WeightsError(f"{name}: {wrong}; the file is damaged or its training diverged: get another; {path}")
-
-
-def _weight_files(name: str, path: Path) -> list[Path]:
-    # Checked here by content, since a pickle may bear any name; the plain file is preferred to its fp16 variant.
-    held = sorted(file for file in path.iterdir() if _WEIGHT_FILE.fullmatch(file.name) and file.is_file())
-    chosen = [file for file in held if ".fp16" not in file.name] or held
-    pickles = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _PICKLES)
-    if not chosen and pickles:
-        raise WeightsError(f"{name} has {pickles[0]}, which can run code when read; convert it to safetensors; {path}")
-    if not chosen:
-        raise WeightsError(f"{name} has no safetensors file; it has {_held(path)}; get the whole folder; {path}")
-    for file in chosen:
-        try:
-            safe_open(file, framework="np")
-        except (SafetensorError, OSError) as fault:
-            wrong = f"{name}: {file.name} ({file.stat().st_size} bytes) is no whole safetensors file"
-            raise WeightsError(f"{wrong} ({fault}); get it again; {path}") from fault
-    return chosen
-
-
 @contextmanager
 def _readable(name: str, path: Path) -> Iterator[None]:
     try:
@@ -216,7 +197,3 @@ def _readable(name: str, path: Path) -> Iterator[None]:
         # torch says what does not fit below a first line that says only that something does not.
         reason = " ".join(str(fault).split()) or type(fault).__name__
         raise WeightsError(f"{name} cannot be read: {reason[:300]}; its files do not fit each other; {path}") from fault
-
-
-def _held(path: Path) -> str:
-    return ", ".join(sorted(held.name for held in path.iterdir())[:12]) or "nothing"

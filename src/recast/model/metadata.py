@@ -10,6 +10,9 @@ from pydantic.dataclasses import dataclass
 
 from recast.errors import WeightsError
 
+MOST_BYTES = 2**22
+"""Of a JSON file; those that list the weights of large models have a tenth of that."""
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ModelMetadata:
@@ -67,6 +70,12 @@ def json_object(path: Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():
         raise WeightsError(f"{path.name} is no regular file; get it again; {path}")
     try:
-        return {**json.loads(path.read_text("utf-8"))}
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes, and at most {MOST_BYTES} are read")
+        return {**json.loads(path.read_text("utf-8"), parse_constant=_no_number)}
     except (OSError, RecursionError, TypeError, ValueError) as fault:
         raise WeightsError(f"{path.name} is damaged ({fault}); get it again; {path}") from fault
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON's")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recast.errors import WeightsError
 from recast.files import disk_told, whole_folder
 from recast.model.metadata import json_object
+from recast.model.tensors import read_header
 from recast.networks.temporal import is_over_time
 from recast.networks.weight_changes import CHANGES, WeightChange
 
@@ -127,8 +128,9 @@ def read_adapter(folder: str | PathLike[str]) -> Adapter:
     """The adapter in a folder. Raises WeightsError as `read_info` does, and where it is damaged."""
     path, info = Path(folder), read_info(folder)
     try:
+        read_header(path / TENSORS)
         tensors = load_file(path / TENSORS)
-    except (OSError, SafetensorError) as fault:
+    except (OSError, SafetensorError, ValueError) as fault:
         raise WeightsError(f"{TENSORS} cannot be read ({fault}); get the adapter again; {path}") from fault
     _check_tensors(info, tensors, path)
     return Adapter(info, tensors)

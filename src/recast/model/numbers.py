@@ -1,0 +1,61 @@
+"""Numbers of a model folder's configurations: within what networks are built of, checked before one is built.
+
+Rules go by how the libraries name their entries. What a rule lets through and is still too much is refused by
+`recast.model.budget` while the network is built.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST = 2**24
+"""Of any whole number: a vocabulary has 2^19 entries at the most."""
+MOST_IN_A_LIST = 10_000
+
+
+@dataclass(frozen=True)
+class NumberRule:
+    """What an entry may hold, by its name. wanted: in words, behind "it should be"."""
+
+    name: re.Pattern[str]
+    holds: Callable[[float], bool]
+    wanted: str
+
+
+RULES = (
+    NumberRule(re.compile(r"(.*_)?(eps|epsilon)"), lambda n: 0 < n <= 0.1, "above 0 and at most .1"),
+    NumberRule(re.compile(r"num_train_timesteps"), lambda n: 1 <= n <= 100_000, "1 to 100000"),
+    NumberRule(re.compile(r"steps_offset"), lambda n: 0 <= n <= 1000, "0 to 1000"),
+    NumberRule(re.compile(r"beta_(start|end)"), lambda n: 0 < n < 1, "between 0 and 1"),
+    NumberRule(re.compile(r"trained_betas"), lambda n: 0 < n <= 1, "above 0 and at most 1"),
+    NumberRule(re.compile(r"(scaling|rescale)_factor"), lambda n: 0 < n <= 1e4, "above 0"),
+    NumberRule(re.compile(r"image_std"), lambda n: 0 < n <= 1e4, "above 0"),
+    NumberRule(
+        re.compile(r"(num_|n_)?(.*_)?(layers|blocks|heads|stages)(_per_block)?"), lambda n: 0 <= n <= 512, "at most 512"
+    ),
+    NumberRule(re.compile(r"(norm_num_)?groups"), lambda n: 1 <= n <= 4096, "1 to 4096"),
+    NumberRule(re.compile(r"initializer_(range|factor)"), lambda n: 0 <= n <= 100, "0 to 100"),
+    NumberRule(re.compile(r"max_frames|motion_max_seq_length"), lambda n: 1 <= n <= 4096, "1 to 4096"),
+    NumberRule(
+        re.compile(r"(.*_)?(width|height|shortest_edge|longest_edge|size_divisor|patch_size|image_size)"),
+        lambda n: 1 <= n <= 16_384,
+        "1 to 16384",
+    ),
+)
+
+
+def wrong_number(key: str, value: object) -> str | None:
+    """What is wrong with an entry's numbers, as the end of a sentence; None where nothing is."""
+    numbers = value if isinstance(value, list) else [value]
+    if len(numbers) > MOST_IN_A_LIST:
+        return f"has {len(numbers)} entries and at most {MOST_IN_A_LIST} are read"
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        if not math.isfinite(number) or abs(number) > MOST:
+            return f"is {number:.6g}; it should be a number of at most {MOST}"
+        for rule in RULES:
+            if rule.name.fullmatch(key) and not rule.holds(number):
+                return f"is {number:.6g}; it should be {rule.wanted}"
+    return None
