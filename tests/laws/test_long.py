@@ -20,6 +20,7 @@ from recast.editing.resolve import resolve
 from recast.editing.segments import ClipReader, Segmentation
 from recast.editing.stages import made_record
 from recast.errors import Cancelled, RequestError
+from recast.video.cuts import SEEN_AFTER, SEEN_BEFORE
 from recast.video.read import Window, opened, read
 from tiny_folder import clip_folder, written
 
@@ -70,9 +71,11 @@ def test_a_clip_that_is_read_in_spans_is_the_clip(request_, model):
     for start, stop in [(0, 3), (2, 7), (6, 6), (9, 30), (17, 40)]:
         assert torch.equal(reader.span(start, stop), whole.frames[start:stop])
     later = ClipReader(resolved, 5)
-    clip, part = later.clip(slice(7, 12), reach=2)
+    clip, part = later.clip(slice(7, 12), 2, shot=slice(0, FRAMES))
     assert (clip.first, part) == (5, slice(2, 7))
     assert torch.equal(clip.frames[part], whole.frames[7:12])
+    clip, part = later.clip(slice(7, 12), 2, shot=slice(7, 13))
+    assert (clip.first, len(clip), part) == (7, 6, slice(0, 5))
 
 
 @pytest.mark.parametrize("structure", ["depth", "edges"])
@@ -205,4 +208,4 @@ def test_what_is_held_of_a_long_clip_does_not_grow(request_, model, monkeypatch)
     monkeypatch.setattr(ClipReader, "span", measured)
     edit(request_, model)
     reach = max(extractor.reach for extractor in extractors(resolved_of(request_, model), model).values())
-    assert SEGMENT <= most <= SEGMENT + 2 * reach
+    assert SEGMENT <= most <= SEGMENT + 2 * reach + SEEN_BEFORE + SEEN_AFTER

@@ -48,7 +48,7 @@ def here(tmp_path, monkeypatch):
         (("in", "--buckets", "100x100"), "a bucket is 100x100; both sides should be multiples of 8 px"),
         (("in", "--frames", "1"), "frames is '1'; it should be greater than or equal to 2"),
         (("in", "--max-text", "lots"), "max text is 'lots'; it should be a valid number"),
-        (("in", "--shots", "magic"), "there is no shot detector 'magic'; known: either, content, adaptive"),
+        (("in", "--shots", "magic"), "there is no shot detector 'magic'; known: either, content, adaptive, none"),
         (("in", "--skip", "txt"), "there is no filter 'txt', did you mean text?"),
         (("in", "--pictures", "gif"), "pictures is 'gif'; it should be 'jpg', 'png' or 'none'"),
         (("in", "-o", "in"), "the folder holds other things; name a new one"),
@@ -65,7 +65,7 @@ def test_what_cannot_be_is_refused_in_one_line(here, capsys, arguments, message)
     assert not (here / "out").exists()
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("pyarrow", "curate"), ("scenedetect", "curate"), ("ray", "ray")])
+@pytest.mark.parametrize(("missing", "extra"), [("pyarrow", "curate"), ("ray", "ray")])
 @pytest.mark.usefixtures("here")
 def test_a_missing_package_is_said_with_its_extra(capsys, monkeypatch, missing, extra):
     real = builtins.__import__

@@ -43,6 +43,7 @@ FLAGS: dict[str, Flag] = {
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "window": Flag(("--window",), "N", "How"),
     "segment": Flag(("--segment",), "N", "How"),
+    "cuts": Flag(("--cuts",), "NAME", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
         ("--temporal-guidance",),

@@ -17,7 +17,6 @@ from recast.curation.report import page
 from recast.curation.scan import Candidate, Scan, ScanJob
 from recast.curation.selection import COPIES, Selection, selected, shard_jobs
 from recast.curation.settings import Settings
-from recast.curation.shots import DETECTORS
 from recast.data.manifest import schema, write_manifest
 from recast.data.storage import MANIFEST, PICTURES, REPORT, SUMMARY, write_text
 from recast.editing.record import digest
@@ -26,6 +25,7 @@ from recast.files import run_lock
 from recast.jobs.runners import ONE_WORKER, RUNNERS, Executor
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
+from recast.video.cuts import DETECTORS
 
 WORK = ".work"
 """Folder inside that of the shards with intermediate results; it is removed at the end."""

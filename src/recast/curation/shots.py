@@ -1,49 +1,14 @@
-"""Shot detection by PySceneDetect, and the spans of frames that become clips."""
+"""A source's shots, and the spans of frames that become clips."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
-import cv2
-import numpy as np
-from einops import rearrange
+from jaxtyping import UInt8
+from torch import Tensor
 
-from recast.errors import extra
+from recast.video.cuts import cuts
 from recast.video.read import Frame, Source, Window, frames
-from recast.video.resize import resized
-
-SEEN_PX, BLUR_PX, CUT, GREAT_CUT, STANDS_OUT = 128, 2.0, 27.0, 33.0, 3.0
-"""Short side in pixels at which cuts are detected, sigma of the blur in pixels, and PySceneDetect's thresholds.
-
-Noise and snow change hues from frame to frame, which the detectors take for cuts; the blur suppresses that. Measured
-so: of 70 cuts between worlds all but one score at least 35, frames of one shot at most 31 where much moves; a real
-cut between two grey landscapes scores 24, but is the largest local outlier in eight real clips.
-"""
-
-
-def _content(threshold: float = CUT) -> list[Any]:
-    with extra("curate"):
-        from scenedetect.detectors import ContentDetector
-    # No minimum length of a shot: PySceneDetect would drop a cut that follows another too soon, and a clip would span
-    # it. A false cut costs one clip, a missed cut spoils one.
-    return [ContentDetector(threshold=threshold, min_scene_len=0)]
-
-
-def _adaptive() -> list[Any]:
-    with extra("curate"):
-        from scenedetect.detectors import AdaptiveDetector
-    return [AdaptiveDetector(adaptive_threshold=STANDS_OUT, min_scene_len=0)]
-
-
-DETECTORS: dict[str, Callable[[], list[Any]]] = {
-    "either": lambda: [*_content(GREAT_CUT), *_adaptive()],
-    "content": _content,
-    "adaptive": _adaptive,
-}
-"""PySceneDetect's detectors of cuts. content: the change of colour between frames exceeds a threshold; adaptive: it
-exceeds that of its neighbours, two frames on either side."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +32,18 @@ class Span:
 
 def shots(source: Source, detector: str) -> list[range]:
     """The source's frames between its cuts, in order. Raises MediaError where it cannot be read to its end."""
-    with extra("curate"):
-        from scenedetect.common import FrameTimecode
-    detectors, cuts, count = DETECTORS[detector](), {0}, 0
-    for frame in frames(source, Window()):
-        time, seen = FrameTimecode(count, Fraction(source.fps)), _small(frame)
-        cuts |= {cut.frame_num for each in detectors for cut in each.process_frame(time, seen)}
-        count += 1
-    return [range(start, stop) for start, stop in pairwise([*sorted(cuts - {count}), count])]
+    count = 0
+
+    def counted() -> Iterator[UInt8[Tensor, "3 h w"]]:
+        nonlocal count
+        for frame in frames(source, Window()):
+            count += 1
+            yield frame.pixels
+
+    pictures = counted()
+    found = cuts(pictures, detector)
+    count += sum(1 for _ in pictures)  # the detector that finds none reads none
+    return [range(start, stop) for start, stop in pairwise([0, *found, count])]
 
 
 def spans(shot: range, frames: int, stride: int) -> Iterator[Span]:
@@ -101,12 +70,3 @@ def clips(source: Source, wanted: Iterable[Span], start: float = 0.0) -> Iterato
             span, held = next(todo, None), []
             if span is None:
                 return
-
-
-def _small(frame: Frame) -> np.ndarray:
-    rows, columns = frame.pixels.shape[-2:]
-    shrunk = min(1.0, SEEN_PX / min(rows, columns))
-    size = (max(1, round(rows * shrunk)), max(1, round(columns * shrunk)))
-    image = rearrange(resized(frame.pixels[None], size)[0], "c h w -> h w c").numpy()
-    # Blue, green, red: what OpenCV's conversion to hue expects.
-    return cv2.GaussianBlur(np.ascontiguousarray(image[..., ::-1]), (0, 0), BLUR_PX)

@@ -29,18 +29,20 @@ class Contents:
     own: Tokens | None
 
 
-def encoded_contents(resolved: ResolvedEdit, frames: Frames, model: Model) -> Contents:
-    """The contents of an edit as tokens. frames: of the clip, which tell what it shows where no words do.
-
-    Raises RequestError where the model was loaded with other adapters.
-    """
+def encoded_contents(resolved: ResolvedEdit, model: Model) -> Contents:
+    """The contents of an edit as tokens, where words tell them. Raises RequestError where the adapters are others."""
     _check_adapters(resolved.request, model)
     cond = _tokens(resolved.cond, resolved, model)
     negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
-    if not resolved.method.needs_source:
-        return Contents(cond, negative, None)
-    shown = resolved.shown
-    return Contents(cond, negative, _tokens(shown, resolved, model) if shown else model.backbone.source_content(frames))
+    asks = resolved.method.needs_source and resolved.shown
+    return Contents(cond, negative, _tokens(resolved.shown, resolved, model) if asks else None)
+
+
+def contents_of(contents: Contents, resolved: ResolvedEdit, frames: Frames, model: Model) -> Contents:
+    """The same for one shot. frames: of it, which tell what it shows where no words do and the method asks."""
+    if contents.own is not None or not resolved.method.needs_source:
+        return contents
+    return replace(contents, own=model.backbone.source_content(frames))
 
 
 def denoised(

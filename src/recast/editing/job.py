@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recast.conditions.clip_scale import BITS, RawMap, ValueCounts
+from recast.conditions.clip_scale import BITS, ClipScale, RawMap, ValueCounts
 from recast.editing.record import Record
-from recast.editing.survey import Survey
+from recast.editing.survey import ShotFacts, Survey
 from recast.errors import RequestError
 from recast.files import disk_told, run_lock, whole_file, write_synced
 from recast.types import Latents
@@ -41,14 +41,18 @@ class EditJob:
         held = load_file(path)
         counts = {kind: _counts(held, kind, *edges) for kind, edges in facts.pop("values").items()}
         last = {kind: held[f"last.{kind}"] for kind in counts}
-        return Survey(**facts, counts=counts, last=last, samples=tuple(held["samples"].unbind()))
+        samples = tuple(held[name] for name in sorted(held) if name.startswith("sample."))
+        facts["starts"] = tuple(facts["starts"])
+        return Survey(**facts, counts=counts, last=last, samples=samples)
 
-    def keep_survey(self, survey: Survey, part: int) -> None:
-        """Stores it, and by itself what was measured of the last frame of part number `part`."""
-        self._store(f"measured-{part:06d}.safetensors", dict(survey.last))
-        facts = {"frames": survey.frames, "first": survey.first, "complete": survey.complete, "step": survey.step}
+    def keep_survey(self, survey: Survey) -> None:
+        """Stores it, and by itself what was measured of its last frame, for the part of the shot that begins there."""
+        if survey.last:
+            self._store(f"measured-{survey.frames:06d}.safetensors", dict(survey.last))
+        facts = {name: getattr(survey, name) for name in ("frames", "first", "complete", "starts", "step")}
         values = {kind: [counts.least, counts.most] for kind, counts in survey.counts.items()}
-        tensors = {"samples": survey.shown} | {f"last.{kind}": maps for kind, maps in survey.last.items()}
+        tensors = {f"last.{kind}": maps for kind, maps in survey.last.items()}
+        tensors |= {f"sample.{number:02d}": frame for number, frame in enumerate(survey.samples)}
         for kind, counts in survey.counts.items():
             places = counts.counts.nonzero()[0]
             tensors |= {
@@ -57,9 +61,21 @@ class EditJob:
             }
         self._store(SURVEY, tensors, {"facts": json.dumps(facts | {"values": values})})
 
-    def measured(self, part: int) -> dict[str, RawMap]:
-        """What was measured of the last frame of that part, by kind of structure."""
-        return load_file(self.path / f"measured-{part:06d}.safetensors")
+    def measured(self, frame: int) -> dict[str, RawMap]:
+        """What was measured of the frame before that one, by kind of structure."""
+        return load_file(self.path / f"measured-{frame:06d}.safetensors")
+
+    def keep_shot(self, start: int, shot: ShotFacts) -> None:
+        """Stores what is known of the shot that begins at frame `start`."""
+        scales = {kind: [scale.quantiles, scale.least, scale.most] for kind, scale in shot.scales.items()}
+        self._store(self._shot(start).name, {"samples": shot.samples}, {"scales": json.dumps(scales)})
+
+    def shot(self, start: int) -> ShotFacts:
+        """What is known of the shot that begins at frame `start`."""
+        with safe_open(self._shot(start), "pt") as file:
+            scales = json.loads(file.metadata()["scales"])
+            samples = file.get_tensor("samples")
+        return ShotFacts(samples, {kind: ClipScale(tuple(each), *ends) for kind, (each, *ends) in scales.items()})
 
     def segments_done(self) -> int:
         """How many segments are done; they are done in order."""
@@ -72,6 +88,9 @@ class EditJob:
     def keep_latents(self, segment: int, latents: Latents) -> None:
         """Stores the latents of a segment."""
         self._store(self._segment(segment).name, {"latents": latents.cpu()})
+
+    def _shot(self, start: int) -> Path:
+        return self.path / f"shot-{start:06d}.safetensors"
 
     def _segment(self, number: int) -> Path:
         return self.path / f"segment-{number:06d}.safetensors"

@@ -1,42 +1,40 @@
 """Clips of any length, from file to file: a segment at a time, each on the disk before the next one is begun.
 
-Segments share frames. After each step the next segment takes these as the one before made them, the first one fully
-and each later one less, under their own noise, so that it goes on from there; nothing that was decoded is encoded
-again. What belongs to the whole clip is found first. Memory is that of a segment, and a run that was stopped goes on
-with the segment that it was at.
+Each shot is edited for itself, and segments of one shot share frames. After each step the next segment takes these as
+the one before made them, the first one fully and each later one less, under their own noise, so that it goes on from
+there; nothing that was decoded is encoded again. What belongs to a whole shot is found first. Memory is that of a
+segment, and a run that was stopped goes on with the segment that it was at.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from einops import repeat
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.editing.checks import free_target
-from recast.editing.denoise import denoised, encoded_contents
+from recast.editing.denoise import Contents, contents_of, denoised, encoded_contents
 from recast.editing.job import EditJob, job_beside
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared, extractors
-from recast.editing.progress import Stage, no_progress, stage
+from recast.editing.progress import Stage, no_progress, part_of, stage
 from recast.editing.record import Record
 from recast.editing.resolve import ResolvedEdit
-from recast.editing.segments import ClipReader, Segmentation
-from recast.editing.stages import made_record, write_frames
-from recast.editing.survey import Survey, surveyed
+from recast.editing.segments import ClipReader, Segment, Segmentation
+from recast.editing.stages import is_kept, made_record, write_frames
+from recast.editing.survey import Survey, Surveyor
 from recast.errors import BackboneError, Cancelled
 from recast.files import put
 from recast.progress import ProgressCallback, Report
-from recast.types import Clip, Latents
+from recast.types import Clip, Frames, Latents
+from recast.video.cuts import SEEN_BEFORE
 from recast.video.output import is_folder
 from recast.video.read import Source
-
-PARTS = 1000
-"""In how many parts the progress of a segment is told."""
 
 
 def edit_long(
@@ -50,7 +48,7 @@ def edit_long(
         raise BackboneError(f"frames of {model.name} share latents, so it cannot edit segments; say --max-frames")
     assert isinstance(resolved.source, Source), "long clips are edited from file to file"
     cut = Segmentation.of(resolved)
-    still = Clip(torch.zeros(1, 3, *resolved.size).byte(), resolved.source.fps)
+    still = Clip(_blank(resolved, 1), resolved.source.fps)
     with job_beside(target, made_record(resolved, still, 0, model)) as job:
         edit = LongEdit(resolved, model, resolved.source, job, cut)
         try:
@@ -77,42 +75,60 @@ class LongEdit:
         return max((extractor.reach for extractor in extractors(self.resolved, self.model).values()), default=0)
 
     def surveyed(self, watch: ProgressCallback) -> Survey:
-        """What belongs to the whole clip."""
+        """The clip's length and its shots; what belongs to each is in the job's folder."""
         survey, total = self.job.survey(), self.source.num_frames or 0
+        seers = extractors(self.resolved, self.model)
         with stage(Stage.READ, watch) as report:
 
             def keep(survey: Survey) -> None:
-                self.job.keep_survey(survey, (survey.frames - 1) // self.cut.stride)
+                self.job.keep_survey(survey)
                 report(survey.frames, max(total, survey.frames))
 
-            reader = ClipReader(self.resolved, max(0, survey.frames - self.reach))
-            return surveyed(survey, reader, extractors(self.resolved, self.model), self.cut.stride, keep)
+            def close(survey: Survey) -> None:
+                if survey.frames - survey.starts[-1] > self.cut.length:
+                    self.job.keep_shot(survey.starts[-1], survey.shot(seers))
+
+            reader = ClipReader(self.resolved, max(0, survey.frames - max(self.reach, SEEN_BEFORE)))
+            detector = self.resolved.request.cuts
+            return Surveyor(reader, seers, detector, self.cut.stride, keep, close).surveyed(survey)
 
     def segments(self, survey: Survey, watch: ProgressCallback) -> None:
         """Edits all segments that are not done."""
-        spans = self.cut.spans(survey.frames)
+        segments = self.cut.segments(survey.starts, survey.frames)
         done = self.job.segments_done()
-        if done == len(spans):
+        if done == len(segments):
             return
         with stage(Stage.CONTENT, watch):
-            contents = encoded_contents(self.resolved, survey.shown, self.model)
-        reader = ClipReader(self.resolved, max(0, spans[done].start - self.reach))
+            words = encoded_contents(self.resolved, self.model)
+        reader = ClipReader(self.resolved, max(0, segments[done].span.start - self.reach))
         before = self.job.latents(done - 1) if done else None
         with stage(Stage.DENOISE, watch) as report:
-            for number in range(done, len(spans)):
-                prepared, part = self._prepared(survey, reader, spans[number]), _part_of(report, number, len(spans))
-                if self._is_kept(prepared.clip):
-                    before = self.model.backbone.encode(prepared.clip.frames)
-                else:
-                    hold = _holding(before, self.cut.shared)
-                    before = denoised(self.resolved, prepared, contents, self.model, part, hold=hold)
+            for number, segment in enumerate(segments[done:], done):
+                part = part_of(report, number, len(segments))
+                before = self._latents(reader, segment, None if segment.is_first else before, words, part)
                 self.job.keep_latents(number, before)
+
+    def _latents(
+        self,
+        reader: ClipReader,
+        segment: Segment,
+        before: Float[Tensor, "before c y x"] | None,
+        words: Contents,
+        report: Report,
+    ) -> Latents:
+        """The edited latents of a segment. before: those of the one before, of the same shot."""
+        prepared, shown = self._prepared(reader, segment)
+        if is_kept(self.resolved, prepared.clip):
+            return self.model.backbone.encode(prepared.clip.frames)
+        contents = contents_of(words, self.resolved, shown, self.model)
+        hold = _holding(before, self.cut.shared)
+        return denoised(self.resolved, prepared, contents, self.model, report, hold=hold)
 
     def written(self, survey: Survey, target: Path, watch: ProgressCallback) -> tuple[Record, int, tuple[str, ...]]:
         """The finished edit at its place."""
         resolved, count = self.resolved, survey.frames
-        record = made_record(resolved, Clip(survey.shown, self.source.fps), count, self.model)
-        frames, overwrite = self._decoded(len(self.cut.spans(count))), resolved.request.overwrite
+        record = made_record(resolved, Clip(_blank(resolved, 2), self.source.fps), count, self.model)
+        frames, overwrite = self._decoded(self.cut.segments(survey.starts, count)), resolved.request.overwrite
         # Made in the job's folder, so that a kill leaves nothing beside the target.
         place = target if is_folder(target) else self.job.path / target.name
         notes = write_frames(
@@ -130,24 +146,25 @@ class LongEdit:
             put(place, target)
         return record, count, notes
 
-    def _prepared(self, survey: Survey, reader: ClipReader, span: slice) -> Prepared:
-        around, part = reader.clip(span, self.reach)
-        before = self.job.measured(span.start // self.cut.stride - 1) if span.start else {}
+    def _prepared(self, reader: ClipReader, segment: Segment) -> tuple[Prepared, Frames]:
+        """A segment with its structures, and frames that tell what its shot shows."""
+        around, part = reader.clip(segment.span, self.reach, segment.shot)
+        seers = extractors(self.resolved, self.model)
+        if segment.is_shot:
+            return Prepared(around, tuple(extractor(around) for extractor in seers.values())), around.frames
+        shot = self.job.shot(segment.shot.start)
+        before = {} if segment.is_first else self.job.measured(segment.span.start)
         structures = [
-            extractor.scaled(extractor.measured(around.frames, part, before.get(kind)), survey.scale(kind, extractor))
-            for kind, extractor in extractors(self.resolved, self.model).items()
+            extractor.scaled(extractor.measured(around.frames, part, before.get(kind)), shot.scales[kind])
+            for kind, extractor in seers.items()
         ]
-        return Prepared(Clip(around.frames[part], around.fps, around.first + part.start), tuple(structures))
+        clip = Clip(around.frames[part], around.fps, around.first + part.start)
+        return Prepared(clip, tuple(structures)), shot.samples
 
-    def _is_kept(self, clip: Clip) -> bool:
-        mask = self.resolved.mask
-        return mask is not None and mask.is_empty(clip.first, len(clip))
-
-    def _decoded(self, count: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
-        for number in range(count):
+    def _decoded(self, segments: Sequence[Segment]) -> Iterator[UInt8[Tensor, "3 h w"]]:
+        for number, segment in enumerate(segments):
             latents = self.job.latents(number)
-            own = len(latents) - (self.cut.shared if number < count - 1 else 0)
-            yield from self.model.backbone.decode(latents[:own])
+            yield from self.model.backbone.decode(latents[: len(latents) - segment.handed_on])
 
 
 def _holding(before: Latents | None, shared: int) -> Callable[[DenoiseInputs], StepHook]:
@@ -164,8 +181,6 @@ def _holding(before: Latents | None, shared: int) -> Callable[[DenoiseInputs], S
     return hold
 
 
-def _part_of(report: Report, number: int, count: int) -> Report:
-    def in_part(done: int, total: int) -> None:
-        report(number * PARTS + PARTS * done // total, count * PARTS)
-
-    return in_part
+def _blank(resolved: ResolvedEdit, count: int) -> Frames:
+    """Frames that stand for a clip where its rate and size alone are asked for."""
+    return torch.zeros(count, 3, *resolved.size, dtype=torch.uint8)

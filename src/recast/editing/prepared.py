@@ -1,6 +1,9 @@
 """The clip as an edit sees it: read at the size to work at, with its structures."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
 
 from recast.conditions import Extractor
 from recast.editing.loaded import Model
@@ -8,6 +11,7 @@ from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.resolve import ResolvedEdit
 from recast.progress import ProgressCallback
 from recast.types import Clip, Structure
+from recast.video.cuts import cuts
 from recast.video.read import cut, read
 
 
@@ -15,11 +19,22 @@ from recast.video.read import cut, read
 class Prepared:
     """A clip at the size to work at, and its structures: what edits of one stretch, size and kinds of structure share.
 
-    structures: in the order in which they were named; none where the model reads none.
+    structures: in the order in which they were named; none where the model reads none. cuts: indices of the frames that
+    begin another shot than the one before.
     """
 
     clip: Clip
     structures: tuple[Structure, ...]
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def shots(self) -> "list[Prepared]":
+        """Each shot for itself."""
+        return [self._part(slice(*ends)) for ends in pairwise([0, *self.cuts, len(self.clip)])]
+
+    def _part(self, span: slice) -> "Prepared":
+        clip = Clip(self.clip.frames[span], self.clip.fps, self.clip.first + span.start)
+        return Prepared(clip, tuple(replace(each, maps=each.maps[span]) for each in self.structures))
 
 
 def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
@@ -28,10 +43,18 @@ def prepare(resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_p
 
 
 def prepared_of(clip: Clip, resolved: ResolvedEdit, model: Model, watch: ProgressCallback = no_progress) -> Prepared:
-    """A clip that was read, and its structure."""
+    """A clip that was read, its cuts, and the structures of each shot."""
     with stage(Stage.STRUCTURE, watch):
-        structures = tuple(extractor(clip) for extractor in extractors(resolved, model).values())
-    return Prepared(clip, structures)
+        whole = Prepared(clip, (), tuple(cuts(clip.frames, resolved.request.cuts)))
+        shots = [shot.clip for shot in whole.shots]
+        structures = [
+            _joined([extractor(shot) for shot in shots]) for extractor in extractors(resolved, model).values()
+        ]
+    return replace(whole, structures=tuple(structures))
+
+
+def _joined(parts: list[Structure]) -> Structure:
+    return replace(parts[0], maps=torch.cat([part.maps for part in parts]))
 
 
 def read_clip(resolved: ResolvedEdit, watch: ProgressCallback = no_progress, most: int | None = None) -> Clip:

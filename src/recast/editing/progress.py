@@ -12,6 +12,9 @@ from recast.errors import OutOfMemoryError
 from recast.progress import ProgressCallback, Report
 from recast.types import Latents
 
+PARTS = 1000
+"""In how many parts the progress of one of several parts is told."""
+
 
 class Stage(StrEnum):
     """The six steps of an edit, in order. Progress and errors use these names."""
@@ -59,6 +62,15 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     message = str(error).lower()
     return any(sign in message for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
+
+
+def part_of(report: Report, number: int, count: int) -> Report:
+    """A report for part `number` of `count`, as a share of all of them."""
+
+    def in_part(done: int, total: int) -> None:
+        report(number * PARTS + PARTS * done // total, count * PARTS)
+
+    return report if count == 1 else in_part
 
 
 class StepHooks(TypedDict):

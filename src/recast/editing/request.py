@@ -59,6 +59,9 @@ class Request:
     segment: int = Field(default=256, ge=2, le=65536)
     """The most frames that are edited as one. A longer file goes through segment by segment, each of which goes on from
     the one before; memory is that of one segment, and a stopped run goes on where it was."""
+    cuts: str = "either"
+    """How cuts are found, at which one shot ends and another begins: either, content or adaptive; each shot is edited
+    for itself. none takes the whole clip for one shot."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Chooses the noise; the same seed gives the same clip."""
     mask: Path | None = None
@@ -187,9 +190,11 @@ def _check_parts(request: Request) -> None:
     from recast.diffusion import SAMPLERS
     from recast.editing.structures import named_structures
     from recast.methods import METHODS
+    from recast.video.cuts import DETECTORS
 
     named_structures(request.structure)
     known("scheduler", request.scheduler, SAMPLERS)
+    known("way to find cuts", request.cuts, DETECTORS)
     known("method", request.method, [AUTO, *METHODS])
     try:
         TypeAdapter(METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)

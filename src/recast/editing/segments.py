@@ -1,8 +1,8 @@
-"""Segments of a long clip: where they lie, and the frames of each, read once in order."""
+"""Segments of the shots of a long clip: where they lie, and the frames of each, read once in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from math import ceil
 
 import torch
@@ -17,8 +17,30 @@ from recast.video.resize import resized
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Frames that are edited as one, counted from the first one of the clip that is edited.
+
+    shot: that it is a part of. span: its frames. handed_on: how many of its last frames the next one has too.
+    """
+
+    shot: slice
+    span: slice
+    handed_on: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the shot begins with it."""
+        return self.span.start == self.shot.start
+
+    @property
+    def is_shot(self) -> bool:
+        """Whether the whole shot is in it."""
+        return self.span == self.shot
+
+
+@dataclass(frozen=True)
 class Segmentation:
-    """How a clip is cut. length: frames of a segment. shared: how many of them the next one has too."""
+    """How a shot is divided. length: frames of a segment. shared: how many of them the next one has too."""
 
     length: int
     shared: int
@@ -39,9 +61,19 @@ class Segmentation:
         return self.length - self.shared
 
     def spans(self, total: int) -> list[slice]:
-        """The frames of each segment, counted from the first one that is edited."""
+        """The frames of each segment of a shot of `total` frames, counted from its first one."""
         count = 1 + max(0, ceil((total - self.length) / self.stride))
         return [slice(start, min(start + self.length, total)) for start in range(0, count * self.stride, self.stride)]
+
+    def segments(self, starts: Sequence[int], total: int) -> list[Segment]:
+        """Of a clip of `total` frames whose shots begin at `starts`; none reaches across a cut."""
+        found = []
+        for start, stop in pairwise([*starts, total]):
+            spans = self.spans(stop - start)
+            for span in spans:
+                handed_on = 0 if span is spans[-1] else self.shared
+                found.append(Segment(slice(start, stop), slice(start + span.start, start + span.stop), handed_on))
+        return found
 
 
 class ClipReader:
@@ -74,9 +106,9 @@ class ClipReader:
             self._next += 1
             yield resized(frame.pixels[None], self._size)[0].contiguous()
 
-    def clip(self, span: slice, reach: int) -> tuple[Clip, slice]:
-        """A segment with `reach` frames on either side, where there are any, and where it lies in them."""
-        start = max(0, span.start - reach)
-        pixels = self.span(start, span.stop + reach)
+    def clip(self, span: slice, reach: int, shot: slice) -> tuple[Clip, slice]:
+        """A segment with `reach` frames of its shot on either side, where there are any, and where it lies in them."""
+        start = max(shot.start, span.start - reach)
+        pixels = self.span(start, min(shot.stop, span.stop + reach))
         inner = slice(span.start - start, min(span.stop - start, len(pixels)))
         return Clip(pixels, self._source.fps, self.first + start), inner

@@ -10,11 +10,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.conditions.detail import as_pictures, softened
-from recast.editing.denoise import denoised, encoded_contents
+from recast.editing.denoise import contents_of, denoised, encoded_contents
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
 from recast.editing.prepared import Prepared
-from recast.editing.progress import Stage, no_progress, stage
+from recast.editing.progress import Stage, no_progress, part_of, stage
 from recast.editing.record import Record
 from recast.editing.resolve import ResolvedEdit, spacing_note
 from recast.errors import BackboneError, RequestError
@@ -40,14 +40,35 @@ class Edited:
 
 
 def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
-    """The clip with the wanted content. Raises RequestError where the model was loaded with other adapters."""
+    """The clip with the wanted content, each shot for itself.
+
+    Raises RequestError where the model was loaded with other adapters.
+    """
+    shots = prepared.shots
     with stage(Stage.CONTENT, watch):
-        contents = encoded_contents(resolved, prepared.clip.frames, model)
+        words = encoded_contents(resolved, model)
+        contents = [contents_of(words, resolved, shot.clip.frames, model) for shot in shots]
     with stage(Stage.DENOISE, watch) as report:
-        latents = denoised(resolved, prepared, contents, model, report)
+        latents = [
+            model.backbone.encode(shot.clip.frames)
+            if len(shots) > 1 and is_kept(resolved, shot.clip)
+            else denoised(resolved, shot, content, model, part_of(report, number, len(shots)))
+            for number, (shot, content) in enumerate(zip(shots, contents, strict=True))
+        ]
     with stage(Stage.DECODE, watch) as report:
-        decoded = model.backbone.decode(latents, report)[: len(prepared.clip)]
-    return Edited(resolved, prepared, decoded, made_record(resolved, prepared.clip, len(prepared.clip), model))
+        decoded = [
+            model.backbone.decode(each, part_of(report, number, len(shots)))[: len(shot.clip)]
+            for number, (shot, each) in enumerate(zip(shots, latents, strict=True))
+        ]
+    return Edited(
+        resolved, prepared, torch.cat(decoded), made_record(resolved, prepared.clip, len(prepared.clip), model)
+    )
+
+
+def is_kept(resolved: ResolvedEdit, clip: Clip) -> bool:
+    """Whether the mask leaves nothing of a part of the clip to edit."""
+    mask = resolved.mask
+    return mask is not None and mask.is_empty(clip.first, len(clip))
 
 
 def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *, overwrite: bool = False) -> Edited:
