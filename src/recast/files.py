@@ -3,8 +3,9 @@
 import errno
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from recast.errors import RecastError, RequestError, WriteError
 
 LOCK = ".lock"
 PART = ".part"
+JOB = ".job"
+ABOUT = "about.txt"
+_ABOUT = """recast makes {name} here. While it is at work, leave this folder alone. If it was killed, the same command
+goes on or begins anew, and removes the folder when it is done; to give that up, delete the folder.
+"""
+_LONGEST_NAME = 255
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """No space, a quota used up, a file over the system's limit, and a disk that takes no writes at all."""
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -54,6 +61,52 @@ def whole_folder(target: Path, part: Path | None = None) -> Iterator[Path]:
         put(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def hidden_part(target: Path) -> Path:
+    """A hidden place beside `target` that no other run has: many may write into one folder at a time."""
+    return target.absolute().parent / f".recast-{secrets.token_hex(6)}{PART}"
+
+
+def put_new(part: Path, target: Path) -> None:
+    """`put`, where nothing may be at `target`, also where it came there a moment ago.
+
+    Raises FileExistsError, and leaves both as they are, for a file, and for a folder that is not empty.
+    """
+    sync_all(part)
+    rename_new(part, target)
+    sync(target.parent)
+
+
+def rename_new(part: Path, target: Path) -> None:
+    """Renames, where nothing may be at `target`. Raises FileExistsError as `put_new`."""
+    if part.is_dir():
+        _rename_new_folder(part, target)
+    else:
+        _rename_new_file(part, target)
+
+
+def _rename_new_folder(part: Path, target: Path) -> None:
+    try:
+        part.rename(target)
+    except OSError as error:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        raise
+
+
+def _rename_new_file(part: Path, target: Path) -> None:
+    # Renaming replaces what is there; making a second name does not, and is one step.
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system whose files have one name each
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        part.rename(target)
+    else:
+        part.unlink()
 
 
 def put(part: Path, target: Path) -> None:
@@ -157,3 +210,37 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: False) -> Iterator[Path]:
+    """The folder TARGET.job, in which `target` is made by this process alone; gone when the block ends.
+
+    keeps: whether its folder stays after an error, for what is in it. A kill leaves it, with a file that says what it
+    is. Raises RequestError where another run holds it or nothing can be written there, WriteError for a full disk.
+    """
+    folder = job_folder(target)
+    with disk_told(folder):
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise RequestError(f"nothing can be written there ({error.strerror}): {target}") from error
+        with run_lock(folder):
+            if not (folder / LOCK).exists():  # the run that held it has just removed it
+                raise RequestError(f"another run was at work there a moment ago; try again: {folder}")
+            (folder / ABOUT).write_text(_ABOUT.format(name=target.name), "utf-8")
+            ended = False
+            try:
+                yield folder
+                ended = True
+            finally:
+                if ended or not keeps(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def job_folder(target: Path) -> Path:
+    """Where `workplace` is; its name is shortened where TARGET.job is more than a file system takes."""
+    name = target.name.encode()[: _LONGEST_NAME - len(JOB)].decode(errors="ignore")
+    return target.absolute().with_name(name + JOB)

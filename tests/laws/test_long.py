@@ -13,12 +13,10 @@ from PIL import Image
 from recast.editing.edit import edit
 from recast.editing.job import EditJob, job_beside
 from recast.editing.loaded import Model
-from recast.editing.long import edit_long
 from recast.editing.prepared import extractors, prepare
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.segments import ClipReader, Segmentation
-from recast.editing.stages import made_record
 from recast.errors import Cancelled, RequestError
 from recast.video.cuts import SEEN_AFTER, SEEN_BEFORE
 from recast.video.read import Window, opened, read
@@ -177,10 +175,10 @@ def test_an_unfinished_edit_with_other_settings_is_left_alone(request_, model):
 
 
 def test_two_runs_do_not_work_in_one_job(request_, model):
-    resolved = resolved_of(request_, model)
-    record = made_record(resolved, prepare(resolved, model).clip, 0, model)
-    with job_beside(request_.target, record), pytest.raises(RequestError, match="another run is at work there"):
-        edit_long(resolved, model, request_.target)
+    for segment in (SEGMENT, 64):
+        request = dataclasses.replace(request_, segment=segment)
+        with job_beside(request_.target), pytest.raises(RequestError, match="another run is at work there"):
+            edit(request, model)
 
 
 def test_a_part_that_the_mask_leaves_alone_keeps_the_sources_pixels(request_, model, tmp_path):

@@ -14,7 +14,6 @@ from PIL import Image
 from recast.editing.api import Editor
 from recast.editing.edit import edit
 from recast.editing.loaded import Model
-from recast.editing.long import edit_long
 from recast.editing.prepared import prepare
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
@@ -127,11 +126,10 @@ def test_the_survey_of_a_stopped_run_finds_the_same_shots(source, model, tmp_pat
             raise KeyboardInterrupt
 
     again = dataclasses.replace(request, target=tmp_path / "again")
-    resolved = resolve(again, model, opened(source))
     stopped = 0
     for _ in range(30):
         try:
-            edit_long(resolved, model, again.target, stop)
+            edit(again, model, stop)
             break
         except Cancelled:
             stopped += 1

@@ -1,15 +1,21 @@
 """Masks: where an edit shows, and that it shows nowhere else."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch.testing import assert_close
 
 from recast.editing.mask import Mask, composited, feathered
+from recast.editing.mask_planes import planes_of
 from recast.errors import MediaError, RequestError, ShapeError
+from recast.types import Clip
+from recast.video.write import save_clip
 
 SIZE = (24, 36)
 
@@ -146,3 +152,31 @@ def test_what_is_no_mask(tmp_path, content):
 def test_an_empty_folder_is_no_mask(tmp_path):
     with pytest.raises(MediaError, match="holds no pictures"):
         only(Mask(tmp_path, SIZE))
+
+
+@pytest.mark.parametrize("kind", ["video", "folder"])
+def test_parts_in_order_read_the_mask_once(tmp_path, monkeypatch, kind):
+    rng, count = np.random.default_rng(0), 20
+    path = tmp_path / ("mask.mkv" if kind == "video" else "masks")
+    pixels = torch.from_numpy(255 * rng.integers(0, 2, (count, 1, *SIZE), dtype=np.uint8)).expand(-1, 3, -1, -1)
+    save_clip(Clip(pixels, Fraction(24)), path)
+    reads = 0
+
+    def counted(path):
+        nonlocal reads
+        for plane in planes_of(path):
+            reads += 1
+            yield plane
+
+    monkeypatch.setattr("recast.editing.mask.planes_of", counted)
+    mask, fresh = Mask(path, SIZE), Mask(path, SIZE)
+    for first, parts in [(0, 6), (4, 6), (4, 6), (9, 1), (12, 8)]:
+        assert not mask.is_empty(first, parts)
+        expected = torch.stack(list(fresh.frames(first, parts)))
+        reads -= first + parts
+        assert torch.equal(mask.at(SIZE, first, parts), F.max_pool2d(expected, 3, stride=1, padding=1)[:, None])
+    assert reads == count
+    with pytest.raises(ShapeError, match="the mask has 20 frames and the clip ends with frame 22"):
+        mask.at(SIZE, 18, 4)
+    with pytest.raises(ShapeError, match="the mask has no frame 31"):
+        mask.at(SIZE, 30, 4)

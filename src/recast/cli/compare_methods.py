@@ -4,7 +4,6 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from recast.cli.flags import FLAGS, request_from
@@ -12,7 +11,7 @@ from recast.cli.progress import shown
 from recast.cli.table import table, visible
 from recast.editing.request import Request
 from recast.errors import known
-from recast.files import put
+from recast.files import put, workplace
 
 if TYPE_CHECKING:
     from recast.evaluation.side_by_side import MethodTrial
@@ -45,8 +44,8 @@ class Comparison:
         labels = ["source", *(_label(trial) for trial in self.trials)]
         names = ["source", *(trial.method for trial in self.trials)]
         # Both are complete before either has its name, so neither is there where the other could not be made.
-        with TemporaryDirectory(dir=self.sheet.absolute().parent, prefix=".recast-") as folder:
-            picture, movie = (Path(folder) / path.name for path in (self.sheet, self.video))
+        with workplace(self.sheet) as folder:
+            picture, movie = (folder / path.name for path in (self.sheet, self.video))
             saved(sheet([list(frames) for frames in made], labels, columns=columns, height=height), picture)
             save_clip(Clip(mosaic(made, names), self.clip.fps), movie)
             put(picture, self.sheet)

@@ -24,9 +24,10 @@ _LINE_EVERY_SECONDS = 5.0
 def shown(*, quiet: bool) -> Iterator[Watch]:
     """Shows progress on stderr while the block runs: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
-    The first Ctrl-C makes the watch raise Cancelled at its next call, the second one interrupts at once.
+    The first Ctrl-C makes the watch raise Cancelled at its next call, the second one interrupts at once, as SIGTERM and
+    SIGHUP do.
     """
-    with _interruptible() as check:
+    with _ended_in_order(), _interruptible() as check:
         if quiet:
             yield lambda _stage, _done, _total: check()
         elif sys.stderr.isatty():
@@ -98,6 +99,39 @@ def _lines() -> Watch:
 
 def _tell(line: str) -> None:
     print(visible(line), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP end the block as an error does, so that what is half-written is removed."""
+    number = 0
+
+    def end(received: int, _frame: FrameType | None) -> None:
+        nonlocal number
+        number = received
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # the way out is not to be interrupted
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    caught = [getattr(signal, name) for name in names]
+    if threading.current_thread() is not threading.main_thread():
+        caught = []
+    # What is ignored stays so: nohup has it from its parent.
+    before = {each: signal.getsignal(each) for each in caught if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled) as error:
+        if not number:
+            raise
+        stopped = Cancelled(f"ended by {signal.Signals(number).name}: {error or 'nothing half-written is left behind'}")
+        stopped.exit_code = 128 + number
+        raise stopped from error
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @contextmanager

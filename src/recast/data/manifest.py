@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import RequestError, extra
-from recast.video.output import new_file
+from recast.files import disk_told, hidden_part, whole_file
 
 
 def schema(scores: Iterable[str] = ()) -> Any:  # noqa: ANN401 -- pyarrow has no types
@@ -45,7 +45,8 @@ def write_manifest(target: Path, batches: Iterable[list[dict[str, Any]]], scores
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with new_file(target, overwrite=True) as place, pq.ParquetWriter(place, columns) as writer:
+    part = whole_file(target, hidden_part(target))
+    with disk_told(target), part as place, pq.ParquetWriter(place, columns) as writer:
         for rows in batches:
             writer.write_table(pa.Table.from_pylist(rows, schema=columns))
 

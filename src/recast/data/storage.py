@@ -17,8 +17,8 @@ from PIL import Image
 
 from recast.data.examples import Example
 from recast.errors import RecastError
+from recast.files import disk_told, hidden_part, whole_file
 from recast.types import Frames, Maps
-from recast.video.output import new_file
 
 MANIFEST, SUMMARY, REPORT = "manifest.parquet", "curation.json", "report.html"
 PICTURES: dict[str, dict[str, Any]] = {
@@ -92,7 +92,11 @@ def write_shard(target: Path, samples: Iterable[Sample]) -> list[dict[str, Any]]
     """
     rows = []
     try:
-        with new_file(target, overwrite=True) as place, tarfile.open(place, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with (
+            disk_told(target),
+            whole_file(target, hidden_part(target)) as place,
+            tarfile.open(place, "w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
             for sample in samples:
                 placed = [_written(tar, sample.key, name, data) for name, data in sample.members.items()]
                 rows.append({**sample.row, "key": sample.key, "shard": target.name, "members": placed})
@@ -103,7 +107,7 @@ def write_shard(target: Path, samples: Iterable[Sample]) -> list[dict[str, Any]]
 
 def write_text(target: Path, text: str) -> None:
     """Writes a text file atomically."""
-    with new_file(target, overwrite=True) as place:
+    with disk_told(target), whole_file(target, hidden_part(target)) as place:
         place.write_text(text, "utf-8")
 
 

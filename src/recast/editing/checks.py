@@ -32,7 +32,9 @@ def free_target(request: Request) -> Path:
     target, source = target_of(request), request.source
     if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
         raise RequestError(f"{target} is the source itself; choose another name with -o")
-    if target.exists() and not request.overwrite and not (target.is_dir() and not any(target.iterdir())):
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise RequestError(f"{target} is no regular file, and is not replaced; choose another name with -o")
+    if os.path.lexists(target) and not request.overwrite and not (target.is_dir() and not any(target.iterdir())):
         raise RequestError(f"{target} is already there; replace it with -y, or choose another name with -o")
     if not is_folder(target) and not target.absolute().parent.is_dir():
         raise RequestError(f"there is no folder {target.parent} to write {target.name} to; make it first")

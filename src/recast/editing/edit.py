@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recast.editing.checks import check_inputs, check_target, source_of
+from recast.editing.job import job_beside
 from recast.editing.loaded import Model
 from recast.editing.long import edit_long
 from recast.editing.prepared import prepared_of, read_clip
@@ -32,10 +33,13 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
     check_inputs(request)
     target = check_target(request)
     resolved = resolve(request, model, opened(source_of(request), request.on_damage))
-    clip = read_clip(resolved, watch, most=request.segment + 1)
-    if len(clip) > request.segment:
-        record, count, notes = edit_long(resolved, model, target, watch)
-        return WrittenEdit(count, record, notes)
-    edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch)
-    edited = write(edited, target, watch, overwrite=request.overwrite)
-    return WrittenEdit(len(edited.frames), edited.record, edited.notes)
+    # Held from the start, so that what hinders the writing is found before the work.
+    with job_beside(target) as job:
+        clip = read_clip(resolved, watch, most=request.segment + 1)
+        if len(clip) > request.segment:
+            record, count, notes = edit_long(resolved, model, target, job, watch)
+            return WrittenEdit(count, record, notes)
+        job.check_unbegun()
+        edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch)
+        edited = write(edited, target, watch, overwrite=request.overwrite, inside=job.path)
+        return WrittenEdit(len(edited.frames), edited.record, edited.notes)

@@ -1,7 +1,6 @@
 """The folder of an unfinished edit: what was found of the clip, and the latents of each segment that is done."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,8 +17,9 @@ from recast.conditions.clip_scale import BITS, ClipScale, RawMap, ValueCounts
 from recast.editing.record import Record
 from recast.editing.survey import ShotFacts, Survey
 from recast.errors import RequestError
-from recast.files import disk_told, run_lock, whole_file, write_synced
+from recast.files import disk_told, whole_file, workplace, write_synced
 from recast.types import Latents
+from recast.video.output import is_made
 
 FACTS, SURVEY = "job.json", "survey.safetensors"
 ABOUT = "an unfinished edit by recast: the same command goes on with it, and removes this folder when it is done"
@@ -30,6 +30,18 @@ class EditJob:
     """An edit that goes on where it was stopped. Each file is whole, and on the disk, before it has its name."""
 
     path: Path
+
+    def begin(self, record: Record) -> None:
+        """Begins it, or goes on with it. Raises RequestError where it is of an edit with other settings."""
+        with disk_told(self.path):
+            _check_facts(self.path, record)
+
+    def check_unbegun(self) -> None:
+        """Raises RequestError where it holds segments of another edit, which would be lost."""
+        if (self.path / FACTS).exists():
+            raise RequestError(
+                f"{self.path} holds an unfinished edit with other settings: go on with those, or delete the folder"
+            )
 
     def survey(self) -> Survey:
         """What is known of the clip."""
@@ -102,18 +114,14 @@ class EditJob:
 
 
 @contextmanager
-def job_beside(target: Path, record: Record) -> Iterator[EditJob]:
-    """The job of an edit to `target`, in TARGET.job beside it; gone when the block ends well, else kept.
+def job_beside(target: Path) -> Iterator[EditJob]:
+    """The job of an edit to `target`, in its workplace, held for this run.
 
-    Raises RequestError where another run is at work in it, or it is of an edit with other settings.
+    It is gone when the block ends, but where it ends with an error it stays if it was begun, or if a finished result is
+    in it. Raises what `workplace` raises.
     """
-    folder = target.absolute().with_name(f"{target.name}.job")
-    with disk_told(folder):
-        folder.mkdir(exist_ok=True)
-        with run_lock(folder):
-            _check_facts(folder, record)
-            yield EditJob(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    with workplace(target, lambda folder: (folder / FACTS).exists() or is_made(target, folder)) as folder:
+        yield EditJob(folder)
 
 
 def _check_facts(folder: Path, record: Record) -> None:

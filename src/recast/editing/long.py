@@ -7,7 +7,7 @@ segment, and a run that was stopped goes on with the segment that it was at.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,9 +17,8 @@ from torch import Tensor
 
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
-from recast.editing.checks import free_target
 from recast.editing.denoise import Contents, contents_of, denoised, encoded_contents
-from recast.editing.job import EditJob, job_beside
+from recast.editing.job import EditJob
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared, extractors
 from recast.editing.progress import Stage, no_progress, part_of, stage
@@ -29,18 +28,18 @@ from recast.editing.segments import ClipReader, Segment, Segmentation
 from recast.editing.stages import is_kept, made_record, write_frames
 from recast.editing.survey import Survey, Surveyor
 from recast.errors import BackboneError, Cancelled
-from recast.files import put
 from recast.progress import ProgressCallback, Report
 from recast.types import Clip, Frames, Latents
 from recast.video.cuts import SEEN_BEFORE
-from recast.video.output import is_folder
 from recast.video.read import Source
 
 
 def edit_long(
-    resolved: ResolvedEdit, model: Model, target: Path, watch: ProgressCallback = no_progress
+    resolved: ResolvedEdit, model: Model, target: Path, job: EditJob, watch: ProgressCallback = no_progress
 ) -> tuple[Record, int, tuple[str, ...]]:
-    """Edits a clip to `target`. Returns the record, how many frames there are, and notes on what could not be kept.
+    """Edits a clip to `target`. job: the unfinished one, or a new one.
+
+    Returns the record, how many frames there are, and notes on what could not be kept.
 
     Raises BackboneError for a model whose frames share latents, and Cancelled where the user interrupts it.
     """
@@ -49,14 +48,14 @@ def edit_long(
     assert isinstance(resolved.source, Source), "long clips are edited from file to file"
     cut = Segmentation.of(resolved)
     still = Clip(_blank(resolved, 1), resolved.source.fps)
-    with job_beside(target, made_record(resolved, still, 0, model)) as job:
-        edit = LongEdit(resolved, model, resolved.source, job, cut)
-        try:
-            survey = edit.surveyed(watch)
-            edit.segments(survey, watch)
-            return edit.written(survey, target, watch)
-        except KeyboardInterrupt:
-            raise Cancelled(f"stopped; the same command goes on, from {job.path}") from None
+    job.begin(made_record(resolved, still, 0, model))
+    edit = LongEdit(resolved, model, resolved.source, job, cut)
+    try:
+        survey = edit.surveyed(watch)
+        edit.segments(survey, watch)
+        return edit.written(survey, target, watch)
+    except (KeyboardInterrupt, Cancelled) as stopped:
+        raise Cancelled(f"stopped; the same command goes on, from {job.path}") from stopped
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,22 +127,16 @@ class LongEdit:
         """The finished edit at its place."""
         resolved, count = self.resolved, survey.frames
         record = made_record(resolved, Clip(_blank(resolved, 2), self.source.fps), count, self.model)
-        frames, overwrite = self._decoded(self.cut.segments(survey.starts, count)), resolved.request.overwrite
-        # Made in the job's folder, so that a kill leaves nothing beside the target.
-        place = target if is_folder(target) else self.job.path / target.name
         notes = write_frames(
             resolved,
-            frames,
+            self._decoded(self.cut.segments(survey.starts, count)),
             record,
-            place,
+            target,
             watch,
-            first=survey.first,
-            count=count,
-            overwrite=overwrite or place != target,
+            numbers=range(survey.first, survey.first + count),
+            overwrite=resolved.request.overwrite,
+            inside=self.job.path,
         )
-        if place != target:
-            free_target(replace(resolved.request, target=target))
-            put(place, target)
         return record, count, notes
 
     def _prepared(self, reader: ClipReader, segment: Segment) -> tuple[Prepared, Frames]:

@@ -1,28 +1,23 @@
 """Which part of each frame is edited: a picture, a video or a folder of pictures, fading out at its edge."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice, repeat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from recast.editing.mask_planes import Plane, PlaneReader, planes_of
 from recast.errors import MediaError, RequestError, ShapeError
 from recast.types import Maps
-
-_PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_NOISE = 16
-"""A lossy video's black and white are this far off, out of 255; nearer values count as black and white."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Where a clip is edited, read anew, frame by frame, each time that it is asked for.
+    """Where a clip is edited.
 
     path: white, or opaque where the picture has an alpha channel, is `inside`. size: rows and columns of the source,
     in px. feather_px: on both sides of an edge the edit fades over this many px.
@@ -33,24 +28,34 @@ class Mask:
     size: tuple[int, int]
     inside: bool = True
     feather_px: int = 0
+    _reader: PlaneReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.path.exists():
             raise MediaError(f"there is no mask {self.path}")
+        object.__setattr__(self, "_reader", PlaneReader(lambda: planes_of(self.path)))
 
     def frames(self, first: int, count: int) -> Iterator[Float[Tensor, "h w"]]:
         """How far each of `count` frames from the source's frame `first` is edited, 0..1, 0 is not at all.
 
         Raises ShapeError for another aspect than the source's or too few frames, MediaError for an unreadable file.
         """
-        held = 0
-        for plane in islice(self._planes(), first + count):
-            held += 1
-            if held > first:
-                yield self._fitted(plane)
-        if held < first + count:
+        # For the whole clip, one after the other: nothing is held.
+        yield from self._chosen(islice(planes_of(self.path), first, first + count), first, count)
+
+    def _part(self, first: int, count: int) -> Iterator[Float[Tensor, "h w"]]:
+        """The same, for parts that are asked for more than once, and in order: the file is read once."""
+        yield from self._chosen(self._reader.part(first, count), first, count)
+
+    def _chosen(self, planes: Iterable[Plane], first: int, count: int) -> Iterator[Float[Tensor, "h w"]]:
+        given = 0
+        for plane in planes:
+            given += 1
+            yield self._fitted(plane)
+        if given < count:
+            has = f"{first + given} frames" if given else f"no frame {first + 1}"
             raise ShapeError(
-                f"the mask has {held} frames and the clip ends with frame {first + count} of its source; "
+                f"the mask has {has} and the clip ends with frame {first + count} of its source; "
                 f"give a mask of {first + count} frames or more, or one picture for all; {self.path}"
             )
 
@@ -61,7 +66,7 @@ class Mask:
         edited as far as any of its frames is. Raises what `frames` raises, and RequestError where nothing is to be
         edited at all.
         """
-        small = torch.stack([_averaged(frame, size) for frame in self.frames(first, count)])
+        small = torch.stack([_averaged(frame, size) for frame in self._part(first, count)])
         if not small.any():
             other = "outside" if self.inside else "inside"
             raise RequestError(f"the mask leaves nothing to edit in any frame; try --edit {other}; {self.path}")
@@ -71,17 +76,7 @@ class Mask:
 
     def is_empty(self, first: int, count: int) -> bool:
         """Whether nothing of these frames is to be edited. Raises what `frames` raises."""
-        return not any(bool(frame.any()) for frame in self.frames(first, count))
-
-    def _planes(self) -> Iterator[Float[Tensor, "h w"]]:
-        if self.path.is_dir():
-            pictures = sorted(file for file in self.path.iterdir() if file.suffix.lower() in _PICTURES)
-            if not pictures:
-                raise MediaError(f"the mask folder holds no pictures; {self.path}")
-            return (_picture(file) for file in pictures)
-        if self.path.suffix.lower() in _PICTURES:
-            return repeat(_picture(self.path))
-        return _video(self.path)
+        return not any(bool(frame.any()) for frame in self._part(first, count))
 
     def _fitted(self, plane: Float[Tensor, "h w"]) -> Float[Tensor, "H W"]:
         rows, columns = self.size
@@ -122,32 +117,3 @@ def composited(
 
 def _averaged(mask: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "1 H W"]:
     return F.interpolate(mask[None, None], size, mode="area")[0]
-
-
-def _picture(path: Path) -> Float[Tensor, "h w"]:
-    try:
-        with Image.open(path) as opened:
-            plane = _luma_or_alpha(opened)
-    except (UnidentifiedImageError, OSError, ValueError) as fault:
-        raise MediaError(f"the mask cannot be read as a picture ({fault}); {path}") from fault
-    return torch.from_numpy(plane)
-
-
-def _luma_or_alpha(picture: Image.Image) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
-        return np.asarray(picture, dtype=np.float32) / 65535
-    if picture.has_transparency_data:
-        alpha = np.asarray(picture.convert("RGBA").getchannel("A"), dtype=np.float32)
-        if (alpha < 255).any():
-            return alpha / 255
-    return np.asarray(picture.convert("L"), dtype=np.float32) / 255
-
-
-def _video(path: Path) -> Iterator[Float[Tensor, "h w"]]:
-    from recast.video.read import Window, frames, opened
-
-    for frame in frames(opened(path), Window()):
-        red, green, blue = frame.pixels.int()
-        # Rec. 709 luma in whole numbers, so that grey stays exactly what it was.
-        luma = ((2126 * red + 7152 * green + 722 * blue) // 10000).float()
-        yield ((luma - _NOISE) / (255 - 2 * _NOISE)).clamp(0, 1)

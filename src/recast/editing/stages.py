@@ -71,8 +71,18 @@ def is_kept(resolved: ResolvedEdit, clip: Clip) -> bool:
     return mask is not None and mask.is_empty(clip.first, len(clip))
 
 
-def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *, overwrite: bool = False) -> Edited:
-    """Writes the edited clip at its source's own size, with its sound; outside the mask the source's own pixels."""
+def write(
+    edited: Edited,
+    target: Path,
+    watch: ProgressCallback = no_progress,
+    *,
+    overwrite: bool = False,
+    inside: Path | None = None,
+) -> Edited:
+    """Writes the edited clip at its source's own size, with its sound; outside the mask the source's own pixels.
+
+    inside: the workplace of a run that has one.
+    """
     clip = edited.prepared.clip
     notes = write_frames(
         edited.resolved,
@@ -80,9 +90,9 @@ def write(edited: Edited, target: Path, watch: ProgressCallback = no_progress, *
         edited.record,
         target,
         watch,
-        first=clip.first,
-        count=len(clip),
+        numbers=range(clip.first, clip.first + len(clip)),
         overwrite=overwrite,
+        inside=inside,
     )
     return replace(edited, notes=notes)
 
@@ -94,23 +104,25 @@ def write_frames(
     target: Path,
     watch: ProgressCallback = no_progress,
     *,
-    first: int,
-    count: int,
+    numbers: range,
     overwrite: bool = False,
+    inside: Path | None = None,
 ) -> tuple[str, ...]:
-    """`write`, of `count` frames that come one by one. first: the number of the first one in the source.
+    """`write`, of frames that come one by one. numbers: theirs in the source.
 
     Returns what could not be kept as it was in the source.
     """
     source, mask, strength = _file(resolved), resolved.mask, resolved.outlines
-    parts = repeat(None) if mask is None else mask.frames(first, count)
+    parts = repeat(None) if mask is None else mask.frames(numbers.start, len(numbers))
     with (
         stage(Stage.WRITE, watch) as report,
-        writing(target, source, resolved.stretch, record=record.to_json(), overwrite=overwrite) as writer,
+        writing(
+            target, source, resolved.stretch, record=record.to_json(), overwrite=overwrite, inside=inside
+        ) as writer,
     ):
         wholes = frames(source, resolved.stretch)
         for done, (small, whole, part) in enumerate(zip(edited, wholes, parts, strict=False)):
-            report(done, count)
+            report(done, len(numbers))
             pixels = enlarged(small, whole.pixels, strength)
             writer.add(pixels if part is None else composited(pixels, whole.pixels, part), like=whole)
         return writer.notes

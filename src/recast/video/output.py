@@ -1,13 +1,14 @@
-"""Where output goes: a hidden temporary name beside the target, which becomes the target when all has gone well."""
+"""Where output goes: a workplace beside the target, out of which it gets its name when all has gone well."""
 
-import secrets
+import errno
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from recast.errors import RequestError
-from recast.files import PART, disk_told, is_full, put, sync, sync_all, whole_file
+from recast.files import PART, disk_told, put, put_new, rename_new, sync, sync_all, workplace
 from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, numbered_as
 
 
@@ -16,20 +17,37 @@ def is_folder(target: Path) -> bool:
     return not target.suffix or target.is_dir() or NUMBER.search(target.name) is not None
 
 
-@contextmanager
-def new_file(target: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary path that becomes `target`; gone if anything is raised. Raises RequestError for one that exists."""
-    if target.exists() and not overwrite:
+def check_free(target: Path, overwrite: bool) -> None:
+    """Raises RequestError where a file may not be written: there is one and not `overwrite`, or it is no plain file."""
+    if target.exists() and not target.is_file():
+        raise RequestError(f"this is no regular file, and is not replaced; give another name: {target}")
+    if os.path.lexists(target) and not overwrite:
         raise RequestError(f"this file exists already; give another name, or allow to overwrite it: {target}")
-    with disk_told(target), whole_file(target, _beside(target)) as place:
-        with _creatable(target):
-            place.touch(exist_ok=False)
-        yield place
 
 
 @contextmanager
-def new_folder(folder: Path, pattern: str, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder whose pictures end up in `folder`; gone if anything is raised.
+def new_file(target: Path, overwrite: bool, inside: Path | None = None) -> Iterator[Path]:
+    """A path to write to, which becomes `target` when the block ends well; gone if anything is raised.
+
+    inside: the workplace of a run that has one. Raises RequestError for a target that `check_free` refuses, and for one
+    that came there meanwhile and may not be overwritten: then the finished file stays in the workplace.
+    """
+    check_free(target, overwrite)
+    with disk_told(target), _workplace(target, inside) as folder:
+        part, made = folder / (target.name[:200] + PART), folder / target.name
+        with _gone(part):
+            part.unlink(missing_ok=True)
+            part.touch()
+            yield part
+            part.rename(made)
+        with _kept_if_taken(target, made):
+            check_free(target, overwrite)
+            (put if overwrite else put_new)(made, target)
+
+
+@contextmanager
+def new_folder(folder: Path, pattern: str, overwrite: bool, inside: Path | None = None) -> Iterator[Path]:
+    """A folder to write to, whose pictures end up in `folder`; gone if anything is raised. inside: as for `new_file`.
 
     With `overwrite`, pictures already there that are named like `pattern` give way, also those beyond the last new one.
     """
@@ -37,34 +55,48 @@ def new_folder(folder: Path, pattern: str, overwrite: bool) -> Iterator[Path]:
         raise RequestError(f"pictures are written as PNG; end the pattern in .png: {folder / pattern}")
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"this is a file, and pictures need a folder: {folder}")
-    old = [file for file in folder.iterdir() if _gives_way(file, pattern)] if folder.exists() else []
-    if old and not overwrite:
+    if _giving_way(folder, pattern) and not overwrite:
         raise RequestError(
             f"the folder holds such pictures already; give another, or allow to overwrite them: {folder}"
         )
-    place = _beside(folder)
-    with disk_told(folder), _gone(place):
-        with _creatable(folder):
-            place.mkdir()
-        yield place
-        if not folder.exists():
-            put(place, folder)
-            return
-        # The folder may hold other things than these pictures, so it cannot be replaced as a whole.
-        sync_all(place)
-        for file in old:
-            file.unlink()
-        for file in place.iterdir():
-            file.replace(folder / file.name)
-        sync(folder)
+    with disk_told(folder), _workplace(folder, inside) as place:
+        part, made = place / (folder.name[:200] + PART), place / folder.name
+        with _gone(part):
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            yield part
+            shutil.rmtree(made, ignore_errors=True)
+            part.rename(made)
+        with _kept_if_taken(folder, made):
+            if folder.exists():
+                _moved_into(folder, made, pattern, overwrite)
+            else:
+                put_new(made, folder)
 
 
-@contextmanager
-def _gone(place: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+def is_made(target: Path, inside: Path) -> bool:
+    """Whether a finished result waits in a workplace for its name."""
+    return os.path.lexists(inside / target.name)
+
+
+def _workplace(target: Path, inside: Path | None) -> AbstractContextManager[Path]:
+    return workplace(target, lambda folder: is_made(target, folder)) if inside is None else nullcontext(inside)
+
+
+def _moved_into(folder: Path, made: Path, pattern: str, overwrite: bool) -> None:
+    # The folder may hold other things than these pictures, so it cannot be replaced as a whole.
+    sync_all(made)
+    for file in _giving_way(folder, pattern):
+        if not overwrite:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+        file.unlink()
+    for file in made.iterdir():
+        (Path.replace if overwrite else rename_new)(file, folder / file.name)
+    sync(folder)
+
+
+def _giving_way(folder: Path, pattern: str) -> list[Path]:
+    return [file for file in folder.iterdir() if _gives_way(file, pattern)] if folder.exists() else []
 
 
 def _gives_way(file: Path, pattern: str) -> bool:
@@ -74,15 +106,21 @@ def _gives_way(file: Path, pattern: str) -> bool:
 
 
 @contextmanager
-def _creatable(target: Path) -> Iterator[None]:
+def _gone(part: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if is_full(error):
-            raise
-        raise RequestError(f"nothing can be written there ({error.strerror}): {target}") from error
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
-def _beside(target: Path) -> Path:
-    # Hidden, and of a name that no other edit has: many may write into one folder at a time.
-    return target.absolute().parent / f".recast-{secrets.token_hex(6)}{PART}"
+@contextmanager
+def _kept_if_taken(target: Path, made: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, RequestError) as error:
+        raise RequestError(
+            f"something came to {target} while the result was made, and was left alone; the result is {made}"
+        ) from error

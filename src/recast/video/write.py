@@ -87,12 +87,13 @@ def writing(
     record: str | None,
     overwrite: bool = False,
     fps: Fraction | None = None,
+    inside: Path | None = None,
 ) -> Iterator[Writer]:
     """A `Writer` for a window of `source`; the file appears under its name only when the block ends well.
 
     target: by ending, mp4 m4v mov mkv webm avi gif; a name without ending is a folder of pictures, as is a pattern
     (shots/%05d.png). size: rows and columns of the new frames, None for the source's. record: JSON text to embed.
-    fps: frames at this rate, instead of at the source's times.
+    fps: frames at this rate, instead of at the source's times. inside: the workplace of a run that has one.
     Raises RequestError for a target that exists (unless `overwrite`), cannot be made, or is the source itself, and
     where no frame was added.
     """
@@ -101,10 +102,10 @@ def writing(
     if is_folder(target):
         pattern = target.name if NUMBER.search(target.name) else "%05d.png"
         folder = target.parent if NUMBER.search(target.name) else target
-        with new_folder(folder, pattern, overwrite) as place:
+        with new_folder(folder, pattern, overwrite, inside) as place:
             yield from _filled(Stills(place, pattern, source, fps, record), source, size, fps)
         return
-    with new_file(target, overwrite) as place:
+    with new_file(target, overwrite, inside) as place:
         movie = Movie(place, kind_of(target), source, window, size=size, fps=fps)
         with movie:
             movie.embed(record)
