@@ -220,7 +220,7 @@ def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: Fals
     is. Raises RequestError where another run holds it or nothing can be written there, WriteError for a full disk.
     """
     folder = job_folder(target)
-    with disk_told(folder):
+    with disk_told(target):
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -230,9 +230,9 @@ def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: Fals
         with run_lock(folder):
             if not (folder / LOCK).exists():  # the run that held it has just removed it
                 raise RequestError(f"another run was at work there a moment ago; try again: {folder}")
-            (folder / ABOUT).write_text(_ABOUT.format(name=target.name), "utf-8")
             ended = False
             try:
+                (folder / ABOUT).write_text(_ABOUT.format(name=target.name), "utf-8")
                 yield folder
                 ended = True
             finally:
