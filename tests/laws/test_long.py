@@ -11,13 +11,14 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from recast.editing.edit import edit
-from recast.editing.job import EditJob, job_beside
+from recast.editing.job import FACTS, EditJob, job_beside
 from recast.editing.loaded import Model
 from recast.editing.prepared import extractors, prepare
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.segments import ClipReader, Segmentation
 from recast.errors import Cancelled, RequestError
+from recast.files import job_folder
 from recast.video.cuts import SEEN_AFTER, SEEN_BEFORE
 from recast.video.read import Window, opened, read
 from tiny_folder import clip_folder, written
@@ -172,6 +173,22 @@ def test_an_unfinished_edit_with_other_settings_is_left_alone(request_, model):
     assert sorted(path.name for path in folder.iterdir()) == before
     edit(request_, model)
     assert not folder.exists()
+
+
+def test_segments_that_a_killed_run_left_without_its_settings_are_not_used(request_, model, tmp_path):
+    edit(request_, model)
+    left = request_.updated(target=tmp_path / "again" / "out.mp4")
+    left.target.parent.mkdir()
+    with pytest.raises(Cancelled):
+        edit(left.updated(prompt="snow"), model, lambda stage, *_: stop_at(stage, "write"))
+    (job_folder(left.target) / FACTS).unlink()
+    edit(left, model)
+    assert _digest(left.target) == _digest(request_.target)
+
+
+def stop_at(stage, name):
+    if stage == name:
+        raise KeyboardInterrupt
 
 
 def test_two_runs_do_not_work_in_one_job(request_, model):

@@ -128,6 +128,8 @@ def _check_facts(folder: Path, record: Record) -> None:
     facts = {"about": ABOUT} | json.loads(replace(record, notes=()).to_json())
     path = folder / FACTS
     if not path.exists():
+        for left in folder.glob("*.safetensors"):  # of a run that was killed while it removed the folder
+            left.unlink()
         with whole_file(path) as part:
             write_synced(part, json.dumps(facts, indent=1) + "\n")
         return
