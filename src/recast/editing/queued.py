@@ -37,7 +37,7 @@ def document_of(request: Request) -> dict[str, Any]:
 
 def check_queued(request: Request) -> None:
     """Raises RecastError for what is found wrong with a job before a model is read."""
-    opened(source_of(request))
+    opened(source_of(request), request.on_damage)
     check_inputs(request)
     target = check_target(request)
     if NUMBER.search(target.name):
