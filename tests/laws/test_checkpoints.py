@@ -112,12 +112,25 @@ def test_another_configuration_is_refused(finished: tuple[Path, Tensor]):
     message = r"step-000020 is of another run \(rate 0.01 there, 0.02 asked for\)"
     with pytest.raises(RequestError, match=message):
         fit(Small(), squares, replace(recipe(), rate=0.02), run)
-    with pytest.raises(RequestError, match=r"data None there, 'worlds' asked for"):
+    with pytest.raises(RequestError, match=r"data no value there, 'worlds' asked for"):
         fit(Small(), squares, recipe(), run, configuration={"data": "worlds"})
     other = Small()
     other.last = torch.nn.Linear(16, 3)
     with pytest.raises(RequestError, match="weights '"):
         fit(other, squares, recipe(), run)
+
+
+def test_of_groups_of_settings_those_that_differ_are_named_with_both_values(tmp_path: Path):
+    """As where an earlier version began the run: it had settings that are gone, and lacked some that there are now."""
+    kept = {"tuning": {"rank": 4, "steps": 3, "gone": 1}, "shown": 64 * "a"}
+    asked = {"tuning": {"rank": 2, "steps": 3, "new": 0.5, "unsaid": None}, "shown": 64 * "b"}
+    fit(Small(), squares, recipe(), tmp_path, configuration=kept)
+    with pytest.raises(RequestError) as refused:
+        fit(Small(), squares, recipe(), tmp_path, configuration=asked)
+    parts = str(refused.value).partition("(")[2].partition(")")[0].split(", ")
+    differences = ["tuning.gone 1 there", "no value asked for", "tuning.new no value there", "0.5 asked for"]
+    assert parts[2:] == [*differences, "tuning.rank 4 there", "2 asked for"]
+    assert parts[:2] == [f"shown '{39 * 'a'}... there", f"'{39 * 'b'}... asked for"]
 
 
 def test_how_often_it_is_kept_and_how_a_batch_is_divided_are_no_other_configuration(finished: tuple[Path, Tensor]):

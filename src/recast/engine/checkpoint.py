@@ -33,6 +33,8 @@ from recast.files import part_of, write_synced
 
 KEPT = 3
 LATEST, STATE = "LATEST", "state.json"
+LONGEST_VALUE, MOST_NAMED = 40, 8
+"""Characters of a setting in a message, and settings in one."""
 FORMER_RNG_STATE = "chance"
 """What the files rng_state-*.json were called once; checkpoints that have it are read as well."""
 
@@ -132,13 +134,26 @@ def _read(path: Path, learner: TrainState, configuration: Mapping, engine: Engin
 
 
 def _check(path: Path, kept: Mapping, asked: Mapping) -> None:
-    asked = json.loads(json.dumps(asked))
-    differ = sorted(name for name in kept.keys() | asked.keys() if kept.get(name) != asked.get(name))
+    before, now = _flat(kept), _flat(json.loads(json.dumps(asked)))
+    differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if differ:
-        differences = ", ".join(
-            f"{name} {kept.get(name)!r} there, {asked.get(name)!r} asked for" for name in differ[:4]
-        )
+        shown = (f"{name} {_shown(name, before)} there, {_shown(name, now)} asked for" for name in differ[:MOST_NAMED])
+        differences = ", ".join(shown) + (f", and {len(differ) - MOST_NAMED} more" if len(differ) > MOST_NAMED else "")
         raise RequestError(f"{path} is of another run ({differences}); ask for the same, or train in another folder")
+
+
+def _flat(settings: Mapping, before: str = "") -> dict[str, object]:
+    """Settings by dotted names, so that of a group of them only those are named that differ."""
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {f"{before}{name}": value}
+    return flat
+
+
+def _shown(name: str, settings: Mapping[str, object]) -> str:
+    """A setting in a message: of a digest its beginning, and "no value" where a version of recast has no such setting."""
+    text = repr(settings[name]) if name in settings else "no value"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def _write_tensors(part: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
