@@ -81,6 +81,16 @@ class Published:
         exec(compile(module, self.path, "exec"), namespace)
         return SimpleNamespace(**{name.rpartition(".")[2]: namespace[name.rpartition(".")[2]] for name in names})
 
+    def added_to(self, name: str, **given: object) -> Any:  # noqa: ANN401 -- any
+        """What the only statement `name += ...` of the file adds, from names given. Raises AbsentError."""
+        tree = ast.parse(self.repository.text(self.path))
+        found = [
+            each for each in ast.walk(tree) if isinstance(each, ast.AugAssign) and ast.unparse(each.target) == name
+        ]
+        if len(found) != 1:
+            raise AbsentError(f"{self.path} adds to {name} {len(found)} times")
+        return eval(compile(ast.Expression(found[0].value), self.path, "eval"), _usual() | given)
+
 
 @dataclass(frozen=True)
 class Check:

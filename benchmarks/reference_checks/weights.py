@@ -24,6 +24,19 @@ def shifted_spectrum(source: Published) -> float:
     return gap(F.conv2d(x, change(base), layer.bias, padding=1), layer(x))
 
 
+def shift_regularizer(source: Published) -> float:
+    """SAVE's cost of shifts, one statement of its training loop, over two weights."""
+    changes = [SpectralChange(normal(8, 6, seed=seed)) for seed in (0, 1)]
+    for seed, change in enumerate(changes):
+        change.shift = nn.Parameter(normal(6, seed=2 + seed))
+    given = {
+        "delta_values": [change.shift for change in changes],
+        "singular_values_initial": [change.values for change in changes],
+    }
+    theirs = [source.added_to("L_reg", i=i, **given) for i in range(2)]
+    return gap(torch.stack([change.penalty() for change in changes]), torch.stack(theirs))
+
+
 def terminal_zero(source: Published) -> float:
     """Zero signal at the last timestep, as MotionDirector rescales its schedule."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
@@ -38,6 +51,13 @@ CHECKS = (
         "video_utils/models/save.py",
         "SVDConv2d / SpectralChange",
         shifted_spectrum,
+    ),
+    Check(
+        "one-shot tuning",
+        "nazmul-karim170/SAVE-Text2Video-Diffusion",
+        "Edit_Video_SAVE.py",
+        "L_reg of main / SpectralChange.penalty",
+        shift_regularizer,
     ),
     Check(
         "schedules",

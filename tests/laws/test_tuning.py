@@ -81,7 +81,7 @@ def test_a_step_is_one_pass_of_the_cached_clip_and_its_loss_is_the_networks(fami
 
 
 @pytest.mark.parametrize("family", ["gen1", "sd"])
-@pytest.mark.parametrize("train", ["one-shot", "lora", "spectral", "conv_in.*"])
+@pytest.mark.parametrize("train", ["one-shot", "lora", "spectral", "save", "conv_in.*"])
 def test_every_trained_tensor_moves_and_the_frozen_ones_keep_their_bits(family, train, tmp_path):
     backbone = opened(family)
     before, names = deepcopy(backbone.unet.state_dict()), list(backbone.unet.state_dict())
@@ -224,6 +224,7 @@ def test_clips_of_another_length_and_patterns_of_nothing_are_refused(tmp_path):
         ({"temporal": "none", "temporal_weight": 1.0}, "there is no temporal loss"),
         ({"temporal": "none", "latent": "noise"}, "there is no temporal loss"),
         ({"temporal": "second", "frames": 2}, "needs 3 frames and has 2"),
+        ({"train": "lora", "shift_weight": 0.1}, "lora shifts no singular values"),
         ({"temporal": "third"}, "there is no temporal loss 'third'"),
         ({"precision": "fp8"}, "no precision is called"),
     ],

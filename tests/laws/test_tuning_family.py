@@ -30,6 +30,35 @@ def test_tune_a_video_is_one_shots_weights_by_the_networks_own_loss_at_a_constan
     assert quick(train="tune-a-video", temporal="matched").temporal_loss is not None
 
 
+def test_save_trains_singular_values_of_tune_a_videos_matrices_and_their_shifts_cost():
+    save, whole = quick(train="save"), quick(train="tune-a-video")
+    parts, others = (trained_parts(opened("gen1"), config) for config in (save, whole))
+    vectors = {name for name in others.changes if parts.backbone.unet.get_parameter(name).ndim == 1}
+    assert parts.changes.keys() == others.changes.keys() - vectors
+    shapes = {name: tuple(change.shift.shape) for name, change in parts.changes.items()}
+    assert all(
+        shape == (min(parts.backbone.unet.get_parameter(name).flatten(1).shape),) for name, shape in shapes.items()
+    )
+    clip, free = cached(parts.backbone), quick(train="save", shift_weight=0.0)
+    with torch.no_grad():
+        for change in parts.changes.values():
+            change.shift.normal_(std=0.1)
+    with parts.trained(save.over_frames) as network:
+        held, loose = (tuning_loss(parts.backbone, clip, each)(network, BatchShard(1)) for each in (save, free))
+    penalty = sum(change.penalty() for change in parts.changes.values())
+    assert_close(held.mean - loose.mean, 1e-3 * penalty, atol=1e-5, rtol=1e-4)
+    assert torch.equal(held.rows, loose.rows)
+
+
+def test_a_held_shift_ends_nearer_to_the_model(tmp_path):
+    def size(weight):
+        config = quick(train="save", steps=8, shift_weight=weight)
+        adapter = tune_adapter(opened("gen1"), cached(opened("gen1")), config, tmp_path / str(weight))
+        return sum(shift.square().sum().item() for shift in adapter.tensors.values())
+
+    assert size(10.0) < 0.5 * size(0.0)
+
+
 @pytest.mark.parametrize(("images", "counts"), [(0.0, {3}), (0.5, {1, 3})])
 def test_a_share_of_the_steps_sees_one_frame_with_layers_over_time_off(images, counts):
     """Which latents have a gradient of the loss: one frame's in steps with a picture, all of them in the others."""

@@ -101,3 +101,13 @@ def test_two_merged_changes_add_up():
     one, other = (roughened(CHANGES["lora"](base, rank=2), seed) for seed in (1, 9))
     merge(network, "2.weight", [one, other])
     assert_close(network.get_parameter("2.weight").detach(), one(base) + other(base) - base, atol=1e-6, rtol=0)
+
+
+def test_a_shift_costs_as_much_as_its_singular_value_is_large():
+    """SAVE's regularizer is shift^T diag(S) shift, so at equal pull the larger values end nearer to where they were."""
+    base = weight(6, 4)
+    change = roughened(SpectralChange(base))
+    shift, values = change.shift.detach(), torch.linalg.svdvals(base)
+    assert_close(change.penalty().detach(), shift @ torch.diag(values) @ shift)
+    [gradient] = torch.autograd.grad(change.penalty(), [change.shift])
+    assert_close(gradient, 2 * values * shift)

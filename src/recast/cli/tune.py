@@ -15,10 +15,11 @@ from recast.cli.table import visible
 TUNE_FLAGS: dict[str, Flag] = {
     "train": Flag(
         ("--train",),
-        "one-shot|tune-a-video|dreamix|motion-director|simda|lora|spectral|PATTERN",
+        "one-shot|tune-a-video|dreamix|motion-director|simda|save|lora|spectral|PATTERN",
         about="What is trained: queries and layers over time (one-shot, the default, and tune-a-video), all weights "
-        "(dreamix), motion and look apart (motion-director), adapters in an image model (simda), low-rank changes of "
-        "the attention's projections, shifts of their singular values, or weights by a pattern of their names.",
+        "(dreamix), motion and look apart (motion-director), adapters in an image model (simda), singular values of "
+        "tune-a-video's weights (save), low-rank changes of the attention's projections, shifts of their singular "
+        "values, or weights by a pattern of their names.",
     ),
     "steps": Flag(("--steps",), "N", about="Training steps (default 500)."),
     "frames": Flag(("--frames",), "N", about="Frames to learn from, evenly spaced (default 8)."),
@@ -40,6 +41,9 @@ TUNE_FLAGS: dict[str, Flag] = {
     "latent": Flag(("--latent",), "clean|noise", about="Its latents: as predicted, or the predicted noise."),
     "images": Flag(
         ("--images",), "0..1", about="Share of the steps that see one frame as a picture; .5 where it has to."
+    ),
+    "shift_weight": Flag(
+        ("--shift-weight",), "NUMBER", about="Weight of SAVE's regularizer of shifts (save .001, spectral 0)."
     ),
     "seed": Flag(("--seed",), "N", about="Chooses frames, noise, noise levels and first weights (default 0)."),
     "precision": Flag(("--precision",), "auto|bf16|fp32", "With what", about="Of products (default auto)."),

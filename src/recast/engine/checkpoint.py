@@ -151,7 +151,7 @@ def _flat(settings: Mapping, before: str = "") -> dict[str, object]:
 
 
 def _shown(name: str, settings: Mapping[str, object]) -> str:
-    """A setting in a message: of a digest its beginning, and "no value" where a version of recast has no such setting."""
+    """A setting in a message; of a digest its beginning, and "no value" where that version has no such setting."""
     text = repr(settings[name]) if name in settings else "no value"
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 

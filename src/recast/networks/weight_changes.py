@@ -86,6 +86,10 @@ class SpectralChange(WeightChange):
         apart = F.relu(self.values + self.scale * self.shift) - self.values
         return base + ((self.left * apart) @ self.right).view_as(base)
 
+    def penalty(self) -> Tensor:
+        """SAVE's spectral shift regularizer, arXiv:2305.18670: the larger a singular value, the more a shift costs."""
+        return (self.values * self.shift.square()).sum()
+
 
 CHANGES: dict[str, type[WholeChange] | type[LowRankChange] | type[SpectralChange]] = {
     "whole": WholeChange,

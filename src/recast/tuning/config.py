@@ -28,6 +28,7 @@ class Selector:
     None is both. loss: the temporal loss, where nothing else is said; images: the share of pictures, likewise.
     layers: over time, of an image model; a name in LAYERS.
     dual: whether layers over time learn from the clip alone and all others from pictures alone, as adapters apart.
+    shift: the weight of the spectral shift regularizer, where nothing else is said.
     """
 
     patterns: tuple[str, ...]
@@ -40,6 +41,7 @@ class Selector:
     images: float = 0.0
     dual: bool = False
     layers: str = TRANSFORMER
+    shift: float = 0.0
 
     def selected(self, network: nn.Module) -> list[str]:
         """The names of the weights that are trained, in the network's order; lora and spectral take matrices only.
@@ -78,6 +80,15 @@ SELECTORS: dict[str, Selector] = {
         layers="simda",
     ),
     "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
+    "save": Selector(
+        QUERIES_AND_TEMPORAL,
+        "spectral",
+        attention="first-previous",
+        rate=1e-3,
+        last_rate=1.0,
+        loss=NO_LOSS,
+        shift=1e-3,
+    ),
     "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
 }
 """What is tuned, by name. one-shot: query projections and all layers over time, as the paper (section 3.2) has it.
@@ -88,6 +99,8 @@ rate are ours.
 motion-director: low-rank changes of all transformers, by the appearance-debiased loss and at its published rate
 (arXiv:2310.08465). Differs: a step is on the clip or on a picture, half of them each, where the paper's are on both.
 simda: an image model's new adapters alone, at their published rate (arXiv:2308.09710).
+save: shifts of the singular values of what tune-a-video trains, held back where these are large (arXiv:2305.18670).
+Rate and weight are the published code's own defaults, beside 100 steps; its examples say 3e-5 and 500.
 """
 
 
@@ -97,7 +110,8 @@ class TuneConfig:
 
     train: str = "one-shot"
     """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), motion-director
-    (motion and look apart), simda (adapters in an image model), lora, spectral, or a pattern of weights' names."""
+    (motion and look apart), simda (adapters in an image model), save (singular values of tune-a-video's weights), lora,
+    spectral, or a pattern of weights' names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -116,6 +130,8 @@ class TuneConfig:
     """Weight of the temporal loss; .05, of second .2, and of debiased 1, if not said."""
     latent: LatentKind | None = None
     """Latents of the temporal loss: clean (as predicted), or the predicted noise, as second takes it if not said."""
+    shift_weight: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    """Weight of the spectral shift regularizer of save and spectral; of what is trained, if not said."""
     precision: str = "auto"
     """Of products: bf16, fp32, or auto, which takes what is faster here."""
     images: Annotated[FiniteFloat, Field(ge=0, lt=1)] | None = None
@@ -130,6 +146,9 @@ class TuneConfig:
             raise RequestError(f"{wrong}; images is {self.image_share:g} and frames {self.frames}, say more")
         if self.rank is not None and self.selector.change != "lora":
             raise RequestError(f"rank is {self.rank}, and only lora has one; leave it out, or say train=lora")
+        if self.shift_weight is not None and self.selector.change != "spectral":
+            wrong = f"shift_weight is {self.shift_weight:g}, and {self.train} shifts no singular values"
+            raise RequestError(f"{wrong}; leave it out, or say train=save or spectral")
         if self.temporal_loss is None and not (self.temporal_weight is None and self.latent is None):
             raise RequestError("there is no temporal loss, so it has no weight and no latent; leave them out")
         if self.temporal_loss is not None and self.frames < self.temporal_loss.least:
@@ -158,6 +177,11 @@ class TuneConfig:
     def image_share(self) -> float:
         """Share of the steps that see one frame as a picture."""
         return self.selector.images if self.images is None else self.images
+
+    @property
+    def shift_penalty(self) -> float:
+        """Weight of the spectral shift regularizer."""
+        return self.selector.shift if self.shift_weight is None else self.shift_weight
 
     @property
     def temporal_loss(self) -> TemporalLoss | None:

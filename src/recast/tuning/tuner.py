@@ -23,7 +23,7 @@ from recast.engine.monitor import Monitor, unmonitored
 from recast.engine.rng import normal_noise, row_rng
 from recast.errors import BackboneError, ClipError, RequestError
 from recast.networks.temporal import is_over_time
-from recast.networks.weight_changes import CHANGES, WeightChange, changed_weights
+from recast.networks.weight_changes import CHANGES, SpectralChange, WeightChange, changed_weights
 from recast.tuning.adapter import NEW, Adapter, AdapterInfo, write_adapter
 from recast.tuning.config import Selector, TuneConfig
 from recast.tuning.losses import Guess, prediction_error
@@ -128,6 +128,7 @@ def new_changes(
 def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig) -> Loss[Any]:
     """The network's own loss at a uniform level, and the temporal loss by its weight. The paper's equations 5 and 8.
 
+    Shifts of singular values are held back by `shift_penalty` (SAVE, arXiv:2305.18670).
     Nothing is encoded: a step is one pass of the network, or, in a share of them, of one frame as a picture (the mixed
     finetuning of Dreamix, arXiv:2302.01329). Level, noise and frame come from (seed, step) alone. Where the selector is
     dual, only layers over time learn from the clip; the others learn from pictures, which pass by those over time.
@@ -153,6 +154,9 @@ def tuning_loss(backbone: TunableBackbone, clip: CachedClip, config: TuneConfig)
         if temporal is not None and not alone:
             guess = Guess(denoised, clean, noise, sigma)
             mean = mean + temporal.weight * temporal.between(*guess.latents(temporal.latent))
+        if config.shift_penalty:
+            shifted = (each for each in network.modules() if isinstance(each, SpectralChange))
+            mean = mean + config.shift_penalty * sum(each.penalty() for each in shifted)
         return LossOutput(mean=mean, rows=rows, levels=levels, waited=waited)
 
     return loss
