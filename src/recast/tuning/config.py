@@ -89,6 +89,9 @@ SELECTORS: dict[str, Selector] = {
         loss=NO_LOSS,
         shift=1e-3,
     ),
+    "ei2": Selector(
+        QUERIES_AND_TEMPORAL, attention="fine-coarse", last_rate=1.0, loss=NO_LOSS, layers="shift-restricted"
+    ),
     "spectral": Selector(PROJECTIONS, "spectral", rate=1e-3),
 }
 """What is tuned, by name. one-shot: query projections and all layers over time, as the paper (section 3.2) has it.
@@ -101,6 +104,7 @@ motion-director: low-rank changes of all transformers, by the appearance-debiase
 simda: an image model's new adapters alone, at their published rate (arXiv:2308.09710).
 save: shifts of the singular values of what tune-a-video trains, held back where these are large (arXiv:2305.18670).
 Rate and weight are the published code's own defaults, beside 100 steps; its examples say 3e-5 and 500.
+ei2: tune-a-video's weights, rate and loss, with an image model's new layers and attention of EI2 (arXiv:2305.17431).
 """
 
 
@@ -110,8 +114,9 @@ class TuneConfig:
 
     train: str = "one-shot"
     """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), motion-director
-    (motion and look apart), simda (adapters in an image model), save (singular values of tune-a-video's weights), lora,
-    spectral, or a pattern of weights' names."""
+    (motion and look apart), simda (adapters in an image model), save (singular values of tune-a-video's weights), ei2
+    (its weights in an image model, by layers and attention that shift little), lora, spectral, or a pattern of weights'
+    names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -120,9 +125,9 @@ class TuneConfig:
     """Peak learning rate; of what is trained, if not said."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """Rank of lora; 16 if not said."""
-    attention: Literal["own", "first-previous", "latent-shift"] | None = None
-    """What self-attention looks at: its own frame, the first and the previous one, as one-shot does, or its own and
-    places of those before."""
+    attention: Literal["own", "first-previous", "latent-shift", "fine-coarse"] | None = None
+    """What self-attention looks at: its own frame, the first and the previous one, as one-shot does, its own and
+    places of those before, or its own and all others coarsely."""
     temporal: str | None = None
     """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, debiased of the
     look, or none; of what is trained, if not said."""

@@ -13,6 +13,7 @@ from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusi
 from recast.denoising import Branch
 from recast.errors import BackboneError
 from recast.networks.placement import first_weight
+from recast.networks.shift_restricted import ShiftRestrictedAttention
 from recast.networks.simda import TemporalAdapter, add_spatial_adapters
 from recast.networks.temporal import TemporalContext, TemporalTransformer
 from recast.types import Condition
@@ -67,8 +68,16 @@ def _adapters(spatial: Transformer2DModel, _frames: int) -> nn.Module:
     return TemporalAdapter(spatial.norm.num_channels)
 
 
+def _shift_restricted(spatial: Transformer2DModel, _frames: int) -> nn.Module:
+    return ShiftRestrictedAttention(spatial.norm.num_channels, spatial.transformer_blocks[0].attn1.heads)
+
+
 TRANSFORMER = "transformer"
-LAYERS: dict[str, Callable[[Transformer2DModel, int], nn.Module]] = {TRANSFORMER: _transformer, "simda": _adapters}
+LAYERS: dict[str, Callable[[Transformer2DModel, int], nn.Module]] = {
+    TRANSFORMER: _transformer,
+    "simda": _adapters,
+    "shift-restricted": _shift_restricted,
+}
 """What makes the layer over time behind a spatial transformer, by name. simda: with adapters in the latter."""
 
 
