@@ -49,6 +49,7 @@ FILES = (
 )
 CHECKS: tuple[Check, ...] = tuple(check for file in FILES for check in file.CHECKS)
 UNPUBLISHED = {
+    "edit-a-video": "its code is not public",
     "gen1": "its code is not public",
     "magicprop": "its code is not public",
     "sdedit": "a plain walk from the noised source: the samplers' tests compare with diffusers",

@@ -19,6 +19,7 @@ from recast.errors import Cancelled, RequestError
 from recast.methods import METHODS, Method
 
 INVERTED = {
+    "edit-a-video",
     "fatezero",
     "flatten",
     "gen-l-video",

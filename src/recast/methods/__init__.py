@@ -6,6 +6,7 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.csd import CSD
+from recast.methods.edit_a_video import EditAVideo
 from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
 from recast.methods.flowalign import FlowAlign
@@ -67,6 +68,7 @@ class Method(Protocol):
 METHODS: dict[str, type[Method]] = {
     "controlvideo": ControlVideo,
     "csd": CSD,
+    "edit-a-video": EditAVideo,
     "fatezero": FateZero,
     "flatten": FLATTEN,
     "flowalign": FlowAlign,

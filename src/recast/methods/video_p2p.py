@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
-
-from pydantic import Field
+from typing import ClassVar
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
@@ -13,34 +11,20 @@ from recast.diffusion.null_text import NullTextFit
 from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
-    InversionKnobs,
-    InvertedInputs,
-    SourceHooks,
     beside_source,
     fitted_walk,
     in_windows,
     under_hooks,
     wanted_first,
 )
-from recast.methods.words import WordKnobs, local_blend
+from recast.methods.words import FittedBlendKnobs, local_blend, looked_at, maps_beside
 from recast.networks.attention_recipes import FrameBank, ReferenceAttention, anchored
 from recast.networks.hooks import Hook
-from recast.networks.map_control import (
-    SELF_PLACES,
-    WORD_PLACES,
-    Alignment,
-    CrossMapControl,
-    SelfMapControl,
-    WordMaps,
-    record_places,
-    record_words,
-)
-from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoP2P(InversionKnobs, WordKnobs):
+class VideoP2P(FittedBlendKnobs):
     """Inverts the clip, walks back to it by fitted null tokens, and beside that walk edits with its maps of words.
 
     arXiv:2303.04761. Guidance is decoupled: the source is guided away from null tokens that all frames share, fitted at
@@ -59,21 +43,10 @@ class VideoP2P(InversionKnobs, WordKnobs):
     paper: ClassVar[str] = "Video-P2P, arXiv:2303.04761"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
 
-    fit_iterations: Annotated[int, Field(ge=0, le=100)] = 10
-    """Of Adam on the null tokens, at each level; 0 leaves the source's walk as it is."""
     cross_until: UnitInterval = 0.2
     """The share of the steps, from the first on, that take the source's maps of words."""
     self_until: UnitInterval = 0.5
     """The share of the steps, from the first on, that take the source's maps of places."""
-    blend_word: str = ""
-    """A word of the source prompt: places that look at neither it nor `edited_word` keep the source's latents; none do
-    if not said."""
-    edited_word: str = ""
-    """The word of the wanted prompt that stands in its place."""
-    blend_threshold: UnitInterval = 0.3
-    """From which share of its largest value on a place looks at a word."""
-    blend_from: UnitInterval = 0.2
-    """The share of the steps before latents are kept."""
     frame_attention: bool = True
     """Whether self-attention looks at the first frame; if not it is the network's own, as it was tuned."""
 
@@ -85,11 +58,10 @@ class VideoP2P(InversionKnobs, WordKnobs):
         )
         walk = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale), *self._over(inputs))
         _, source = fitted_walk(inverted, walk, NullTextFit(iterations=self.fit_iterations))
-        rows, columns = source.inversion.trajectory[0].shape[-2:]
-        seen, made = ([WordMaps(tokens=places, size=(rows, columns))] if places else [] for places in (theirs, ours))
+        seen, made = looked_at(source, theirs, ours)
         look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
         edit = self.denoiser(inputs, backbone, inputs.cfg_scale, wanted_first(backbone.denoise_branches))
-        hooks = partial(self._hooks, source, alignment, seen, made)
+        hooks = partial(maps_beside, self, source, alignment, seen=seen, made=made, over=partial(self._over, inputs))
         blend, below = [*seen, *made], source.level(self.blend_from)
         step_hook = local_blend(source, blend, self.blend_threshold, below) if blend else None
         return source.walked(beside_source(backbone, edit, look, source, hooks), step_hook)
@@ -99,18 +71,3 @@ class VideoP2P(InversionKnobs, WordKnobs):
         first = inputs.clip.first
         frame = ReferenceAttention(anchored(first), FrameBank(frozenset({first})))
         return (frame,) if self.frame_attention else ()
-
-    def _hooks(
-        self, source: InvertedInputs, alignment: Alignment | None, seen: list[WordMaps], made: list[WordMaps]
-    ) -> SourceHooks:
-        words, places = record_words(), record_places()
-        few = partial(LimitedHook, most_places=WORD_PLACES)
-        coarse = partial(LimitedHook, most_places=SELF_PLACES)
-        edit = (
-            *self._over(source.inputs),
-            *made,
-            few(hook=CrossMapControl(record=words, alignment=alignment), above=source.level(self.cross_until)),
-            coarse(hook=SelfMapControl(record=places, branch=0), above=source.level(self.self_until)),
-        )
-        record = (*self._over(source.inputs), *seen, few(hook=words), coarse(hook=places))
-        return SourceHooks(record, edit, (words.calls,))

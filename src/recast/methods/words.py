@@ -1,7 +1,8 @@
 """What methods have alike that put the source's maps of words into an edit: Prompt-to-Prompt, arXiv:2208.01626."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Annotated
 
@@ -12,8 +13,20 @@ from recast.conditions.word_alignment import ALIGNMENTS
 from recast.denoising import DenoiseInputs, StepHook
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
-from recast.methods.walks import InvertedInputs
-from recast.networks.map_control import Alignment, WordMaps
+from recast.methods.walks import InversionKnobs, InvertedInputs, SourceHooks
+from recast.networks.attention_recipes import References
+from recast.networks.hooks import Hook
+from recast.networks.map_control import (
+    SELF_PLACES,
+    WORD_PLACES,
+    Alignment,
+    CrossMapControl,
+    SelfMapControl,
+    WordMaps,
+    record_places,
+    record_words,
+)
+from recast.networks.recorded_features import LimitedHook
 from recast.types import Latents
 
 Places = tuple[int, ...]
@@ -63,19 +76,73 @@ class WordKnobs(GuidanceKnobs):
         return alignment, theirs, target.of_word(target_word) if target_word else ()
 
 
-def local_blend(source: InvertedInputs, looked: Sequence[WordMaps], threshold: float, below: float = inf) -> StepHook:
+@dataclass(frozen=True, kw_only=True)
+class FittedBlendKnobs(InversionKnobs, WordKnobs):
+    """What a method inherits that edits beside a walk by fitted null tokens, and keeps its latents away from words."""
+
+    fit_iterations: Annotated[int, Field(ge=0, le=100)] = 10
+    """Of Adam on the null tokens, at each level; 0 leaves them, and the source's walk, as they are."""
+    blend_word: str = ""
+    """A word of the source prompt: places that look at neither it nor `edited_word` keep the source's latents; none do
+    if not said."""
+    edited_word: str = ""
+    """The word of the wanted prompt that stands in its place."""
+    blend_threshold: UnitInterval = 0.3
+    """From which share of its largest value on a place looks at a word."""
+    blend_from: UnitInterval = 0.2
+    """The share of the steps before latents are kept."""
+
+
+def maps_beside(
+    knobs: WordKnobs,
+    source: InvertedInputs,
+    alignment: Alignment | None,
+    *,
+    seen: Sequence[WordMaps],
+    made: Sequence[WordMaps],
+    over: Callable[[], tuple[Hook, ...]] = tuple,
+) -> SourceHooks:
+    """The source's maps of words and, in coarse layers, of places, for the wanted content of an edit beside it.
+
+    seen, made: look at a word in the source's pass and in the edit's. over: attention over frames, made for each.
+    """
+    words, places = record_words(), record_places()
+    few, coarse = (partial(LimitedHook, most_places=most) for most in (WORD_PLACES, SELF_PLACES))
+    edit = (
+        *over(),
+        *made,
+        few(hook=CrossMapControl(record=words, alignment=alignment), above=source.level(knobs.cross_until)),
+        coarse(hook=SelfMapControl(record=places, branch=0), above=source.level(knobs.self_until)),
+    )
+    return SourceHooks((*over(), *seen, few(hook=words), coarse(hook=places)), edit, (words.calls,))
+
+
+def looked_at(source: InvertedInputs, *words: Places) -> tuple[list[WordMaps], ...]:
+    """For each word one look at it, in pictures of the latents' size; none for a word that was not named."""
+    rows, columns = source.inversion.trajectory[0].shape[-2:]
+    return tuple([WordMaps(tokens=places, size=(rows, columns))] if places else [] for places in words)
+
+
+def local_blend(
+    source: InvertedInputs,
+    looked: Sequence[WordMaps],
+    threshold: float,
+    below: float = inf,
+    references: Callable[[Sequence[int]], References] | None = None,
+) -> StepHook:
     """The source's latents in place of those outside of the words' masks, which are those of the level just left.
 
-    below: the noise level of the first step that is blended.
+    below: the noise level of the first step that is blended. references: of the clip's frames, see `WordMaps.mask`.
     """
     inputs = source.inputs
     assert inputs.condition.frames is not None, "the inputs number their frames"
     frames = inputs.condition.frames.tolist()
+    others = references(frames) if references else None
 
     def step_hook(x: Latents, sigma: float, /) -> Latents:
         left = min(level for level, _ in looked[0].sums if level is not None and level > sigma)
         if left <= below:
-            mask = torch.stack([each.mask(left, frames, threshold) for each in looked]).amax(0)
+            mask = torch.stack([each.mask(left, frames, threshold, others) for each in looked]).amax(0)
             x = torch.lerp(source.inversion.at(sigma), x, mask)
         return inputs.step_hook(x, sigma)
 

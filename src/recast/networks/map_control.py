@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.errors import BackboneError
-from recast.networks.attention_recipes import frames_of
+from recast.networks.attention_recipes import References, frames_of
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 from recast.networks.recorded_attention import Part, RecordAttention
 
@@ -136,14 +136,25 @@ class WordMaps:
                 self.sums[key] = self.sums.get(key, 0) + picture
         return attend(call)
 
-    def mask(self, sigma: float | None, frames: Sequence[int], threshold: float = 0.3) -> Float[Tensor, "t 1 y x"]:
+    def mask(
+        self,
+        sigma: float | None,
+        frames: Sequence[int],
+        threshold: float = 0.3,
+        references: References | None = None,
+    ) -> Float[Tensor, "t 1 y x"]:
         """1 where a frame's picture is above `threshold` times its largest value, widened by a place; else 0.
 
-        LocalBlend of the published code. Raises BackboneError for what was not seen.
+        LocalBlend of the published code. references: of `frames`, whose pictures each is first averaged with, all of
+        them as shares of their largest value (Edit-A-Video). Raises BackboneError for what was not seen.
         """
         if missing := [frame for frame in frames if (sigma, frame) not in self.sums]:
             raise BackboneError(f"no map of words was seen for frame {missing[0]} at sigma {sigma}; record it first")
         pictures = torch.stack([self.sums[sigma, frame] for frame in frames])
+        if references is not None:
+            shares = dict(zip(frames, pictures / pictures.amax((-2, -1), keepdim=True), strict=True))
+            among = ([shares[each] for each in (frame, *references(frame))] for frame in frames)
+            pictures = torch.stack([torch.stack(each).mean(0) for each in among])
         wide = F.max_pool2d(pictures, 3, stride=1, padding=1)
         return (wide > threshold * wide.amax((-2, -1), keepdim=True)).to(pictures)
 
