@@ -27,6 +27,7 @@ from recast.networks.attention_recipes import (
     first_and_previous,
 )
 from recast.networks.hooks import DenoisePass, PassContext
+from recast.networks.latent_shift import LatentShiftAttention
 from recast.tuning.attention import OVER_FRAMES, OverFramesAttention
 
 FRAMES, PLACES = 4, 9
@@ -55,6 +56,18 @@ def tuned(source: Published) -> float:
     theirs = source.load("SparseCausalAttention.forward").forward(layer, hidden, video_length=FRAMES)
     with context.on(DenoisePass(1.0, (0,), (True,), tuple(range(FRAMES)))):
         return gap(attended(layer, hidden, OverFramesAttention(context, OVER_FRAMES["first-previous"]())), theirs)
+
+
+def latent_shift(source: Published) -> float:
+    """SimDA's attention to a shifted frame, on eight by eight places."""
+    layer, hidden = attention_layer(), normal(6, 64, 8)
+    own = {
+        "torch.cat([key[:, former_frame_index], key": "torch.cat([self.to_k(encoder_hidden)[None], key",
+        "torch.cat([value[:, former_frame_index], value": "torch.cat([self.to_v(encoder_hidden)[None], value",
+        "query = self.to_q(hidden_states)": "encoder_hidden = hidden_states; query = self.to_q(hidden_states)",
+    }
+    forward = source.load("SparseCausalAttention.forward", changed=own).forward
+    return gap(attended(layer, hidden, LatentShiftAttention()), forward(layer, hidden, video_length=6))
 
 
 def fatezero_sparse(source: Published) -> float:
@@ -171,6 +184,14 @@ CHECKS = (
         "tuneavideo/models/attention.py",
         "SparseCausalAttention / FrameBank, in windows",
         sparse_causal_in_windows,
+    ),
+    Check(
+        "one-shot tuning",
+        "ChenHsing/SimDA",
+        "simda/models/attention.py",
+        "SparseCausalAttention / LatentShiftAttention",
+        latent_shift,
+        "beside the shifted frame: the shifted frame before it there, the frame itself in ours",
     ),
     Check(
         "text2video-zero",

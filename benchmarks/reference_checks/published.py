@@ -81,15 +81,20 @@ class Published:
         exec(compile(module, self.path, "exec"), namespace)
         return SimpleNamespace(**{name.rpartition(".")[2]: namespace[name.rpartition(".")[2]] for name in names})
 
-    def added_to(self, name: str, **given: object) -> Any:  # noqa: ANN401 -- any
-        """What the only statement `name += ...` of the file adds, from names given. Raises AbsentError."""
-        tree = ast.parse(self.repository.text(self.path))
-        found = [
-            each for each in ast.walk(tree) if isinstance(each, ast.AugAssign) and ast.unparse(each.target) == name
-        ]
-        if len(found) != 1:
-            raise AbsentError(f"{self.path} adds to {name} {len(found)} times")
-        return eval(compile(ast.Expression(found[0].value), self.path, "eval"), _usual() | given)
+    def assigned(self, *names: str, within: str, **given: object) -> dict[str, Any]:
+        """What a published function's assignments to these names, run alone and in order, leave of them.
+
+        given: what else they read, besides torch and the like. Raises AbsentError for a name that is not assigned to.
+        """
+        tree = _definition(ast.parse(self.repository.text(self.path)), within, self.path)
+        statements = [each for each in ast.walk(tree) if isinstance(each, ast.Assign | ast.AugAssign)]
+        found = [each for each in statements if _target(each) in names]
+        if missing := set(names) - {_target(each) for each in found}:
+            raise AbsentError(f"{within} of {self.path} does not assign to {min(missing)}")
+        module = ast.fix_missing_locations(ast.Module(sorted(found, key=lambda each: each.lineno), type_ignores=[]))
+        namespace = _usual() | given
+        exec(compile(module, self.path, "exec"), namespace)
+        return {name: namespace[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,10 @@ def _definition(tree: ast.AST, name: str, path: str) -> ast.stmt:
             raise AbsentError(f"{path} has no {name}")
         tree = found[-1]
     return tree
+
+
+def _target(statement: ast.Assign | ast.AugAssign) -> str:
+    return ast.unparse(statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0])
 
 
 class _Bare(ast.NodeTransformer):

@@ -46,7 +46,10 @@ class TemporalAdapter(nn.Module):
 
 
 def add_spatial_adapters(transformer: Transformer2DModel) -> None:
-    """Puts an adapter behind self-attention and one beside the feed-forward layer of each block, for good."""
+    """Puts an adapter behind self-attention and one beside the feed-forward layer of each block, for good.
+
+    Differs: both of the latter read normalized features, where the published adapter reads them as they are.
+    """
     for block in transformer.transformer_blocks:
         for layer, hook in ((block.attn1, _behind), (block.ff, _beside)):
             weight = block.attn1.to_q.weight
