@@ -11,8 +11,9 @@ from editor_inputs import FRAMES, image_walk, images, inputs_of, opened_depth
 from recast.conditions.flow import ClipFlow
 from recast.conditions.word_alignment import changed_places
 from recast.errors import RequestError
+from recast.methods.boxes import carried
 from recast.methods.gen_l_video import GenLVideo
-from recast.methods.ground_a_video import GroundAVideo, carried, still_noise
+from recast.methods.ground_a_video import GroundAVideo, still_noise
 from recast.methods.infusion import InFusion
 from recast.methods.pnp import PlugAndPlay
 from recast.methods.vid2vid_zero import Vid2VidZero

@@ -5,15 +5,13 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
-from recast.conditions.warping import warped
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import BranchDenoiser
 from recast.errors import RequestError
+from recast.methods.boxes import Box, box_mask, box_of, carried
 from recast.methods.keyframed import check_latents
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
@@ -21,9 +19,6 @@ from recast.methods.walks import InversionKnobs, InvertedInputs, under_hooks, wa
 from recast.networks.attention_recipes import ExtendedAttention
 from recast.networks.grounding import GroundedWords
 from recast.types import Latents
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom, as shares of a frame's width and height."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +76,7 @@ class GroundAVideo(InversionKnobs, GuidanceKnobs):
         if words is None:
             raise RequestError("this model does not read one prompt, so no word has a box; leave the boxes out")
         assert frames is not None, "the inputs number their frames"
-        masks = [carried(_mask(box, inputs.clip.size), flow) for _, box in self.parsed]
+        masks = [carried(box_mask(box, inputs.clip.size), flow) for _, box in self.parsed]
         numbered = [dict(zip(frames.tolist(), each, strict=True)) for each in masks]
         tokens = [words.of_word(word) for word, _ in self.parsed]
         return tuple(GroundedWords(*pair) for pair in zip(tokens, numbered, strict=True))
@@ -101,14 +96,6 @@ def still_noise(start: Latents, flow: ClipFlow, threshold: float) -> Latents:
     return torch.stack(frames)
 
 
-def carried(mask: Float[Tensor, "1 1 h w"], flow: ClipFlow) -> Float[Tensor, "t 1 h w"]:
-    """A mask of the first frame in all frames, along optical flow."""
-    masks = [mask]
-    for step in flow.backward.split(1):
-        masks.append(warped(masks[-1], step))
-    return (torch.cat(masks) > 0.5).float()
-
-
 def _smoothed(inverted: InvertedInputs, flow: ClipFlow, threshold: float) -> InvertedInputs:
     start, *rest = inverted.inversion.trajectory
     return replace(
@@ -117,19 +104,5 @@ def _smoothed(inverted: InvertedInputs, flow: ClipFlow, threshold: float) -> Inv
 
 
 def _box(text: str) -> tuple[str, Box]:
-    try:
-        word, numbers = text.split()
-        left, top, right, bottom = map(float, numbers.split(","))
-    except ValueError:
-        raise RequestError(f"{text.strip()!r} is no box; say WORD LEFT,TOP,RIGHT,BOTTOM") from None
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise RequestError(f"the box of {word!r} is {numbers}; it must lie in 0..1, left of right and top above bottom")
-    return word, (left, top, right, bottom)
-
-
-def _mask(box: Box, size: tuple[int, int]) -> Float[Tensor, "1 1 h w"]:
-    rows, columns = size
-    left, top, right, bottom = box
-    mask = torch.zeros(1, 1, rows, columns)
-    mask[..., round(top * rows) : round(bottom * rows), round(left * columns) : round(right * columns)] = 1
-    return mask
+    word, _, numbers = text.strip().partition(" ")
+    return word, box_of(numbers, f"the box of {word!r}")
