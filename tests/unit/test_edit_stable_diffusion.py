@@ -15,6 +15,9 @@ CLIP = Clip(
     torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), Fraction(8)
 )
 
+BY_STRUCTURE = ["controlvideo", "deforum", "depth-frames", "text2video-zero"]
+"""Methods that keep nothing else of the source, unless their strength is below 1."""
+
 
 @pytest.fixture(scope="module")
 def editor(tmp_path_factory):
@@ -22,7 +25,7 @@ def editor(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"controlvideo", "instruct-pix2pix", "text2video-zero"}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"instruct-pix2pix", *BY_STRUCTURE}))
 def test_words_edit_a_clip_by_every_method(editor, method):
     one, other = (editor(CLIP, prompt=words, method=method, steps=2).frames for words in ("dog in snow", "a street"))
     assert one.shape == CLIP.frames.shape
@@ -44,7 +47,7 @@ def test_an_instruction_edits_a_clip_by_a_network_that_reads_pictures(tmp_path):
         recast.load(write_stable_diffusion(tmp_path / "words"))(CLIP, prompt="snow", method="instruct-pix2pix", steps=3)
 
 
-@pytest.mark.parametrize("method", ["controlvideo", "text2video-zero"])
+@pytest.mark.parametrize("method", BY_STRUCTURE)
 def test_what_keeps_the_source_by_structure_alone_is_refused_without(editor, method):
     with pytest.raises(RequestError, match="reads no structure"):
         editor(CLIP, prompt="snow", method=method, steps=3)

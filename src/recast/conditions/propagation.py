@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -54,6 +55,33 @@ def midpoint(before: Frames, after: Frames) -> Maps:
     # The flow at the midpoint is taken to be half of the one at the same place of the frame itself.
     brought = [warped(one.float(), -0.5 * flow_between(one, other)) for one, other in halves]
     return (brought[0] + brought[1]) / 2
+
+
+def carried_onward(picture: Float[Tensor, "1 c h w"], flow: ClipFlow) -> tuple[Maps, Shares]:
+    """The first frame's picture in every frame of a clip, and where its points can be seen there.
+
+    Flow is chained from frame to frame; a point that was hidden once on the way counts as hidden from there on.
+    """
+    onward = list(_carried(picture, flow.backward, visible(flow.backward, flow.forward))) if len(flow.backward) else []
+    pictures, seen = [picture], [torch.ones_like(picture[:, :1])]
+    for brought, sight in onward:
+        pictures.append(brought)
+        seen.append(sight)
+    return torch.cat(pictures), torch.cat(seen)
+
+
+def colour_mapped(
+    frames: Float[Tensor, "t 3 y x"], before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "t 3 y x"]:
+    """The frames' colours by the affine map that takes `before` to `after` with the least squared error."""
+    flat = rearrange(before, "n c h w -> (n h w) c").double()
+    ones = torch.ones(len(flat), 1, dtype=flat.dtype, device=flat.device)
+    target = rearrange(after, "n c h w -> (n h w) c").double()
+    # By normal equations with a trace of damping, so that a picture of few colours has a map too.
+    design = torch.cat([flat, ones], dim=1)
+    square = design.T @ design + 1e-6 * len(flat) * torch.eye(4, dtype=flat.dtype, device=flat.device)
+    change = torch.linalg.solve(square, design.T @ (target - flat)).to(frames)
+    return frames + torch.einsum("tchw,cd->tdhw", frames, change[:3]) + rearrange(change[3], "d -> d 1 1")
 
 
 def _carried(picture: Maps, steps: Flow, sights: Shares) -> Iterator[tuple[Maps, Shares]]:

@@ -6,6 +6,8 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.csd import CSD
+from recast.methods.deforum import Deforum
+from recast.methods.depth_frames import DepthFrames
 from recast.methods.edit_a_video import EditAVideo
 from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
@@ -26,6 +28,8 @@ from recast.methods.pnp import PlugAndPlay
 from recast.methods.rave import RAVE
 from recast.methods.rerender import Rerender
 from recast.methods.sdedit import SDEdit
+from recast.methods.sdedit_frames import SDEditFrames
+from recast.methods.sdedit_propagated import SDEditPropagated
 from recast.methods.streamv2v import StreamV2V
 from recast.methods.text2video_zero import Text2VideoZero
 from recast.methods.tokenflow import TokenFlow
@@ -68,6 +72,8 @@ class Method(Protocol):
 METHODS: dict[str, type[Method]] = {
     "controlvideo": ControlVideo,
     "csd": CSD,
+    "deforum": Deforum,
+    "depth-frames": DepthFrames,
     "edit-a-video": EditAVideo,
     "fatezero": FateZero,
     "flatten": FLATTEN,
@@ -87,6 +93,8 @@ METHODS: dict[str, type[Method]] = {
     "rave": RAVE,
     "rerender": Rerender,
     "sdedit": SDEdit,
+    "sdedit-frames": SDEditFrames,
+    "sdedit-propagated": SDEditPropagated,
     "streamv2v": StreamV2V,
     "text2video-zero": Text2VideoZero,
     "tokenflow": TokenFlow,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import hypot
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,6 @@ from recast.diffusion.excerpt import at_frames, excerpt, in_turn
 from recast.diffusion.schedule import finish
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.errors import BackboneError, RequestError
-from recast.methods.knobs import GuidanceKnobs
 from recast.networks.attention_recipes import Trajectories
 from recast.types import Condition, Latents, Picks
 
@@ -37,6 +37,15 @@ def check_latents(backbone: Backbone) -> None:
         )
 
 
+@runtime_checkable
+class FrameKnobs(Protocol):
+    """Knobs that come to a denoiser, of frames as a clip or as images."""
+
+    def denoiser(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+        """The backbone guided."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class FrameWalks:
     """Walks of some frames of an edit, and the way from keyframes to all frames. source: the clip's latents.
@@ -46,15 +55,19 @@ class FrameWalks:
 
     inputs: DenoiseInputs
     backbone: Backbone
-    knobs: GuidanceKnobs
+    knobs: FrameKnobs
     source: Latents
 
     def __post_init__(self) -> None:
         check_latents(self.backbone)
 
-    def alone(self, frame: int, sigmas: list[float]) -> OneLatent:
-        """One frame as an image, from its own latents with noise on them."""
-        return self._walk(self.source[[frame]], torch.tensor([frame]), sigmas)
+    def alone(self, frame: int, sigmas: list[float], start: OneLatent | None = None) -> OneLatent:
+        """One frame as an image, from its own latents with noise on them, or from `start` with the same noise."""
+        return self._walk(self.source[[frame]] if start is None else start, torch.tensor([frame]), sigmas)
+
+    def part(self, frame: int) -> DenoiseInputs:
+        """The inputs of one frame alone."""
+        return excerpt(self.inputs, torch.tensor([frame]), self.source)
 
     def beside(self, before: OneLatent, start: OneLatent, keep: Shares, picks: Picks, sigmas: list[float]) -> OneLatent:
         """The second frame of `picks`, from `start`, while the network sees the first one, finished, beside it.
@@ -72,12 +85,20 @@ class FrameWalks:
 
         last: the level at which walks end, where the step hook sees the frames between.
         """
+        if len(keys) == len(self.source):
+            return edited
+        return self.with_pixels(edited, keys, propagated(self.backbone.decode_pixels(edited), keys, flow), last)
+
+    @torch.no_grad()
+    def with_pixels(
+        self, edited: Float[Tensor, "k c y x"], keys: list[int], pixels: Float[Tensor, "t 3 h w"], last: float
+    ) -> Latents:
+        """All frames: the edited keyframes, and latents of these pixels, -1..1, for the others; see `completed`."""
         latents = torch.index_copy(self.source, 0, torch.tensor(keys, device=edited.device), edited)
         between = torch.tensor(sorted({*range(len(latents))} - {*keys}), dtype=torch.long)
         if not len(between):
             return latents
-        pixels = propagated(self.backbone.decode_pixels(edited), keys, flow)[between]
-        made = encode_compensated(pixels, self.backbone.encode_pixels, self.backbone.decode_pixels)
+        made = encode_compensated(pixels[between], self.backbone.encode_pixels, self.backbone.decode_pixels)
         hook = at_frames(self.inputs.step_hook, between, self.source, self.inputs.noise(self.source))
         latents[between] = finish(hook(hypot(1, last) * made, last), last)
         return latents

@@ -35,10 +35,11 @@ class SDEdit(Gen1):
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""
-        return super().__call__(replace(inputs, condition=_with_flat_structure(inputs, backbone)), backbone)
+        return super().__call__(replace(inputs, condition=with_flat_structure(inputs, backbone)), backbone)
 
 
-def _with_flat_structure(inputs: DenoiseInputs, backbone: Backbone) -> Condition:
+def with_flat_structure(inputs: DenoiseInputs, backbone: Backbone) -> Condition:
+    """The inputs' condition without their structure: a flat one of the least detail where the network reads any."""
     if inputs.condition.structure_channels is None and not inputs.condition.controls:
         return inputs.condition
     kind = min(backbone.structure_kinds)
