@@ -1,21 +1,17 @@
-"""Runs all items of an evaluation on several processes; outcomes are stored as soon as they are measured."""
+"""Edits of worlds and parts of a model on real clips: what is tried, on which of them, and its outcomes."""
 
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from recast.editing.record import digest
-from recast.errors import MediaError, RequestError
+from recast.errors import MediaError
 from recast.evaluation.cases.worlds import CHANGES
 from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.judge.judge import WEIGHTS, Judge
+from recast.evaluation.results import ResultsFile, Workers, collected
 from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
@@ -109,62 +105,14 @@ def footage_tasks(folder: Path) -> tuple[EvalItem, ...]:
 
 def evaluated(suite: Suite, watch: ProgressCallback) -> list[Outcome]:
     """The outcomes of all tasks, in the order of the tasks whatever was done first."""
-    done = _kept(suite)
-    missing = [task for task in suite.tasks if task.name not in done]
-    watch("evaluate", 0, len(missing))
-    for number, (task, found) in enumerate(_worked(suite, missing), 1):
-        done[task.name] = found
-        _keep(suite, task, found)
-        watch("evaluate", number, len(missing))
-    return [outcome for task in suite.tasks for outcome in done[task.name]]
+    setting, tasks = suite.setting, {task.name: task for task in suite.tasks}
+    workers = Workers(suite.jobs, partial(open_context, setting))
+    rows = collected(tasks, partial(_rows, setting), ResultsFile(suite.results, suite.identity), workers, watch)
+    return [_outcome(row) for found in rows.values() for row in found]
 
 
-def _worked(suite: Suite, tasks: list[EvalItem]) -> Iterator[tuple[EvalItem, list[Outcome]]]:
-    if suite.jobs == 1 or len(tasks) < 2:
-        yield from ((task, outcomes(suite.setting, task)) for task in tasks)
-        return
-    # Spawned, since a fork of a process whose threads hold locks may hang.
-    start = {"mp_context": get_context("spawn"), "initializer": _prepare, "initargs": (suite.setting, suite.jobs)}
-    with ProcessPoolExecutor(min(suite.jobs, len(tasks)), **start) as pool:
-        try:
-            futures = {pool.submit(outcomes, suite.setting, task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _prepare(setting: EvalConfig, jobs: int) -> None:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
-    open_context(setting)
-
-
-def _kept(suite: Suite) -> dict[str, list[Outcome]]:
-    """Outcomes of an earlier run, by task. Raises RequestError where it measured something else."""
-    if suite.results is None or not suite.results.exists():
-        return {}
-    first, *lines = suite.results.read_text("utf-8").split("\n")
-    if first != json.dumps(suite.identity):
-        raise RequestError(f"{suite.results} holds results of another model, judge or setting; name another file")
-    rows = [row for row in map(_row, lines) if row]
-    return {row["task"]: [_outcome(each) for each in row["outcomes"]] for row in rows}
-
-
-def _keep(suite: Suite, task: EvalItem, found: list[Outcome]) -> None:
-    if suite.results is None:
-        return
-    new = not suite.results.exists()
-    row = json.dumps({"task": task.name, "outcomes": [asdict(each) for each in found]})
-    with suite.results.open("a", encoding="utf-8") as lines:
-        # The break comes first, so that a line that a killed run left unfinished spoils no other.
-        lines.write(f"{json.dumps(suite.identity) if new else ''}\n{row}")
-
-
-def _row(line: str) -> dict[str, Any]:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return {}
+def _rows(setting: EvalConfig, task: EvalItem) -> list[dict[str, Any]]:
+    return [asdict(outcome) for outcome in outcomes(setting, task)]
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:

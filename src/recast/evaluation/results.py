@@ -1,0 +1,104 @@
+"""Many items measured by several processes; what each gives is kept in a file as soon as it is there."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from recast.errors import RequestError
+from recast.progress import ProgressCallback
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ResultsFile:
+    """A line of JSON for each item, below one of what they have in common. path: None keeps nothing.
+
+    identity: what rows must have in common to be put together, in JSON's types.
+    """
+
+    path: Path | None
+    identity: Mapping[str, Any]
+
+    def rows(self) -> dict[str, Any]:
+        """What an earlier run found, by item. Raises RequestError where it measured something else."""
+        if self.path is None or not self.path.exists():
+            return {}
+        first, *lines = self.path.read_text("utf-8").split("\n")
+        if first != json.dumps(self.identity):
+            raise RequestError(f"{self.path} holds results of another model, judge or setting; name another file")
+        rows = [row for row in map(_row, lines) if row]
+        return {row["task"]: row["outcomes"] for row in rows}
+
+    def add(self, task: str, outcomes: object) -> None:
+        """Adds what one item gave, in JSON's types."""
+        if self.path is None:
+            return
+        new = not self.path.exists()
+        row = json.dumps({"task": task, "outcomes": outcomes})
+        with self.path.open("a", encoding="utf-8") as lines:
+            # The break comes first, so that a line that a killed run left unfinished spoils no other.
+            lines.write(f"{json.dumps(self.identity) if new else ''}\n{row}")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that measure. prepare: called in each before its first item, where there are several."""
+
+    jobs: int
+    prepare: Callable[[], object]
+
+
+def collected(
+    items: Mapping[str, Item],
+    measure: Callable[[Item], Any],
+    file: ResultsFile,
+    workers: Workers,
+    watch: ProgressCallback,
+) -> dict[str, Any]:
+    """What `measure` gives for each item, by its name, in the items' order; what the file has is not measured again.
+
+    measure: gives JSON's types. It and `prepare` can be pickled.
+    """
+    found = file.rows()
+    missing = {name: item for name, item in items.items() if name not in found}
+    watch("evaluate", 0, len(missing))
+    for number, (name, outcomes) in enumerate(_worked(missing, measure, workers), 1):
+        found[name] = outcomes
+        file.add(name, outcomes)
+        watch("evaluate", number, len(missing))
+    return {name: found[name] for name in items}
+
+
+def _worked(items: Mapping[str, Item], measure: Callable[[Item], Any], workers: Workers) -> Iterator[tuple[str, Any]]:
+    if workers.jobs == 1 or len(items) < 2:
+        yield from ((name, measure(item)) for name, item in items.items())
+        return
+    # Spawned, since a fork of a process whose threads hold locks may hang.
+    start = {"mp_context": get_context("spawn"), "initializer": _prepare, "initargs": (workers,)}
+    with ProcessPoolExecutor(min(workers.jobs, len(items)), **start) as pool:
+        try:
+            futures = {pool.submit(measure, item): name for name, item in items.items()}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare(workers: Workers) -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers.jobs))
+    workers.prepare()
+
+
+def _row(line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}
