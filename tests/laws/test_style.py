@@ -61,7 +61,6 @@ RETIRED = {
     "check_falling": "check_decreasing",
     "coded": "args, prompt, or what it holds",
     "course": "training_run",
-    "claim": "run_lock",
     "draws": "rng",
     "diet": "mix",
     "heard": "prior_data",

@@ -22,6 +22,7 @@ from recast.cli.lists import models
 from recast.cli.methods import methods
 from recast.cli.preview import preview
 from recast.cli.queue import queue, worker
+from recast.cli.reproduce import reproduce
 from recast.cli.structure import structure
 from recast.cli.table import visible
 from recast.cli.train import train
@@ -55,6 +56,7 @@ for command in (
     tune,
     customize,
     evaluate,
+    reproduce,
     doctor,
     models,
     methods,

@@ -90,7 +90,7 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
 
     where, asked = chosen_device(device).type, count if worlds or temporal else None
     setting = EvalConfig(model, where, tried, tuple((named(settings) | base).items()), true_depth=true_depth)
-    suite = Suite(setting, _tasks(asked, first, footage, tried), jobs or _workers(where), results)
+    suite = Suite(setting, _tasks(asked, first, footage, tried), jobs or workers(where), results)
     command = _command(suite, count=asked, first=first, footage=footage)
     return _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
 
@@ -130,7 +130,8 @@ def _measured(suite: "Suite", command: str, *, quiet: bool) -> "Report":
     return Report.made(outcomes, command, suite.identity, suite.head)
 
 
-def _workers(device: str) -> int:
+def workers(device: str) -> int:
+    """Processes to measure with on that device: one a core, and one for an accelerator."""
     return 1 if device != "cpu" else min(MOST_JOBS, os.cpu_count() or 1)
 
 

@@ -25,7 +25,15 @@ class Metric:
 
     def text(self, value: float) -> str:
         """A value as a table shows it; the heading has the unit, but for %."""
-        return f"{value:.{self.decimals}%}".replace("%", " %") if self.unit == "%" else f"{value:.{self.decimals}f}"
+        return self._formatted(value, "")
+
+    def signed(self, value: float) -> str:
+        """A difference of values, with its sign."""
+        return self._formatted(value, "+")
+
+    def _formatted(self, value: float, sign: str) -> str:
+        kind = "%" if self.unit == "%" else "f"
+        return f"{value:{sign}.{self.decimals}{kind}}".replace("%", " %")
 
 
 JUDGED: dict[str, Metric] = {
@@ -43,6 +51,20 @@ JUDGED: dict[str, Metric] = {
         "higher",
         0,
         share=True,
+    ),
+    "content": Metric(
+        "content right",
+        "share of what the prompt names that the judge recognises: environment, look, subject's colour",
+        "%",
+        "higher",
+        0,
+    ),
+    "likeness": Metric(
+        "likeness to the picture",
+        "cosine of the frames' embeddings with that of the picture that told the content, in the model's CLIP pair",
+        "",
+        "higher",
+        3,
     ),
     "outline": Metric(
         "outline IoU", "overlap (IoU) of the subject that the judge sees with the source's true mask", "", "higher"

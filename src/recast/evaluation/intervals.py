@@ -38,6 +38,23 @@ def mean(values: Sequence[float], rng: np.random.Generator) -> Figure:
     return _figure(float(held.mean()), drawn, len(held))
 
 
+def clustered(values: Sequence[Sequence[float]], rng: np.random.Generator) -> Figure:
+    """The mean of the clusters' means, such as worlds with a value for each seed. count: of clusters.
+
+    The percentile bootstrap in two stages: clusters are drawn, and of each of these as many of its values as it has
+    (Davison and Hinkley 1997, section 3.8). Where each has one value it is `mean`.
+    """
+    inner = [np.asarray(each, float) for each in values]
+    if all(len(each) == 1 for each in inner):
+        return mean([float(each[0]) for each in inner], rng)
+    picks = _resampled(len(inner), rng)
+    drawn = np.empty(picks.shape)
+    for number, each in enumerate(inner):
+        chosen = picks == number
+        drawn[chosen] = each[rng.integers(len(each), size=(int(chosen.sum()), len(each)))].mean(axis=1)
+    return _figure(float(np.mean([each.mean() for each in inner])), drawn.mean(axis=1), len(inner))
+
+
 def ratio(values: Sequence[float], references: Sequence[float], rng: np.random.Generator) -> Figure:
     """The mean of `values` over the mean of `references`; the two are paired and are drawn together."""
     above, below = np.asarray(values, float), np.asarray(references, float)

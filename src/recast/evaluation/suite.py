@@ -23,6 +23,9 @@ CASE_KINDS = {"mixed": "edits", "place": "place", "colour": "colour"}
 WORLD_KINDS = ("worlds", *CASE_KINDS.values())
 """Kinds of tasks that are one world each."""
 
+FIRST_FOR_CHOOSING = 1000
+"""Settings of models are chosen on worlds from this number on; none of them is published."""
+
 
 @dataclass(frozen=True)
 class Suite:

@@ -50,17 +50,20 @@ class AskedEdit:
     context: EvalContext
 
     @classmethod
-    def of(cls, number: int, kind: str, context: EvalContext) -> "AskedEdit":
-        """The case of this number and kind, at the size that the model works at."""
-        asked, side = case(number, context.side, kind=kind), context.side
+    def of(cls, number: int, kind: str, context: EvalContext, side: int | None = None) -> "AskedEdit":
+        """The case of this number and kind. side: its rows and columns, those that the model works at if None."""
+        side = side or context.side
+        asked = case(number, side, kind=kind)
         truth = rendered(asked.truth, len(asked.source.frames), side, side)
         return cls(asked, frames_of(asked.source), frames_of(truth), context)
 
     def measured(self, frames: Frames, bars: Bars | None = None) -> dict[str, float]:
         """What a clip gets as an edit of the source; with bars, the joint score too."""
         judged = accuracy(frames, self.case, self.context.judge)
+        right = [judged[name] for name in self.case.target_attributes if name in judged]
         figures = judged | steadiness(frames, self.case.source, self.context.encoder)
         figures |= {
+            "content": sum(right) / len(right),
             "sharpness": sharpness(frames),
             "distance": distance(frames, self.truth),
             "prompt": self._fit(frames),
