@@ -72,7 +72,7 @@ class Report:
 
     def to_markdown(self) -> str:
         """The head, the tables and the command that made them."""
-        tables = ["\n".join([f"{grid.title}\n", *_lines(grid)]) for grid in self.grids]
+        tables = [markdown(grid) for grid in self.grids]
         head = [f"Measured: {self.title}."] if self.head else []
         return "\n\n".join([*head, *tables, f"Made by `{self.command}`. {NOTE}"])
 
@@ -95,9 +95,10 @@ class Report:
         return {**asdict(trial), "differences": {name: asdict(figure) for name, figure in apart.items()}}
 
 
-def _lines(grid: Grid) -> list[str]:
+def markdown(grid: Grid) -> str:
+    """A table with its title above."""
     rows = [grid.headings, ("---",) * len(grid.headings), *grid.rows]
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"{grid.title}\n", *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _table(grid: Grid) -> Table:
