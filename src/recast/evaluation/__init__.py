@@ -213,5 +213,29 @@ SETS: dict[str, Metric] = {
 }
 """Of two sets of features, as published evaluations of generators have them."""
 
-METRICS: dict[str, Metric] = JUDGED | CLIP | PAIRED | SETS
+CROSSING: dict[str, Metric] = {
+    "found": Metric(
+        "subjects found", "the judge reads a visible subject's asked colour under its true outline", "%", "higher", 0
+    ),
+    "counted": Metric("frames with all subjects", "all visible subjects of a frame are found", "%", "higher", 0),
+    "swapped": Metric(
+        "subjects swapped", "a visible subject has the colour that was asked of another one", "%", "lower", 0
+    ),
+    "identity": Metric(
+        "identity through occlusion", "a subject has its asked colour before and after it was hidden", "%", "higher", 0
+    ),
+}
+"""Of scenes of several subjects that hide each other."""
+CUSTOMIZED: dict[str, Metric] = {
+    "likeness": Metric(
+        "likeness to the pictures",
+        "mean cosine of the subject, cut out along its true outline, with the subject of each picture, in a CLIP pair",
+        "",
+        "higher",
+        3,
+    ),
+}
+"""Of edits that show a subject learned from pictures."""
+
+METRICS: dict[str, Metric] = JUDGED | CLIP | PAIRED | SETS | CROSSING | CUSTOMIZED
 """Every measure by name."""

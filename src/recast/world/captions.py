@@ -37,6 +37,12 @@ def captioned(scene: Scene, rng: np.random.Generator) -> str:
     return _styled(scene, rng, " ".join(filter(None, (who, where, _conditions(scene, rng)))), 0.92)
 
 
+def plain_caption(scene: Scene) -> str:
+    """Every subject by its colour and kind, and the place, each by its plainest phrase."""
+    named = (f"{COLOURS[subject.colour][0]} {KINDS[subject.kind][0]}" for subject in scene.subjects)
+    return f"{' and '.join(f'{_article(name)} {name}' for name in named)} {ENVIRONMENTS[scene.environment][0]}"
+
+
 def tells_place(scene: Scene) -> bool:
     """Whether the environment is visible: under arbitrary textures it is not."""
     return scene.textured < NAMED_BELOW

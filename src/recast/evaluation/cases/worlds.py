@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from recast.world import Footage, Scene, rendered, sampled
-from recast.world.captions import UNLIT, tells_colour, tells_place
+from recast.world.captions import UNLIT, plain_caption, tells_colour, tells_place
 from recast.world.words import COLOURS, ENVIRONMENTS, LOOKS
 
 FIRST_SEED = 10_000_000
@@ -57,9 +57,7 @@ class Case:
     @property
     def source_words(self) -> str:
         """What the source shows, for methods that ask for it: its subject and where it is."""
-        subject = self.source.scene.subjects[0]
-        article = "an" if subject.colour[0] in "aeiou" else "a"
-        return f"{article} {subject.colour} {subject.kind} {ENVIRONMENTS[self.source.scene.environment][0]}"
+        return plain_caption(self.source.scene)
 
     @property
     def target_attributes(self) -> dict[str, str]:

@@ -85,6 +85,13 @@ class Judge:
         )
 
     @torch.no_grad()
+    def colours(self, frames: Frames, points: Points, masks: Bool[Tensor, "t h w"]) -> Float[Tensor, "t colours"]:
+        """Log-probabilities of COLOURS for what lies under given masks, frame by frame. points: as in a verdict."""
+        seen = self.network(_shown(frames), spotted(SIDE * points, SIDE))
+        shares = F.interpolate(masks[:, None].float(), (SIDE, SIDE), mode="area")
+        return self.network.colour(seen, shares).log_softmax(dim=1)
+
+    @torch.no_grad()
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
         """One embedding a frame; their cosine is 1 for frames that are the same, and about 0 for unrelated renders."""
         return self.network.encoded(_shown(frames)) - self.network.centre
