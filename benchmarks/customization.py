@@ -25,7 +25,7 @@ from recast.evaluation.metrics.accuracy import overlap, pointed
 from recast.evaluation.metrics.likeness import likeness, subject_embeddings
 from recast.evaluation.pair_scores import EMBEDDED
 from recast.evaluation.report import markdown
-from recast.evaluation.results_file import ResultsFile
+from recast.evaluation.results import ResultsFile
 from recast.evaluation.side_tables import ByCase, differences, means
 from recast.evaluation.tables import Grid
 from recast.evaluation.trials import FPS, floors, frames_of
@@ -121,7 +121,7 @@ def clips(learned: LearnedSubject) -> Iterator[tuple[str, Callable[[], Frames]]]
 
 def measure(number: int, asked: argparse.Namespace, results: ResultsFile, scorer: SubjectScorer) -> None:
     """Makes and measures what a subject still lacks, and keeps it."""
-    done = {row["way"] for row in results.rows() if row["subject"] == number}
+    done = {row["way"] for row in results.rows().values() if row["subject"] == number}
     case, shown = subject_case(number, asked.side), {}
     learned = LearnedSubject(case, asked, asked.results.with_suffix(".adapters") / str(number))
     learned.photos.mkdir(parents=True, exist_ok=True)
@@ -129,8 +129,8 @@ def measure(number: int, asked: argparse.Namespace, results: ResultsFile, scorer
         if name not in done:
             began = process_time()
             shown[name] = make()
-            taken = round(process_time() - began, 1)
-            results.add({"subject": number, "way": name, "seconds": taken, "figures": scorer.scores(shown[name], case)})
+            row = {"subject": number, "way": name, "seconds": round(process_time() - began, 1)}
+            results.add(f"{number} {name}", row | {"figures": scorer.scores(shown[name], case)})
     shutil.rmtree(learned.folder)
     if asked.sheets and shown:
         asked.sheets.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def measure(number: int, asked: argparse.Namespace, results: ResultsFile, scorer
 def report(results: ResultsFile, grid: list[GridPoint]) -> str:
     """All tables: means, what steps add at each t_s, and what t_s adds at the most steps."""
     ways: dict[str, dict[str, dict[str, float]]] = {}
-    for row in results.rows():
+    for row in results.rows().values():
         ways.setdefault(row["way"], {})[str(row["subject"])] = row["figures"]
     last = max(setting.steps for setting in grid)
     tables = [means("Customization", ways, MEASURES)]

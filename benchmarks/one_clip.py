@@ -35,7 +35,7 @@ from recast.evaluation.metrics.identity import identity
 from recast.evaluation.metrics.prompt import prompt_consistency
 from recast.evaluation.pair_scores import EMBEDDED
 from recast.evaluation.report import markdown
-from recast.evaluation.results_file import ResultsFile
+from recast.evaluation.results import ResultsFile
 from recast.evaluation.side_tables import differences, means
 from recast.evaluation.trials import FPS, floors, frames_of
 from recast.tuning.config import TuneConfig
@@ -154,7 +154,7 @@ def clips(scene: Scene, model: Model) -> Iterator[tuple[str, Callable[[], Frames
 
 def measure(number: int, asked: argparse.Namespace, results: ResultsFile, model: Model, scorer: Scorer) -> None:
     """Makes and measures what a scene still lacks, and keeps it."""
-    done = {row["way"] for row in results.rows() if row["scene"] == number}
+    done = {row["way"] for row in results.rows().values() if row["scene"] == number}
     case, shown = crossing_case(number, model.backbone.short_side), {}
     scene = Scene(case, asked, asked.results.with_suffix(".adapters") / str(number))
     scene.folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def measure(number: int, asked: argparse.Namespace, results: ResultsFile, model:
             began = process_time()
             shown[name] = make()
             row = {"scene": number, "changes": case.changes, "way": name, "seconds": round(process_time() - began, 1)}
-            results.add(row | {"figures": scorer.scores(shown[name], case)})
+            results.add(f"{number} {name}", row | {"figures": scorer.scores(shown[name], case)})
     shutil.rmtree(scene.folder)
     if asked.sheets and shown:
         asked.sheets.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def measure(number: int, asked: argparse.Namespace, results: ResultsFile, model:
 
 def report(results: ResultsFile) -> str:
     """All tables: means for each kind of change, and differences over all scenes."""
-    rows = list(results.rows())
+    rows = list(results.rows().values())
     ways = {row["way"]: None for row in rows}
 
     def by_way(kinds: tuple[str, ...]) -> dict[str, dict[str, dict[str, float]]]:
