@@ -87,7 +87,7 @@ wheel: $(VENV)/.demo-stamp
 
 constraints:
 	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints
-	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[train,curate,ray,test,lint]'
+	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,ray,test,lint]'
 	@{ echo "# Every package that the demo, the tests and the build were tried with. Made by: make constraints"; \
 	   echo "# torchvision is kept out: nothing here may need it (docs/decisions)."; \
 	   echo "torchvision<0"; \
@@ -112,5 +112,5 @@ $(VENV)/.demo-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
-	@$(INSTALL) $(TORCH) -e '.[train,curate,ray,test,lint]'
+	@$(INSTALL) $(TORCH) -e '.[app,train,curate,ray,test,lint]'
 	@touch $@ $(VENV)/.demo-stamp

@@ -23,6 +23,7 @@ from recast.cli.methods import methods
 from recast.cli.preview import preview
 from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
+from recast.cli.serve import serve
 from recast.cli.structure import structure
 from recast.cli.table import visible
 from recast.cli.train import train
@@ -51,6 +52,7 @@ for command in (
     rerun,
     batch,
     worker,
+    serve,
     curate,
     train,
     tune,

@@ -1,8 +1,10 @@
 """`recast queue`, `recast worker`: edits that wait in a file, and the process that does them."""
 
 import json
+import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -27,16 +29,19 @@ Number = Annotated[int, typer.Argument(metavar="N", help="The job's number.")]
 queue = typer.Typer(name="queue", no_args_is_help=True, help="Edits that wait for a worker, and what came of them.")
 
 
-def store_in(folder: Path | None) -> "JobStore":
-    """The queue in a data folder, None for RECAST_DATA or the user's own. Raises RequestError for one it cannot use."""
-    import os
-
+def data_folder(folder: Path | None) -> Path:
+    """The data folder: as given, else RECAST_DATA, else the user's own."""
     from platformdirs import user_data_path
 
+    own = os.environ.get("RECAST_DATA")
+    return (folder or (Path(own) if own else user_data_path("recast"))).absolute()
+
+
+def store_in(folder: Path | None) -> "JobStore":
+    """The queue in a data folder. Raises RequestError for one that it cannot be kept in."""
     from recast.jobs.store import JobStore
 
-    own = os.environ.get("RECAST_DATA")
-    return JobStore((folder or (Path(own) if own else user_data_path("recast"))) / "jobs.sqlite")
+    return JobStore(data_folder(folder) / "jobs.sqlite")
 
 
 @queue.command("add")
@@ -111,6 +116,7 @@ def worker(
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="NAME", help="Do the jobs of this batch only.")
     ] = None,
+    while_stdin: Annotated[bool, typer.Option("--while-stdin", help="Stop when the standard input ends.")] = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -124,7 +130,14 @@ def worker(
     on_end = (lambda _job: None) if quiet else tell_ended
     with shown(quiet=quiet) as watch:
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # what stops services lets the job go as well
+        if while_stdin:
+            threading.Thread(target=_stop_with_stdin, daemon=True).start()
         Worker(store_in(data_dir), EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
+
+
+def _stop_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def tell_ended(job: "StoredJob") -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from recast.errors import RequestError
@@ -21,6 +22,7 @@ VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL UNIQUE,
   batch TEXT NOT NULL,
   document TEXT NOT NULL,
   state TEXT NOT NULL,
@@ -76,8 +78,8 @@ class JobStore:
         held = db.execute("SELECT id FROM jobs WHERE batch=? AND document=?", (batch, document)).fetchone()
         if batch and held:
             return held[0]
-        values = (batch, document, JobState.QUEUED, priority, time.time())
-        insert = "INSERT INTO jobs (batch, document, state, priority, created) VALUES (?, ?, ?, ?, ?)"
+        values = (token_hex(16), batch, document, JobState.QUEUED, priority, time.time())
+        insert = "INSERT INTO jobs (key, batch, document, state, priority, created) VALUES (?, ?, ?, ?, ?, ?)"
         return int(db.execute(insert, values).lastrowid or 0)
 
     def jobs(self, *, batch: str | None = None, state: JobState | None = None) -> list[StoredJob]:
@@ -93,6 +95,14 @@ class JobStore:
             row = db.execute("SELECT * FROM jobs WHERE id=?", (number,)).fetchone()
         if row is None:
             raise RequestError(f"there is no job {number} in {self.path}; `recast queue ls` shows them")
+        return job_of(row)
+
+    def keyed(self, key: str) -> StoredJob:
+        """The job of that key. Raises RequestError where there is none."""
+        with self._open() as db:
+            row = db.execute("SELECT * FROM jobs WHERE key=?", (key,)).fetchone()
+        if row is None:
+            raise RequestError("there is no such job")
         return job_of(row)
 
     def take(self, worker: str, *, batch: str | None = None) -> StoredJob | None:

@@ -21,13 +21,15 @@ class JobState(StrEnum):
 class StoredJob:
     """A job as the store has it.
 
-    document: what is to be done, in JSON's types. batch: jobs that were added together; "" is none. attempts: how
-    often a worker took it. cancel: its worker is asked to stop. made: its result is complete, and perhaps not yet in
-    its place. worker, lease: who does it, and until when (seconds of the system's clock) it counts as alive.
+    key: a name that nobody guesses. document: what is to be done, in JSON's types. batch: jobs that were added
+    together; "" is none. attempts: how often a worker took it. cancel: its worker is asked to stop. made: its result is
+    complete, and perhaps not yet in its place. worker, lease: who does it, and until when (seconds of the system's
+    clock) it counts as alive.
     stage, done, total: its progress. result: what its handler told of it. error: why it failed.
     """
 
     id: int
+    key: str
     batch: str
     document: dict[str, Any]
     state: JobState

@@ -1,0 +1,115 @@
+"""recast over HTTP from Python: sends clips, follows jobs, fetches results. Needs nothing but the standard library."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from recast.errors import RecastError, RequestError
+from recast.files import whole_file
+from recast.progress import ProgressCallback
+
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Client:
+    """A server at `url`, as `recast serve` prints it without the path."""
+
+    url: str = "http://127.0.0.1:7860"
+    token: str | None = None
+
+    def send(self, path: str | PathLike[str]) -> str:
+        """Sends a video or picture; returns the name that the server has for it."""
+        path = Path(path)
+        with path.open("rb") as body:
+            return self.ask("POST", f"/files?name={quote(path.name)}", body, path.stat().st_size)["id"]
+
+    def submit(self, source: str | PathLike[str], **settings: object) -> "ClientJob":
+        """Queues an edit of a clip. settings: as of POST /jobs, such as prompt=["snow"] and settings={"seed": 7}."""
+        document = json.dumps({"source": self.send(source)} | settings).encode()
+        return ClientJob(self, self.ask("POST", "/jobs", document, len(document))["id"])
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The newest jobs, newest first."""
+        with self.open("GET", "/jobs") as answer:
+            return json.load(answer)
+
+    def ask(self, method: str, path: str, body: bytes | BinaryIO | None = None, size: int = 0) -> dict[str, Any]:
+        """The JSON object that the server answers under /api/v1. size: of the body. Raises RecastError."""
+        with self.open(method, path, body, size) as answer:
+            return json.load(answer)
+
+    def open(self, method: str, path: str, body: bytes | BinaryIO | None = None, size: int = 0) -> HTTPResponse:
+        """The answer itself, to be read and closed. Raises RecastError, with the server's reason where it refuses."""
+        headers = {"X-Recast": "1", "Content-Type": "application/json"}
+        if body is not None:
+            headers["Content-Length"] = str(size)
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = Request(f"{self.url}/api/v1{path}", body, headers, method=method)
+        try:
+            return urlopen(request, timeout=TIMEOUT_SECONDS)
+        except HTTPError as error:
+            raise RequestError(_reason(error)) from None
+        except URLError as error:
+            why = f"no server answers at {self.url} ({error.reason})"
+            raise RecastError(f"{why}; start it with `recast serve`") from None
+
+
+@dataclass(frozen=True)
+class ClientJob:
+    """A job on a server."""
+
+    client: Client
+    id: str
+
+    def view(self) -> dict[str, Any]:
+        """The job as it is now."""
+        return self.client.ask("GET", f"/jobs/{self.id}")
+
+    def wait(self, watch: ProgressCallback | None = None) -> dict[str, Any]:
+        """Follows the job to its end, and returns it. Raises RecastError where it failed or was cancelled."""
+        view = self.view()
+        for view in self._events():
+            if watch is not None and view["progress"] is not None:
+                watch(view["stage"], round(1000 * view["progress"]), 1000)
+        if view["state"] != "done":
+            raise RecastError(f"the job is {view['state']}: {view['error'] or 'nothing more is known'}")
+        return view
+
+    def cancel(self) -> dict[str, Any]:
+        """Asks the job to stop."""
+        return self.client.ask("POST", f"/jobs/{self.id}/cancel")
+
+    def download(self, path: str | PathLike[str]) -> Path:
+        """Fetches the result of a job that is done. The file is there whole or not at all."""
+        target = Path(path)
+        with (
+            self.client.open("GET", f"/jobs/{self.id}/result") as answer,
+            whole_file(target) as part,
+            part.open("wb") as file,
+        ):
+            shutil.copyfileobj(answer, file)
+            file.flush()
+        return target
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        with self.client.open("GET", f"/jobs/{self.id}/events") as answer:
+            for line in answer:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {error.code} {error.reason}"

@@ -1,0 +1,151 @@
+"""What is answered under /api/v1. Each handler is a few calls into the queue, the uploads or the tables of parts."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+
+from recast.app.config import ServeConfig
+from recast.app.feed import JobFeed
+from recast.app.files import UserFile, UserFiles
+from recast.app.jobs import ENDINGS, JobRequest, JobView, document, result_path, view
+from recast.errors import RequestError
+from recast.jobs.store import JobStore
+from recast.jobs.stored import JobState
+
+Id = Annotated[str, Path(max_length=64)]
+
+
+def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
+    """The API over a queue."""
+    router, began = APIRouter(prefix="/api/v1"), time.time()
+    files = UserFiles(config.data / "files", config.most_upload_bytes)
+    _add_files(router, files)
+    _add_jobs(router, config, store, files)
+    _add_results(router, store, feed)
+    _add_tables(router)
+
+    @router.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the server answers, and its version."""
+        from recast import __version__
+
+        return {"status": "ok", "version": __version__}
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> str:
+        """Counts for Prometheus."""
+        states = Counter(job.state for job in store.jobs())
+        rows = [f'recast_jobs{{state="{state}"}} {states[state]}' for state in JobState]
+        heads = ["# HELP recast_jobs Jobs by state.", "# TYPE recast_jobs gauge"]
+        up = ["# TYPE recast_uptime_seconds counter", f"recast_uptime_seconds {time.time() - began:.0f}"]
+        return "\n".join([*heads, *rows, *up, ""])
+
+    return router
+
+
+def _add_files(router: APIRouter, files: UserFiles) -> None:
+    @router.post("/files", status_code=201)
+    async def send(request: Request, name: Annotated[str, Query(max_length=255)]) -> UserFile:
+        """Takes a video or a picture: the file itself is the body."""
+        return await files.add(name, request.stream())
+
+    @router.get("/files/{number}")
+    def facts(number: Id) -> UserFile:
+        """What is known of a file."""
+        return files.facts(number)
+
+    @router.delete("/files/{number}", status_code=204)
+    def remove(number: Id) -> None:
+        """Deletes a file."""
+        files.remove(number)
+
+
+def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: UserFiles) -> None:
+    @router.post("/jobs", status_code=201)
+    def add(asked: JobRequest) -> JobView:
+        """Queues an edit."""
+        waiting = [job for job in store.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
+        if len(waiting) >= config.most_jobs:
+            raise QueueFullError(f"{len(waiting)} jobs wait already; ask again when some are done")
+        [number] = store.add([document(asked, files, config.data / "results")], priority=asked.priority)
+        return view(store.job(number))
+
+    @router.get("/jobs")
+    def listed(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobView]:
+        """The newest jobs, newest first."""
+        return [view(job) for job in reversed(store.jobs()[-limit:])]
+
+    @router.get("/jobs/{key}")
+    def one(key: Id) -> JobView:
+        """A job."""
+        return view(store.keyed(key))
+
+    @router.post("/jobs/{key}/cancel")
+    def cancel(key: Id) -> JobView:
+        """Cancels a job; a running one stops at its next step."""
+        return view(store.cancel(store.keyed(key).id))
+
+    @router.post("/jobs/{key}/retry")
+    def retry(key: Id) -> JobView:
+        """Queues a failed or cancelled job again."""
+        return view(store.retry(store.keyed(key).id))
+
+    @router.delete("/jobs/{key}", status_code=204)
+    def remove(key: Id) -> None:
+        """Forgets a job that is not running."""
+        store.remove(store.keyed(key).id)
+
+
+def _add_results(router: APIRouter, store: JobStore, feed: JobFeed) -> None:
+    @router.get("/jobs/{key}/events", response_class=StreamingResponse)
+    async def events(key: Id) -> StreamingResponse:
+        """The job at each change, as server-sent events, until it has ended."""
+        await asyncio.to_thread(store.keyed, key)  # refused before the stream begins
+        return StreamingResponse(_lines(feed, key), media_type="text/event-stream")
+
+    @router.get("/jobs/{key}/result", response_class=FileResponse)
+    def result(request: Request, key: Id) -> FileResponse:
+        """The edited clip; takes one Range."""
+        if "," in request.headers.get("range", ""):
+            raise RequestError("ask for one range at a time")
+        path = result_path(store.keyed(key))
+        return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=path.name)
+
+
+async def _lines(feed: JobFeed, key: str) -> AsyncIterator[str]:
+    async for job in feed.changes(key):
+        yield ": still here\n\n" if job is None else f"data: {view(job).model_dump_json()}\n\n"
+
+
+def _add_tables(router: APIRouter) -> None:
+    @router.get("/methods")
+    def methods() -> dict[str, dict[str, Any]]:
+        """The methods: paper, what each does and needs, and its settings as a JSON Schema."""
+        from pydantic import TypeAdapter
+
+        from recast.methods import METHODS
+        from recast.methods.pages import page
+
+        described = {name: asdict(page(name)) for name in METHODS}
+        return {
+            name: json.loads(json.dumps(facts, default=str)) | {"schema": TypeAdapter(METHODS[name]).json_schema()}
+            for name, facts in described.items()
+        }
+
+    @router.get("/models")
+    def models() -> list[str]:
+        """The models that edits can name."""
+        from recast.model.folder import MODELS
+
+        return list(MODELS)
+
+
+class QueueFullError(RequestError):
+    """Too many jobs wait."""

@@ -1,0 +1,175 @@
+"""`recast serve`: the way of a clip over HTTP, what is refused, and what clients never see."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+import uvicorn
+
+from recast.app.client import Client
+from recast.app.config import ServeConfig
+from recast.app.guard import refused
+from recast.app.server import application
+from recast.cli.app import run
+from recast.editing.queued import EditHandler
+from recast.errors import RecastError, RequestError
+from recast.jobs.store import JobStore
+from recast.jobs.worker import Worker
+from tiny_folder import clip_folder, written
+
+TOKEN = "a token that nobody guesses"
+
+
+@contextmanager
+def serving(config):
+    """The address of a server in a thread of this process; it starts no worker."""
+    with closing(socket.create_server(("127.0.0.1", config.port))) as listening:
+        server = uvicorn.Server(uvicorn.Config(application(config), log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{config.port}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def free_port():
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def config(tmp_path):
+    return ServeConfig(tmp_path / "data", port=free_port(), token=TOKEN, most_upload_bytes=10**6, most_jobs=3)
+
+
+@pytest.fixture
+def client(config):
+    with serving(config) as url:
+        yield Client(url, TOKEN)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    source = clip_folder(tmp_path / "clip")
+    assert run(["structure", str(source), "-m", str(written(tmp_path / "model")), "-o", str(tmp_path / "a.mp4")]) == 0
+    return tmp_path / "a.mp4"
+
+
+def work(config, handler=None):
+    worker = Worker(JobStore(config.data / "jobs.sqlite"), handler or EditHandler(), idle_seconds=0.02)
+    worker.run(lambda *_: None, until_empty=True)
+
+
+def test_a_clip_goes_there_and_its_edit_comes_back(client, config, clip, tmp_path):
+    job = client.submit(clip, prompt=["a snowy field"], settings={"method": "sdedit", "steps": 1, "size": 64})
+    assert job.view()["state"] == "queued"
+    worker = threading.Thread(target=work, args=(config,))
+    worker.start()
+    seen = []
+    done = job.wait(lambda stage, *_: seen.append(stage))
+    worker.join()
+    assert (done["state"], done["frames"]) == ("done", 5)
+    assert run(["info", str(job.download(tmp_path / "back.mp4")), "--json"]) == 0
+    assert str(tmp_path) not in json.dumps(client.jobs())
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"prompt": ["snow"], "settings": {"source": "/etc/passwd"}}, "source is no setting here"),
+        ({"prompt": ["snow"], "settings": {"mask": "/etc/passwd"}}, "mask is no setting here"),
+        ({"prompt": ["snow"], "model": "/etc"}, "there is no model '/etc'"),
+        ({"prompt": ["snow"], "format": "../x"}, "there is no format"),
+        ({"prompt": ["snow"], "settings": {"sed": 1}}, "there is no setting 'sed'"),
+        ({"prompt": [" "]}, "prompt"),
+        ({"prompt": ["x" * 3000]}, "at most 2000"),
+        ({}, "nothing says what the clip should look like"),
+        ({"prompt": ["snow"], "mask": "0" * 32}, "there is no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_leaves_nothing(client, config, clip, document, message):
+    with pytest.raises(RequestError, match=message):
+        client.submit(clip, **document)
+    assert client.jobs() == []
+    assert not list((config.data / "results").glob("*"))
+
+
+def test_files_that_are_no_pictures_are_refused_and_not_kept(client, config, tmp_path):
+    for name, body in {"a.mp4": b"<svg></svg>", "b.png": b"", "c.mp4": b"x" * (10**6 + 1)}.items():
+        (tmp_path / name).write_bytes(body)
+        with pytest.raises(RequestError) as refusal:
+            client.send(tmp_path / name)
+        assert str(tmp_path) not in str(refusal.value)
+    assert not list((config.data / "files").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "../jobs.sqlite", "0" * 32, "A" * 32, "%00" + "0" * 31, "con", "a" * 999]
+)
+def test_no_name_of_a_file_leads_anywhere(client, name):
+    with pytest.raises(RequestError):
+        client.ask("GET", f"/files/{name}")
+
+
+def test_the_queue_has_a_limit_and_jobs_can_be_cancelled(client, clip):
+    jobs = [client.submit(clip, prompt=["snow"]) for _ in range(3)]
+    with pytest.raises(RequestError, match="3 jobs wait already"):
+        client.submit(clip, prompt=["snow"])
+    assert jobs[0].cancel()["state"] == "cancelled"
+    with pytest.raises(RecastError, match="the job is cancelled"):
+        jobs[0].wait()
+    assert client.ask("POST", f"/jobs/{jobs[0].id}/retry")["state"] == "queued"
+
+
+def test_tables_health_and_metrics(client):
+    assert set(json.load(client.open("GET", "/models"))) == {"pocket", "pocket-words"}
+    methods = client.ask("GET", "/methods")
+    assert "strength" in methods["sdedit"]["schema"]["properties"]
+    assert client.ask("GET", "/health")["status"] == "ok"
+    with client.open("GET", "/metrics") as answer:
+        assert b'recast_jobs{state="queued"} 0' in answer.read()
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+HOSTS = {"127.0.0.1:7860": True, "localhost:7860": True, "[::1]:7860": True, "recast.lan": True}
+HOSTS |= dict.fromkeys(["127.0.0.1", "127.0.0.1:80", "evil.com", "127.0.0.1:7860.evil.com", "", None], False)
+ORIGINS = {None: True, "own": True} | dict.fromkeys(["null", "https://evil.com", "http://127.0.0.1:80"], False)
+METHODS = {"GET": True, "POST": False}
+TOKENS = {TOKEN: True, None: False, TOKEN[:-1]: False, TOKEN + "x": False}
+
+
+@pytest.mark.parametrize("site", [None, "same-origin", "none", "same-site", "cross-site"])
+def test_every_cell_of_host_origin_method_and_token(site):
+    config = ServeConfig(Path("data"), token=TOKEN, allowed_hosts=("recast.lan",))
+    for host, origin, method, token, own in product(HOSTS, ORIGINS, METHODS, TOKENS, (True, False)):
+        headers = {
+            "host": host,
+            "origin": f"http://{host}" if origin == "own" else origin,
+            "sec-fetch-site": site,
+            "authorization": token and f"Bearer {token}",
+            "x-recast": "1" if own else None,
+        }
+        given = {name: [value] for name, value in headers.items() if value is not None}
+        allowed = HOSTS[host] and ORIGINS[origin] and TOKENS[token] and (METHODS[method] or own)
+        allowed = allowed and site not in ("same-site", "cross-site")
+        assert (refused(method, "/api/v1/jobs", given, config) is None) == allowed, given
+
+
+def test_a_server_for_others_wants_a_token_and_its_names():
+    assert run(["serve", "--host", "0.0.0.0", "--workers", "0"]) == 2
+    with pytest.raises(RequestError, match="can be reached from other machines"):
+        ServeConfig(Path("data"), "0.0.0.0", token=TOKEN)
+    with pytest.raises(RequestError, match="the token has 5 characters"):
+        ServeConfig(Path("data"), token="short")
