@@ -39,7 +39,8 @@ def test_torchvision_is_absent():
 
 def test_every_package_that_the_code_imports_is_declared(distributions):
     extras = PROJECT["optional-dependencies"]
-    may = declared([*PROJECT["dependencies"], *extras["train"], *extras["curate"], *extras["ray"]])
+    used = chain.from_iterable(extras[name] for name in ("app", "train", "curate", "ray"))
+    may = declared([*PROJECT["dependencies"], *used])
     trees = {path: ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")}
     imported = {(name, path) for path, tree in trees.items() for name in _imported(tree)}
     foreign = {(name, path) for name, path in imported if name not in sys.stdlib_module_names | {"recast"}}
