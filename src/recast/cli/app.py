@@ -18,8 +18,8 @@ from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
 from recast.cli.inspect import info, rerun
-from recast.cli.lists import models
 from recast.cli.methods import methods
+from recast.cli.models import models
 from recast.cli.preview import preview
 from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
@@ -60,10 +60,10 @@ for command in (
     evaluate,
     reproduce,
     doctor,
-    models,
     methods,
 ):
     app.command()(command)
+app.add_typer(models)
 app.add_typer(queue)
 
 

@@ -1,4 +1,4 @@
-"""`recast models`: the models that come with recast, and the adapters in a folder."""
+"""`recast models ls`: the models that come with recast or can be pulled, and the adapters in a folder."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recast.tuning.adapter import AdapterInfo
 
 
-def models(
+def list_models(
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="List the adapters in this folder.")] = None,
     *,
     remove: Annotated[
@@ -24,7 +24,7 @@ def models(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models that come with recast, or the adapters in a folder."""
+    """List the models that come with recast or can be pulled, or the adapters in a folder."""
     if folder is None:
         if remove is not None:
             raise RequestError("models that come with recast are not removed; name the folder that the adapter is in")
@@ -66,6 +66,8 @@ def _facts(info: "AdapterInfo") -> dict[str, object]:
 def _own_models() -> dict[str, object]:
     from recast.errors import WeightsError
     from recast.model.folder import MODELS, ModelFolder
+    from recast.model.pulled import folder_of, is_pulled
+    from recast.model.specs import SPECS
 
     listed: dict[str, object] = {}
     for name in MODELS:
@@ -76,6 +78,9 @@ def _own_models() -> dict[str, object]:
             continue
         size = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
         listed[name] = f"{size / 1e6:.1f} MB, short side {folder.metadata.short_side} px, {folder.path}"
+    for name, spec in SPECS.items():
+        where = str(folder_of(name)) if is_pulled(name) else f"not here; about {spec.gigabytes:g} GB to pull"
+        listed[name] = f"{spec.about}; {' and '.join(spec.licences)}; {where}"
     return listed
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from recast.editing.request import ALSO_CALLED, Request
 from recast.errors import RequestError
 from recast.model.folder import MODELS
+from recast.model.specs import SPECS
 from recast.video.pictures import NUMBER
 
 MOST_FILES = 100_000
@@ -29,7 +30,7 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     weighted += [Named("adapters", Path(path)) for path, _ in request.adapters]
     single = {"source": request.source, "mask": request.mask}
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
-    if request.model not in MODELS:
+    if request.model not in {*MODELS, *SPECS}:
         found.append(Named("model", Path(request.model)))
     given = {ALSO_CALLED.get(name, name) for name in changes}
     return [each for each in found if each.setting not in given]

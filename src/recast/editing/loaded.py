@@ -75,6 +75,22 @@ class Model:
         """What its adapters need of attention is so inside the block."""
         return self.backbone.hooked(*self.hooks) if self.hooks else nullcontext()
 
+    @property
+    def abilities(self) -> dict[str, object]:
+        """What the model can do, in words and numbers."""
+        backbone, own = self.backbone, self.folder.metadata
+        return {
+            "family": family_of(self.folder),
+            "content": sorted(backbone.media),
+            "structure": sorted(backbone.structure_kinds),
+            "estimates depth": self.folder.has("depth_estimator"),
+            "layers over time": backbone.has_temporal_layers,
+            "frames at once": backbone.max_frames if backbone.has_temporal_layers else "any, each an image",
+            "frames a latent": backbone.temporal_stride,
+            "sides": f"multiples of {backbone.pixel_multiple} px; short side {backbone.short_side} px",
+            "method, cfg, steps": f"{own.method}, {own.cfg_scale:g}, {own.steps}",
+        }
+
     def extractor(self, kind: str) -> Extractor:
         """The structure extractor of that name, opened once. Raises WeightsError where the model has none."""
         if kind not in self._extractors:

@@ -19,6 +19,8 @@ from recast.errors import WeightsError
 from recast.model.budget import allocating_at_most
 from recast.model.configs import check_configs
 from recast.model.metadata import ModelMetadata, json_object
+from recast.model.pulled import folder_of, is_pulled
+from recast.model.specs import SPECS
 from recast.model.weight_files import MOST_TEXT_BYTES, check_files, check_values, held_in, weight_files
 
 MODELS: dict[str, str] = {
@@ -67,6 +69,8 @@ class ModelFolder:
         Raises WeightsError where there is no such model, or where the folder is not in diffusers' layout.
         """
         name, models = str(name_or_path), f"one of {', '.join(MODELS)}, or a folder in diffusers' layout"
+        if name in SPECS and not Path(name).is_dir():
+            return cls._pulled(name)
         known = name in MODELS
         path = Path(str(files("recast"))) / MODELS[name] if known else Path(name).expanduser()
         if known and not path.exists():
@@ -81,6 +85,14 @@ class ModelFolder:
             raise WeightsError(f"{name!r} {wrong}; say {better}")
         json_object(path / "model_index.json")
         return cls(path, ModelMetadata.read(path / "recast.json"))
+
+    @classmethod
+    def _pulled(cls, name: str) -> "ModelFolder":
+        if not is_pulled(name):
+            spec = SPECS[name]
+            brings = f"`recast models pull {name}` brings it, about {spec.gigabytes:g} GB"
+            raise WeightsError(f"model {name!r} is not here; {brings}, under {' and '.join(spec.licences)}")
+        return cls.found(folder_of(name))
 
     def has(self, name: str) -> bool:
         """Whether there is a subfolder for the component; `component` says whether it is whole."""

@@ -1,0 +1,181 @@
+"""Public weights by name: which files of which repositories make up a model folder, and under which licence."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+RAIL = "CreativeML Open RAIL-M"
+APACHE = "Apache-2.0"
+LINEAR = {
+    "_class_name": "DDIMScheduler",
+    "beta_schedule": "linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+"""The levels that AnimateDiff's motion modules were trained on, as its published configuration has them."""
+CLIP_PIXELS = {
+    "image_processor_type": "CLIPImageProcessor",
+    "crop_size": 224,
+    "size": {"shortest_edge": 224},
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+}
+"""How CLIP's image encoders see a picture; the repository of IP-Adapter has no file of it."""
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A file of a model folder. names: its paths in the repository, the first one that is there is taken.
+
+    into: the folder's component. rename: its name there, if not its own.
+    """
+
+    into: str
+    names: tuple[str, ...]
+    rename: str = ""
+
+
+@dataclass(frozen=True)
+class SpecPart:
+    """What comes from one repository. repos: it, and others to take where it is gone, in this order."""
+
+    repos: tuple[str, ...]
+    licence: str
+    files: tuple[SpecFile, ...]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model by name. about: in a line. gigabytes: of what a pull brings, about; the hub says it to the byte.
+
+    pipeline: the class that model_index.json names. written: JSON files that the repositories lack, by path.
+    metadata: the folder's recast.json. trained: what its networks were trained on, in words.
+    """
+
+    about: str
+    pipeline: str
+    gigabytes: float
+    parts: tuple[SpecPart, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """All that apply, each once."""
+        return tuple(dict.fromkeys(part.licence for part in self.parts))
+
+
+def _network(into: str, at: str = "", stem: str = "diffusion_pytorch_model") -> tuple[SpecFile, ...]:
+    """A network's configuration and weights, in half precision where the repository has these."""
+    folder = f"{at}/" if at else ""
+    weights = tuple(f"{folder}{stem}{variant}.safetensors" for variant in (".fp16", ""))
+    return SpecFile(into, (f"{folder}config.json",)), SpecFile(into, weights)
+
+
+_TOKENIZER = tuple(
+    SpecFile("tokenizer", (f"tokenizer/{name}",))
+    for name in ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
+)
+_NETWORKS = (*_network("unet", "unet"), *_network("vae", "vae"), *_network("text_encoder", "text_encoder", "model"))
+
+
+def _scheduler(into: str = "scheduler") -> SpecFile:
+    return SpecFile(into, ("scheduler/scheduler_config.json",))
+
+
+_SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "sd-legacy/stable-diffusion-v1-5")
+_MOTION = SpecPart(
+    ("guoyww/animatediff-motion-adapter-v1-5-3", "guoyww/animatediff-motion-adapter-v1-5-2"),
+    APACHE,
+    _network("motion_adapter"),
+)
+_DEPTH_CONTROL = SpecPart(("lllyasviel/control_v11f1p_sd15_depth",), "OpenRAIL", _network("controlnet"))
+_DEPTH = SpecPart(
+    ("depth-anything/Depth-Anything-V2-Small-hf",),
+    APACHE,
+    (
+        SpecFile("depth_estimator", ("config.json",)),
+        SpecFile("depth_estimator", ("preprocessor_config.json",)),
+        SpecFile("depth_estimator", ("model.safetensors",)),
+    ),
+)
+_IP_ADAPTER = SpecPart(
+    ("h94/IP-Adapter",),
+    APACHE,
+    (
+        SpecFile("ip_adapter", ("models/ip-adapter_sd15.safetensors",), "model.safetensors"),
+        SpecFile("image_encoder", ("models/image_encoder/config.json",)),
+        SpecFile("image_encoder", ("models/image_encoder/model.safetensors",)),
+    ),
+)
+_GEN1_ZERO = (
+    SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler("image_scheduler"))),
+    _MOTION,
+    _DEPTH_CONTROL,
+    _DEPTH,
+)
+_OF_ANIMATEDIFF: dict[str, Any] = {"cfg_scale": 7.5, "window": 16, "frames": 16, "family": "animatediff"}
+_LINEAR = {"scheduler/scheduler_config.json": LINEAR}
+
+SPECS: dict[str, ModelSpec] = {
+    "gen1-zero": ModelSpec(
+        "Gen-1's equation 8 without training: SD 1.5, motion modules, a depth ControlNet; words",
+        "AnimateDiffControlNetPipeline",
+        3.8,
+        _GEN1_ZERO,
+        _OF_ANIMATEDIFF,
+        _LINEAR,
+    ),
+    "gen1-zero-pictures": ModelSpec(
+        "The same with an IP-Adapter: words and pictures",
+        "AnimateDiffControlNetPipeline",
+        6.4,
+        (*_GEN1_ZERO, _IP_ADAPTER),
+        _OF_ANIMATEDIFF,
+        _LINEAR | {"feature_extractor/preprocessor_config.json": CLIP_PIXELS},
+    ),
+    "animatediff": ModelSpec(
+        "SD 1.5 with motion modules, without structure; words",
+        "AnimateDiffPipeline",
+        3.0,
+        (_GEN1_ZERO[0], _MOTION),
+        _OF_ANIMATEDIFF,
+        _LINEAR,
+    ),
+    "sd15": ModelSpec(
+        "Stable Diffusion 1.5, an image model for the editors that bring consistency by hooks; words",
+        "StableDiffusionPipeline",
+        2.1,
+        (SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler())),),
+        {"cfg_scale": 7.5},
+    ),
+    "sd2-depth": ModelSpec(
+        "Stable Diffusion 2 with depth as a fifth channel; words",
+        "StableDiffusionDepth2ImgPipeline",
+        3.1,
+        (
+            SpecPart(
+                ("sd2-community/stable-diffusion-2-depth", "stabilityai/stable-diffusion-2-depth"),
+                "CreativeML Open RAIL++-M",
+                (
+                    *_NETWORKS,
+                    *_TOKENIZER,
+                    _scheduler(),
+                    *_network("depth_estimator", "depth_estimator", "model"),
+                    SpecFile("feature_extractor", ("feature_extractor/preprocessor_config.json",)),
+                ),
+            ),
+        ),
+        {"cfg_scale": 7.5},
+    ),
+    "instruct-pix2pix": ModelSpec(
+        "An image model that follows instructions, such as make it snow; for --method instruct-pix2pix",
+        "StableDiffusionInstructPix2PixPipeline",
+        2.1,
+        (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", (*_NETWORKS, *_TOKENIZER, _scheduler())),),
+        {"cfg_scale": 7.5, "method": "instruct-pix2pix"},
+    ),
+}
+"""Every model that `recast models pull` knows. None of their weights was at hand where this table was written."""
