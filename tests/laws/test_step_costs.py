@@ -1,0 +1,146 @@
+"""What a step of each family costs at real size, counted on the meta device: the table of docs/models.md."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.embeddings import ImageProjection
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_motion_model import MotionAdapter
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from recast.backbones.animatediff import AnimateDiffBackbone
+from recast.backbones.animatediff.motion import put_in
+from recast.backbones.gen1 import Gen1Backbone
+from recast.backbones.stable_diffusion import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.backbones.tiny import PUBLISHED_SCHEDULER
+from recast.denoising import Branch
+from recast.diffusion.schedule import schedule
+from recast.networks import inflate
+from recast.training.cost import fused_attention
+from recast.training.live_memory import Alive
+from recast.types import Condition, Kind
+
+FRAMES, ROWS, COLUMNS = 8, 256, 448
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+SD2 = {"attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True, "in_channels": 5}
+
+
+def on_meta(kind, **config):
+    with torch.device("meta"):
+        return kind(**config).half().requires_grad_(False).eval()
+
+
+def unet(width=768, **config):
+    return on_meta(UNet2DConditionModel, sample_size=64, cross_attention_dim=width, **config)
+
+
+def shared():
+    """What families have alike; the autoencoder is not asked."""
+    sizes = (128, 256, 512, 512)
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    vae = on_meta(AutoencoderKL, block_out_channels=sizes, layers_per_block=2, **blocks)
+    return {"vae": vae, "schedule": schedule(PUBLISHED_SCHEDULER)}
+
+
+def words():
+    return shared() | {"prompt": PromptEncoder(nn.Identity(), None, torch.device("meta"))}
+
+
+def sd15():
+    return StableDiffusionBackbone(unet=unet(), **words())
+
+
+def sd2_depth():
+    return StableDiffusionBackbone(unet=unet(1024, **SD2), **words())
+
+
+def gen1():
+    projection = on_meta(ImageProjection, image_embed_dim=768, cross_attention_dim=768, num_image_text_embeds=4)
+    with torch.device("meta"):
+        net = inflate(unet(), extra_channels=8, max_frames=FRAMES).half().requires_grad_(False)
+    return Gen1Backbone(net=net, projection=projection, **shared())
+
+
+def animatediff(**nets):
+    image, adapter = unet(), on_meta(MotionAdapter, use_motion_mid_block=False)
+    return AnimateDiffBackbone(unet=image, motion=put_in(image, adapter), positions=32, controlnets=nets, **words())
+
+
+def gen1_zero():
+    return animatediff(**{Kind.DEPTH: on_meta(ControlNetModel, cross_attention_dim=768)})
+
+
+ONE = ((True, True),)
+EQUATION_8 = ((False, False), (True, False), (True, True))
+"""Branches: whether frames see each other, and whether content is given."""
+CASES = {
+    "sd15": (sd15, ONE),
+    "sd2-depth": (sd2_depth, ONE),
+    "animatediff": (animatediff, ONE),
+    "gen1-zero": (gen1_zero, ONE),
+    "gen1-zero, equation 8": (gen1_zero, EQUATION_8),
+    "gen1": (gen1, ONE),
+}
+
+
+def condition(backbone):
+    channels = {"sd2_depth": (1, 8), "gen1": (8, 8), "gen1_zero": (3, 1)}
+    planes = None
+    if backbone.structure_kinds:
+        name = (
+            "gen1"
+            if isinstance(backbone, Gen1Backbone)
+            else "gen1_zero"
+            if hasattr(backbone, "motion")
+            else "sd2_depth"
+        )
+        count, stride = channels[name]
+        planes = torch.zeros(FRAMES, count, ROWS // stride, COLUMNS // stride, device="meta")
+    width = backbone.unet.config.cross_attention_dim
+    tokens = [torch.zeros(4 if isinstance(backbone, Gen1Backbone) else 77, width, device="meta") for _ in range(2)]
+    return Condition(*tokens, planes)
+
+
+def step_cost(backbone, branches):
+    """Products of a step in TFLOP, and the peak of its activations in GB, in half precision with fused attention."""
+    given = condition(backbone)
+    x = torch.zeros(FRAMES, 4, ROWS // 8, COLUMNS // 8, device="meta")
+    asked = [Branch(given.cond if content else given.uncond, temporal=temporal) for temporal, content in branches]
+    counter, alive = FlopCounterMode(display=False), Alive()
+    with torch.no_grad(), fused_attention(), counter, alive:
+        backbone.denoise_branches(x, 2.0, given, asked)
+    return counter.get_total_flops() / 1e12, alive.most / 1e9
+
+
+def weights(backbone):
+    """Of the networks of a step, in half precision, in GB."""
+    networks = [backbone.unet, *getattr(backbone, "controlnets", {}).values()]
+    return sum(weight.numel() for network in networks for weight in network.parameters()) * 2 / 1e9
+
+
+def published():
+    """The rows of the page's table: name, branches, TFLOP, GB of activations, GB of weights."""
+    rows = re.findall(r"^\| `?([\w, -]+?)`? \| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE.read_text(), re.M)
+    return {name: tuple(map(float, numbers)) for name, *numbers in rows}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_page_has_what_is_counted(name):
+    make, branches = CASES[name]
+    backbone = make()
+    flops, activations = step_cost(backbone, branches)
+    assert (len(branches), round(flops, 2), round(activations, 2), round(weights(backbone), 2)) == published()[name]
+
+
+def test_equation_8_saves_a_control_network():
+    """Three branches cost less than three times one: images have no motion modules, and contents share control."""
+    rows = published()
+    control = rows["gen1-zero"][1] - rows["animatediff"][1]
+    expected = rows["sd15"][1] + 2 * rows["animatediff"][1] + 2 * control
+    assert rows["gen1-zero, equation 8"][1] == pytest.approx(expected, abs=0.03)
