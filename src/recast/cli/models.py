@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,6 +69,25 @@ def pull(
         raise RequestError("nothing was fetched; say --yes to fetch it")
     folder = pulled(name, spec, files, lambda file: print(visible(f"{file.name} ({file.repo})"), file=sys.stderr))
     print(visible(str(folder)))
+
+
+@models.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint of Stable Diffusion 1, .safetensors.")],
+    *,
+    target: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="The model folder to write.")],
+    like: Annotated[
+        str, typer.Option("--like", metavar="NAME|FOLDER", help="The model whose other parts it gets.")
+    ] = "sd15",
+) -> None:
+    """Make a model folder of a checkpoint in one file: its networks, and tokenizer and all else of another model."""
+    from recast.backbones.stable_diffusion.single_file import import_checkpoint
+    from recast.model.folder import ModelFolder
+
+    if target.exists():
+        raise RequestError(f"{target} is already there; choose another name with -o")
+    import_checkpoint(file, ModelFolder.found(like), target)
+    print(visible(str(target)))
 
 
 @models.command()
