@@ -109,7 +109,7 @@ class ConsistentFeatures:
         moved = features.clone().requires_grad_()
         adam = torch.optim.Adam([moved], lr=self.rate * float(features.std()))
         for _ in range(self.iterations):
-            loss = self.spatial_weight * (correlations(moved) - theirs).square().mean()
+            loss = self._spatial(moved, theirs)
             if len(before):
                 places = rearrange(moved, "t c h w -> (t h w) c")
                 apart = (places[-len(before) :] - places[before]).abs()
@@ -118,8 +118,25 @@ class ConsistentFeatures:
             adam.step()
         return moved.detach()
 
+    def _spatial(self, moved: Maps, theirs: Float[Tensor, "t n n"]) -> Float[Tensor, ""]:
+        """What has the spatial loss's gradient; its value is of no use.
+
+        The difference of the products is symmetric, so one product of it with the features is the gradient, where
+        autograd takes two and passes over all pairs of places several times.
+        """
+        unit = unit_vectors(moved)
+        with torch.no_grad():
+            apart = (unit @ unit.mT).sub_(theirs).mul_(self.spatial_weight / theirs.numel())
+            gradient = 4 * (apart @ unit)
+        return (unit * gradient).sum()
+
 
 def correlations(features: Maps) -> Float[Tensor, "t n n"]:
     """The cosines of all pairs of places of each frame."""
-    unit = F.normalize(rearrange(features, "t c h w -> t (h w) c"), dim=-1)
+    unit = unit_vectors(features)
     return unit @ unit.mT
+
+
+def unit_vectors(features: Maps) -> Float[Tensor, "t n c"]:
+    """The features of each place, of length 1."""
+    return F.normalize(rearrange(features, "t c h w -> t (h w) c"), dim=-1)
