@@ -17,7 +17,6 @@ from recast.methods.walks import InversionKnobs, InvertedInputs, SourceHooks
 from recast.networks.attention_recipes import References
 from recast.networks.hooks import Hook
 from recast.networks.map_control import (
-    SELF_PLACES,
     WORD_PLACES,
     Alignment,
     CrossMapControl,
@@ -107,14 +106,14 @@ def maps_beside(
     seen, made: look at a word in the source's pass and in the edit's. over: attention over frames, made for each.
     """
     words, places = record_words(), record_places()
-    few, coarse = (partial(LimitedHook, most_places=most) for most in (WORD_PLACES, SELF_PLACES))
+    few = partial(LimitedHook, most_places=WORD_PLACES)  # for both kinds, in the published code
     edit = (
         *over(),
         *made,
         few(hook=CrossMapControl(record=words, alignment=alignment), above=source.level(knobs.cross_until)),
-        coarse(hook=SelfMapControl(record=places, branch=0), above=source.level(knobs.self_until)),
+        few(hook=SelfMapControl(record=places, branch=0), above=source.level(knobs.self_until)),
     )
-    return SourceHooks((*over(), *seen, few(hook=words), coarse(hook=places)), edit, (words.calls,))
+    return SourceHooks((*over(), *seen, few(hook=words), few(hook=places)), edit, (words.calls,))
 
 
 def looked_at(source: InvertedInputs, *words: Places) -> tuple[list[WordMaps], ...]:
