@@ -15,6 +15,7 @@ from benchmarks.reference_checks import (
     attention,
     correspondences,
     differences,
+    further,
     geometry,
     guidance,
     injected,
@@ -42,6 +43,7 @@ FILES = (
     differences,
     uniedit,
     guidance,
+    further,
     starts,
     weights,
     pictures,
@@ -51,6 +53,7 @@ CHECKS: tuple[Check, ...] = tuple(check for file in FILES for check in file.CHEC
 UNPUBLISHED = {
     "edit-a-video": "its code is not public",
     "gen1": "its code is not public",
+    "infusion": "its repository (infusion-zero-edit/InFusion) has no code",
     "magicprop": "its code is not public",
     "sdedit": "a plain walk from the noised source: the samplers' tests compare with diffusers",
     "videocontrolnet": "its repository (ZhihaoHu/VideoControlNet) has no code",

@@ -82,17 +82,27 @@ def _network_at(scheduler: DDIMScheduler) -> Any:  # noqa: ANN401
     return unet
 
 
-@torch.enable_grad()
 def null_text(source: Published) -> float:
     """Null-text inversion: the tokens fitted at each level, shared by all frames."""
+    return _fitted(source, SCALE, True)
+
+
+def decoupled(source: Published) -> float:
+    """Video-P2P's, which reads the guidance from its script."""
+    return _fitted(source, GUIDANCE_SCALE=SCALE)
+
+
+@torch.enable_grad()
+def _fitted(source: Published, *settings: object, **more: object) -> float:
     scheduler, words = _scheduler(), prompts()
     bar = SimpleNamespace(update=lambda: None, close=lambda: None)
-    given = {"NUM_DDIM_STEPS": STEPS, "Adam": torch.optim.Adam, "tqdm": lambda **_: bar}
+    given = {"NUM_DDIM_STEPS": STEPS, "Adam": torch.optim.Adam, "tqdm": lambda **_: bar, **more}
+    given["DDIMScheduler"] = lambda **_: scheduler
     changed = {"i / 100.": "i / (2 * NUM_DDIM_STEPS)"}
     kind = source.load("NullInversion", changed=changed, **given).NullInversion
     scheduler.set_timesteps = lambda *_: None
     model = SimpleNamespace(tokenizer=None, scheduler=scheduler, unet=_network_at(scheduler))
-    fitter = kind(model, SCALE, True)
+    fitter = kind(model, *settings)
     fitter.context = torch.stack([words["null"], words["source"]])
     backbone = _backbone(_source())
     inversion = _inversion(backbone, words["source"])
@@ -169,7 +179,7 @@ LENGTHS = (25, 6), (17, 5), (41, 9), (10, 4)
 """Frames, and frames of a window."""
 CHECKS = (
     Check(
-        "inversion",
+        "tune-a-video",
         "showlab/Tune-A-Video",
         "tuneavideo/util.py",
         "ddim_loop / ddim_inversion over schedule(...), whole walk",
@@ -177,12 +187,20 @@ CHECKS = (
         "the timestep that the network is given: that of the next level there, of the latents' own in ours",
     ),
     Check(
-        "null text",
+        "vid2vid-zero",
         "baaivision/vid2vid-zero",
         "vid2vid_zero/p2p/null_text_w_ptp.py",
         "null_optimization / null_text_inversion, whole walk",
         null_text,
         "the learning rate's fall, which is written for 50 steps there; early stopping",
+    ),
+    Check(
+        "video-p2p",
+        "dvlab-research/Video-P2P",
+        "run_videop2p.py",
+        "null_optimization / null_text_inversion, whole walk",
+        decoupled,
+        "the learning rate's fall, and early stopping, as above",
     ),
     Check(
         "pix2video",

@@ -42,7 +42,8 @@ class FRESCO(GuidanceKnobs):
     Needs attention and feature hooks. Windows of keyframes have the first of all and the last of the window before.
 
     Differs: keyframes stand at equal distances; flow is DIS's, in whole places of each grid; features are those after
-    the first two blocks of the decoder, and losses are means, so that the weight depends on no size; frames between
+    the first two blocks of the decoder; losses are means, so that the weight depends on no size, and the temporal one
+    does not tie the last keyframe to the first, as the published code does; frames between
     are blended along flow where EbSynth synthesizes patches; structure is what the backbone reads; the background of
     the latents is not smoothed beside.
     """

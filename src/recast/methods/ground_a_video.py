@@ -33,8 +33,9 @@ class GroundAVideo(InversionKnobs, GuidanceKnobs):
     to edit it. In windows attention is to the window's frames. Draws nothing, so the seed changes nothing.
 
     Differs: boxes are masks of cross-attention, where the paper has GLIGEN's trained gated attention to boxes; they are
-    carried by flow (DIS), where the paper has a box for each frame; no null tokens are fitted (see `vid2vid-zero`); the
-    network's temporal layers stay on.
+    carried by flow (DIS), where the paper has a box for each frame; what hardly moves is told by the clip's largest
+    motion, where the published code takes that of each pair of frames; no null tokens are fitted (see
+    `vid2vid-zero`); the network's temporal layers stay on.
     """
 
     paper: ClassVar[str] = "Ground-A-Video, arXiv:2310.01107"
