@@ -1,6 +1,9 @@
 """`recast methods` says what methods are and cost; `recast compare --methods` edits a clip by several."""
 
+import inspect
 import json
+from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -32,6 +35,14 @@ def test_every_method_has_a_page(method):
     assert "arXiv:" in printed.paper
     assert printed.about
     assert all(knob.about for knob in printed.settings.values())
+
+
+def test_methods_are_short():
+    """A published method a file; what several of them do stands beside them, once (test_style.py)."""
+    lines = [len(Path(inspect.getfile(method)).read_text().splitlines()) for method in METHODS.values()]
+    assert len({inspect.getfile(method) for method in METHODS.values()}) == len(lines)
+    assert max(lines) <= 150
+    assert median(lines) < 90
 
 
 def test_a_table_of_all_methods_and_the_page_of_one(model, capsys):
