@@ -55,6 +55,7 @@ UNPUBLISHED = {
     "gen1": "its code is not public",
     "infusion": "its repository (infusion-zero-edit/InFusion) has no code",
     "magicprop": "its code is not public",
+    "make-a-protagonist": "it adds contents to features of Stable unCLIP's blocks; ours are by cross-attention",
     "sdedit": "a plain walk from the noised source: the samplers' tests compare with diffusers",
     "videocontrolnet": "its repository (ZhihaoHu/VideoControlNet) has no code",
 }

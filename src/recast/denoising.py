@@ -82,6 +82,8 @@ class DenoiseInputs:
     step_hook: called after each step down. inversion_hook: called after each step of methods that first take the clip
     up the levels; it looks on and changes nothing. source: the condition under which the clip itself is described: its
     own content, its own structure; None for methods that do not need it.
+    pictured: tokens of the wanted pictures, where a method reads them apart (`pictures_apart`); the condition's are
+    then those of the words alone.
     Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows. Raises
     ShapeError for conditions that are given frame by frame for another number of frames than the clip has latents.
     """
@@ -98,6 +100,7 @@ class DenoiseInputs:
     inversion_hook: StepHook = field(default=unchanged)
     source: Condition | None = None
     temporal_stride: int = 1
+    pictured: Tokens | None = None
 
     def __post_init__(self) -> None:
         frames = self.clip.latent_frames(self.temporal_stride)

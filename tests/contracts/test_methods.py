@@ -25,6 +25,7 @@ INVERTED = {
     "gen-l-video",
     "ground-a-video",
     "infusion",
+    "make-a-protagonist",
     "pix2video",
     "pnp",
     "tune-a-video",

@@ -25,7 +25,7 @@ def editor(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"instruct-pix2pix", *BY_STRUCTURE}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"instruct-pix2pix", "make-a-protagonist", *BY_STRUCTURE}))
 def test_words_edit_a_clip_by_every_method(editor, method):
     one, other = (editor(CLIP, prompt=words, method=method, steps=2).frames for words in ("dog in snow", "a street"))
     assert one.shape == CLIP.frames.shape

@@ -157,6 +157,19 @@ def test_pictures_count_as_content(request_, model, source):
     assert generated(request, model).record.inputs[str(source / "000.png")]
 
 
+@pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
+def test_a_method_that_reads_pictures_apart_from_words_asks_for_both(request_, model, source):
+    asked, picture = request_.updated(method="make-a-protagonist"), str(source / "000.png")
+    with pytest.raises(RequestError, match=r"a picture is missing; say both -p and --image"):
+        generated(asked, model)
+    with pytest.raises(RequestError, match="words are missing"):
+        generated(dataclasses.replace(asked.updated(image=picture), words=()), model)
+    whole, none = (
+        generated(asked.updated(image=picture, knobs={"picture_weight": weight}), model).frames for weight in (1, 0)
+    )
+    assert not torch.equal(whole, none)
+
+
 def test_a_clip_from_memory_needs_no_file(request_, model):
     held = Clip(pixels(request_.source), opened(request_.source).fps)
     resolved = resolve(request_, model, held)

@@ -142,14 +142,15 @@ def _methods(text: str | None, model: str) -> tuple[dict[str, object], list[str]
 
 
 def _able(model: str) -> list[str]:
-    """Every method that a model has what it needs for, its own first."""
+    """Every method that a model has what it needs for, and cases have, which say words or pictures; its own first."""
     from recast.editing.loaded import Model
     from recast.methods import METHODS
     from recast.methods.needs import lacking
 
     opened = Model.loaded(model)
     own = opened.folder.metadata.method
-    able = [name for name, method in METHODS.items() if not lacking(method.needs, opened.backbone)]
+    cases = ((name, method) for name, method in METHODS.items() if not method.pictures_apart)
+    able = [name for name, method in cases if not lacking(method.needs, opened.backbone)]
     return sorted(able, key=lambda name: name != own)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from recast.conditions.content import ContentInput
+from recast.conditions.content import ContentInput, Medium
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import in_turn
@@ -21,21 +21,27 @@ from recast.types import Condition, Frames, Latents, Tokens, latent_count
 class Contents:
     """What an edit is told to show, as tokens. negative: what guidance pushes away from, the null content if None.
 
-    own: what the clip shows as it is, for methods that ask.
+    own: what the clip shows as it is, for methods that ask. pictured: the pictures alone, for methods that read them
+    apart; `cond` is then the words alone.
     """
 
     cond: Tokens
     negative: Tokens | None
     own: Tokens | None
+    pictured: Tokens | None = None
 
 
 def encoded_contents(resolved: ResolvedEdit, model: Model) -> Contents:
-    """The contents of an edit as tokens, where words tell them. Raises RequestError where the adapters are others."""
+    """The contents of an edit as tokens, where words tell them.
+
+    Raises RequestError where the model was loaded with other adapters, and for a method that reads pictures apart from
+    words where one of them is missing.
+    """
     _check_adapters(resolved.request, model)
-    cond = _tokens(resolved.cond, resolved, model)
+    cond, pictured = _wanted(resolved, model)
     negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     asks = resolved.method.needs_source and resolved.shown
-    return Contents(cond, negative, _tokens(resolved.shown, resolved, model) if asks else None)
+    return Contents(cond, negative, _tokens(resolved.shown, resolved, model) if asks else None, pictured)
 
 
 def contents_of(contents: Contents, resolved: ResolvedEdit, frames: Frames, model: Model) -> Contents:
@@ -75,6 +81,19 @@ def _check_adapters(request: Request, model: Model) -> None:
         )
 
 
+def _wanted(resolved: ResolvedEdit, model: Model) -> tuple[Tokens, Tokens | None]:
+    """The wanted content, and the pictures of it apart where the method reads them so."""
+    if not resolved.method.pictures_apart:
+        return _tokens(resolved.cond, resolved, model), None
+    words, pictures = (
+        tuple(each for each in resolved.cond if each.medium is medium) for medium in (Medium.WORDS, Medium.PICTURE)
+    )
+    if not (words and pictures):
+        wrong = f"{resolved.request.method} takes the protagonist from a picture and the rest from words"
+        raise RequestError(f"{wrong}, and {'a picture is' if words else 'words are'} missing; say both -p and --image")
+    return _tokens(words, resolved, model), _tokens(pictures, resolved, model)
+
+
 def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Model) -> Tokens:
     return model.backbone.encode_content(inputs, seed=resolved.seed) if inputs else model.backbone.null_tokens()
 
@@ -108,6 +127,7 @@ def _denoise_inputs(
         temporal_stride=model.backbone.temporal_stride,
         seed=resolved.seed,
         source=source,
+        pictured=contents.pictured,
     )
 
 

@@ -63,7 +63,9 @@ def dry_run(method: str, model: Model, frames: int, steps: int | None = None) ->
     """
     request = Request.asked(method=method, **({} if steps is None else {"steps": steps}))
     clip = _clip(frames, model.backbone.pixel_multiple)
-    resolved = replace(resolve(request, model, clip), size=clip.size, shown=(ContentInput(Medium.WORDS, "x"),))
+    words, picture = (ContentInput(medium, "x") for medium in (Medium.WORDS, Medium.PICTURE))
+    cond = (words, picture) if METHODS[method].pictures_apart else ()
+    resolved = replace(resolve(request, model, clip), size=clip.size, cond=cond, shown=(words,))
     lacks = lacking(METHODS[method].needs, model.backbone)
     if lacks:
         return MethodCost(resolved.steps, refusal="; ".join(lacks))

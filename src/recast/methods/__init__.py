@@ -21,6 +21,7 @@ from recast.methods.infedit import InfEdit
 from recast.methods.infusion import InFusion
 from recast.methods.instruct_pix2pix import InstructPix2Pix
 from recast.methods.magicprop import MagicProp
+from recast.methods.make_a_protagonist import MakeAProtagonist
 from recast.methods.medm import MeDM
 from recast.methods.needs import Need
 from recast.methods.pix2video import Pix2Video
@@ -54,6 +55,8 @@ class Method(Protocol):
     """Whether it reads `DenoiseInputs.source`, the description of the clip as it is."""
     ensembles: ClassVar[bool]
     """Whether it can average answers over noise, `DenoiseInputs.ensemble`; if not, more than 1 is refused."""
+    pictures_apart: ClassVar[bool]
+    """Whether it reads pictures apart from words, `DenoiseInputs.pictured`; if not, both are blended by weight."""
 
     @property
     def ignores(self) -> frozenset[str]:
@@ -87,6 +90,7 @@ METHODS: dict[str, type[Method]] = {
     "infusion": InFusion,
     "instruct-pix2pix": InstructPix2Pix,
     "magicprop": MagicProp,
+    "make-a-protagonist": MakeAProtagonist,
     "medm": MeDM,
     "pix2video": Pix2Video,
     "pnp": PlugAndPlay,

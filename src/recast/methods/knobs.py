@@ -27,6 +27,7 @@ class ContentGuidanceKnobs:
     """What a method inherits that guides images; its own are fields beside these. Raises RequestError when made."""
 
     ensembles: ClassVar[bool] = True
+    pictures_apart: ClassVar[bool] = False
 
     guidance: str = "plain"
     """How content guidance is joined: plain; apg, which saturates less at a large cfg; cfg-zero, which scales the

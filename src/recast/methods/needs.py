@@ -6,6 +6,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone, PictureBackbone
+from recast.conditions.content import Medium
 from recast.errors import BackboneError
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
 
@@ -19,6 +20,8 @@ class Need(StrEnum):
     """`Backbone.temporal_stride` is 1."""
     PICTURE = "a network that reads the picture to edit"
     """It is a `PictureBackbone`."""
+    WORDS_AND_PICTURES = "content said in words and in pictures"
+    """`Backbone.media` has both."""
 
 
 def lacking(needs: Iterable[Need], backbone: Backbone) -> list[str]:
@@ -56,9 +59,15 @@ def _unpictured(backbone: Backbone) -> str:
     return "its network reads no picture to edit; take a folder of StableDiffusionInstructPix2PixPipeline"
 
 
+def _one_medium(backbone: Backbone) -> str:
+    missing = sorted(frozenset(Medium) - backbone.media)
+    return f"it reads no content from a {missing[0]}; take a Gen-1 model" if missing else ""
+
+
 _REASONS: dict[Need, Callable[[Backbone], str]] = {
     Need.HOOKS: _unhooked,
     Need.FRAME_LATENTS: _shared_latents,
     Need.PICTURE: _unpictured,
+    Need.WORDS_AND_PICTURES: _one_medium,
 }
 """Why a backbone lacks what is needed; empty where it does not."""
