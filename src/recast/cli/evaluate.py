@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from recast.cli.evaluate_pairs import PAIR_FLAGS, asked_pairs, by_pairs
+from recast.cli.evaluate_suite import SUITE_FLAGS, asked_suite, by_suite
 from recast.cli.flags import Json, Quiet, Settings, flagged, named
 from recast.cli.progress import shown
 from recast.errors import RequestError, known
@@ -54,7 +55,7 @@ Results = Annotated[
 ]
 
 
-@flagged(*PAIR_FLAGS, among=PAIR_FLAGS)
+@flagged(*PAIR_FLAGS, *SUITE_FLAGS, among=PAIR_FLAGS | SUITE_FLAGS)
 def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     count: Annotated[int, typer.Argument(metavar="[N]", min=1, help="How many worlds; 100 or more for shares.")] = 100,
     *,
@@ -78,10 +79,9 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     **options: object,
 ) -> None:
     """Measure what a model gets right, with 95 % intervals, or an edit of any tool beside its source."""
-    if pairs := asked_pairs(options, others=bool(worlds or temporal or footage)):
-        return by_pairs(pairs, device, as_json=as_json, markdown=markdown, quiet=quiet)
-    if not (worlds or temporal or footage):
-        raise RequestError("nothing says what to measure; write --worlds, --temporal, --footage DIR or --source CLIP")
+    others, shape = bool(worlds or temporal or footage), {"as_json": as_json, "markdown": markdown}
+    if _of_files(options, device, jobs, others=others, quiet=quiet, **shape):
+        return None
     base, tried = _tried(details, methods, model, temporal_steps, cases, temporal=temporal)
 
     from recast.engine.device import chosen_device
@@ -92,7 +92,31 @@ def evaluate(  # noqa: PLR0913 -- one parameter for each flag
     setting = EvalConfig(model, where, tried, tuple((named(settings) | base).items()), true_depth=true_depth)
     suite = Suite(setting, _tasks(asked, first, footage, tried), jobs or workers(where), results)
     command = _command(suite, count=asked, first=first, footage=footage)
-    return _tell(_measured(suite, command, quiet=quiet), as_json=as_json, markdown=markdown)
+    return _tell(_measured(suite, command, quiet=quiet), **shape)
+
+
+def _of_files(
+    options: dict[str, object],
+    device: str,
+    jobs: int | None,
+    *,
+    others: bool,
+    as_json: bool,
+    markdown: bool,
+    quiet: bool,
+) -> bool:
+    """Measures a suite, or edits in files, where the flags ask for one; whether they did. Raises for nothing at all."""
+    if suite := asked_suite(options, others=others):
+        by_suite(suite, device, jobs or workers(device), as_json=as_json, markdown=markdown, quiet=quiet)
+    elif pairs := asked_pairs(options, others=others):
+        by_pairs(pairs, device, as_json=as_json, markdown=markdown, quiet=quiet)
+    elif not others:
+        raise RequestError(
+            "nothing says what to measure; write --worlds, --temporal, --footage DIR, --suite FILE or --source CLIP"
+        )
+    else:
+        return False
+    return True
 
 
 def _tried(

@@ -10,6 +10,7 @@ from recast import __version__
 from recast.editing.record import digest
 from recast.evaluation.claims.arms import ArmItem, ClaimRun, measured
 from recast.evaluation.claims.claim import Claim
+from recast.evaluation.claims.table import CLAIMS
 from recast.evaluation.claims.verdicts import HEADINGS, ClaimResult, rows, verdicts
 from recast.evaluation.items import EvalConfig, open_context
 from recast.evaluation.judge.judge import WEIGHTS
@@ -55,7 +56,8 @@ class Reproduction:
     @property
     def identity(self) -> dict[str, Any]:
         """What results must have in common: models, judge, size and settings of all edits."""
-        arms = [arm for claim in self.claims.values() for arm in claim.arms]
+        # Those of all claims, so that a run of some is the beginning of a run of more.
+        arms = [arm for claim in CLAIMS.values() for arm in claim.arms]
         models = sorted({self.run.model, *(arm.model for arm in arms if arm.model)})
         digests = {Path(model).name: digest(ModelFolder.found(model).path) for model in models}
         options = {"side": self.run.side, **dict(self.run.options)}

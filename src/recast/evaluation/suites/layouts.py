@@ -1,0 +1,119 @@
+"""Lists of clips and prompts in their published layouts: LOVEU-TGVE-2023, DAVIS with masks, and a plain table."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recast.errors import MediaError, RequestError
+
+LOVEU_PROMPTS = (
+    "Style Change Caption",
+    "Object Change Caption",
+    "Background Change Caption",
+    "Multiple Changes Caption",
+)
+LOVEU_NAME, LOVEU_SOURCE = "Video name", "Our GT caption"
+BACKGROUNDS = frozenset({"background", "environment"})
+"""Kinds of edits that are to leave the masked subject alone."""
+SUBJECTS = frozenset({"object", "subject"})
+"""Kinds of edits that are to leave all but the masked subject alone."""
+
+
+@dataclass(frozen=True)
+class ClipEdit:
+    """One edit to ask for. name: of the clip, without folder and ending. kind: in the list's own word.
+
+    mask: of the subject, for measuring what was to stay; None where there is none, or where all may change.
+    """
+
+    clip: Path
+    name: str
+    words: str
+    kind: str = ""
+    source_words: str | None = None
+    mask: Path | None = None
+
+    @property
+    def side(self) -> str:
+        """Which side of the mask was to be edited."""
+        return "outside" if self.kind in BACKGROUNDS else "inside"
+
+
+def table(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
+    """A CSV file with the columns clip and edit_prompt, and where known source_caption, kind and mask.
+
+    clip, mask: paths from `videos` on.
+    """
+    for row in _rows(prompts, ("clip", "edit_prompt")):
+        clip = _there(videos / row["clip"])
+        mask = _there(videos / row["mask"]) if row.get("mask") else None
+        kind, source = row.get("kind") or "", row.get("source_caption") or None
+        yield ClipEdit(clip, clip.stem, row["edit_prompt"], kind, source, mask)
+
+
+def loveu(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
+    """The prompts of LOVEU-TGVE-2023 (arXiv:2310.16003) saved as CSV, and its folders of videos or frames.
+
+    A row is a clip and its four prompts; rows that only head a part of the list have no captions. A clip is
+    PART/480p_videos/NAME.mp4, or PART/480p_frames/NAME/, PART being DAVIS_480p, youtube_480p or videvo_480p.
+    """
+    for row in _rows(prompts, (LOVEU_NAME, LOVEU_SOURCE, *LOVEU_PROMPTS)):
+        name, source = row[LOVEU_NAME], row[LOVEU_SOURCE]
+        if not (name and source):
+            continue
+        clip = _found(name, videos, ("*/480p_videos/{}.mp4", "*/480p_frames/{}"))
+        for column in LOVEU_PROMPTS:
+            if row[column]:
+                yield ClipEdit(clip, name, row[column], column.split()[0].lower(), source)
+
+
+def davis(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
+    """Sequences of DAVIS 2016 or 2017 with their masks, and a CSV file with the columns clip and edit_prompt.
+
+    clip: a sequence's name, whose frames are in JPEGImages/SIZE/NAME/ and whose masks in Annotations/SIZE/NAME/.
+    """
+    for row in _rows(prompts, ("clip", "edit_prompt")):
+        name, kind = row["clip"], row.get("kind") or ""
+        clip = _found(name, videos, ("JPEGImages/480p/{}", "JPEGImages/*/{}"))
+        annotated = videos / "Annotations" / clip.parent.name / name
+        mask = _there(annotated) if kind in BACKGROUNDS | SUBJECTS else None
+        yield ClipEdit(clip, name, row["edit_prompt"], kind, row.get("source_caption") or None, mask)
+
+
+LAYOUTS: dict[str, Callable[[Path, Path], Iterator[ClipEdit]]] = {
+    "table": table,
+    "loveu-tgve-2023": loveu,
+    "davis": davis,
+}
+"""Readers of a list of prompts and a folder of videos, by the layout's name."""
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Rows of a CSV file without the blanks around its cells. Raises MediaError, and RequestError for other columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            missing = [name for name in needed if name not in (reader.fieldnames or ())]
+            if missing:
+                held = ", ".join(reader.fieldnames or ()) or "none"
+                raise RequestError(f"the list has no column {missing[0]!r}; it has {held}; {path}")
+            for row in reader:
+                yield {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        raise MediaError(f"the list of prompts cannot be read ({fault}); {path}") from fault
+
+
+def _found(name: str, videos: Path, patterns: tuple[str, ...]) -> Path:
+    for pattern in patterns:
+        if found := sorted(videos.glob(pattern.format(name))):
+            return found[0]
+    raise MediaError(
+        f"there is no clip {name} in {videos}; looked for {' and '.join(p.format(name) for p in patterns)}"
+    )
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise MediaError(f"the list names what is not there: {path}")
+    return path
