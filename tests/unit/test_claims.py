@@ -57,7 +57,7 @@ def test_a_rise_is_the_fall_of_its_mirror_image(value, reach):
     there, mirrored = Figure(value, value - reach, value + reach, 9), Figure(-value, -value - reach, reach - value, 9)
     assert answer(RISES, there, 9) == answer(replace(RISES, way="falls"), mirrored, 9)
     assert (answer(RISES, there, 9) == "holds") is (value - reach > 0)
-    assert (answer(RISES, there, 9) == "fails") is (value + reach <= 0)
+    assert (answer(RISES, there, 9) == "fails") is (value + reach <= 0 and (value, reach) != (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,10 @@ def test_what_stays_does_so_within_a_bound(low, high, expected):
     assert answer(stays, Figure((low + high) / 2, low, high, 9), 9) == expected
 
 
-def test_few_worlds_tell_nothing():
+def test_few_worlds_and_arms_that_never_differ_tell_nothing():
     assert answer(RISES, Figure(1, 0.9, 1.1, 4), 4) == "open"
+    assert answer(RISES, Figure(0, 0, 0, 9), 9) == "open"
+    assert answer(replace(RISES, way="stays", within=1.0), Figure(0, 0, 0, 9), 9) == "holds"
 
 
 def test_a_planted_effect_is_found_where_both_settings_were_measured():

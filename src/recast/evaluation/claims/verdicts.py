@@ -51,11 +51,12 @@ def verdicts(claims: Mapping[str, Claim], found: Found) -> list[ClaimResult]:
 def answer(claim: Claim, difference: Figure, worlds: int) -> Answer:
     """Holds where all of the interval is on the side that the claim says, fails where none of it is, else open.
 
-    A difference of 0 is no rise and no fall. Fewer than LEAST worlds tell nothing.
+    A difference of 0 is no rise and no fall. Fewer than LEAST worlds tell nothing, nor do worlds in none of which the
+    arms differ, as where both are at a measure's end.
     """
-    if worlds < LEAST:
-        return "open"
     low, high = difference.low, difference.high
+    if worlds < LEAST or (low == high == 0 and claim.way != "stays"):
+        return "open"
     if claim.way == "stays":
         inside = -claim.within <= low and high <= claim.within
         return "holds" if inside else "fails" if low > claim.within or high < -claim.within else "open"
