@@ -193,13 +193,18 @@ def report(results: ResultsFile) -> str:
     return "\n\n".join(markdown(table) for table in tables if table.rows)
 
 
+def listed(text: str) -> list[str]:
+    """Names with commas between them; none leaves bounds and floors."""
+    return [name for name in text.split(",") if name]
+
+
 def main() -> None:
     """Measures, then prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-words")
     parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--scenes", type=int, default=30)
-    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS), help=", ".join(WAYS))
+    parser.add_argument("--ways", type=listed, default=list(WAYS), help=", ".join(WAYS))
     parser.add_argument("--tuning-steps", type=int, default=500)
     parser.add_argument("--rate", type=float, help="of tuning, in place of each selector's own")
     parser.add_argument("--steps", type=int, default=12, help="of denoising")
