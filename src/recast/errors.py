@@ -98,9 +98,10 @@ def known(kind: str, name: str, table: Iterable[str]) -> str:
     names = list(table)
     if name in names:
         return name
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name[:60], names, n=1)
     meant = f", did you mean {near[0]}?" if near else ";"
-    raise RequestError(f"there is no {kind} {name!r}{meant} known: {', '.join(names)}")
+    shown = repr(name[:60]) + "..." * (len(name) > 60)
+    raise RequestError(f"there is no {kind} {shown}{meant} known: {', '.join(names)}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The program: its commands, and the one place that turns errors into a message and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -33,6 +34,10 @@ from recast.errors import RecastError, RecastWarning, WriteError
 from recast.files import is_full, unwritten
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which newer versions of typer carry inside
+_OF_THE_PATH = frozenset({errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM})
+"""What is wrong with a path that the user gave."""
+MOST_SHOWN = 2000
+"""Characters of a message: what was typed may be of any length."""
 _FAILED, _WRONG_USAGE, _INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
@@ -106,13 +111,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _refused(message: str, code: int) -> int:
-    print("error:", visible(" ".join(message.split())), file=sys.stderr)
+    line = visible(" ".join(message.split()))
+    half = MOST_SHOWN // 2
+    print("error:", line if len(line) <= MOST_SHOWN else f"{line[:half]} ... {line[-half:]}", file=sys.stderr)
     return code
 
 
 def _failed(error: Exception) -> int:
     if is_full(error):
         return _refused(str(unwritten(Path(getattr(error, "filename", None) or ""), error)), WriteError.exit_code)
+    if isinstance(error, OSError) and error.errno in _OF_THE_PATH:
+        return _refused(f"{error.strerror}; give another path: {error.filename}", _WRONG_USAGE)
     where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
     about = f"{type(error).__name__}: {error}"
     return _refused(f"recast failed{where}, and should not: {about}; RECAST_DEBUG=1 shows where", _FAILED)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recast.editing.values import ALSO_SET_AS, Adapters, Listed, Seconds, Size, Weighted, is_blank, refuse
+from recast.editing.values import ALSO_SET_AS, Adapters, Listed, Seconds, Size, Weighted, check_words, refuse
 from recast.errors import RequestError, known
 
 
@@ -101,8 +101,8 @@ class Request:
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
         for name, flag, meant in _WORDS:
-            if any(is_blank(text) for text, _ in getattr(self, name)):
-                raise RequestError(f"{flag} is empty; write what {meant}, or leave it out")
+            for text, _ in getattr(self, name):
+                check_words(flag, text, meant)
         _check_parts(self)
 
     @property

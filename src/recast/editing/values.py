@@ -12,6 +12,13 @@ from recast.errors import RequestError
 _WEIGHT_AT_END = re.compile(r"(?P<text>.*[^\d\s:])\s*:\s*(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
 _ADAPTER = re.compile(r"(?P<path>.+):(?P<weight>[+-]?(\d+\.?\d*|\.\d+))")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+_NO_WEIGHT = re.compile(r".*[^\d\s:]:[^\s:]*", re.DOTALL)
+"""A colon between a letter and what is no number, as in "snow:abc", "snow:1,5", "snow:"; not in "at 10:30"."""
+_NO_TEXT = frozenset({"Cc", "Cs"})
+"""Unicode's categories of control characters and of halves of characters."""
+MOST_CHARACTERS = 2000
+"""Of words: a prompt is read to the 77th token."""
+MOST_SHOWN = 100
 _SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
 
 
@@ -22,6 +29,30 @@ def weighted(text: str) -> tuple[str, float]:
     """
     found = _WEIGHT_AT_END.fullmatch(text.strip())
     return (found["text"].strip(), float(found["weight"])) if found else (text.strip(), 1.0)
+
+
+def check_words(name: str, text: str, meant: str) -> None:
+    """Raises RequestError for words that are empty, too long, no text, or end in what was meant as a weight.
+
+    meant: what the words should tell.
+    """
+    if is_blank(text):
+        raise RequestError(f"{name} is empty; write what {meant}, or leave it out")
+    if len(text) > MOST_CHARACTERS:
+        raise RequestError(f"{name} has {len(text)} characters and at most {MOST_CHARACTERS} are read; shorten it")
+    if any(unicodedata.category(each) in _NO_TEXT for each in text if each not in "\n\t"):
+        raise RequestError(f"{name} is {shortened(text)}, with characters that are no text; type it anew")
+    if _NO_WEIGHT.fullmatch(text):
+        raise RequestError(
+            f"{name} is {shortened(text)}, and no number is behind its colon; write snow:1.5, or snow: with a space "
+            "behind the colon where it belongs to the text"
+        )
+
+
+def shortened(value: object) -> str:
+    """A value as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
 
 
 def is_blank(text: str) -> bool:
@@ -84,4 +115,4 @@ def refuse(error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "request"
     wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
-    raise RequestError(f"{ALSO_SET_AS.get(name, name)} is {first['input']!r}; it should be {wrong}") from None
+    raise RequestError(f"{ALSO_SET_AS.get(name, name)} is {shortened(first['input'])}; it should be {wrong}") from None

@@ -13,9 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from recast.errors import WeightsError
+from recast.errors import RecastError, WeightsError
 from recast.model.budget import allocating_at_most
 from recast.model.configs import check_configs
 from recast.model.metadata import ModelMetadata, json_object
@@ -52,7 +50,6 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 _WITHOUT_WEIGHTS = frozenset({"feature_extractor", "image_scheduler", "prior_scheduler", "scheduler", "tokenizer"})
 _NUMBER = re.compile(r"_\d+$")
 """Behind the second ControlNet's name and those that follow."""
-_UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -205,7 +202,9 @@ def _loaded(kind: type, path: Path, weight_files: list[Path]) -> tuple[Any, list
 def _readable(name: str, path: Path) -> Iterator[None]:
     try:
         yield
-    except _UNREADABLE as fault:
+    except RecastError:
+        raise
+    except Exception as fault:  # what is wrong in a configuration, libraries tell by whatever they run into
         # torch says what does not fit below a first line that says only that something does not.
         reason = " ".join(str(fault).split()) or type(fault).__name__
         raise WeightsError(f"{name} cannot be read: {reason[:300]}; its files do not fit each other; {path}") from fault

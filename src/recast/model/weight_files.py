@@ -14,6 +14,7 @@ from recast.model.tensors import read_header
 
 _WEIGHT_FILE = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?(-\d{5}-of-\d{5})?\.safetensors")
 _TEXTS = frozenset({".json", ".model", ".txt"})
+_VOCABULARY, MOST_TOKENS = "vocab.json", 2**24
 MOST_TEXT_BYTES = 2**26
 """Of a file that a tokenizer reads."""
 _PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -63,6 +64,9 @@ def check_files(name: str, path: Path) -> None:
             raise WeightsError(f"{name} holds {file.name}, which is no regular file; remove it; {path}")
         if file.suffix in _TEXTS and file.stat().st_size > MOST_TEXT_BYTES:
             raise WeightsError(f"{name}: {file.name} has more than {MOST_TEXT_BYTES} bytes; get it again; {path}")
+    ids = json_object(path / _VOCABULARY).values() if (path / _VOCABULARY).is_file() else ()
+    if any(type(number) is not int or not 0 <= number < MOST_TOKENS for number in ids):
+        raise WeightsError(f"{name}: {_VOCABULARY} has words whose number is none below {MOST_TOKENS}; {path}")
     for file in path.glob("*.safetensors.index*.json"):
         parts = json_object(file).get("weight_map")
         named = set(parts.values()) if isinstance(parts, dict) and all(map(_is_text, parts.values())) else {""}

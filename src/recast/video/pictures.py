@@ -13,13 +13,16 @@ from PIL import Image, ImageOps
 
 from recast.errors import MediaError, RecastError
 from recast.video.colour import on_black
-from recast.video.container import MAX_PIXELS
+from recast.video.container import MAX_PIXELS, regular_file
 from recast.video.source import Source
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 ASSUMED_FPS = Fraction(24)
 NUMBER = re.compile(r"%0?(\d*)d")
 RECORD_NAME = "recast.json"
+RIFF_HEADER_BYTES, ANMF_HEADER_BYTES = 12, 16
+MOST_PICTURES = 1_000_000
+"""Of an animation, or of a folder."""
 
 
 def is_sequence(path: Path) -> bool:
@@ -103,12 +106,10 @@ def _numbered(pattern: Path) -> list[Path]:
 @contextmanager
 def picture_at(path: Path, kinds: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> Iterator[Image.Image]:
     """The open picture, its size checked before it is decoded. Raises MediaError, also for what Pillow finds inside."""
-    if path.exists() and not path.is_file():
-        raise MediaError(f"this is no regular file: {path}")
-    with warnings.catch_warnings():
+    with regular_file(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=kinds) as picture:
+            with Image.open(file, formats=kinds) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise MediaError(f"{picture.width}x{picture.height} is more than {MAX_PIXELS} pixels: {path}")
                 yield picture
@@ -145,12 +146,9 @@ def _parsed(text: str, path: Path) -> Fraction:
 
 def _animation(path: Path) -> Source:
     with picture_at(path) as picture:
-        count, size = getattr(picture, "n_frames", 1), _upright_size(picture)
-        durations = []
-        for index in range(count):
-            picture.seek(index)
-            picture.load()  # only then Pillow knows the duration
-            durations.append(max(1, int(picture.info.get("duration", 100))))
+        size = _upright_size(picture)
+    durations = [max(1, each) for each in _frame_durations(path)]
+    count = len(durations)
     return Source(
         path=path,
         size=size,
@@ -175,3 +173,20 @@ def _animated(source: Source) -> Iterator[tuple[int, int, UInt8[np.ndarray, "h w
             duration = max(1, int(picture.info.get("duration", 100)))
             yield time, duration, pixels
             time += duration
+
+
+def _frame_durations(path: Path) -> list[int]:
+    """Of each frame of a WebP file, in milliseconds, from the heads of its chunks: no picture is decoded for them.
+
+    A still has one frame, of 100 ms. The format: RFC 9649, sections 2.3 and 2.7.1.
+    """
+    durations = []
+    with regular_file(path) as file:
+        file.seek(RIFF_HEADER_BYTES)
+        while len(head := file.read(8)) == 8 and len(durations) < MOST_PICTURES:
+            size = int.from_bytes(head[4:], "little")
+            end = file.tell() + size + size % 2
+            if head[:4] == b"ANMF":
+                durations.append(int.from_bytes(file.read(ANMF_HEADER_BYTES)[12:15], "little"))
+            file.seek(end)
+    return durations or [100]

@@ -13,6 +13,8 @@ from recast.video.source import Source
 
 MISSING_ALLOWED = 2
 """Frames that rounding of a length may cost."""
+LENGTH_IS_ROUNDED_TO = Fraction(1, 2)
+"""Seconds by which the length of a whole file may go beyond its last packet, which often says no duration."""
 FAR_FROM_THE_END = Fraction(9, 10)
 
 
@@ -62,7 +64,7 @@ class Promises:
             return 0
         start = Fraction(self._container.start_time or 0, av.time_base)
         promised = Fraction(self._container.duration, av.time_base)
-        if not self._packets_end or self._packets_end - start >= promised * FAR_FROM_THE_END:
+        if not self._packets_end or self._packets_end - start >= promised * FAR_FROM_THE_END - LENGTH_IS_ROUNDED_TO:
             return 0
         return round(num_decoded * promised / max(self._packets_end - start, 1 / self._source.fps))
 
