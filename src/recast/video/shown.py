@@ -165,7 +165,7 @@ class Showing:
             )
         if self._good is not None:
             yield from self._wanted(self._filled(lost))
-            gone = (expected - came - self._decoder.damage.repeated) if self._source.constant else 0
+            gone = expected - self._index if self._source.constant else 0
             ends = (self._source.first_pts + self._last + self._step for _ in range(gone))
             yield from self._wanted(self._filled(ends))
         self._source.damage.found(self._decoder.damage)
