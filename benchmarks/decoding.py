@@ -17,7 +17,7 @@ import numpy as np
 from recast.video import isolated
 from recast.video.read import Window, frames, opened
 
-ROUNDS, FRAMES = 5, 120
+ROUNDS, FRAMES = 3, 60
 
 
 def made(path: Path, columns: int, rows: int) -> Path:
@@ -56,9 +56,8 @@ def measure(path: Path) -> None:
     for apart in (True, False):
         opening, reading = (statistics.median(taken[apart, what]) for what in ("open", "read"))
         where = "own process" if apart else "this process"
-        print(
-            f"{path.name:24} {columns}x{rows} {where:13} {1000 * opening:7.1f} ms to open {count / reading:7.1f} frames/s"
-        )
+        figures = f"{1000 * opening:7.1f} ms to open {count / reading:7.1f} frames/s"
+        print(f"{path.name:24} {columns}x{rows} {where:13} {figures}", flush=True)
 
 
 def main() -> None:
@@ -68,9 +67,8 @@ def main() -> None:
     clips = parser.parse_args().clips
     with tempfile.TemporaryDirectory() as folder:
         clips = clips or [made(Path(folder) / f"{h}.mp4", w, h) for w, h in ((640, 360), (1920, 1080))]
-        print(
-            f"the first file, with the start of the process: {1000 * seconds(lambda: opened(clips[0], 'warn')):.0f} ms"
-        )
+        first = seconds(lambda: opened(clips[0], "warn"))
+        print(f"the first file, with the start of the process: {1000 * first:.0f} ms", flush=True)
         for clip in clips:
             measure(clip)
 

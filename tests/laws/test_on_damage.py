@@ -1,4 +1,4 @@
-"""A damaged clip fails with the numbers, or is used as it comes, or has its gaps filled: times and number as promised."""
+"""A damaged clip fails with the numbers, or is used as it comes, or has its gaps filled: times are as promised."""
 
 import json
 from pathlib import Path
