@@ -1,10 +1,12 @@
 """What decoding in a process of its own costs: start, opening a file, and frames a second, beside decoding in this one.
 
 `python benchmarks/decoding.py [CLIP...]`; without clips two are made, H.264 at 640x360 and 1920x1080. The two ways take
-turns, and the median of the rounds is printed: other work on the machine then troubles both alike.
+turns, and the median of the rounds is printed: other work on the machine then troubles both alike, and seconds of
+processors least of all.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -34,16 +36,29 @@ def made(path: Path, columns: int, rows: int) -> Path:
     return path
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    began = time.perf_counter()
+def processor_seconds() -> float:
+    """What this process, the one that forks, and its children that ended have used of a processor."""
+    own = os.times()
+    used = own.user + own.system
+    server = isolated._server._process
+    if server is not None:
+        ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        used += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """How long it takes by the clock, and of processors."""
+    used, began = processor_seconds(), time.perf_counter()
     work()
-    return time.perf_counter() - began
+    took = time.perf_counter() - began
+    time.sleep(0.2)  # a child is counted once its end was seen
+    return took, processor_seconds() - used
 
 
 def measure(path: Path) -> None:
     """Prints a line for each way."""
-    taken: dict[tuple[bool, str], list[float]] = {}
+    taken: dict[tuple[bool, str], list[tuple[float, float]]] = {}
     count = sum(1 for _ in frames(opened(path, "warn"), Window(max_frames=FRAMES)))
     for _ in range(ROUNDS):
         for apart in (True, False):
@@ -54,10 +69,13 @@ def measure(path: Path) -> None:
             taken.setdefault((apart, "read"), []).append(reading)
     rows, columns = source.size
     for apart in (True, False):
-        opening, reading = (statistics.median(taken[apart, what]) for what in ("open", "read"))
+        (opening, opening_used), (reading, reading_used) = (
+            tuple(map(statistics.median, zip(*taken[apart, what], strict=True))) for what in ("open", "read")
+        )
         where = "own process" if apart else "this process"
-        figures = f"{1000 * opening:7.1f} ms to open {count / reading:7.1f} frames/s"
-        print(f"{path.name:24} {columns}x{rows} {where:13} {figures}", flush=True)
+        opens = f"{1000 * opening:.0f} ms to open ({1000 * opening_used:.0f} of processors)"
+        reads = f"{count / reading:.1f} frames/s ({1000 * reading_used / count:.1f} ms of processors each)"
+        print(f"{path.name} {columns}x{rows} {where}: {opens}, {reads}", flush=True)
 
 
 def main() -> None:
@@ -68,7 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clips = clips or [made(Path(folder) / f"{h}.mp4", w, h) for w, h in ((640, 360), (1920, 1080))]
         first = seconds(lambda: opened(clips[0], "warn"))
-        print(f"the first file, with the start of the process: {1000 * first:.0f} ms", flush=True)
+        print(f"the first file, with the start of the process: {1000 * first[0]:.0f} ms", flush=True)
         for clip in clips:
             measure(clip)
 

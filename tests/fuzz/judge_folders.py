@@ -27,14 +27,14 @@ def verdict(mutant: FolderMutant, whole: Path) -> tuple[str, str]:
         folder = Path(shutil.copytree(whole, Path(place) / "model"))
         mutant.spoil(folder)
         canary = sorted(Path(place).iterdir())
-        code, said = _in_a_fork(folder)
+        code, text = _in_a_fork(folder)
         if sorted(Path(place).iterdir()) != canary:
-            return "code run", said
+            return "code run", text
     if code is None:
-        return "ended", said
+        return "ended", text
     if code == OPENED:
-        return ("accepted wrong" if mutant.must_refuse else "opened"), said
-    return {REFUSED: "refused", OTHER: "other error", UNTYPED: "untyped"}[code], said
+        return ("accepted wrong" if mutant.must_refuse else "opened"), text
+    return {REFUSED: "refused", OTHER: "other error", UNTYPED: "untyped"}[code], text
 
 
 def _in_a_fork(folder: Path) -> tuple[int | None, str]:
@@ -46,11 +46,11 @@ def _in_a_fork(folder: Path) -> tuple[int | None, str]:
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
-        said = answer.read()
+        answer_bytes = answer.read()
     _, status = os.waitpid(child, 0)
     return (
-        (said[0], said[1:].decode(errors="replace"))
-        if said
+        (answer_bytes[0], answer_bytes[1:].decode(errors="replace"))
+        if answer_bytes
         else (None, f"by signal {os.waitstatus_to_exitcode(status)}")
     )
 

@@ -50,10 +50,10 @@ def read(path: Path, on_damage: str, window: Window | None = None):
 def test_it_fails_by_default_with_numbers_and_what_to_do(damaged):
     with pytest.raises(MediaError) as caught:
         list(frames(opened(damaged), Window()))
-    said = str(caught.value)
-    assert f"{COUNT} frames were expected and {COUNT - 1} decoded; 1 packet could not be decoded" in said
-    assert "--on-damage warn" in said
-    assert "--on-damage repeat" in said
+    message = str(caught.value)
+    assert f"{COUNT} frames were expected and {COUNT - 1} decoded; 1 packet could not be decoded" in message
+    assert "--on-damage warn" in message
+    assert "--on-damage repeat" in message
 
 
 def test_what_lies_outside_of_the_window_is_no_damage(damaged):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from recast.editing.request import FIELDS, Request
-from recast.editing.values import shortened
+from recast.editing.values import quoted
 from recast.errors import RequestError
 
 
@@ -147,7 +147,7 @@ def parsed(assignment: str) -> tuple[str, object]:
     """A setting's name and value from KEY=VALUE; the value as JSON where it is, else as text."""
     name, equals, value = assignment.partition("=")
     if not equals or not name.strip():
-        raise RequestError(f"{shortened(assignment)} is no setting; write KEY=VALUE, such as seed=7")
+        raise RequestError(f"{quoted(assignment)} is no setting; write KEY=VALUE, such as seed=7")
     return name.strip().replace("-", "_"), _read_value(value.strip())
 
 

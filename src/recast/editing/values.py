@@ -41,15 +41,15 @@ def check_words(name: str, text: str, meant: str) -> None:
     if len(text) > MOST_CHARACTERS:
         raise RequestError(f"{name} has {len(text)} characters and at most {MOST_CHARACTERS} are read; shorten it")
     if any(unicodedata.category(each) in _NO_TEXT for each in text if each not in "\n\t"):
-        raise RequestError(f"{name} is {shortened(text)}, with characters that are no text; type it anew")
+        raise RequestError(f"{name} is {quoted(text)}, with characters that are no text; type it anew")
     if _NO_WEIGHT.fullmatch(text):
         raise RequestError(
-            f"{name} is {shortened(text)}, and no number is behind its colon; write snow:1.5, or snow: with a space "
+            f"{name} is {quoted(text)}, and no number is behind its colon; write snow:1.5, or snow: with a space "
             "behind the colon where it belongs to the text"
         )
 
 
-def shortened(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as Python writes it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
@@ -115,4 +115,4 @@ def refuse(error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "request"
     wrong = re.sub("^(Input should be|Value error,) |, unable to parse.*", "", first["msg"])
-    raise RequestError(f"{ALSO_SET_AS.get(name, name)} is {shortened(first['input'])}; it should be {wrong}") from None
+    raise RequestError(f"{ALSO_SET_AS.get(name, name)} is {quoted(first['input'])}; it should be {wrong}") from None
