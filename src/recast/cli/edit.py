@@ -36,10 +36,10 @@ def edit(
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Carries a request out, shows how it goes, and says at the end where the result is."""
-    from recast.editing.checks import check_inputs, check_target, source_of
+    from recast.editing.checks import check_inputs, check_target, source_of, treated
     from recast.video.read import opened
 
-    opened(source_of(request), request.on_damage)
+    treated(opened(source_of(request), request.on_damage), request)
     check_inputs(request)
     check_target(request)
     began = time.monotonic()

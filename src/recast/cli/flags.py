@@ -45,6 +45,9 @@ FLAGS: dict[str, Flag] = {
     "window": Flag(("--window",), "N", "How"),
     "segment": Flag(("--segment",), "N", "How"),
     "cuts": Flag(("--cuts",), "NAME", "How"),
+    "codec": Flag(("--codec",), "NAME", "How"),
+    "hdr": Flag(("--hdr",), "convert|refuse", "How"),
+    "interlaced": Flag(("--interlaced",), "deinterlace|keep|refuse", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
         ("--temporal-guidance",),

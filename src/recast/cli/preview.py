@@ -83,7 +83,7 @@ def variants(asked: Request, sweep: str | None, seeds: int) -> dict[str, Request
 
 def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[dict[str, "Frames"], list[str]]:
     """The sheet's rows by label, the source first, and notes; what several requests see the same is looked at once."""
-    from recast.editing.checks import source_of
+    from recast.editing.checks import source_of, treated
     from recast.editing.prepared import Prepared, prepare
     from recast.editing.resolve import resolve
     from recast.editing.stages import generate
@@ -93,7 +93,7 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[di
     rows: dict[str, Frames] = {}
     notes: dict[str, None] = {}
     for label, request in requests.items():
-        resolved = resolve(request, model, opened(source_of(request), request.on_damage))
+        resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
         kinds = tuple(named.kind for named in resolved.structures)
         sees = (request.source, resolved.stretch, resolved.size, kinds)
         if sees not in seen:

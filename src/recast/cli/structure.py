@@ -28,7 +28,7 @@ def structure(
     """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
     request = request_from(source, output, options, None, overwrite=overwrite)
 
-    from recast.editing.checks import check_target, source_of
+    from recast.editing.checks import check_target, source_of, treated
 
     check_target(request)
     with shown(quiet=quiet) as watch:
@@ -39,7 +39,7 @@ def structure(
         from recast.video.read import opened
 
         model = Model.loaded(request.model, device=request.device)
-        resolved = resolve(request, model, opened(source_of(request), request.on_damage))
+        resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
         seen = prepare(resolved, model, watch)
         export(resolved, seen, model, output, watch, overwrite=overwrite)
     kind = resolved.structures[0].kind

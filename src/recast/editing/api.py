@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from recast.editing.checks import check_inputs, check_target
+from recast.editing.checks import check_inputs, check_target, treated
 from recast.editing.loaded import Model
 from recast.editing.prepared import prepare
 from recast.editing.progress import no_progress
@@ -91,7 +91,8 @@ class Editor:
         else:
             request = self.defaults.updated(source=Path(clip), **settings)
         check_inputs(request)
-        resolved = resolve(request, self.model, clip if isinstance(clip, Clip) else opened(clip, request.on_damage))
+        source = clip if isinstance(clip, Clip) else treated(opened(clip, request.on_damage), request)
+        resolved = resolve(request, self.model, source)
         return Result(generate(resolved, prepare(resolved, self.model, watch), self.model, watch))
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from recast.editing.request import Request
 from recast.errors import MediaError, RequestError
+from recast.video.codecs import chosen
+from recast.video.colour import HDR_NOTES
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
+from recast.video.source import Source
 
 
 def check_inputs(request: Request) -> None:
@@ -23,8 +26,20 @@ def check_target(request: Request) -> Path:
     """The result's path, when a clip may be written to it. Raises RequestError when not."""
     target = free_target(request)
     if not is_folder(target):
-        kind_of(target)
+        kind = kind_of(target)
+        chosen(request.codec, kind.codecs, kind.container)
     return target
+
+
+def treated(source: Source, request: Request) -> Source:
+    """The source, read as the request has it. Raises MediaError where the request refuses such sources."""
+    if request.hdr == "refuse" and source.colour.transfer in HDR_NOTES:
+        raise MediaError(f"the video is HDR, which was to be refused; --hdr convert brings it to 8 bits: {source.path}")
+    if request.interlaced == "refuse" and source.interlaced:
+        raise MediaError(
+            f"the video is interlaced, which was to be refused; choose how with --interlaced: {source.path}"
+        )
+    return source.woven() if request.interlaced == "keep" else source
 
 
 def free_target(request: Request) -> Path:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recast.editing.checks import check_inputs, check_target, source_of
+from recast.editing.checks import check_inputs, check_target, source_of, treated
 from recast.editing.job import job_beside
 from recast.editing.loaded import Model
 from recast.editing.long import edit_long
@@ -32,7 +32,7 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
     """
     check_inputs(request)
     target = check_target(request)
-    resolved = resolve(request, model, opened(source_of(request), request.on_damage))
+    resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
     # Held from the start, so that what hinders the writing is found before the work.
     with job_beside(target) as job:
         clip = read_clip(resolved, watch, most=request.segment + 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recast.editing.checks import check_inputs, check_target, source_of, target_of
+from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.edit import edit
 from recast.editing.loaded import Model
 from recast.editing.request import Request
@@ -37,7 +37,7 @@ def document_of(request: Request) -> dict[str, Any]:
 
 def check_queued(request: Request) -> None:
     """Raises RecastError for what is found wrong with a job before a model is read."""
-    opened(source_of(request), request.on_damage)
+    treated(opened(source_of(request), request.on_damage), request)
     check_inputs(request)
     target = check_target(request)
     if NUMBER.search(target.name):

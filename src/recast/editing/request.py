@@ -88,6 +88,13 @@ class Request:
     adapters: Adapters = ()
     """An adapter that `recast tune` wrote, with a weight as DIR:W, or a .safetensors file that others trained: LoRA,
     motion LoRA, a learned embedding; may be repeated. 0 is the model without it."""
+    codec: str = "auto"
+    """How a video file is coded: h264, hevc, av1, vp9, prores, prores4444, ffv1 (lossless), as its kind of file allows;
+    auto is the usual one."""
+    hdr: Literal["convert", "refuse"] = "convert"
+    """What becomes of HDR sources: convert brings them to standard range, with a note."""
+    interlaced: Literal["deinterlace", "keep", "refuse"] = "deinterlace"
+    """What becomes of interlaced sources: deinterlace makes each frame whole (bwdif), keep edits both fields as one."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -117,7 +117,13 @@ def write_frames(
     with (
         stage(Stage.WRITE, watch) as report,
         writing(
-            target, source, resolved.stretch, record=record.to_json(), overwrite=overwrite, inside=inside
+            target,
+            source,
+            resolved.stretch,
+            record=record.to_json(),
+            overwrite=overwrite,
+            codec=resolved.request.codec,
+            inside=inside,
         ) as writer,
     ):
         wholes = frames(source, resolved.stretch)

@@ -9,7 +9,7 @@ import torch
 from recast.conditions.flow import ClipFlow
 from recast.conditions.image import ImageEncoder
 from recast.conditions.text import TextEncoder
-from recast.editing.checks import source_of
+from recast.editing.checks import source_of, treated
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared, prepare
 from recast.editing.progress import no_progress
@@ -54,7 +54,7 @@ def trials(
     for method in methods:
         try:
             request = asked(method)
-            resolved = resolve(request, model, opened(source_of(request), request.on_damage))
+            resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
             prepared = prepared or prepare(resolved, model, watch)
             backbone, evaluations = counted(model.backbone)
             began = perf_counter()

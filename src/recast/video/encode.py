@@ -14,36 +14,33 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from recast.errors import RequestError
+from recast.video.codecs import Codec, colour_notes, colour_tags, pixel_format
 from recast.video.colour import BT709, assumed_matrix, encodable
 from recast.video.source import Source
 
 # The encoder's work is split in as many parts on any machine: the number of threads changes x264's bytes.
 NUM_THREADS = 4
-TAGS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
-# No frames out of order: with varying frame times MP4's length would come out wrong.
-X264 = {"crf": "16", "preset": "faster", "bf": "0", "flags": "+frame_duration", **TAGS}
-VP9 = {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", "flags": "+frame_duration", **TAGS}
-MPEG4 = {"flags": "+qscale+bitexact", "global_quality": str(2 * 118)}
 FINEST_TICKS = 10**7
-ODD_NOTE = "an odd size needs H.264 with full colour (4:4:4), which some players refuse; webm plays in all browsers"
+ODD_NOTE = "an odd size needs full colour (4:4:4), which some players refuse; webm plays in all browsers"
 
 
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file.
 
-    sounds: codecs that are copied as they are. resound: the encoder for all others. ticks: per second, where the
-    container fixes them. tagged: the file tells its colour matrix.
+    codecs: of the pictures, the usual one first. sounds: codecs that are copied as they are. resound: the encoder for
+    all others. subtitles: codecs that are copied. ticks: per second, where the container fixes them. chapters: it
+    holds them.
     """
 
     container: str
-    codec: str
-    options: dict[str, str]
+    codecs: tuple[str, ...]
     container_options: dict[str, str]
     sounds: frozenset[str] = frozenset()
     resound: str | None = None
+    subtitles: frozenset[str] = frozenset()
     ticks: int | None = None
-    tagged: bool = True
+    chapters: bool = True
 
 
 _ISO_SOUNDS = frozenset(["aac", "mp3", "ac3", "eac3", "opus", "flac", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"])
@@ -53,19 +50,25 @@ _MOV_SOUNDS = frozenset(
 _MKV_SOUNDS = frozenset(
     ["aac", "mp3", "mp2", "ac3", "eac3", "opus", "vorbis", "flac", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"]
 )
+_WEBM_SOUNDS = frozenset({"opus", "vorbis"})
+_MKV_TEXTS = frozenset(["subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"])
+_MOV_CODECS = ("h264", "hevc", "prores", "prores4444")
+_MKV_CODECS = ("h264", "hevc", "av1", "ffv1", "prores", "prores4444", "vp9")
 _BITEXACT = {"fflags": "+bitexact"}
 # A sound encoder starts below 0, by its delay; AVI would make room for it with an empty first frame.
 _AVI = {"avoid_negative_ts": "disabled", **_BITEXACT}
 _ISO = {"movflags": "+faststart", **_BITEXACT}
+_MOV = {**_ISO, "movflags": "+faststart+use_metadata_tags"}
+_MP4 = FileKind("mp4", ("h264", "hevc", "av1"), _ISO, _ISO_SOUNDS, "aac", frozenset({"mov_text"}))
 
 KINDS: dict[str, FileKind] = {
-    ".mp4": FileKind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
-    ".m4v": FileKind("mp4", "libx264", X264, _ISO, _ISO_SOUNDS, "aac"),
-    ".mov": FileKind("mov", "libx264", X264, {**_ISO, "movflags": "+faststart+use_metadata_tags"}, _MOV_SOUNDS, "aac"),
-    ".mkv": FileKind("matroska", "libx264", X264, _BITEXACT, _MKV_SOUNDS, "aac", ticks=1000),
-    ".webm": FileKind("webm", "libvpx-vp9", VP9, _BITEXACT, frozenset({"opus", "vorbis"}), "libopus", ticks=1000),
-    ".avi": FileKind("avi", "mpeg4", MPEG4, _AVI, frozenset({"mp3", "mp2", "ac3"}), "libmp3lame", tagged=False),
-    ".gif": FileKind("gif", "gif", {}, _BITEXACT, ticks=100, tagged=False),
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": FileKind("mov", _MOV_CODECS, _MOV, _MOV_SOUNDS, "aac", frozenset({"mov_text"})),
+    ".mkv": FileKind("matroska", _MKV_CODECS, _BITEXACT, _MKV_SOUNDS, "aac", _MKV_TEXTS, ticks=1000),
+    ".webm": FileKind("webm", ("vp9", "av1"), _BITEXACT, _WEBM_SOUNDS, "libopus", frozenset({"webvtt"}), ticks=1000),
+    ".avi": FileKind("avi", ("mpeg4", "ffv1"), _AVI, frozenset({"mp3", "mp2", "ac3"}), "libmp3lame", chapters=False),
+    ".gif": FileKind("gif", ("gif",), _BITEXACT, ticks=100, chapters=False),
 }
 
 
@@ -115,18 +118,22 @@ class VideoEncoder:
     """Upright RGB frames to packets of one video stream."""
 
     def __init__(
-        self, container: OutputContainer, kind: FileKind, source: Source, size: tuple[int, int], tick: Fraction
+        self, container: OutputContainer, codec: Codec, source: Source, size: tuple[int, int], tick: Fraction
     ) -> None:
-        self._container, self._kind, self._tick = container, kind, tick
-        self._matrix = BT709 if kind.tagged else assumed_matrix(size)
+        self._container, self._codec, self._tick = container, codec, tick
+        self._matrix = BT709 if codec.tagged else assumed_matrix(size)
         self._reformatter = VideoReformatter()
-        self._pixel_format = _pixel_format(kind, size)
-        stream = container.add_stream(kind.codec, rate=source.fps, options=dict(kind.options))
+        self._pixel_format = pixel_format(codec, size)
+        options = codec.options | colour_tags(codec, source.colour)
+        stream = container.add_stream(codec.encoder, rate=source.fps, options=options)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = size
         stream.pix_fmt, stream.time_base = self._pixel_format, tick
         self._stream, context = stream, stream.codec_context
+        if codec.tag and container.format.name in ("mp4", "mov"):
+            context.codec_tag = codec.tag
         self.notes = [ODD_NOTE] if self._pixel_format == "yuv444p" else []
+        self.notes += colour_notes(codec, source.colour)
         context.time_base, context.thread_count = tick, NUM_THREADS
         context.sample_aspect_ratio = source.sample_aspect
 
@@ -137,21 +144,15 @@ class VideoEncoder:
         self._container.mux(self._stream.encode(frame))
 
     def _frame(self, image: UInt8[np.ndarray, "h w 3"]) -> VideoFrame:
-        if self._kind.codec == "gif":
+        if self._codec.encoder == "gif":
             return paletted(image)
+        if self._codec.is_rgb:
+            return VideoFrame.from_ndarray(image, format="rgb24").reformat(format=self._pixel_format)
         return encodable(image, self._pixel_format, self._matrix, self._reformatter)
 
     def flush(self) -> None:
         """Writes what the encoder holds back."""
         self._container.mux(self._stream.encode(None))
-
-
-def _pixel_format(kind: FileKind, size: tuple[int, int]) -> str:
-    if kind.codec == "gif":
-        return "pal8"
-    # H.264 crops whole chroma pixels only: odd sizes need one chroma value for each pixel.
-    odd = size[0] % 2 or size[1] % 2
-    return "yuv444p" if odd and kind.codec == "libx264" else "yuv420p"
 
 
 def paletted(image: UInt8[np.ndarray, "h w 3"]) -> VideoFrame:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from jaxtyping import UInt8
 
+from recast.video.about import keep_chapters, left_out, lost, texts_of
+from recast.video.codecs import Codec
 from recast.video.container import demuxing
 from recast.video.encode import FileKind, Moment, VideoEncoder, container_options, tick
 from recast.video.record import commented
-from recast.video.sound import Sound, fits
+from recast.video.sound import Track, opened_track
 from recast.video.source import Source, Window
 
 
@@ -25,7 +28,7 @@ class Movie:
         source: Source,
         window: Window,
         *,
-        size: tuple[int, int],
+        codec: Codec,
         fps: Fraction | None,
     ) -> None:
         self._place, self._kind, self._source, self._window = place, kind, source, window
@@ -34,27 +37,47 @@ class Movie:
         self._end, self._last = Fraction(0), -1
         self._record: str | None = None
         self._resources = ExitStack()
+        self._texts: dict[str, str] = {}
         self.notes: list[str] = []
         self._container = av.open(str(place), "w", format=kind.container, options=container_options(kind, self._tick))
-        self._video = VideoEncoder(self._container, kind, source, size, self._tick)
+        self._video = VideoEncoder(self._container, codec, source, source.size, self._tick)
         self.notes += self._video.notes
-        self._sound = self._opened_sound()
-        self.notes += [] if self._sound is None else self._sound.notes
+        self._tracks = [] if source.is_sequence else self._carried()
         if kind.container == "webm" and source.sample_aspect != 1:
             self.notes.append(
                 f"pixels are {source.sample_aspect} as wide as high, which WebM cannot store; use mp4 or mkv"
             )
 
-    def _opened_sound(self) -> Sound | None:
-        if not self._source.has_sound:
-            return None
-        if not fits(self._source, self._kind):
-            self.notes.append(
-                f"{self._kind.container} cannot hold the sound ({self._source.sound_codec}); it was left out"
-            )
-            return None
-        container = self._resources.enter_context(demuxing(self._source.path))
-        return Sound(self._source, container, self._container, self._kind, early=not self._window.start)
+    def _carried(self) -> list[Track]:
+        """The source's tracks, its texts and its chapters, as far as the target can hold them."""
+        source, kind, window = self._source, self._kind, self._window
+        if not source.path.is_file():  # a clip from memory
+            return []
+        tracks = []
+        with demuxing(source.path) as container:
+            numbers = [stream.index for stream in container.streams if stream.type in ("audio", "subtitle")]
+            self.notes += left_out(container)
+            self._tell(container, Fraction(window.start) + source.first_seconds)
+        for number in numbers:
+            # Each is read by itself, so that none waits for another.
+            container = self._resources.enter_context(demuxing(source.path))
+            stream = container.streams[number]
+            track, notes = opened_track(source, container, stream, self._container, kind, early=not window.start)
+            self.notes += notes
+            tracks += [] if track is None else [track]
+        return tracks
+
+    def _tell(self, container: InputContainer, begin: Fraction) -> None:
+        if self._source.first_pts and not self._window.start:
+            self.notes.append(f"times begin at 0, and in the source at {float(self._source.first_seconds):.3f} s")
+        if self._kind.container == "gif":
+            return
+        self._texts = texts_of(container)
+        self._container.metadata.update(self._texts)
+        if self._kind.chapters:
+            keep_chapters(container, self._container, self._window, begin, self._source.seconds)
+        elif container.chapters():
+            self.notes.append(f"{self._kind.container} cannot hold chapters; they were left out")
 
     def embed(self, record: str | None) -> None:
         """Puts the run's record into the file's comment. To be called before the first frame."""
@@ -69,15 +92,21 @@ class Movie:
             self.notes.append(f"{self._kind.container} rounds times to {float(1000 * self._tick):.3g} ms")
         self._last, self._end = time, moment.seconds + moment.duration
         self._video.add(image, time, max(1, round(self._end / self._tick) - time))
-        if self._sound is not None:
-            self._sound.carry(moment)
+        for track in self._tracks:
+            track.carry(moment)
 
     def finish(self) -> None:
         """Writes what is held back and closes the file."""
         self._video.flush()
-        if self._sound is not None:
-            self._sound.finish(rest=self._whole)
+        for track in self._tracks:
+            track.finish(rest=self._whole)
         self._container.close()
+        if self._texts:
+            with demuxing(self._place) as written:
+                names = lost(self._texts, written.metadata)
+            self.notes += [
+                f"{self._kind.container} cannot hold these texts; they were left out: {', '.join(names)}"
+            ] * bool(names)
         if self._kind.container == "gif" and self._record is not None:
             commented(self._place, self._record)
 

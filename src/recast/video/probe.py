@@ -17,7 +17,7 @@ from recast.video.colour import HDR_NOTES, UNTOLD, assumed_matrix, colour_of, ha
 from recast.video.container import time_base
 from recast.video.decode import alpha_decoder, decoded
 from recast.video.promises import packets_are_not_frames
-from recast.video.source import Damage, Orientation, Source
+from recast.video.source import DEINTERLACED, Damage, Orientation, Source
 
 NUM_SCANNED = 256
 NUM_REORDERED = 32
@@ -148,8 +148,11 @@ def _notes(frame: VideoFrame) -> list[str]:
     notes = [HDR_NOTES[colour.transfer]] if colour.transfer in HDR_NOTES else []
     if has_alpha(frame):
         notes.append("transparent pixels were laid on black")
+    bits = max(component.bits for component in frame.format.components)
+    if bits > 8:
+        notes.append(f"{bits}-bit colours were brought to 8 bits")
     if frame.interlaced_frame:
-        notes.append("interlaced frames were made whole (bwdif)")
+        notes.append(DEINTERLACED)
     if colour.matrix in (0, UNTOLD) and not frame.format.is_rgb:
         standard = {1: "BT.709", 6: "BT.601"}[assumed_matrix((frame.height, frame.width))]
         notes.append(f"the file does not tell its colour matrix; {standard} is assumed, as for others of its size")

@@ -73,7 +73,8 @@ class Showing:
     def shown(self, stream: VideoStream, skipped: int) -> Iterator[Shown]:
         """The frames of the window. skipped: how many lie before the place that was sought."""
         self._index, coming = skipped, iter(self._decoder)
-        decoded = deinterlaced(coming, stream) if self._source.interlaced else coming
+        whole = self._source.interlaced and self._source.deinterlaced
+        decoded = deinterlaced(coming, stream) if whole else coming
         for frame in decoded:
             self._check(decoded)
             yield from self._wanted(self._placed(frame))

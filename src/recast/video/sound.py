@@ -1,4 +1,4 @@
-"""The source's sound, copied packet by packet beside the new pictures, re-encoded only where it must be."""
+"""Tracks of sound and subtitles, copied packet by packet beside the pictures; sound is re-encoded where it must be."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,30 +8,29 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 
 from recast.video.container import SOUND_CODECS, reported, time_base
 from recast.video.encode import FileKind, Moment
 from recast.video.source import Source
 
 OPUS_RATE = 48_000
-
-
-def fits(source: Source, kind: FileKind) -> bool:
-    """Whether the target can hold the source's sound, copied or re-encoded."""
-    return source.sound_codec in kind.sounds or (kind.resound is not None and source.sound_codec in SOUND_CODECS)
+# QuickTime's own list of languages has one code for each of these, and FFmpeg drops the other.
+_OTHER_CODES = {"deu": "ger", "nld": "dut", "ell": "gre", "ces": "cze", "slk": "slo", "isl": "ice", "ron": "rum"}
+_LEFT_OUT = {"sound": "it was", "subtitles": "they were"}
 
 
 class _Copied:
-    """Sound packets as they are."""
+    """Packets as they are."""
 
-    def __init__(self, stream: AudioStream, target: OutputContainer) -> None:
-        self._target, self._out = target, target.add_stream_from_template(stream)
+    def __init__(self, stream: Stream, target: OutputContainer) -> None:
+        self._target, self.stream = target, target.add_stream_from_template(stream)
 
     def write(self, packet: Packet, shift: int) -> None:
         assert packet.pts is not None
         packet.pts -= shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-        packet.stream = self._out
+        packet.stream = self.stream
         self._target.mux(packet)
 
     def flush(self) -> None:
@@ -47,7 +46,7 @@ class _Reencoded:
         self._target = target
         out = target.add_stream(encoder, rate=rate, options={"flags": "+bitexact"})
         assert isinstance(out, AudioStream)
-        self._out = out
+        self.stream = self._out = out
         self._out.layout = "mono" if context.channels == 1 else "stereo"
         self._out.codec_context.open()
         self.became = self._out.codec_context.codec.canonical_name
@@ -67,38 +66,29 @@ class _Reencoded:
         return [packet for part in self._resampler.resample(frame) for packet in self._out.encode(part)]
 
 
-class Sound:
-    """Carries sound from an open source into an open target, a stretch at each call.
+class Track:
+    """Carries one track of an open source, sound or subtitles, into an open target, a stretch at each call.
 
-    early: also what sounds before the first frame is carried, with times below 0: the packet that an AAC decoder needs
-    to start is such.
+    out: what takes its packets. early: also what comes before the first frame is carried, with times below 0: the
+    packet that an AAC decoder needs to start is such.
     """
 
     def __init__(
-        self, source: Source, container: InputContainer, target: OutputContainer, kind: FileKind, *, early: bool
+        self, source: Source, container: InputContainer, stream: Stream, out: _Copied | _Reencoded, *, early: bool
     ) -> None:
-        assert fits(source, kind)
-        self._source, self._container, self._early = source, container, early
-        stream = container.streams.best("audio")
-        assert isinstance(stream, AudioStream)
-        self._stream = stream
+        self._source, self._container, self._stream = source, container, stream
+        self._out, self._early = out, early
         self._begin: Fraction | None = None
         self._waiting: Packet | None = None
-        self.notes: list[str] = []
-        if source.sound_codec in kind.sounds:
-            self._out = _Copied(self._stream, target)
-        else:
-            self._out = _Reencoded(self._stream, target, kind.resound or "")
-            self.notes.append(f"sound was re-encoded from {source.sound_codec} to {self._out.became}")
         self._packets = self._incoming()
 
     def _incoming(self) -> Iterator[Packet]:
-        with reported(self._source.path, "has damaged sound; leave the sound out"):
+        with reported(self._source.path, "has a damaged track of sound or subtitles; leave it out"):
             packets = self._container.demux(self._stream)
             yield from (packet for packet in packets if packet.size and packet.pts is not None)
 
     def carry(self, moment: Moment) -> None:
-        """Writes what sounds until the end of `moment`. The first one sets the clocks."""
+        """Writes what comes until the end of `moment`. The first one sets the clocks."""
         if self._begin is None:
             self._begin = self._source.first_seconds + moment.source_seconds - moment.seconds
         self._carry_until(moment.seconds + moment.duration)
@@ -114,7 +104,27 @@ class Sound:
                 self._out.write(packet, round(begin / tick))
 
     def finish(self, *, rest: bool) -> None:
-        """Writes what the encoder holds back; with `rest`, first the sound that goes on after the last frame."""
+        """Writes what the encoder holds back; with `rest`, first what goes on after the last frame."""
         if rest:
             self._carry_until(None)
         self._out.flush()
+
+
+def opened_track(
+    source: Source, container: InputContainer, stream: Stream, target: OutputContainer, kind: FileKind, *, early: bool
+) -> tuple[Track | None, list[str]]:
+    """A track and its place in the target; None where that cannot hold it. With what could not be kept."""
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+    what = "sound" if stream.type == "audio" else "subtitles"
+    if codec in (kind.sounds if stream.type == "audio" else kind.subtitles):
+        out, notes = _Copied(stream, target), []
+    elif isinstance(stream, AudioStream) and kind.resound and codec in SOUND_CODECS:
+        out = _Reencoded(stream, target, kind.resound)
+        notes = [f"sound was re-encoded from {codec} to {out.became}"]
+    else:
+        return None, [f"{kind.container} cannot hold the {what} ({codec}); {_LEFT_OUT[what]} left out"]
+    out.stream.metadata.update({key: text for key, text in stream.metadata.items() if key in ("language", "title")})
+    if kind.container == "mov" and (language := out.stream.metadata.get("language")) in _OTHER_CODES:
+        out.stream.metadata["language"] = _OTHER_CODES[language]
+    out.stream.disposition = stream.disposition
+    return Track(source, container, stream, out, early=early), notes

@@ -1,6 +1,6 @@
 """What is known of a media file before its frames are read, and which part of it is wanted."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import isfinite
@@ -10,6 +10,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from recast.errors import RequestError
+
+DEINTERLACED = "interlaced frames were made whole (bwdif)"
+WOVEN = "interlaced frames were kept as they are, two moments in each; the output does not say that it is interlaced"
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ class Source:
     """A media file, or a folder of pictures, that was found fit to read.
 
     size: rows and columns as shown upright, in coded pixels. sample_aspect: width of such a pixel over its height.
-    fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell.
+    fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell. deinterlaced:
+    interlaced frames are made whole as they are read.
     num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
     first_pts: the first frame's time in the file's own clock, in the time base.
     assumed: what had to be given up or assumed in conversion. damage: grows while frames are read. on_damage: what is
@@ -153,6 +157,7 @@ class Source:
     colour: Colour = Colour()
     constant: bool = True
     interlaced: bool = False
+    deinterlaced: bool = True
     sound_codec: str | None = None
     first_pts: int = 0
     is_sequence: bool = False
@@ -169,6 +174,11 @@ class Source:
         done = {OnDamage.FAIL: "", OnDamage.WARN: "; the rest was used as it came"}
         filled = f"; {self.damage.repeated} were filled with the frame before, and the rest was used as it came"
         return (*self.assumed, f"the file is damaged: {self.damage.counts}{done.get(self.on_damage, filled)}")
+
+    def woven(self) -> "Source":
+        """The same, whose interlaced frames are read as they are, both fields in one picture."""
+        kept = tuple(note for note in self.assumed if note != DEINTERLACED)
+        return replace(self, deinterlaced=False, assumed=(*kept, WOVEN) if self.interlaced else kept)
 
     @property
     def rotation(self) -> int:

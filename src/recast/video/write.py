@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recast.errors import RequestError, ShapeError
 from recast.types import Clip
+from recast.video.codecs import chosen, pixel_format
 from recast.video.encode import Moment, kind_of
 from recast.video.frame import Frame
 from recast.video.mux import Movie
@@ -83,22 +84,22 @@ def writing(
     source: Source,
     window: Window,
     *,
-    size: tuple[int, int] | None = None,
     record: str | None,
     overwrite: bool = False,
     fps: Fraction | None = None,
+    codec: str = "auto",
     inside: Path | None = None,
 ) -> Iterator[Writer]:
     """A `Writer` for a window of `source`; the file appears under its name only when the block ends well.
 
     target: by ending, mp4 m4v mov mkv webm avi gif; a name without ending is a folder of pictures, as is a pattern
-    (shots/%05d.png). size: rows and columns of the new frames, None for the source's. record: JSON text to embed.
-    fps: frames at this rate, instead of at the source's times. inside: the workplace of a run that has one.
+    (shots/%05d.png). record: JSON text to embed. fps: frames at this rate, instead of at the source's times.
+    codec: a name of CODECS, auto for the usual one. inside: the workplace of a run that has one.
     Raises RequestError for a target that exists (unless `overwrite`), cannot be made, or is the source itself, and
     where no frame was added.
     """
-    target, size = Path(target), size or source.size
-    _check(target, source, fps)
+    target, size = Path(target), source.size
+    _check(target, source, fps, codec)
     if is_folder(target):
         pattern = target.name if NUMBER.search(target.name) else "%05d.png"
         folder = target.parent if NUMBER.search(target.name) else target
@@ -106,7 +107,8 @@ def writing(
             yield from _filled(Stills(place, pattern, source, fps, record), source, size, fps)
         return
     with new_file(target, overwrite, inside) as place:
-        movie = Movie(place, kind_of(target), source, window, size=size, fps=fps)
+        kind = kind_of(target)
+        movie = Movie(place, kind, source, window, codec=chosen(codec, kind.codecs, kind.container), fps=fps)
         with movie:
             movie.embed(record)
             yield from _filled(movie, source, size, fps)
@@ -139,10 +141,14 @@ def _filled(sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | N
     sink.finish()
 
 
-def _check(target: Path, source: Source, fps: Fraction | None) -> None:
+def _check(target: Path, source: Source, fps: Fraction | None, codec: str) -> None:
     if target.exists() and source.path.exists() and target.samefile(source.path):
         raise RequestError(f"this would write over the source; give another name: {target}")
     if fps is not None and not 0 < fps <= MOST_FPS:
         raise RequestError(f"{fps} frames a second cannot be written; give more than 0 and at most {MOST_FPS}")
-    if not is_folder(target):
-        kind_of(target)
+    if is_folder(target):
+        if codec != "auto":
+            raise RequestError(f"pictures are PNG files, which hold no {codec}; leave the codec out: {target}")
+    else:
+        kind = kind_of(target)
+        pixel_format(chosen(codec, kind.codecs, kind.container), source.size)

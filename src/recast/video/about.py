@@ -1,0 +1,63 @@
+"""What a file says of itself beside pictures and sound: title, date, place, chapters, and what of it was kept."""
+
+from fractions import Fraction
+from typing import Any
+
+from av.container import InputContainer, OutputContainer
+
+from recast.video.source import Window
+
+_OF_THE_FILE = frozenset(["major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration"])
+"""What the muxer says of its own file."""
+
+
+def texts_of(container: InputContainer) -> dict[str, str]:
+    """Its title, date, place and the like. A comment becomes a description, for recast's own record is the comment."""
+    texts = {key: text for key, text in container.metadata.items() if key.lower() not in _OF_THE_FILE}
+    texts = {key: text for key, text in texts.items() if not _is_double(key, texts)}
+    comment = next((key for key in texts if key.lower() == "comment"), None)
+    if comment is not None:
+        texts.setdefault("description", texts.pop(comment))
+    return texts
+
+
+def lost(texts: dict[str, str], kept: dict[str, str]) -> list[str]:
+    """Names of what is in none of a written file's texts."""
+    names = {key.lower() for key in kept}
+    return sorted(key for key in texts if key.lower() not in names)
+
+
+def keep_chapters(
+    source: InputContainer, target: OutputContainer, window: Window, begin: Fraction, length: Fraction | None
+) -> None:
+    """Gives the target the source's chapters in the window. begin: of the window on the source's clock, in seconds.
+
+    length: of the source, in seconds.
+    """
+    end = None if window.end is None else Fraction(window.end) - Fraction(window.start)
+    end = length if end is None else end
+    chapters = [_moved(chapter, begin, end) for chapter in source.chapters()]
+    target.set_chapters([chapter for chapter in chapters if chapter is not None])
+
+
+def _moved(chapter: Any, begin: Fraction, end: Fraction | None) -> Any:  # noqa: ANN401 -- a dictionary of PyAV
+    tick = chapter["time_base"]
+    shift, last = round(begin / tick), None if end is None else round(end / tick)
+    start, stop = max(0, chapter["start"] - shift), chapter["end"] - shift
+    stop = stop if last is None else min(stop, last)
+    return chapter | {"start": start, "end": stop} if start < stop else None
+
+
+def _is_double(key: str, texts: dict[str, str]) -> bool:
+    """FFmpeg tells a text with its language once more, as location-eng beside location."""
+    plain, _, language = key.rpartition("-")
+    return len(language) == 3 and plain in texts
+
+
+def left_out(container: InputContainer) -> list[str]:
+    """Tracks of a source that no output gets: other videos, cover pictures, and data such as time code."""
+    videos = [stream for stream in container.streams.video if stream is not container.streams.best("video")]
+    counts = ((len(videos), "other video"), (len(container.streams.data), "data track"))
+    counts = (*counts, (len(container.streams.attachments), "attachment"))
+    listed = ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count)
+    return [f"not carried over: {listed}"] if listed else []

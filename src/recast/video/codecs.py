@@ -1,0 +1,102 @@
+"""Encoders of pictures by name: their settings, pixel formats and colour tags."""
+
+import os
+from dataclasses import dataclass
+
+from recast.errors import RequestError, known
+from recast.video.colour import BT709, HDR_NOTES, UNTOLD
+from recast.video.source import Colour
+
+# SVT-AV1 writes about itself to the terminal; 1 is errors alone.
+os.environ.setdefault("SVT_LOG", "1")
+
+_KEPT = {"flags": "+frame_duration"}
+# No frames out of order: with varying frame times MP4's length would come out wrong.
+_X265 = "log-level=none:bframes=0:frame-threads=1"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder. odd: its pixel format where a side is odd, None where it refuses that. tag: its name in MP4.
+
+    tagged: the stream tells its colour matrix.
+    """
+
+    encoder: str
+    options: dict[str, str]
+    pixel_format: str
+    odd: str | None
+    tag: str | None = None
+    tagged: bool = True
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether pixels are stored as they are, without a matrix."""
+        return self.pixel_format in ("bgr0", "pal8")
+
+
+CODECS: dict[str, Codec] = {
+    # H.264 and HEVC crop whole chroma pixels only: odd sizes need one chroma value for each pixel.
+    "h264": Codec("libx264", {"crf": "16", "preset": "faster", "bf": "0", **_KEPT}, "yuv420p", "yuv444p"),
+    "hevc": Codec(
+        "libx265", {"crf": "18", "preset": "fast", "x265-params": _X265, **_KEPT}, "yuv420p", "yuv444p", "hvc1"
+    ),
+    "av1": Codec("libsvtav1", {"crf": "20", "preset": "8", **_KEPT}, "yuv420p10le", None),
+    "vp9": Codec(
+        "libvpx-vp9",
+        {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", **_KEPT},
+        "yuv420p",
+        "yuv420p",
+    ),
+    "prores": Codec("prores_ks", {"profile": "hq", **_KEPT}, "yuv422p10le", None),
+    "prores4444": Codec("prores_ks", {"profile": "4444", **_KEPT}, "yuv444p10le", None),
+    "ffv1": Codec("ffv1", {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", **_KEPT}, "bgr0", "bgr0"),
+    "mpeg4": Codec(
+        "mpeg4", {"flags": "+qscale+bitexact", "global_quality": str(2 * 118)}, "yuv420p", "yuv420p", tagged=False
+    ),
+    "gif": Codec("gif", {}, "pal8", "pal8", tagged=False),
+}
+"""ffv1 is lossless; prores and prores4444 are for editing programs."""
+
+
+def chosen(name: str, able: tuple[str, ...], container: str) -> Codec:
+    """The codec of that name, the first of `able` for auto. Raises RequestError for one the container cannot hold."""
+    if name == "auto":
+        return CODECS[able[0]]
+    known("codec", name, ["auto", *CODECS])
+    if name not in able:
+        fitting = [each for each in able if each in CODECS]
+        raise RequestError(f"{container} files cannot hold {name} here; they hold {', '.join(fitting)}")
+    return CODECS[name]
+
+
+def pixel_format(codec: Codec, size: tuple[int, int]) -> str:
+    """For frames of `size` rows and columns. Raises RequestError where the encoder takes no odd sides."""
+    if not (size[0] % 2 or size[1] % 2):
+        return codec.pixel_format
+    if codec.odd is None:
+        raise RequestError(
+            f"{codec.encoder} takes even sides alone, and frames are {size[1]}x{size[0]}; use h264, hevc, vp9 or ffv1"
+        )
+    return codec.odd
+
+
+def colour_tags(codec: Codec, colour: Colour) -> dict[str, str]:
+    """The encoder's options that tell its colours: primaries and transfer of the source, matrix and range as written.
+
+    HDR was brought to standard range, which is BT.709.
+    """
+    if not codec.tagged:
+        return {}
+    standard = colour.transfer in HDR_NOTES
+    primaries = BT709 if standard or colour.primaries in (0, UNTOLD) else colour.primaries
+    transfer = BT709 if standard or colour.transfer in (0, UNTOLD) else colour.transfer
+    tags = {"color_primaries": str(primaries), "color_trc": str(transfer)}
+    return tags if codec.is_rgb else tags | {"colorspace": "bt709", "color_range": "tv"}
+
+
+def colour_notes(codec: Codec, colour: Colour) -> list[str]:
+    """What writing changes of the source's colours."""
+    if not codec.tagged or codec.is_rgb:
+        return []
+    return ["full-range colours were brought to limited range, which players expect"] if colour.full_range else []
