@@ -19,6 +19,7 @@ from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
 from recast.cli.inspect import info, rerun
+from recast.cli.mask import mask
 from recast.cli.methods import methods
 from recast.cli.models import models
 from recast.cli.preview import preview
@@ -52,6 +53,7 @@ for command in (
     preview,
     compare,
     structure,
+    mask,
     world,
     info,
     rerun,

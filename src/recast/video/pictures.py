@@ -36,11 +36,15 @@ def sequence(path: Path) -> Source:
         return _animation(path)
     paths = _numbered(path) if NUMBER.search(path.name) else _inside(path)
     with picture_at(paths[0]) as first:
+        # Pillow names the depth of stored pixels nowhere else, and forgets it as it reads them.
+        deep = first.mode.startswith("I") or ";16" in str(getattr(first, "tile", ""))
         size = _upright_size(first)
         mode, kind = first.mode, str(first.format).lower()
         rate = first.info.get("fps")
     fps = _parsed(rate, paths[0]) if rate else ASSUMED_FPS
     notes = [] if rate or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
+    if deep:
+        notes.append("16-bit colours were brought to 8 bits")
     if "A" in mode or "P" in mode:
         notes.append("transparent pixels were laid on black")
     return Source(

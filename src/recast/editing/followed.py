@@ -1,0 +1,77 @@
+"""The mask of a whole file from a region of one of its frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+
+from recast.conditions.follow import Box, Followed, followed_box, followed_still
+from recast.editing.mask import Mask
+from recast.errors import RequestError
+from recast.types import Maps
+from recast.video.read import Frame, Source, Window, frames, read
+
+BLACK_AND_WHITE = 0.5
+"""A pixel is marked where a mask is more."""
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedFile:
+    """Masks at the size at which a region was followed. scale: pixels of the source in one of theirs."""
+
+    masks: Maps
+    confidence: tuple[float, ...]
+    scale: float
+    window: Window
+
+    def shaped(self, grow_px: int, *, invert: bool) -> Maps:
+        """The masks in black and white, grown by so many pixels of the source (shrunk below 0), then inverted if so."""
+        masks = (self.masks > BLACK_AND_WHITE).float()
+        reach = round(abs(grow_px) / self.scale)
+        if reach:
+            sign = 1 if grow_px > 0 else -1
+            masks = sign * F.max_pool2d(sign * masks, 2 * reach + 1, stride=1, padding=reach)
+        return 1 - masks if invert else masks
+
+    def pictures(self, source: Source) -> Iterator[tuple[UInt8[Tensor, "3 h w"], Frame]]:
+        """Each mask at the source's size, with the frame that it belongs to."""
+        for mask, frame in zip(self.masks, frames(source, self.window), strict=True):
+            whole = F.interpolate(mask[None], source.size, mode="bilinear", align_corners=False)[0]
+            yield (255 * (whole > BLACK_AND_WHITE)).to(torch.uint8).expand(3, -1, -1).contiguous(), frame
+
+
+def follow(source: Source, at: int, *, box: Box | None, still: Path | None, short_side: int) -> FollowedFile:
+    """The region of frame `at` in all frames. box: in pixels of the source. still: a picture, else.
+
+    All frames are held at `short_side` px. Raises RequestError for a frame or box that is not there, ShapeError for a
+    still of another aspect.
+    """
+    scale = max(1.0, min(source.size) / short_side)
+    size = (round(source.size[0] / scale), round(source.size[1] / scale))
+    clip = read(source, Window(size=size)).frames
+    if at >= len(clip):
+        raise RequestError(f"there is no frame {at}: the clip has {len(clip)}, counted from 0")
+    if box is not None:
+        found = followed_box(clip, _scaled(box, scale, source.size), at)
+    else:
+        assert still is not None
+        found = _still(clip, still, source, at)
+    return FollowedFile(found.masks, found.confidence, scale, Window())
+
+
+def _still(clip: UInt8[Tensor, "t 3 h w"], still: Path, source: Source, at: int) -> Followed:
+    (plane,) = Mask(still, source.size).frames(0, 1)
+    small = F.interpolate(plane[None, None], clip.shape[-2:], mode="area")[0, 0]
+    return followed_still(clip, small, at)
+
+
+def _scaled(box: Box, scale: float, size: tuple[int, int]) -> Box:
+    left, top, width, height = box
+    if width < 1 or height < 1 or left + width > size[1] or top + height > size[0]:
+        raise RequestError(f"the box {width}x{height} at {left},{top} is not in frames of {size[1]}x{size[0]}")
+    near = [int(side / scale) for side in (left, top)]
+    return near[0], near[1], max(1, int(width / scale)), max(1, int(height / scale))
