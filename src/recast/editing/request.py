@@ -76,7 +76,7 @@ class Request:
     """Where to stop in the source, in seconds."""
     duration: Seconds | None = None
     """How much of the source to take, in seconds."""
-    max_frames: int | None = Field(default=None, ge=1)
+    max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """The most frames to take."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
     """What to do about a damaged clip: fail, with the numbers; warn, and use what can be decoded; repeat, and fill what

@@ -13,6 +13,8 @@ from recast.errors import RequestError
 
 DEINTERLACED = "interlaced frames were made whole (bwdif)"
 WOVEN = "interlaced frames were kept as they are, two moments in each; the output does not say that it is interlaced"
+MOST_FRAMES = 2**31 - 1
+"""Of a window: a year and more."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,10 @@ class Window:
             raise RequestError(f"the window starts at {self.start:g} s; give a start of 0 or later")
         if self.end is not None and not self.end > self.start:
             raise RequestError(f"the window ends at {self.end:g} s, not after its start at {self.start:g} s")
-        if self.max_frames is not None and self.max_frames < 1:
-            raise RequestError(f"a window of {self.max_frames} frames is empty; ask for 1 or more")
+        if self.max_frames is not None and not 1 <= self.max_frames <= MOST_FRAMES:
+            raise RequestError(
+                f"a window has 1 to {MOST_FRAMES} frames, not {str(self.max_frames)[:20]}; ask for these"
+            )
         if self.size is not None and min(self.size) < 1:
             raise RequestError(f"{self.size[0]} rows by {self.size[1]} columns is no picture size; both start at 1")
 
