@@ -56,12 +56,15 @@ def mask(  # noqa: PLR0913 -- each is a flag
     with writing(output, clip, found.window, record=None, overwrite=overwrite, codec=_lossless(output)) as writer:
         for picture, like in found.pictures(clip):
             writer.add(picture, like)
-    doubtful = [number for number, share in enumerate(found.confidence) if share < DOUBTFUL]
+    _report(output, found.confidence, as_json=as_json, quiet=quiet)
+
+
+def _report(output: Path, confidence: tuple[float, ...], *, as_json: bool, quiet: bool) -> None:
+    doubtful = [number for number, share in enumerate(confidence) if share < DOUBTFUL]
     if as_json:
-        print(json.dumps({"output": str(output), "confidence": [round(share, 3) for share in found.confidence]}))
+        print(json.dumps({"output": str(output), "confidence": [round(share, 3) for share in confidence]}))
     elif not quiet:
-        least = min(found.confidence)
-        print(f"{output}: {len(found.confidence)} masks, confidence {least:.2f} to 1", file=sys.stderr)
+        print(f"{output}: {len(confidence)} masks, confidence {min(confidence):.2f} to 1", file=sys.stderr)
         if doubtful:
             named = f"from {doubtful[0]} on" if len(doubtful) > 1 else str(doubtful[0])
             print(f"note: {len(doubtful)} frames are below {DOUBTFUL}, {named}: look at them", file=sys.stderr)
