@@ -159,9 +159,9 @@ def test_odd_sides_are_refused_where_the_encoder_takes_none(tmp_path, codec):
         stream.width, stream.height, stream.pix_fmt = 33, 20, "bgr0"
         file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((20, 33, 3), np.uint8), format="rgb24")))
         file.mux(stream.encode(None))
+    source = opened(tmp_path / "in.mkv")
     with pytest.raises(RequestError, match="takes even sides alone, and frames are 33x20"):
-        with_notes(opened(tmp_path / "in.mkv"), tmp_path / "out.mkv", codec=codec)
-    with_notes(opened(tmp_path / "in.mkv"), tmp_path / "out.mkv", codec="hevc")
+        with_notes(source, tmp_path / "out.mkv", codec=codec)
 
 
 def test_ffv1_keeps_every_pixel(tmp_path):
@@ -211,9 +211,7 @@ def of_two_fields(frame):
     graph.configure()
     frame.time_base = Fraction(1, 25)
     graph.push(frame)
-    pulled = graph.pull()
-    pulled.pts = None
-    return pulled
+    return graph.pull()
 
 
 def test_interlaced_frames_are_made_whole_kept_or_refused_as_asked(tmp_path):
