@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -77,7 +78,7 @@ def _tracked(images: Sequence[Image], box: Box) -> list[Box]:
 def _carried(frames: Frames, mask: MaskMap) -> list[tuple[MaskMap, float]]:
     """The mask in each frame, from the first on, and the share of it that was seen all the way."""
     carried, seen = [(mask, 1.0)], torch.ones_like(mask)
-    for before, after in zip(frames[:-1].split(1), frames[1:].split(1), strict=True):
+    for before, after in pairwise(frames.split(1)):
         backward, forward = flow_between(after, before), flow_between(before, after)
         seen = warped(seen, backward) * visible(backward, forward)
         mask = warped(mask, backward)
