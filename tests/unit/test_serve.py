@@ -71,7 +71,8 @@ def work(config, handler=None):
     worker.run(lambda *_: None, until_empty=True)
 
 
-def test_a_clip_goes_there_and_its_edit_comes_back(client, config, clip, tmp_path):
+def test_a_clip_goes_there_and_its_edit_comes_back(client, config, clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(config.data)  # as workers do
     job = client.submit(clip, prompt=["a snowy field"], settings={"method": "sdedit", "steps": 1, "size": 64})
     assert job.view()["state"] == "queued"
     worker = threading.Thread(target=work, args=(config,))
@@ -80,7 +81,10 @@ def test_a_clip_goes_there_and_its_edit_comes_back(client, config, clip, tmp_pat
     done = job.wait(lambda stage, *_: seen.append(stage))
     worker.join()
     assert (done["state"], done["frames"]) == ("done", 5)
-    assert run(["info", str(job.download(tmp_path / "back.mp4")), "--json"]) == 0
+    back = job.download(tmp_path / "back.mp4")
+    assert str(tmp_path).encode() not in back.read_bytes()
+    monkeypatch.chdir("/")
+    assert run(["info", str(back), "--json"]) == 0
     assert str(tmp_path) not in json.dumps(client.jobs())
 
 

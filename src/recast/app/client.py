@@ -33,8 +33,12 @@ class Client:
             return self.ask("POST", f"/files?name={quote(path.name)}", body, path.stat().st_size)["id"]
 
     def submit(self, source: str | PathLike[str], **settings: object) -> "ClientJob":
-        """Queues an edit of a clip. settings: as of POST /jobs, such as prompt=["snow"] and settings={"seed": 7}."""
-        document = json.dumps({"source": self.send(source)} | settings).encode()
+        """Sends a clip, and queues an edit of it. settings: as of POST /jobs: prompt=["snow"], settings={"seed": 7}."""
+        return self.submit_sent(self.send(source), **settings)
+
+    def submit_sent(self, number: str, **settings: object) -> "ClientJob":
+        """Queues an edit of a clip that `send` has sent."""
+        document = json.dumps({"source": number} | settings).encode()
         return ClientJob(self, self.ask("POST", "/jobs", document, len(document))["id"])
 
     def jobs(self) -> list[dict[str, Any]]:

@@ -55,8 +55,11 @@ class JobView(BaseModel):
     cancelling: bool
 
 
-def document(asked: JobRequest, files: UserFiles, results: Path) -> dict[str, Any]:
-    """What the queue is given: the request with paths in place of names. Raises RecastError for what cannot be done."""
+def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
+    """What the queue is given: the request with paths in place of names. Raises RecastError for what cannot be done.
+
+    Paths are relative to the data folder, in which workers stand: the record in a result has them.
+    """
     from recast.editing.queued import check_queued, document_of
     from recast.editing.request import Request
     from recast.model.folder import MODELS
@@ -64,7 +67,7 @@ def document(asked: JobRequest, files: UserFiles, results: Path) -> dict[str, An
     taken = sorted(set(OWN) & set(asked.settings))
     if taken:
         raise RequestError(f"{taken[0]} is no setting here; it has a field of its own, or none")
-    folder = results / token_hex(16)
+    folder = data / "results" / token_hex(16)
     request = Request.asked(
         source=files.path(asked.source),
         words=[str(text) for text in asked.prompt],
@@ -80,7 +83,13 @@ def document(asked: JobRequest, files: UserFiles, results: Path) -> dict[str, An
     except BaseException:
         folder.rmdir()
         raise
-    return document_of(request)
+    return {name: _relative(value, f"{data}/") for name, value in document_of(request).items()}
+
+
+def _relative(value: Any, folder: str) -> Any:  # noqa: ANN401 -- JSON
+    if isinstance(value, list):
+        return [_relative(each, folder) for each in value]
+    return value.removeprefix(folder) if isinstance(value, str) else value
 
 
 def view(job: StoredJob) -> JobView:
@@ -113,9 +122,9 @@ def without_paths(text: str, job: StoredJob) -> str:
     return text
 
 
-def result_path(job: StoredJob) -> Path:
+def result_path(job: StoredJob, data: Path) -> Path:
     """Where the result of a job lies. Raises RequestError where there is none to be sent."""
-    path = Path(job.document["target"])
+    path = data / job.document["target"]
     if job.state is not JobState.DONE or not path.is_file() or path.suffix[1:] not in ENDINGS:
         raise RequestError(f"the job is {job.state}; it has no result to be sent")
     return path

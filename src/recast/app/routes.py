@@ -28,7 +28,7 @@ def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     files = UserFiles(config.data / "files", config.most_upload_bytes)
     _add_files(router, files)
     _add_jobs(router, config, store, files)
-    _add_results(router, store, feed)
+    _add_results(router, config, store, feed)
     _add_tables(router)
 
     @router.get("/health")
@@ -74,7 +74,7 @@ def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: Us
         waiting = [job for job in store.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
         if len(waiting) >= config.most_jobs:
             raise QueueFullError(f"{len(waiting)} jobs wait already; ask again when some are done")
-        [number] = store.add([document(asked, files, config.data / "results")], priority=asked.priority)
+        [number] = store.add([document(asked, files, config.data)], priority=asked.priority)
         return view(store.job(number))
 
     @router.get("/jobs")
@@ -103,7 +103,7 @@ def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: Us
         store.remove(store.keyed(key).id)
 
 
-def _add_results(router: APIRouter, store: JobStore, feed: JobFeed) -> None:
+def _add_results(router: APIRouter, config: ServeConfig, store: JobStore, feed: JobFeed) -> None:
     @router.get("/jobs/{key}/events", response_class=StreamingResponse)
     async def events(key: Id) -> StreamingResponse:
         """The job at each change, as server-sent events, until it has ended."""
@@ -115,7 +115,7 @@ def _add_results(router: APIRouter, store: JobStore, feed: JobFeed) -> None:
         """The edited clip; takes one Range."""
         if "," in request.headers.get("range", ""):
             raise RequestError("ask for one range at a time")
-        path = result_path(store.keyed(key))
+        path = result_path(store.keyed(key), config.data)
         return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=path.name)
 
 

@@ -128,11 +128,13 @@ def worker(
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
+    store = store_in(data_dir)
+    os.chdir(store.path.parent)  # jobs of a server name its files from there
     with shown(quiet=quiet) as watch:
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # what stops services lets the job go as well
         if while_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
-        Worker(store_in(data_dir), EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
+        Worker(store, EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
 
 
 def _stop_with_stdin() -> None:
