@@ -232,7 +232,7 @@ def test_interlaced_frames_are_made_whole_kept_or_refused_as_asked(tmp_path):
     whole, woven = (torch.stack([frame.pixels for frame in frames(each, Window())]) for each in (source, kept))
     assert whole.shape == woven.shape
     assert not torch.equal(whole, woven)
-    assert not kept.damage.notes
+    assert not kept.damage
 
 
 def test_a_first_time_above_zero_is_named(tmp_path):

@@ -69,12 +69,17 @@ class Promises:
         return round(num_decoded * promised / max(self._packets_end - start, 1 / self._source.fps))
 
     def _seconds(self) -> Fraction | None:
-        """What the header says of this stream alone. AVI counts places in time, empty ones too."""
+        """What the header says of this stream alone. AVI counts places in time, empty ones too.
+
+        Matroska's lengths are of the time from 0 on, whenever the first frame comes.
+        """
         if self._source.container == "avi":
             return self._stream.frames * self._source.time_base
+        start = max(Fraction(0), self._source.first_pts * self._source.time_base)
         if duration := self._stream.metadata.get("DURATION"):
             with suppress(ValueError):
                 hours, minutes, seconds = duration.split(":")
-                return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+                return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds) - start
         alone = self._source.container.startswith("matroska") and not self._source.has_sound
-        return Fraction(self._container.duration, av.time_base) if alone and self._container.duration else None
+        promised = Fraction(self._container.duration or 0, av.time_base)
+        return promised - start if alone and promised else None
