@@ -63,7 +63,7 @@ def test_many_processes_do_each_job_once(store, tmp_path):
 def test_killed_workers_lose_no_job_and_repeat_none(store, tmp_path):
     jobs = documents(tmp_path, 12, text="a text of some length, so that kills fall into it ")
     store.add(jobs)
-    scribe, rng, kills = Scribe(tmp_path / "log"), random.Random(0), 0
+    scribe, rng, kills = Scribe(tmp_path / "log", letter_seconds=0.005), random.Random(0), 0
     while not all(job.state is JobState.DONE for job in store.jobs()):
         process = FORK.Process(target=worked, args=(store, scribe))
         process.start()
@@ -72,7 +72,7 @@ def test_killed_workers_lose_no_job_and_repeat_none(store, tmp_path):
             os.kill(process.pid, signal.SIGKILL)
             process.join()
             kills += 1
-    assert kills == 10
+    assert kills > 3
     assert all((tmp_path / f"{number}.txt").read_text() == job["text"] for number, job in enumerate(jobs))
     # One that was killed between its rename and its line has no line, and none has two.
     assert max(Counter(scribe.log.read_text().split()).values()) == 1

@@ -20,6 +20,10 @@ Box = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
 Image = UInt8[np.ndarray, "h w 3"]
 MaskMap = Float[Tensor, "1 1 h w"]
+LEAST_REACH = 16
+"""Pixels that even a small box may move from frame to frame."""
+NEARER_BY = 0.0375
+"""How much less alike, of 1, a place at the farthest reach is held to be: of two alike, the nearer one is it."""
 PATCH = (32, 32)
 """Size in pixels at which what a box shows is compared."""
 
@@ -33,7 +37,7 @@ class Followed:
 
 
 def followed_box(frames: Frames, box: Box, at: int) -> Followed:
-    """A box that is `box` in frame `at`, followed by multiple instance learning (Babenko et al., CVPR 2009; OpenCV).
+    """A box that is `box` in frame `at`, followed by what it shows (normalized cross-correlation, frame to frame).
 
     Its size stays. Confidence is the correlation of what the box shows with what it showed in frame `at`.
     Raises RequestError for a box that is not in the frame.
@@ -64,15 +68,33 @@ def followed_still(frames: Frames, still: Float[Tensor, "h w"], at: int) -> Foll
 
 
 def _tracked(images: Sequence[Image], box: Box) -> list[Box]:
-    cv2.setRNGSeed(0)  # the tracker draws patches; the same clip gives the same boxes
-    tracker = cv2.TrackerMIL.create()
-    tracker.init(images[0], box)
     boxes = [box]
-    for image in images[1:]:
-        found, where = tracker.update(image)
-        left, top, width, height = where if found else boxes[-1]
-        boxes.append((int(left), int(top), int(width), int(height)))
+    for before, after in pairwise(images):
+        boxes.append(_next_box(before, after, boxes[-1]))
     return boxes
+
+
+def _next_box(before: Image, after: Image, box: Box) -> Box:
+    """Where `after` shows most likely what the box shows in `before`, at most half a box away."""
+    left, top, width, height = box
+    across, down = (max(LEAST_REACH, side // 2) for side in (width, height))
+    shown = _window(before, box)
+    reached = _window(after, (left - across, top - down, width + 2 * across, height + 2 * down))
+    likeness = cv2.matchTemplate(reached, shown, cv2.TM_CCOEFF_NORMED)
+    rows, columns = np.mgrid[-1 : 1 : (2 * down + 1) * 1j, -1 : 1 : (2 * across + 1) * 1j]
+    row, column = np.unravel_index(np.argmax(likeness - NEARER_BY * (rows**2 + columns**2)), likeness.shape)
+    # Half of the box stays in the picture, so that there is something to compare.
+    left = int(np.clip(left + column - across, -(width // 2), after.shape[1] - width // 2 - 1))
+    top = int(np.clip(top + row - down, -(height // 2), after.shape[0] - height // 2 - 1))
+    return left, top, width, height
+
+
+def _window(image: Image, box: Box) -> UInt8[np.ndarray, "y x 3"]:
+    """What a box shows, with the picture's edge repeated where it reaches beyond."""
+    left, top, width, height = box
+    rows = np.clip(np.arange(top, top + height), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + width), 0, image.shape[1] - 1)
+    return np.ascontiguousarray(image[rows[:, None], columns])
 
 
 def _carried(frames: Frames, mask: MaskMap) -> list[tuple[MaskMap, float]]:
