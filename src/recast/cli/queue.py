@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,11 +132,20 @@ def worker(
     on_end = (lambda _job: None) if quiet else tell_ended
     store = store_in(data_dir)
     os.chdir(store.path.parent)  # jobs of a server name its files from there
-    with shown(quiet=quiet) as watch:
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # what stops services lets the job go as well
+    with shown(quiet=quiet) as watch, _sigterm_as_sigint():
         if while_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         Worker(store, EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
+
+
+@contextmanager
+def _sigterm_as_sigint() -> Iterator[None]:
+    """What stops services lets the job go, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop_with_stdin() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -110,10 +111,9 @@ def _numbered(pattern: Path) -> list[Path]:
 @contextmanager
 def picture_at(path: Path, kinds: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> Iterator[Image.Image]:
     """The open picture, its size checked before it is decoded. Raises MediaError, also for what Pillow finds inside."""
-    with regular_file(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with regular_file(path) as file:
         try:
-            with Image.open(file, formats=kinds) as picture:
+            with _opened(file, kinds) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise MediaError(f"{picture.width}x{picture.height} is more than {MAX_PIXELS} pixels: {path}")
                 yield picture
@@ -121,6 +121,13 @@ def picture_at(path: Path, kinds: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> 
             raise
         except Exception as error:  # Pillow's readers raise SyntaxError and struct.error too, on damaged files
             raise MediaError(f"the picture is damaged, or no {' or '.join(kinds)}: {path}") from error
+
+
+def _opened(file: BinaryIO, kinds: tuple[str, ...]) -> Image.Image:
+    # No longer than this: filters of warnings are the whole process's, and a picture may stay open while others work.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(file, formats=kinds)
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
