@@ -114,14 +114,14 @@ def _kept(place: Path, name: str, size: int) -> UserFile:
 
 
 def _picture(part: Path, number: str, name: str, size: int) -> tuple[UserFile, str] | None:
-    from PIL import Image, UnidentifiedImageError
+    from recast.video.pictures import picture_at
 
     try:
-        with Image.open(part, formats=list(PICTURES)) as picture:
+        with picture_at(part, tuple(PICTURES)) as picture:
             picture.verify()
             width, height = picture.size
             return UserFile(number, name, "picture", size, width, height), PICTURES[str(picture.format)]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except MediaError:
         return None
 
 
