@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from recast.methods import METHODS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "recast"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 CODE = re.compile(r"`([\w./-]+(?:\.py|/))`")
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+LAW = re.compile(r"^\| `([\w-]+)` \| .* \| `([\w/.]+)::(\w+)` \|$", re.MULTILINE)
 PLANNED = re.compile(r"will go to ([\w./-]+)")
 CHANGES = {"a method", "a backbone family", "a structure", "content", "a hook", "a metric"} | {
     *("a case", "a recipe", "a tuner", "a job", "a page", "a command")
@@ -45,6 +48,13 @@ def test_what_is_planned_is_not_there_yet():
     planned = {name.rstrip(".,") for name in PLANNED.findall((ROOT / "ARCHITECTURE.md").read_text())}
     assert planned
     assert not {name for name in planned if (PACKAGE / name).exists()}
+
+
+def test_every_method_has_a_law_and_the_law_is_a_test():
+    rows = LAW.findall((ROOT / "docs" / "methods.md").read_text())
+    assert [name for name, *_ in rows] == sorted(METHODS)
+    tests = {(file, test): (ROOT / "tests" / file).read_text() for _, file, test in rows}
+    assert not {test for (_, test), text in tests.items() if f"def {test}(" not in text}
 
 
 def test_the_readme_is_short():
