@@ -1,7 +1,6 @@
 """Pools of rendered worlds on disk, memory-mapped, so that training does not wait for the renderer."""
 
 import json
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from recast.files import disk_told, whole_folder
+from recast.jobs.processes import processes
 from recast.world import Scene, captioned, rendered, sampled
 
 NUM_CAPTIONS = 4
@@ -153,7 +153,7 @@ def _fill(part: Path, plan: RenderPlan, workers: int) -> None:
         np.lib.format.open_memmap(part / f"{name}.npy", mode="w+", dtype=dtype, shape=(*shape, *tail)).flush()
     edges = np.linspace(0, plan.clips, 8 * workers + 1).astype(int)
     spans = [(part, plan, int(a), int(b)) for a, b in pairwise(edges)]
-    with ProcessPoolExecutor(workers) as pool, (part / "clips.jsonl").open("w") as lines:
+    with processes(workers) as pool, (part / "clips.jsonl").open("w") as lines:
         for rows in pool.map(_span, *zip(*spans, strict=True)):
             lines.writelines(json.dumps(row) + "\n" for row in rows)
 

@@ -3,15 +3,16 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from recast.errors import RequestError
+from recast.jobs.processes import processes
 from recast.progress import ProgressCallback
 
 Item = TypeVar("Item")
@@ -81,15 +82,10 @@ def _worked(items: Mapping[str, Item], measure: Callable[[Item], Any], workers: 
     if workers.jobs == 1 or len(items) < 2:
         yield from ((name, measure(item)) for name, item in items.items())
         return
-    # Spawned, since a fork of a process whose threads hold locks may hang.
-    start = {"mp_context": get_context("spawn"), "initializer": _prepare, "initargs": (workers,)}
-    with ProcessPoolExecutor(min(workers.jobs, len(items)), **start) as pool:
-        try:
-            futures = {pool.submit(measure, item): name for name, item in items.items()}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with processes(min(workers.jobs, len(items)), partial(_prepare, workers)) as pool:
+        futures = {pool.submit(measure, item): name for name, item in items.items()}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def _prepare(workers: Workers) -> None:

@@ -3,17 +3,17 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Protocol, runtime_checkable
 
 import cv2
 import torch
 
 from recast.errors import extra
+from recast.jobs.processes import processes
 from recast.progress import ProgressCallback
 
 
@@ -116,19 +116,15 @@ def _pooled(jobs: dict[int, Job], workers: int) -> Iterator[int]:
     """Yields the key of each job that is done; the others are not, because one of them crashed its process."""
     if not jobs:
         return
-    # Spawn, because a fork may hang where threads hold locks.
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_prepare) as pool:
+    with processes(min(workers, len(jobs)), _prepare) as pool:
         futures: dict[Future[None], int] = {}
-        try:
+        with suppress(BrokenProcessPool):
+            for number, job in jobs.items():
+                futures[pool.submit(job)] = number
+        for future in as_completed(futures):
             with suppress(BrokenProcessPool):
-                for number, job in jobs.items():
-                    futures[pool.submit(job)] = number
-            for future in as_completed(futures):
-                with suppress(BrokenProcessPool):
-                    future.result()
-                    yield futures[future]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+                future.result()
+                yield futures[future]
 
 
 def _prepare() -> None:
