@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from recast.types import Clip, Condition, Latents, Picks, Tokens
+from recast.types import Clip, Condition, Frames, Latents, Picks, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,15 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class FlowEstimator(Protocol):
+    """Estimates optical flow between frames."""
+
+    def __call__(self, frames: Frames, others: Frames, /) -> Float[Tensor, "s 2 h w"]:
+        """Flow from each frame into the other one of the same index, in pixels to the right and down, on the CPU."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class DenoiseInputs:
     """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
@@ -83,7 +94,7 @@ class DenoiseInputs:
     up the levels; it looks on and changes nothing. source: the condition under which the clip itself is described: its
     own content, its own structure; None for methods that do not need it.
     pictured: tokens of the wanted pictures, where a method reads them apart (`pictures_apart`); the condition's are
-    then those of the words alone.
+    then those of the words alone. flow: estimates optical flow for methods that follow it; None: by DIS.
     Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows. Raises
     ShapeError for conditions that are given frame by frame for another number of frames than the clip has latents.
     """
@@ -101,6 +112,7 @@ class DenoiseInputs:
     source: Condition | None = None
     temporal_stride: int = 1
     pictured: Tokens | None = None
+    flow: FlowEstimator | None = None
 
     def __post_init__(self) -> None:
         frames = self.clip.latent_frames(self.temporal_stride)

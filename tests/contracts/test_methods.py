@@ -129,6 +129,23 @@ def test_it_stops_where_an_edit_says_so(method, backbone):
         method()(inputs_of(backbone, step_hook=stop), backbone)
 
 
+def test_those_that_follow_motion_ask_for_flow_and_heed_it(method, backbone, edited):
+    asked = []
+
+    def shifting(frames, others, /):
+        """16 px to the right from what is darker; the way back is the opposite."""
+        asked.append(len(frames))
+        brighter = others.float().mean(dim=(1, 2, 3)) - frames.float().mean(dim=(1, 2, 3))
+        right = 16 * brighter.sign().reshape(-1, 1, 1, 1).expand(-1, 1, *frames.shape[-2:])
+        return torch.cat([right, torch.zeros_like(right)], dim=1)
+
+    boxed = {"protagonist": "0,0,0.5,0.5"} if "protagonist" in knobs(method) else {}
+    other = method(**boxed)(inputs_of(backbone, flow=shifting), backbone)
+    assert bool(asked) is method.follows_flow
+    if not knobs(method) & {"boxes", "protagonist"}:  # what goes along with boxes has laws of its own
+        assert torch.equal(other, edited(method(**boxed))) is not method.follows_flow
+
+
 def test_strength_outside_its_range_is_refused(method, backbone):
     with pytest.raises(RequestError, match=r"strength is 1\.2"):
         method(strength=1.2)(inputs_of(backbone), backbone)

@@ -36,6 +36,8 @@ def idle(backbone=None, cfg_scale=2.0, **settings):
         ({"method": "flowedit", "scheduler": "heun"}, "scheduler does nothing here: flowedit does not read that"),
         ({"method": "flowedit", "scheduler": "heun", "tail": 0.5}, None),
         ({"method": "gen1", "scheduler": "heun"}, None),
+        ({"method": "gen1", "flow": "raft.safetensors"}, "flow does nothing here: gen1 follows no motion"),
+        ({"method": "medm", "flow": "raft.safetensors"}, None),
         (
             {"method": "sdedit", "structure": "edges", "structure_detail": 2},
             "structure and structure detail do nothing here: sdedit does not read that",

@@ -12,7 +12,10 @@ from recast.jobs.stored import JobState, StoredJob
 
 ENDINGS = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska", "webm": "video/webm"}
 """Kinds of results, and what they are served as."""
-OWN = ("source", "target", "mask", "image", "pictures", "words", "prompt", "adapter", "adapters", "model", "overwrite")
+OWN = (
+    *("source", "target", "mask", "image", "pictures", "words", "prompt"),
+    *("adapter", "adapters", "flow", "model", "overwrite"),
+)
 """Settings that say where something lies, or that have a field of their own here."""
 MOST_TEXT = 2000
 FileId = Annotated[str, Field(min_length=32, max_length=32, description="A file that was sent to /files.")]

@@ -43,6 +43,7 @@ FLAGS: dict[str, Flag] = {
     "structure": Flag(("--structure",), "KIND[:W][@A-B]", "How", repeated=True),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "window": Flag(("--window",), "N", "How"),
+    "flow": Flag(("--flow",), "FILE", "How"),
     "segment": Flag(("--segment",), "N", "How"),
     "cuts": Flag(("--cuts",), "NAME", "How"),
     "codec": Flag(("--codec",), "NAME", "How"),

@@ -28,7 +28,7 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     """What a record's request would have read, but for the settings that the user gave anew."""
     weighted = [Named("pictures", Path(path)) for path, _ in request.pictures]
     weighted += [Named("adapters", Path(path)) for path, _ in request.adapters]
-    single = {"source": request.source, "mask": request.mask}
+    single = {"source": request.source, "mask": request.mask, "flow": request.flow}
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
     if request.model not in {*MODELS, *SPECS}:
         found.append(Named("model", Path(request.model)))

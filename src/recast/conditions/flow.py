@@ -12,6 +12,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.denoising import FlowEstimator
 from recast.types import Frames
 
 Flow = Float[Tensor, "s 2 h w"]
@@ -31,16 +32,17 @@ class ClipFlow:
     backward: Flow
 
     @classmethod
-    def of(cls, frames: Frames) -> "ClipFlow":
-        """Estimated by DIS, at the frames' size; of one frame it is empty."""
-        return cls(flow_between(frames[:-1], frames[1:]), flow_between(frames[1:], frames[:-1]))
+    def of(cls, frames: Frames, estimate: FlowEstimator | None = None) -> "ClipFlow":
+        """Estimated at the frames' size, by DIS where nothing else is said; of one frame it is empty."""
+        estimate = estimate or flow_between
+        return cls(estimate(frames[:-1], frames[1:]), estimate(frames[1:], frames[:-1]))
 
     def resized(self, size: Sequence[int]) -> "ClipFlow":
         """The same motion in pixels of frames of `size` rows and columns."""
         return ClipFlow(resized_flow(self.forward, size), resized_flow(self.backward, size))
 
 
-def flow_between(frames: Frames, others: Frames) -> Flow:
+def flow_between(frames: Frames, others: Frames, /) -> Flow:
     """Flow from each frame into the other one of the same index, by DIS with OpenCV's medium preset, on luma."""
     seer: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     size = frames.shape[-2:]

@@ -9,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.conditions.flow import Flow, flow_between, resized_flow
+from recast.denoising import FlowEstimator
 from recast.types import Frames, Latents, Maps
 
 Shares = Float[Tensor, "s 1 h w"]
 """How far a pixel can be relied on, 0..1."""
+Matches = tuple[Flow, Shares]
+"""Flow into other frames, and where it can be relied on."""
 
 
 def warped(pictures: Latents, flow: Flow) -> Latents:
@@ -48,10 +51,11 @@ def visible(flow: Flow, back: Flow) -> Shares:
     return ((error <= 0.01 * length + 0.5) & inside).to(flow)
 
 
-def matched(frames: Frames, others: Frames) -> tuple[Flow, Shares]:
-    """Flow from each frame into the other of the same index, and where it can be relied on. By DIS."""
-    flow = flow_between(frames, others)
-    return flow, visible(flow, flow_between(others, frames))
+def matched(frames: Frames, others: Frames, estimate: FlowEstimator | None = None) -> Matches:
+    """Flow from each frame into the other of the same index, and where it can be relied on. By DIS if not said."""
+    estimate = estimate or flow_between
+    flow = estimate(frames, others)
+    return flow, visible(flow, estimate(others, frames))
 
 
 def shrunk(shares: Shares, size: Sequence[int]) -> Float[Tensor, "s 1 y x"]:

@@ -14,7 +14,7 @@ from recast.video.source import Source
 
 def check_inputs(request: Request) -> None:
     """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
-    named = (request.mask, *(path for path, _ in (*request.pictures, *request.adapters)))
+    named = (request.mask, request.flow, *(path for path, _ in (*request.pictures, *request.adapters)))
     missing = [path for path in named if path and not Path(path).exists()]
     if missing:
         raise MediaError(f"there is no such file: {missing[0]}")

@@ -128,6 +128,7 @@ def _denoise_inputs(
         seed=resolved.seed,
         source=source,
         pictured=contents.pictured,
+        flow=resolved.flow,
     )
 
 

@@ -22,6 +22,8 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
         yield from _sentence(kept, f"{request.model} reads no structure")
     if not method.needs_source:
         yield from _sentence(_changed(request, ["source_prompt"]), f"{request.method} does not ask what the clip shows")
+    if not method.follows_flow:
+        yield from _sentence(_changed(request, ["flow"]), f"{request.method} follows no motion")
     if cfg_scale == 1:
         guiding = [*_changed(request, ["negative"]), *(name for name in GUIDING if name in request.knobs)]
         yield from _sentence(guiding, "a cfg of 1 is no guidance")

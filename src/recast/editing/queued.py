@@ -28,6 +28,7 @@ def document_of(request: Request) -> dict[str, Any]:
         request,
         source=request.source and request.source.absolute(),
         mask=request.mask and request.mask.absolute(),
+        flow=request.flow and request.flow.absolute(),
         pictures=_absolute(request.pictures),
         adapters=_absolute(request.adapters),
         model=model,

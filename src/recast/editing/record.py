@@ -57,7 +57,7 @@ class Record:
 def input_files(request: Request) -> tuple[Path, ...]:
     """The files and folders that a request reads, without the model."""
     named = [Path(path) for path, _ in (*request.pictures, *request.adapters)]
-    return tuple(path for path in (request.source, request.mask, *named) if path is not None)
+    return tuple(path for path in (request.source, request.mask, request.flow, *named) if path is not None)
 
 
 def digest(path: Path) -> str:

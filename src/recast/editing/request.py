@@ -52,6 +52,8 @@ class Request:
     """Denoising steps; more is slower, and the model's own number if not given."""
     ensemble: int | None = Field(default=None, ge=1, le=64)
     """Answers averaged at each step; more is slower and steadier, and the model's own number if not given."""
+    flow: Path | None = None
+    """A .safetensors file of RAFT's weights, by which methods that follow motion estimate it; by DIS if not given."""
     scheduler: str = "ddim"
     """The sampler from noise to picture."""
     window: int | None = Field(default=None, ge=1, le=1024)

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recast.conditions.content import ContentInput, Medium
+from recast.conditions.raft import RAFTFlow
 from recast.conditions.vocabulary import unknown
-from recast.denoising import Sampler
+from recast.denoising import FlowEstimator, Sampler
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.idle import idle_settings
 from recast.editing.loaded import Model
@@ -38,10 +39,11 @@ class ResolvedEdit:
 
     request: with the names of the method and the model that are meant, for the record. source: a file, or a clip from
     memory. stretch: the part of it, at its own size. size: rows and columns to work at. structures, detail: what
-    is kept, and t_s. cond, uncond: the wanted content and what guidance pushes away from, the model's null content
-    where empty. shown: what the source shows, in words; its frames tell where empty. method: with its knobs.
-    window: most frames that the network sees at once. mask: None where all of the clip is edited. outlines: how
-    strongly the source's are drawn into the enlarged result, 1 fully to 0 not at all.
+    is kept, and t_s. flow: how motion is estimated, by DIS if None. cond, uncond: the wanted content and
+    what guidance pushes away from, the model's null content where empty. shown: what the source shows, in words; its
+    frames tell where empty. method: with its knobs. window: most frames that the network
+    sees at once. mask: None where all of the clip is edited. outlines: how strongly the source's are drawn into the
+    enlarged result, 1 fully to 0 not at all.
     """
 
     request: Request
@@ -54,6 +56,7 @@ class ResolvedEdit:
     uncond: tuple[ContentInput, ...]
     shown: tuple[ContentInput, ...]
     method: Method
+    flow: FlowEstimator | None
     sampler: Sampler
     steps: int
     cfg_scale: float
@@ -102,6 +105,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         uncond=_words(request.negative),
         shown=_words(request.source_prompt),
         method=_method(name, own, request.knobs),
+        flow=RAFTFlow.opened(request.flow, model.device) if request.flow else None,
         sampler=SAMPLERS[request.scheduler],
         steps=steps,
         cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,

@@ -57,6 +57,8 @@ class Method(Protocol):
     """Whether it can average answers over noise, `DenoiseInputs.ensemble`; if not, more than 1 is refused."""
     pictures_apart: ClassVar[bool]
     """Whether it reads pictures apart from words, `DenoiseInputs.pictured`; if not, both are blended by weight."""
+    follows_flow: ClassVar[bool]
+    """Whether it asks for optical flow of the clip, by `DenoiseInputs.flow`."""
 
     @property
     def ignores(self) -> frozenset[str]:

@@ -6,14 +6,13 @@ from typing import ClassVar
 import torch
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.warping import fused, matched, warped
+from recast.conditions.warping import Matches, fused, matched, warped
 from recast.denoising import DenoiseInputs
-from recast.diffusion.schedule import truncated
 from recast.methods.images import ImageKnobs
-from recast.methods.keyframed import FrameWalks, OneLatent
+from recast.methods.keyframed import FrameWalks, OneLatent, first_and_later
 from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
-from recast.types import Latents
+from recast.types import Frames, Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +28,7 @@ class Deforum(ImageKnobs):
 
     paper: ClassVar[str] = "Deforum, baseline of arXiv:2302.03011"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
@@ -38,10 +38,7 @@ class Deforum(ImageKnobs):
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
-        all_sigmas = backbone.sigmas(inputs.steps)
-        sigmas, later = (
-            truncated(all_sigmas, share) for share in (self.strength, min(self.strength, self.propagation))
-        )
+        sigmas, later = first_and_later(backbone.sigmas(inputs.steps), self.strength, self.propagation)
         source, frames = backbone.encode(inputs.clip.frames), inputs.clip.frames
         if len(sigmas) == 1:
             return source
@@ -50,14 +47,15 @@ class Deforum(ImageKnobs):
         edited = [first]
         for frame in range(1, len(source)):
             pair = frames[[frame - 1, frame]]
-            start = self._carried(edited[-1], pair.to(source.device), backbone)
+            matches = matched(pair[1:], pair[:1], inputs.flow)
+            start = self._carried(edited[-1], matches, pair[1:].to(source.device), backbone)
             edited.append(walks.alone(frame, later, start))
         return torch.cat(edited)
 
     @torch.no_grad()
-    def _carried(self, before: OneLatent, pair: torch.Tensor, backbone: Backbone) -> OneLatent:
+    def _carried(self, before: OneLatent, matches: Matches, frame: Frames, backbone: Backbone) -> OneLatent:
         """The result before as the next frame would show it; the source's own where it cannot be seen there."""
-        flow, seen = matched(pair[1:].cpu(), pair[:1].cpu())
-        own = pair[1:].float() / 127.5 - 1
+        flow, seen = matches
+        own = frame.float() / 127.5 - 1
         brought = warped(backbone.decode_pixels(before).to(own), flow.to(own))
         return backbone.encode_pixels(fused(own, brought, seen))

@@ -37,6 +37,7 @@ class FLATTEN(InversionKnobs, GuidanceKnobs):
 
     paper: ClassVar[str] = "FLATTEN, arXiv:2310.05922"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
 
     injected_until: UnitInterval = 0.8
     """The share of the steps, from the first on, that take the source's residual features, queries and keys."""

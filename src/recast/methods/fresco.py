@@ -17,7 +17,7 @@ from recast.diffusion.excerpt import excerpt
 from recast.diffusion.guidance import guided
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import interval
-from recast.methods.keyframed import FrameWalks, anchored, trajectories_of
+from recast.methods.keyframed import FrameWalks, KeyframeKnobs, anchored, trajectories_of
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import SourceHooks, beside, in_windows
@@ -31,7 +31,7 @@ ATTENTION, FEATURES = re.compile(r"up_blocks\..*attn1"), re.compile(r"up_blocks\
 
 
 @dataclass(frozen=True, kw_only=True)
-class FRESCO(GuidanceKnobs):
+class FRESCO(KeyframeKnobs, GuidanceKnobs):
     """Edits keyframes by features and attention that keep to what the source's frames have alike, and where.
 
     arXiv:2403.12962. Keyframes walk together from their source under one noise. At each level the source, under the
@@ -50,12 +50,10 @@ class FRESCO(GuidanceKnobs):
 
     paper: ClassVar[str] = "FRESCO, arXiv:2403.12962"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
-    needs_source: ClassVar[bool] = False
+    follows_flow: ClassVar[bool] = True
 
     strength: UnitInterval = 0.75
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
-    keyframe_every: Annotated[int, Field(ge=1, le=256)] = 10
-    """Frames from a keyframe to the next."""
     moved_until: UnitInterval = 0.67
     """The share of the walk, from its first step on, in which features are moved; 0 never."""
     iterations: Annotated[int, Field(ge=1, le=200)] = 20
@@ -78,7 +76,7 @@ class FRESCO(GuidanceKnobs):
         hooks = partial(self._hooks, trajectories_of(part), interval(sigmas, 0, self.moved_until)[0])
         denoise = beside(backbone, edit, lambda sigma: look(clean + sigma * noise, sigma, untold), hooks)
         x = part.sampler(denoise, clean + sigmas[0] * noise, sigmas, part.condition, step_hook=part.step_hook)
-        return walks.completed(finish(x, sigmas[-1]), keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
+        return walks.completed(finish(x, sigmas[-1]), keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
 
     def _hooks(self, trajectories: TrajectoriesOf, moved_above: float) -> SourceHooks:
         attention = RecordAttention(parts=("q", "k"), kinds=frozenset({SiteKind.SELF}))

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs, Denoiser
-from recast.diffusion.guidance import BranchDenoiser
 from recast.methods.knobs import GuidanceKnobs
 from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, under_hooks
@@ -43,13 +42,6 @@ class GenLVideo(InversionKnobs, GuidanceKnobs):
         inverted = self.inverted(inputs, backbone, self.denoiser(inputs, backbone, 1.0))
         return inverted.walked(self.denoiser(inputs, backbone, inputs.cfg_scale))
 
-    def denoiser(
-        self,
-        inputs: DenoiseInputs,
-        backbone: Backbone,
-        cfg_scale: float,
-        denoise_branches: BranchDenoiser | None = None,
-    ) -> Denoiser:
-        """As of every method that guides, in windows that count alike and whose frames look towards their middle."""
-        plain = super().denoiser(inputs, backbone, cfg_scale, denoise_branches)
-        return under_hooks(backbone, plain, PassAttention(towards_middle))
+    def changed(self, denoise: Denoiser, backbone: Backbone, /) -> Denoiser:
+        """Frames look towards the middle of their window."""
+        return under_hooks(backbone, denoise, PassAttention(towards_middle))

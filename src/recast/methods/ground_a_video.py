@@ -40,6 +40,7 @@ class GroundAVideo(InversionKnobs, GuidanceKnobs):
 
     paper: ClassVar[str] = "Ground-A-Video, arXiv:2310.01107"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
 
     boxes: str = ""
     """Words of the prompt and where each goes in the first frame: "dog 0.1,0.2,0.5,0.9; tree 0.6,0,1,1", which are
@@ -59,7 +60,7 @@ class GroundAVideo(InversionKnobs, GuidanceKnobs):
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError without a source, and for words that the prompt has not."""
         check_latents(backbone)
-        flow = ClipFlow.of(inputs.clip.frames)
+        flow = ClipFlow.of(inputs.clip.frames, inputs.flow)
         inverted = self.inverted(
             inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), ExtendedAttention())
         )

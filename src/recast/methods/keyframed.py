@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import hypot
-from typing import Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone
@@ -18,7 +19,7 @@ from recast.conditions.warping import Shares
 from recast.denoising import DenoiseInputs, Denoiser, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import at_frames, excerpt, in_turn
-from recast.diffusion.schedule import finish
+from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.errors import BackboneError, RequestError
 from recast.networks.attention_recipes import Trajectories
@@ -35,6 +36,24 @@ def check_latents(backbone: Backbone) -> None:
             f"this method carries single frames along flow, and {shared} frames of this model share a latent; take a "
             "model of an image autoencoder, or another method"
         )
+
+
+def first_and_later(sigmas: list[float], strength: float, propagation: float) -> tuple[list[float], list[float]]:
+    """The walk of a first frame, and the shorter one of each frame that is made of the one before.
+
+    strength, propagation: the shares of the walk that they take; the later ones at most that of the first.
+    """
+    return truncated(sigmas, strength), truncated(sigmas, min(strength, propagation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyframeKnobs:
+    """What a method inherits that edits keyframes at equal distances and carries them to the frames between."""
+
+    needs_source: ClassVar[bool] = False
+
+    keyframe_every: Annotated[int, Field(ge=1, le=256)] = 10
+    """Frames from a keyframe to the next."""
 
 
 @runtime_checkable
@@ -134,7 +153,7 @@ def anchored(denoise: Denoiser, size: int) -> Denoiser:
 def trajectories_of(inputs: DenoiseInputs) -> Callable[[tuple[int, int]], Trajectories]:
     """The clip's trajectories by optical flow (DIS), at each grid of places that is asked for."""
     assert inputs.condition.frames is not None, "the inputs number their frames"
-    flow, frames = ClipFlow.of(inputs.clip.frames), tuple(inputs.condition.frames.tolist())
+    flow, frames = ClipFlow.of(inputs.clip.frames, inputs.flow), tuple(inputs.condition.frames.tolist())
 
     @cache
     def at(grid: tuple[int, int]) -> Trajectories:

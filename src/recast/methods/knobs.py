@@ -28,6 +28,7 @@ class ContentGuidanceKnobs:
 
     ensembles: ClassVar[bool] = True
     pictures_apart: ClassVar[bool] = False
+    follows_flow: ClassVar[bool] = False
 
     guidance: str = "plain"
     """How content guidance is joined: plain; apg, which saturates less at a large cfg; cfg-zero, which scales the
@@ -135,7 +136,11 @@ class GuidanceKnobs(ContentGuidanceKnobs):
         steady = self.guided_branches(inputs, backbone, asked, cfg_scale, self.temporal_guidance)
         size = min(inputs.window, backbone.max_frames)
         in_windows = windowed(steady, size, int(self.overlap * size), even=self.even_windows)
-        return ensembled(in_windows, inputs.ensemble, inputs.noise)
+        return self.changed(ensembled(in_windows, inputs.ensemble, inputs.noise), backbone)
+
+    def changed(self, denoise: Denoiser, _backbone: Backbone, /) -> Denoiser:
+        """The denoiser as a method changes it, with hooks around it; here, not at all."""
+        return denoise
 
     def guided(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
         """The backbone guided, for as many frames as it sees at once."""

@@ -9,8 +9,7 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.warping import warped
 from recast.denoising import DenoiseInputs
-from recast.diffusion.schedule import truncated
-from recast.methods.keyframed import FrameWalks
+from recast.methods.keyframed import FrameWalks, first_and_later
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.types import Latents
@@ -33,6 +32,7 @@ class MagicProp(GuidanceKnobs):
 
     paper: ClassVar[str] = "MagicProp, arXiv:2309.00908"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.8
@@ -42,15 +42,12 @@ class MagicProp(GuidanceKnobs):
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
-        all_sigmas = backbone.sigmas(inputs.steps)
-        sigmas, later = (
-            truncated(all_sigmas, share) for share in (self.strength, min(self.strength, self.propagation))
-        )
+        sigmas, later = first_and_later(backbone.sigmas(inputs.steps), self.strength, self.propagation)
         source = backbone.encode(inputs.clip.frames)
         if len(sigmas) == 1:
             return source
         walks = FrameWalks(inputs, backbone, self, source)
-        flow = ClipFlow.of(inputs.clip.frames)
+        flow = ClipFlow.of(inputs.clip.frames, inputs.flow)
         nowhere = torch.zeros_like(source[:1, :1])
         edited = [walks.alone(0, sigmas)]
         for frame in range(1, len(source)):

@@ -39,6 +39,7 @@ class MakeAProtagonist(InversionKnobs, GuidanceKnobs):
 
     paper: ClassVar[str] = "Make-A-Protagonist, arXiv:2305.08850"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS, Need.WORDS_AND_PICTURES})
+    follows_flow: ClassVar[bool] = True
     pictures_apart: ClassVar[bool] = True
 
     protagonist: str = ""
@@ -77,7 +78,7 @@ class MakeAProtagonist(InversionKnobs, GuidanceKnobs):
         whole = box_mask(self.box, inputs.clip.size)
         if not self.protagonist:
             return whole.expand(len(inputs.clip), -1, -1, -1)
-        return carried(whole, ClipFlow.of(inputs.clip.frames))
+        return carried(whole, ClipFlow.of(inputs.clip.frames, inputs.flow))
 
 
 def _behind(condition: Condition, picture: Tokens) -> Condition:

@@ -34,6 +34,7 @@ class MeDM(GuidanceKnobs):
 
     paper: ClassVar[str] = "MeDM, arXiv:2308.10079"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 0.8
@@ -50,7 +51,7 @@ class MeDM(GuidanceKnobs):
         check_latents(backbone)
         sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
         low, high = interval(sigmas, self.smooth_from, self.smooth_until)
-        tracks = PointTracks.of(ClipFlow.of(inputs.clip.frames))
+        tracks = PointTracks.of(ClipFlow.of(inputs.clip.frames, inputs.flow))
 
         steady = through_pixels(tracks.mean, backbone.encode_pixels, backbone.decode_pixels)
 

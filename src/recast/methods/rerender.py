@@ -2,20 +2,19 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.flow import ClipFlow, Flow
+from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import keyframes
-from recast.conditions.warping import Shares, fused, matched, shrunk, warped
+from recast.conditions.warping import Matches, fused, matched, shrunk, warped
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.excerpt import excerpt
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import Change, changed, encode_compensated, interval, match_statistics
-from recast.methods.keyframed import FrameWalks, anchored
+from recast.methods.keyframed import FrameWalks, KeyframeKnobs, anchored
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.networks.attention_recipes import PassAttention, causal_in_pass
@@ -24,12 +23,10 @@ from recast.types import Latents, Maps
 
 DECODER = re.compile(r"up_blocks\..*")
 """Layers on the way up, whose self-attention looks at two frames; equation 5."""
-Matches = tuple[Flow, Shares]
-"""For each keyframe, its flow into another one, and where that can be relied on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rerender(GuidanceKnobs):
+class Rerender(KeyframeKnobs, GuidanceKnobs):
     """Edits keyframes under four constraints, one a scale, and carries them along flow to the frames between.
 
     Style: in the decoder's self-attention a keyframe attends to the first and the one before. Shape: early on, the
@@ -44,12 +41,10 @@ class Rerender(GuidanceKnobs):
 
     paper: ClassVar[str] = "Rerender A Video, arXiv:2306.07954"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS, Need.FRAME_LATENTS})
-    needs_source: ClassVar[bool] = False
+    follows_flow: ClassVar[bool] = True
 
     strength: UnitInterval = 0.95
     """How much is made anew: more follows the content, less keeps the source; 0 gives the source back."""
-    keyframe_every: Annotated[int, Field(ge=1, le=256)] = 10
-    """Frames from a keyframe to the next."""
     warp_until: UnitInterval = 0.1
     """The constraint of shape ends after this share of the walk; 0 is none."""
     fuse_from: UnitInterval = 0.5
@@ -70,18 +65,17 @@ class Rerender(GuidanceKnobs):
         keys = keyframes(len(inputs.clip), self.keyframe_every)
         picks, walks = torch.tensor(keys), FrameWalks(inputs, backbone, self, source)
         part, frames = excerpt(inputs, picks, source), inputs.clip.frames[picks]
-        first = matched(frames, frames[:1].expand_as(frames))
+        first = matched(frames, frames[:1].expand_as(frames), inputs.flow)
         noise = inputs.noise(source[:1]).expand_as(source[picks])  # the paper's one seed for all frames
         start = source[picks] + sigmas[0] * noise
         edited = self._walk(part, backbone, self._constrained(part, backbone, sigmas, first), start, sigmas)
         within = interval(sigmas, self.fuse_from, self.fuse_until)
         if len(keys) > 1 and self.fusion and within[0] < within[1]:
-            texture = self._texture(
-                backbone, edited, first, matched(frames, frames[(torch.arange(len(keys)) - 1).clamp(min=0)])
-            )
+            before = frames[(torch.arange(len(keys)) - 1).clamp(min=0)]
+            texture = self._texture(backbone, edited, first, matched(frames, before, inputs.flow))
             denoise = changed(self._constrained(part, backbone, sigmas, first), texture, within)
             edited = self._walk(part, backbone, denoise, start, sigmas)
-        return walks.completed(edited, keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
+        return walks.completed(edited, keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
 
     def _walk(
         self, part: DenoiseInputs, backbone: Backbone, denoise: Denoiser, start: Latents, sigmas: list[float]

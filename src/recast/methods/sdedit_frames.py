@@ -1,19 +1,18 @@
 """SDEdit of each frame as an image: a baseline of Gen-1, arXiv:2302.03011."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.methods.images import ImageKnobs
-from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
-from recast.methods.sdedit import with_flat_structure
+from recast.methods.unstructured import NoisedSourceKnobs, unstructured
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class SDEditFrames(ImageKnobs):
+class SDEditFrames(NoisedSourceKnobs, ImageKnobs):
     """Noises each frame and denoises it as an image, without structure; all frames get the same noise.
 
     A baseline: Gen-1 was compared with SDEdit (arXiv:2108.01073) frame by frame (section 4.2). `sdedit` is the same
@@ -22,17 +21,8 @@ class SDEditFrames(ImageKnobs):
 
     paper: ClassVar[str] = "SDEdit per frame, baseline of arXiv:2302.03011"
     needs: ClassVar[frozenset[Need]] = frozenset()
-    needs_source: ClassVar[bool] = False
-
-    strength: UnitInterval = 0.6
-    """How much of each frame is made anew: more follows the content, less keeps it; 0 gives the source back."""
-
-    @property
-    def ignores(self) -> frozenset[str]:
-        """What structure is kept: none."""
-        return frozenset({"structure", "structure_detail"})
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError where nothing of the source would be left."""
-        bare = replace(inputs, condition=with_flat_structure(inputs, backbone))
+        bare = unstructured(inputs, backbone)
         return self.walked(bare, backbone, self.strength)

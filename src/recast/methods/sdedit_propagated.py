@@ -1,6 +1,6 @@
 """SDEdit of the first frame, carried through the clip: after the baseline "IVS" of Gen-1, arXiv:2302.03011."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,14 +13,13 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.methods.images import ImageKnobs
 from recast.methods.keyframed import FrameWalks
-from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
-from recast.methods.sdedit import with_flat_structure
+from recast.methods.unstructured import NoisedSourceKnobs, unstructured
 from recast.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class SDEditPropagated(ImageKnobs):
+class SDEditPropagated(NoisedSourceKnobs, ImageKnobs):
     """Noises the first frame and denoises it as an image, without structure; optical flow carries it to all others.
 
     A baseline: Gen-1 was compared with SDEdit of the first frame that a few-shot stylization network carries on
@@ -32,15 +31,7 @@ class SDEditPropagated(ImageKnobs):
 
     paper: ClassVar[str] = "SDEdit of the first frame, propagated; baseline of arXiv:2302.03011"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
-    needs_source: ClassVar[bool] = False
-
-    strength: UnitInterval = 0.6
-    """How much of the first frame is made anew: more follows the content; 0 gives the source back."""
-
-    @property
-    def ignores(self) -> frozenset[str]:
-        """What structure is kept: none."""
-        return frozenset({"structure", "structure_detail"})
+    follows_flow: ClassVar[bool] = True
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range; see `FrameWalks`."""
@@ -48,12 +39,12 @@ class SDEditPropagated(ImageKnobs):
         source = backbone.encode(inputs.clip.frames)
         if len(sigmas) == 1:
             return source
-        bare = replace(inputs, condition=with_flat_structure(inputs, backbone))
+        bare = unstructured(inputs, backbone)
         walks = FrameWalks(bare, backbone, self, source)
         first = walks.alone(0, sigmas)
         with torch.no_grad():
             picture = backbone.decode_pixels(first)
-            carried, seen = carried_onward(picture, ClipFlow.of(inputs.clip.frames))
+            carried, seen = carried_onward(picture, ClipFlow.of(inputs.clip.frames, inputs.flow))
             frames = inputs.clip.frames.to(picture) / 127.5 - 1
             mapped = colour_mapped(frames, frames[:1], picture).clamp(-1, 1)
         return walks.with_pixels(first, [0], fused(mapped, carried, seen), sigmas[-1])

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.denoising import DenoiseInputs, Denoiser
-from recast.diffusion.guidance import BranchDenoiser
+from recast.denoising import Denoiser
 from recast.methods.gen1 import Gen1
 from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
@@ -44,19 +43,12 @@ class StreamV2V(Gen1):
     bank_interval: Annotated[int, Field(ge=1, le=256)] = 4
     """Of how many frames one enters the bank."""
 
-    def denoiser(
-        self,
-        inputs: DenoiseInputs,
-        backbone: Backbone,
-        cfg_scale: float,
-        denoise_branches: BranchDenoiser | None = None,
-    ) -> Denoiser:
-        """As of every method that guides, with a bank that is empty at each evaluation of the clip."""
-        plain = super().denoiser(inputs, backbone, cfg_scale, denoise_branches)
+    def changed(self, denoise: Denoiser, backbone: Backbone, /) -> Denoiser:
+        """With a bank that is empty at each evaluation of the clip."""
 
         def banked_denoise(x: Latents, sigma: float, condition: Condition) -> Latents:
             bank = FeatureBank(threshold=self.likeness, fusion=self.fusion, interval=self.bank_interval)
             with backbone.hooked(bank):
-                return plain(x, sigma, condition)
+                return denoise(x, sigma, condition)
 
         return banked_denoise

@@ -36,6 +36,7 @@ class VideoControlNet(GuidanceKnobs):
 
     paper: ClassVar[str] = "VideoControlNet, arXiv:2307.14073"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
+    follows_flow: ClassVar[bool] = True
     needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
@@ -53,12 +54,12 @@ class VideoControlNet(GuidanceKnobs):
         edited = [walks.alone(keys[0], sigmas)]
         for pair in pairwise(keys):
             edited.append(self._predicted(walks, edited[-1], torch.tensor(pair), sigmas))
-        return walks.completed(torch.cat(edited), keys, ClipFlow.of(inputs.clip.frames), sigmas[-1])
+        return walks.completed(torch.cat(edited), keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
 
     def _predicted(self, walks: FrameWalks, before: OneLatent, picks: Picks, sigmas: list[float]) -> OneLatent:
         """The second of two keyframes from the first one: warped where it is visible, made anew elsewhere."""
         frames: Frames = walks.inputs.clip.frames
-        flow, seen = matched(frames[picks[1:]], frames[picks[:1]])
+        flow, seen = matched(frames[picks[1:]], frames[picks[:1]], walks.inputs.flow)
         coder = walks.backbone
         with torch.no_grad():
             pixels = warped(coder.decode_pixels(before), flow)
