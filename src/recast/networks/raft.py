@@ -31,8 +31,8 @@ class RAFT(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fnet = FrameEncoder(nn.InstanceNorm2d)
-        self.cnet = FrameEncoder(nn.BatchNorm2d)
+        self.fnet = RAFTEncoder(nn.InstanceNorm2d)
+        self.cnet = RAFTEncoder(nn.BatchNorm2d)
         self.update_block = Update()
 
     def forward(
@@ -50,7 +50,7 @@ class RAFT(nn.Module):
         return upsampled(places - start, mask)
 
 
-class FrameEncoder(nn.Module):
+class RAFTEncoder(nn.Module):
     """Features at an eighth of the size."""
 
     def __init__(self, norm: Callable[[int], nn.Module]) -> None:
