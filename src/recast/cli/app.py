@@ -27,6 +27,7 @@ from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
 from recast.cli.serve import serve
 from recast.cli.structure import structure
+from recast.cli.study import study
 from recast.cli.table import visible
 from recast.cli.train import train
 from recast.cli.tune import tune
@@ -72,6 +73,7 @@ for command in (
     app.command()(command)
 app.add_typer(models)
 app.add_typer(queue)
+app.add_typer(study)
 
 
 def _tell_version(asked: bool) -> bool:

@@ -103,7 +103,9 @@ def _baselines() -> Iterator[tuple[str, Claim]]:
     yield "baselines-depth-outline", Claim(where, says, "outline", "rises", frames, depth)
     needs = "a layered atlas fitted to each world, as Text2LIVE has one (issue 17)"
     yield "baselines-text2live", Claim(where, "ours against Text2LIVE", needs=needs)
-    needs = "raters: about three in four preferred ours in the paper; a judge of worlds is none (issue 13, user study)"
+    needs = (
+        "raters, whom `recast study` asks: about three in four preferred ours in the paper; a judge of worlds is none"
+    )
     yield "baselines-preferred", Claim(f"{GEN1} 4.2, Fig. 7", "users prefer ours to each baseline", needs=needs)
 
 

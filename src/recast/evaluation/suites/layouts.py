@@ -45,7 +45,7 @@ def table(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
 
     clip, mask: paths from `videos` on.
     """
-    for row in _rows(prompts, ("clip", "edit_prompt")):
+    for row in table_rows(prompts, ("clip", "edit_prompt")):
         clip = _there(videos / row["clip"])
         mask = _there(videos / row["mask"]) if row.get("mask") else None
         kind, source = row.get("kind") or "", row.get("source_caption") or None
@@ -58,7 +58,7 @@ def loveu(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
     A row is a clip and its four prompts; rows that only head a part of the list have no captions. A clip is
     PART/480p_videos/NAME.mp4, or PART/480p_frames/NAME/, PART being DAVIS_480p, youtube_480p or videvo_480p.
     """
-    for row in _rows(prompts, (LOVEU_NAME, LOVEU_SOURCE, *LOVEU_PROMPTS)):
+    for row in table_rows(prompts, (LOVEU_NAME, LOVEU_SOURCE, *LOVEU_PROMPTS)):
         name, source = row[LOVEU_NAME], row[LOVEU_SOURCE]
         if not (name and source):
             continue
@@ -73,7 +73,7 @@ def davis(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
 
     clip: a sequence's name, whose frames are in JPEGImages/SIZE/NAME/ and whose masks in Annotations/SIZE/NAME/.
     """
-    for row in _rows(prompts, ("clip", "edit_prompt")):
+    for row in table_rows(prompts, ("clip", "edit_prompt")):
         name, kind = row["clip"], row.get("kind") or ""
         clip = _found(name, videos, ("JPEGImages/480p/{}", "JPEGImages/*/{}"))
         annotated = videos / "Annotations" / clip.parent.name / name
@@ -89,7 +89,7 @@ LAYOUTS: dict[str, Callable[[Path, Path], Iterator[ClipEdit]]] = {
 """Readers of a list of prompts and a folder of videos, by the layout's name."""
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def table_rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """Rows of a CSV file without the blanks around its cells. Raises MediaError, and RequestError for other columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
