@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    BertTokenizer,
-    BlipConfig,
-    BlipForConditionalGeneration,
-    BlipProcessor,
-)
 
+import blip_folder
 from curation_files import film, settings, world
 from recast.cli.app import run
 from recast.curation.buckets import BUCKETS, Size, nearest, parsed
@@ -132,34 +127,7 @@ def test_captions_lie_beside_or_inside(tmp_path):
 
 @pytest.fixture(scope="module")
 def blip(tmp_path_factory):
-    """A captioner in the published layout, of real classes with random weights."""
-    folder = tmp_path_factory.mktemp("blip")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", *"abcdefgh"]
-    tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(words)}, bos_token="[DEC]")
-    text = {
-        "vocab_size": len(words),
-        "hidden_size": 16,
-        "encoder_hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "bos_token_id": 5,
-        "sep_token_id": 3,
-        "eos_token_id": 3,
-        "pad_token_id": 0,
-        "initializer_range": 1.0,
-    }
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision |= {"image_size": 32, "patch_size": 16}
-    config = BlipConfig(text_config=text, vision_config=vision, projection_dim=16)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        network = BlipForConditionalGeneration(config)
-    network.save_pretrained(folder)
-    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
-
-    BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}), tokenizer).save_pretrained(folder)
-    return folder
+    return blip_folder.written(tmp_path_factory.mktemp("blip"))
 
 
 def test_what_has_no_caption_gets_one_from_a_captioner(here, blip):

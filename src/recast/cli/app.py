@@ -23,6 +23,7 @@ from recast.cli.mask import mask
 from recast.cli.methods import methods
 from recast.cli.models import models
 from recast.cli.preview import preview
+from recast.cli.prompts import prompts
 from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
 from recast.cli.serve import serve
@@ -67,6 +68,7 @@ for command in (
     customize,
     evaluate,
     reproduce,
+    prompts,
     doctor,
     methods,
 ):

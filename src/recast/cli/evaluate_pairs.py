@@ -25,10 +25,14 @@ PAIR_FLAGS: dict[str, Flag] = {
     "encoder": Flag(
         ("--encoder",), "NAME|DIR", _PANEL, about="Measure by the CLIP pair of this model or CLIPModel folder."
     ),
+    "ask": Flag(("--ask",), "URL", _PANEL, about="Show frames to this chat-completion endpoint and ask: yes or no?"),
+    "ask_model": Flag(("--ask-model",), "NAME", _PANEL, about="And to this vision-language model there."),
     "max_frames": Flag(("--max-frames",), "N", _PANEL, about="Compare the first N frames."),
     "on_damage": Flag(("--on-damage",), "fail|warn|repeat", _PANEL, about="What to do about a damaged clip."),
 }
 """The flags of a measurement of files, by name; values are text."""
+PLAIN = ("edit", "encoder", "ask", "ask_model", "on_damage")
+"""Flags that a measurement has under the same names."""
 HEAD = ("measure", "edit", "source", "better", "by")
 
 
@@ -72,7 +76,7 @@ def by_pairs(options: dict[str, Any], device: str, *, as_json: bool, markdown: b
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, object]:
-    settings = {name: options[name] for name in ("edit", "encoder", "on_damage") if name in options}
+    settings = {name: options[name] for name in PLAIN if name in options}
     for flag, name in (("words", "prompt"), ("source_prompt", "source_prompt")):
         if flag in options:
             settings[name] = ", ".join(options[flag])

@@ -8,7 +8,7 @@ recast evaluate --source A --edited B       an edit of a file, whatever made it
 from recast.evaluation.metric import Metric
 from recast.evaluation.world_metrics import CROSSING, CUSTOMIZED, JUDGED
 
-__all__ = ["CLIP", "CROSSING", "CUSTOMIZED", "JUDGED", "METRICS", "PAIRED", "SETS", "Metric"]
+__all__ = ["ASKED", "CLIP", "CROSSING", "CUSTOMIZED", "JUDGED", "METRICS", "PAIRED", "SETS", "Metric"]
 
 CLIP: dict[str, Metric] = {
     "frames": Metric(
@@ -40,6 +40,27 @@ CLIP: dict[str, Metric] = {
     ),
 }
 """Of any one clip."""
+ASKED: dict[str, Metric] = {
+    "asked": Metric(
+        "yes to the prompt, no to the source's",
+        "the named vision-language model says that the frames show what was asked for, and no longer what the source "
+        "shows (FiVE's yes/no questions)",
+        "%",
+        "higher",
+        0,
+        share=True,
+    ),
+    "picked": Metric(
+        "prompt picked before the source's",
+        "the named vision-language model says that the frames show the target's words rather than the source's (FiVE's "
+        "multiple choice)",
+        "%",
+        "higher",
+        0,
+        share=True,
+    ),
+}
+"""Of an edit, by a vision-language model that is asked about it."""
 PAIRED: dict[str, Metric] = {
     "frame_accuracy": Metric(
         "frame accuracy",
@@ -103,5 +124,5 @@ SETS: dict[str, Metric] = {
 }
 """Of two sets of features, as published evaluations of generators have them."""
 
-METRICS: dict[str, Metric] = JUDGED | CLIP | PAIRED | SETS | CROSSING | CUSTOMIZED
+METRICS: dict[str, Metric] = JUDGED | CLIP | ASKED | PAIRED | SETS | CROSSING | CUSTOMIZED
 """Every measure by name."""

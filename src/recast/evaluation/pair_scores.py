@@ -24,6 +24,7 @@ from recast.evaluation.metrics.kept import kept_scores
 from recast.evaluation.metrics.motion import end_point_error
 from recast.evaluation.metrics.prompt import prompt_consistency
 from recast.evaluation.metrics.structure import PlaceEncoder, structure_distance
+from recast.evaluation.vision_judge import VisionJudge, asked_scores
 from recast.model.folder import ModelFolder
 from recast.progress import Report
 from recast.types import Clip, Frames
@@ -46,7 +47,7 @@ class PairEncoders:
     """The networks that measure. frames: frame consistency. places: structure distance. pair: what words are held to.
 
     depth: from frames to inverse depth, at the size that the model works at. places_name, depth_name: as results call
-    these two; the others say it.
+    these two; the others say it. asked: answers questions, None where nobody is named who would.
     """
 
     frames: FrameEncoder
@@ -55,6 +56,7 @@ class PairEncoders:
     places_name: str
     depth: Callable[[Frames], InverseDepth]
     depth_name: str
+    asked: VisionJudge | None = None
 
     @classmethod
     @cache
@@ -153,6 +155,8 @@ def _content(pair: EditedPair, encoders: PairEncoders) -> Told:
         before["frame_accuracy"] = frame_accuracy(words, shown, source)
         edit["direction"] = directional_similarity(words, shown, edited, source)
     yield edit, before, encoders.pair.name
+    if encoders.asked is not None:
+        yield asked_scores(encoders.asked, pair.edited, pair.words, pair.source_words), {}, encoders.asked.name
 
 
 def _structure(pair: EditedPair, encoders: PairEncoders) -> Told:

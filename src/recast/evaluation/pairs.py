@@ -1,7 +1,7 @@
 """`recast.evaluate`: edits in files, by whatever tool, measured beside their sources."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from recast.editing.mask import Mask
 from recast.editing.progress import no_progress
 from recast.errors import MediaError, RequestError, ShapeError, known
 from recast.evaluation import METRICS
+from recast.evaluation.endpoint import ChatEndpoint
 from recast.evaluation.pair_scores import EditedPair, PairEncoders, PairFigures, measured_pair
+from recast.evaluation.vision_judge import EndpointJudge
 from recast.progress import ProgressCallback
 from recast.types import Clip
 from recast.video.pictures import EXTENSIONS
@@ -35,7 +37,9 @@ class PairConfig:
     prompt: what it was asked to show; without, nothing is said of words. source_prompt: what the source shows, for
     frame accuracy and directional similarity. mask: a picture, video or folder; white is where the edit was to be, or
     with edit="outside" black. encoder: a model, or the folder of a CLIPModel, that measures in place of the package's
-    own networks. max_frames: of both clips. on_damage: of either, fail, warn or repeat. device: auto, cpu, cuda or mps.
+    own networks. ask, ask_model: a chat-completion endpoint, and a vision-language model there, which is shown frames
+    and asked whether they show the words. max_frames: of both clips. on_damage: of either, fail, warn or repeat.
+    device: auto, cpu, cuda or mps.
     Raises RequestError for a value that it has not.
     """
 
@@ -44,6 +48,8 @@ class PairConfig:
     mask: str | PathLike[str] | None = None
     edit: str = "inside"
     encoder: str | None = None
+    ask: str | None = None
+    ask_model: str = ""
     max_frames: int | None = None
     on_damage: str = "fail"
     device: str = "auto"
@@ -52,6 +58,8 @@ class PairConfig:
         known("side of a mask", self.edit, ("inside", "outside"))
         if self.source_prompt and not self.prompt:
             raise RequestError("a source prompt is compared with the words of the edit; give those too, by -p")
+        if self.ask and not self.prompt:
+            raise RequestError("questions are about the words of the edit; give those too, by -p")
         Window(max_frames=self.max_frames)
 
     @classmethod
@@ -118,6 +126,9 @@ def evaluate(source: Media, edited: Media, *, watch: ProgressCallback = no_progr
             f"alike, or measure the first {min(counts)} with --max-frames {min(counts)}; {_name(edited)}"
         )
     encoders = PairEncoders.opened(config.encoder, config.device)
+    encoders = replace(
+        encoders, asked=EndpointJudge(ChatEndpoint(config.ask, config.ask_model)) if config.ask else None
+    )
     kept = None if config.mask is None else _kept(config, first.size, clips[0])
     pair = EditedPair(clips[0].frames, clips[1].frames, config.prompt, config.source_prompt, kept)
     figures = measured_pair(pair, encoders, lambda done, total: watch("measure", done, total))

@@ -45,7 +45,8 @@ class SuiteRun:
         """What results must have in common: models, settings, the judge and the encoder."""
         models = {Path(model).name: digest(ModelFolder.found(model).path) for model in self.file.models}
         arms = [asdict(arm) | {"model": Path(arm.model).name} for arm in self.file.arms]
-        return {"models": models, "judge": digest(WEIGHTS), "encoder": self.file.encoder, "arms": arms}
+        held = {"models": models, "judge": digest(WEIGHTS), "encoder": self.file.encoder, "arms": arms}
+        return held | ({"asked": [self.file.ask, self.file.ask_model]} if self.file.ask else {})
 
     def made(self, watch: ProgressCallback) -> dict[SuiteItem, dict[str, Any]]:
         """What was measured of each edit, in the suite's order. A stopped run goes on where it was."""
@@ -98,14 +99,15 @@ def measured_edit(run: SuiteRun, edit: ClipEdit, target: Path) -> dict[str, Any]
 
     Those of the source go first, then all: a list of other people's captions is no reason to measure nothing.
     """
-    settings: dict[str, Any] = {"encoder": run.file.encoder, "device": run.device}
+    settings: dict[str, Any] = {"encoder": run.file.encoder, "device": run.device, "ask_model": run.file.ask_model}
     if edit.mask is not None:
         settings |= {"mask": white(edit.mask, run.folder / MASKS / edit.name), "edit": edit.side}
     source = source_of(edit.clip, tuple(run.stretch().items()))
     words, notes = {"prompt": edit.words, "source_prompt": edit.source_words}, []
     while True:
         try:
-            scores = evaluate(source, target, **settings, **words)
+            asked = run.file.ask if words["prompt"] else None
+            scores = evaluate(source, target, ask=asked, **settings, **words)
             break
         except RequestError as error:
             left_out = next((name for name in ("source_prompt", "prompt") if words[name]), None)

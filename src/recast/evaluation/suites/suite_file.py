@@ -8,6 +8,7 @@ from typing import Any
 
 from recast.editing.request import Request
 from recast.errors import MediaError, RequestError, known
+from recast.evaluation.endpoint import ChatEndpoint
 from recast.evaluation.suites.layouts import LAYOUTS, ClipEdit
 
 FIXED = frozenset({"model", "source", "target", "overwrite", "words", "seed", "method", "mask", "edit", "device"})
@@ -46,6 +47,7 @@ class SuiteFile:
     prompts: the list of clips and prompts. videos: the folder that its clips are in, that of the list if not said.
     layout: of LAYOUTS. methods: names, or tables with the key method and settings of it. clips, kinds: only these.
     settings: of all edits, by name. encoder: measures in place of the package's networks, as `--encoder`.
+    ask, ask_model: an endpoint and a vision-language model there that is asked about each edit, as `--ask`.
     Raises RequestError for what it cannot have.
     """
 
@@ -60,6 +62,8 @@ class SuiteFile:
     kinds: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     encoder: str | None = None
+    ask: str | None = None
+    ask_model: str = ""
 
     @classmethod
     def opened(cls, path: Path) -> "SuiteFile":
@@ -77,6 +81,8 @@ class SuiteFile:
         held: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()}
         suite = cls(path.parent, **held)
         known("layout of a list of prompts", suite.layout, LAYOUTS)
+        if suite.ask is not None:
+            ChatEndpoint(suite.ask, suite.ask_model)
         for arm in suite.arms:
             Request.asked(words="a", **dict(arm.options))
         return suite
