@@ -16,7 +16,6 @@ from recast.errors import RequestError, ShapeError
 from recast.evaluation import CLIP, METRICS, PAIRED
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.pairs import file_pairs
-from recast.model.folder import MODELS, ModelFolder
 from recast.types import Clip
 from recast.world import rendered, sampled
 
@@ -180,36 +179,3 @@ def test_a_folder_is_measured_by_names(files, tmp_path, capsys):
     (tmp_path / "edits" / "three.mp4").write_bytes(b"")
     with pytest.raises(RequestError, match="three"):
         file_pairs(tmp_path / "sources", tmp_path / "edits", None)
-
-
-def test_a_clip_model_of_the_users_own_measures_instead(clips, tmp_path):
-    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
-
-    folder = ModelFolder.found(next(iter(MODELS)))
-    small = {
-        "projection_dim": 8,
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    vision = CLIPVisionConfig(**small, image_size=128, patch_size=32)
-    text = CLIPTextConfig(**small, vocab_size=folder.part("tokenizer", _tokenizer()).vocab_size + 2)
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
-    own = tmp_path / "our-clip"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        CLIPModel(config).save_pretrained(own)
-    for part in ("tokenizer", "feature_extractor"):
-        for file in (folder.path / part).iterdir():
-            (own / file.name).write_bytes(file.read_bytes())
-    scores = recast.evaluate(*clips, prompt="a zeppelin", encoder=str(own), max_frames=2)
-    by = {scores.figures.by[name] for name in ("frames", "prompt", "structure")}
-    assert by == {"our-clip", "our-clip, last layer"}
-    assert scores.notes == ()
-
-
-def _tokenizer():
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer

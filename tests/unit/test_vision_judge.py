@@ -74,7 +74,7 @@ def test_measurements_ask_only_where_an_endpoint_is_named(tmp_path, capsys):
         assert {measures[name]["edit"] for name in ("asked", "picked")} == {1.0}
         assert measures["asked"]["by"] == f"seer at {server.url.split('/')[2]}"
         assert str(tmp_path) not in json.dumps(server.bodies)
-    with pytest.raises(RequestError, match="questions are about the words"):
+    with pytest.raises(RequestError, match="questions and preferences are about the words"):
         evaluate(Clip(RED, Fraction(8)), Clip(BLUE, Fraction(8)), ask="http://localhost/v1", ask_model="seer")
     (tmp_path / "suite.toml").write_text('prompts = "a.csv"\nask = "nowhere"\nask_model = "seer"')
     with pytest.raises(RequestError, match="an endpoint is"):

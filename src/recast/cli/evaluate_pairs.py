@@ -23,15 +23,19 @@ PAIR_FLAGS: dict[str, Flag] = {
     "mask": Flag(("--mask",), "FILE|DIR", _PANEL, about="White where the edit was to be; elsewhere all was to stay."),
     "edit": Flag(("--edit",), "inside|outside", _PANEL, about="Which side of the mask was edited (default inside)."),
     "encoder": Flag(
-        ("--encoder",), "NAME|DIR", _PANEL, about="Measure by the CLIP pair of this model or CLIPModel folder."
+        ("--encoder",),
+        "NAME|DIR",
+        _PANEL,
+        about="Measure by this model's CLIP pair, or a folder's CLIPModel or DINOv2.",
     ),
     "ask": Flag(("--ask",), "URL", _PANEL, about="Show frames to this chat-completion endpoint and ask: yes or no?"),
     "ask_model": Flag(("--ask-model",), "NAME", _PANEL, about="And to this vision-language model there."),
+    "preference": Flag(("--preference",), "DIR", _PANEL, about="And PickScore by the folder of its CLIPModel."),
     "max_frames": Flag(("--max-frames",), "N", _PANEL, about="Compare the first N frames."),
     "on_damage": Flag(("--on-damage",), "fail|warn|repeat", _PANEL, about="What to do about a damaged clip."),
 }
 """The flags of a measurement of files, by name; values are text."""
-PLAIN = ("edit", "encoder", "ask", "ask_model", "on_damage")
+PLAIN = ("edit", "encoder", "ask", "ask_model", "preference", "on_damage")
 """Flags that a measurement has under the same names."""
 HEAD = ("measure", "edit", "source", "better", "by")
 

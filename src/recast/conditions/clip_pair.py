@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors import safe_open
 from torch import Tensor
 
 from recast.conditions.image import ImageEncoder
@@ -12,6 +13,7 @@ from recast.conditions.text import TextEncoder
 from recast.errors import WeightsError
 from recast.model.folder import MODELS, ModelFolder
 from recast.model.metadata import ModelMetadata, json_object
+from recast.model.weight_files import weight_files
 from recast.types import Embedding, Frames
 
 AT_ONCE = 16
@@ -20,12 +22,16 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, eq=False)
 class ClipPair:
-    """Both encoders. name: what results call it. known_words: what its words were learned of; empty for all."""
+    """Both encoders. name: what results call it. known_words: what its words were learned of; empty for all.
+
+    scale: what cosines are times in training, the exponential of `logit_scale`; 1 where the folder does not say.
+    """
 
     name: str
     pictures: ImageEncoder
     words: TextEncoder
     known_words: frozenset[str] = frozenset()
+    scale: float = 1.0
 
     @classmethod
     def opened(cls, name_or_path: str, device: torch.device) -> "ClipPair":
@@ -57,7 +63,7 @@ class ClipPair:
         reader = folder.network(path.name, CLIPTextModelWithProjection).to(device)
         processor, tokenizer = (folder.part(path.name, each) for each in (CLIPImageProcessorPil, CLIPTokenizer))
         pictures = ImageEncoder(seer, processor, device, keep_all=False)
-        return cls(path.name, pictures, TextEncoder(reader, tokenizer, device))
+        return cls(path.name, pictures, TextEncoder(reader, tokenizer, device), scale=_scale(path))
 
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:
         """One embedding a frame, on the CPU."""
@@ -70,3 +76,11 @@ class ClipPair:
     def embedded(self, text: str) -> Embedding:
         """The embedding of words, on the CPU. Raises RequestError for more of them than it reads."""
         return self.words(text).pooled.cpu()
+
+
+def _scale(path: Path) -> float:
+    for file in weight_files(path.name, path):
+        with safe_open(file, "pt") as held:
+            if "logit_scale" in held.keys():  # noqa: SIM118 -- it is no dictionary
+                return float(held.get_tensor("logit_scale").float().exp())
+    return 1.0

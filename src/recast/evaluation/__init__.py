@@ -59,8 +59,11 @@ ASKED: dict[str, Metric] = {
         0,
         share=True,
     ),
+    "pick": Metric(
+        "PickScore", "cosine of words and frames in the named preference model, times its own scale", "", "higher"
+    ),
 }
-"""Of an edit, by a vision-language model that is asked about it."""
+"""Of an edit, by a model that is named for it: a vision-language model that is asked, or one of preferences."""
 PAIRED: dict[str, Metric] = {
     "frame_accuracy": Metric(
         "frame accuracy",

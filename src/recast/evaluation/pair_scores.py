@@ -12,6 +12,7 @@ from recast.conditions import EXTRACTORS
 from recast.conditions.clip_pair import ClipPair
 from recast.conditions.edges import EdgeExtractor
 from recast.conditions.flow import ClipFlow, flow_between
+from recast.conditions.vision import VisionEncoder, is_vision
 from recast.engine.device import chosen_device
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import FrameEncoder, all_pairs, centred, neighbours, warp_along
@@ -22,6 +23,7 @@ from recast.evaluation.metrics.flicker import flicker
 from recast.evaluation.metrics.frame_accuracy import frame_accuracy
 from recast.evaluation.metrics.kept import kept_scores
 from recast.evaluation.metrics.motion import end_point_error
+from recast.evaluation.metrics.pick_score import pick_score
 from recast.evaluation.metrics.prompt import prompt_consistency
 from recast.evaluation.metrics.structure import PlaceEncoder, structure_distance
 from recast.evaluation.vision_judge import VisionJudge, asked_scores
@@ -47,7 +49,7 @@ class PairEncoders:
     """The networks that measure. frames: frame consistency. places: structure distance. pair: what words are held to.
 
     depth: from frames to inverse depth, at the size that the model works at. places_name, depth_name: as results call
-    these two; the others say it. asked: answers questions, None where nobody is named who would.
+    these two; the others say it. asked: answers questions. preference: PickScore's. Both None where none is named.
     """
 
     frames: FrameEncoder
@@ -57,24 +59,27 @@ class PairEncoders:
     depth: Callable[[Frames], InverseDepth]
     depth_name: str
     asked: VisionJudge | None = None
+    preference: ClipPair | None = None
 
     @classmethod
     @cache
     def opened(cls, encoder: str | None, device: str) -> "PairEncoders":
         """Those of the package; with `encoder`, a CLIP pair in place of the judge and of the package's pair.
 
-        Opened once a process. Raises WeightsError, and RequestError for a device that is not there.
+        A vision network that knows no words, such as DINOv2, is in the place of the judge alone. Opened once a
+        process. Raises WeightsError, and RequestError for a device that is not there.
         """
         where, folder = chosen_device(device), ModelFolder.found(EMBEDDED)
-        pair = ClipPair.opened(encoder or EMBEDDED, where)
-        seer = pair if encoder else Judge.opened()
+        vision = VisionEncoder.opened(encoder, where) if encoder and is_vision(encoder) else None
+        pair = ClipPair.opened(EMBEDDED if vision else encoder or EMBEDDED, where)
+        seer = vision or (pair if encoder else Judge.opened())
         extractor, side = EXTRACTORS["depth"](folder, where), folder.metadata.short_side
 
         def depth(frames: Frames) -> InverseDepth:
             size = working_size((frames.shape[-2], frames.shape[-1]), side, DEPTH_MULTIPLE)
             return extractor(Clip(resized(frames, size), RATE)).maps
 
-        level = f"{pair.name}, last layer" if encoder else "recast judge, coarsest level"
+        level = f"{seer.name}, last layer" if encoder else "recast judge, coarsest level"
         return cls(seer, seer, pair, level, depth, f"depth estimator of {EMBEDDED}")
 
 
@@ -155,6 +160,10 @@ def _content(pair: EditedPair, encoders: PairEncoders) -> Told:
         before["frame_accuracy"] = frame_accuracy(words, shown, source)
         edit["direction"] = directional_similarity(words, shown, edited, source)
     yield edit, before, encoders.pair.name
+    if encoders.preference is not None:
+        seer = encoders.preference
+        edit, before = ({"pick": pick_score(seer, pair.words, frames)} for frames in (pair.edited, pair.source))
+        yield edit, before, seer.name
     if encoders.asked is not None:
         yield asked_scores(encoders.asked, pair.edited, pair.words, pair.source_words), {}, encoders.asked.name
 

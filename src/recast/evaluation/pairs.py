@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
+from recast.conditions.clip_pair import ClipPair
 from recast.conditions.vocabulary import unknown
 from recast.editing.mask import Mask
 from recast.editing.progress import no_progress
+from recast.engine.device import chosen_device
 from recast.errors import MediaError, RequestError, ShapeError, known
 from recast.evaluation import METRICS
 from recast.evaluation.endpoint import ChatEndpoint
@@ -38,8 +40,8 @@ class PairConfig:
     frame accuracy and directional similarity. mask: a picture, video or folder; white is where the edit was to be, or
     with edit="outside" black. encoder: a model, or the folder of a CLIPModel, that measures in place of the package's
     own networks. ask, ask_model: a chat-completion endpoint, and a vision-language model there, which is shown frames
-    and asked whether they show the words. max_frames: of both clips. on_damage: of either, fail, warn or repeat.
-    device: auto, cpu, cuda or mps.
+    and asked whether they show the words. preference: the folder of a CLIPModel such as PickScore's. max_frames: of
+    both clips. on_damage: of either, fail, warn or repeat. device: auto, cpu, cuda or mps.
     Raises RequestError for a value that it has not.
     """
 
@@ -50,6 +52,7 @@ class PairConfig:
     encoder: str | None = None
     ask: str | None = None
     ask_model: str = ""
+    preference: str | None = None
     max_frames: int | None = None
     on_damage: str = "fail"
     device: str = "auto"
@@ -58,8 +61,8 @@ class PairConfig:
         known("side of a mask", self.edit, ("inside", "outside"))
         if self.source_prompt and not self.prompt:
             raise RequestError("a source prompt is compared with the words of the edit; give those too, by -p")
-        if self.ask and not self.prompt:
-            raise RequestError("questions are about the words of the edit; give those too, by -p")
+        if (self.ask or self.preference) and not self.prompt:
+            raise RequestError("questions and preferences are about the words of the edit; give those too, by -p")
         Window(max_frames=self.max_frames)
 
     @classmethod
@@ -125,15 +128,18 @@ def evaluate(source: Media, edited: Media, *, watch: ProgressCallback = no_progr
             f"the source has {counts[0]} frames and the edit {counts[1]}, and they are compared one by one; make them "
             f"alike, or measure the first {min(counts)} with --max-frames {min(counts)}; {_name(edited)}"
         )
-    encoders = PairEncoders.opened(config.encoder, config.device)
-    encoders = replace(
-        encoders, asked=EndpointJudge(ChatEndpoint(config.ask, config.ask_model)) if config.ask else None
-    )
+    encoders = _encoders(config)
     kept = None if config.mask is None else _kept(config, first.size, clips[0])
     pair = EditedPair(clips[0].frames, clips[1].frames, config.prompt, config.source_prompt, kept)
     figures = measured_pair(pair, encoders, lambda done, total: watch("measure", done, total))
     notes = tuple(_notes((first.size, second.size), pair, encoders))
     return PairScores(_name(source), _name(edited), counts[0], size, figures, notes)
+
+
+def _encoders(config: PairConfig) -> PairEncoders:
+    judge = EndpointJudge(ChatEndpoint(config.ask, config.ask_model)) if config.ask else None
+    preference = ClipPair.opened(config.preference, chosen_device(config.device)) if config.preference else None
+    return replace(PairEncoders.opened(config.encoder, config.device), asked=judge, preference=preference)
 
 
 def file_pairs(source: Path, edited: Path, mask: Path | None) -> list[tuple[Path, Path, Path | None]]:

@@ -156,7 +156,8 @@ def cell(name: str, figure: Figure | None, *, signed: bool = False) -> str:
     kind = "%" if name in METRICS and METRICS[name].unit == "%" else "f"
     form = f"{{:{'+' if signed else ''}.{DECIMALS.get(name, 2)}{kind}}}"
     value, low, high = (form.format(each).replace("%", " %") for each in (figure.value, figure.low, figure.high))
-    return f"{value} ({low} to {high}, n {figure.count})"
+    alone = figure.count == 1 and figure.low == figure.high  # an interval of one value would look like certainty
+    return f"{value} (n 1)" if alone else f"{value} ({low} to {high}, n {figure.count})"
 
 
 def _by_detail(measured: Figures) -> list[Variant]:
