@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.conditions.text import TextEncoder, TextFeatures
-from recast.diffusion import schedule as noise_schedule
+from recast.diffusion import betas
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.types import Embedding
@@ -32,7 +32,7 @@ class PriorSchedule:
 
     def alpha_bars(self) -> Float[Tensor, " n"]:
         """The share of signal in the variance at each level, in fp64: squaredcos_cap_v2 (arXiv:2102.09672, eq. 17)."""
-        return noise_schedule.alpha_bars({"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": self.num_train})
+        return betas.alpha_bars({"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": self.num_train})
 
 
 @dataclass(frozen=True, eq=False)

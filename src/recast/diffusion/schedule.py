@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, cos, floor, inf, isclose, pi
+from math import ceil, floor, inf, isclose
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.diffusion.betas import alpha_bars, rescale_zero_snr
 from recast.diffusion.parameterization import Prediction, scale_input
 from recast.errors import RequestError, ScheduleError, WeightsError
 from recast.types import Latents
@@ -142,11 +143,6 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     )
 
 
-def alpha_bars(config: Mapping[str, Any]) -> Float[Tensor, " timesteps"]:
-    """The share of the clean part in the variance at each timestep, in fp64, as the config's betas have it."""
-    return torch.cumprod(1 - _betas(config), 0)
-
-
 def finish(x: Latents, sigma: float) -> Latents:
     """Clean latents from those at the end of a walk: scaled to unit variance where the walk ended above 0.
 
@@ -221,26 +217,3 @@ def check_decreasing(sigmas: list[float], *, to_zero: bool = True) -> None:
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         if not sigma > sigma_next:
             raise ScheduleError(f"noise levels must fall; level {i} is {sigma:g} and the next one {sigma_next:g}")
-
-
-def _betas(config: Mapping[str, Any]) -> Float[Tensor, " timesteps"]:
-    if config.get("trained_betas") is not None:
-        return torch.tensor(config["trained_betas"], dtype=torch.float64)
-    count = config.get("num_train_timesteps", 1000)
-    first, last = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
-    match config.get("beta_schedule", "linear"):
-        case "linear":
-            return torch.linspace(first, last, count, dtype=torch.float64)
-        case "scaled_linear":
-            return torch.linspace(first**0.5, last**0.5, count, dtype=torch.float64) ** 2
-        case "squaredcos_cap_v2":
-            shares = [cos((i / count + 0.008) / 1.008 * pi / 2) ** 2 for i in range(count + 1)]
-            return torch.tensor([min(1 - b / a, 0.999) for a, b in pairwise(shares)], dtype=torch.float64)
-        case other:
-            raise WeightsError(f"unknown beta_schedule {other!r}; known are linear, scaled_linear, squaredcos_cap_v2")
-
-
-def rescale_zero_snr(alpha_bar: Float[Tensor, " timesteps"]) -> Float[Tensor, " timesteps"]:
-    """alpha_bar with its root shifted to end in 0 and scaled to begin as before. arXiv:2305.08891, algorithm 1."""
-    root = alpha_bar.sqrt()
-    return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
