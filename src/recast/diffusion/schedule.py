@@ -95,22 +95,26 @@ class FlowSchedule(Schedule):
     shift: float = 1.0
 
     @classmethod
-    def of(cls, count: int = 1000, shift: float = 1.0) -> "FlowSchedule":
+    def of(cls, count: int = 1000, shift: float = 1.0, spacing: str = "linspace") -> "FlowSchedule":
         """`count` levels, the last one of LEAST_FLOW_SHARE. Raises WeightsError for a shift that is not above 0."""
         if not shift > 0:
             raise WeightsError(f"the shift of a flow schedule is {shift:g}; it must be above 0")
         time = torch.arange(1, count + 1, dtype=torch.float64) / count
-        return cls(sigmas=_flow_sigmas(time, shift), prediction=Prediction.FLOW, shift=shift)
+        return cls(sigmas=_flow_sigmas(time, shift), prediction=Prediction.FLOW, shift=shift, spacing=spacing)
 
     def timestep_sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 decreasing levels, the last one 0, at the times of diffusers' FlowMatchEulerDiscreteScheduler.
 
-        They are evenly spaced from 1 down to the first level's shifted t, and then shifted, as diffusers does it.
-        Raises RequestError for more steps than timesteps, or fewer than one.
+        "linspace" is from 1 down to the first level's shifted t, and then shifted, as that does it; "trailing" as its
+        UniPC does: to 1/N in one step more, which is left out. Raises RequestError for more steps than timesteps, or
+        fewer than one.
         """
         self._check_steps(steps)
-        first = float(self.sigmas[0] / (1 + self.sigmas[0]))
-        time = torch.from_numpy(np.linspace(1, first, steps))
+        if self.spacing == "trailing":
+            time = np.linspace(1, 1 / len(self.sigmas), steps + 1)[:-1]
+        else:
+            time = np.linspace(1, float(self.sigmas[0] / (1 + self.sigmas[0])), steps)
+        time = torch.from_numpy(time)
         return [*_flow_sigmas(time, self.shift).tolist(), 0.0]
 
     def sigma_to_timestep(self, sigma: float) -> float:
@@ -126,7 +130,9 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     prediction that is not known, or that cannot be sampled.
     """
     if config.get("_class_name") == "FlowMatchEulerDiscreteScheduler" or "shift" in config:
-        return _flow_schedule(config)
+        return _flow_schedule(config, "shift", "linspace")
+    if config.get("_class_name") == "UniPCMultistepScheduler" and config.get("use_flow_sigmas"):
+        return _flow_schedule(config, "flow_shift", "trailing")
     prediction = _prediction(config)
     alpha_bar = alpha_bars(config)
     if config.get("rescale_betas_zero_snr", False):
@@ -163,11 +169,11 @@ def _prediction(config: Mapping[str, Any]) -> Prediction:
     return prediction
 
 
-def _flow_schedule(config: Mapping[str, Any]) -> FlowSchedule:
+def _flow_schedule(config: Mapping[str, Any], shift: str, spacing: str) -> FlowSchedule:
     refused = [option for option in UNSUPPORTED_FLOW if config.get(option)]
     if refused:
         raise WeightsError(f"a flow schedule with {', '.join(refused)} is not supported; set it to false or null")
-    return FlowSchedule.of(config.get("num_train_timesteps", 1000), config.get("shift", 1.0))
+    return FlowSchedule.of(config.get("num_train_timesteps", 1000), config.get(shift, 1.0), spacing)
 
 
 def _flow_sigmas(time: Float[Tensor, " n"], shift: float) -> Float[Tensor, " n"]:

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.errors import RecastError, WeightsError
 from recast.model.budget import allocating_at_most
 from recast.model.configs import check_configs
+from recast.model.loading import loaded
 from recast.model.metadata import ModelMetadata, json_object
 from recast.model.pulled import folder_of, is_pulled
 from recast.model.specs import SPECS
 from recast.model.weight_files import MOST_TEXT_BYTES, check_files, check_values, held_in, weight_files
+
+if TYPE_CHECKING:
+    import torch
 
 MODELS: dict[str, str] = {
     "pocket": "assets/pocket",
@@ -42,6 +46,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "temporal": (),
     "text_encoder": ("config.json",),
     "tokenizer": ("tokenizer_config.json",),
+    "transformer": ("config.json",),
+    "transformer_2": ("config.json",),
     "unet": ("config.json",),
     "vae": ("config.json",),
 }
@@ -124,20 +130,22 @@ class ModelFolder:
             reader: Any = kind
             return reader.from_pretrained(str(path), local_files_only=True, **settings)
 
-    def network(self, name: str, kind: type) -> Any:  # noqa: ANN401 -- Auto classes give others
+    def network(self, name: str, kind: type, dtype: "torch.dtype | None" = None) -> Any:  # noqa: ANN401 -- Auto classes
         """A component's network, of class `kind`, in evaluation mode, fp32 whatever its file holds.
 
-        kind: a class of diffusers or transformers, or any module built from the entries of its config.json.
+        kind: a class of diffusers or transformers, or any module built from the entries of its config.json. dtype: to
+        read it in instead, for networks that have no room in fp32; layers that their class keeps in fp32 stay so.
         Raises WeightsError as `component` does, for missing weights, and for weights that are NaN or infinite.
         """
         path = self.component(name)
         held = weight_files(name, path)
         size = sum(file.stat().st_size for file in held)
         with quiet(), _readable(name, path), allocating_at_most(f"{name} in {path}", size):
-            network, missing = _loaded(kind, path, held)
-        if missing:
-            first = ", ".join(sorted(missing)[:3])
-            raise WeightsError(f"{name} lacks {len(missing)} weights of its network, such as {first}; {path}")
+            network, missing, left_over = loaded(kind, path, held, dtype)
+        for wrong, weights in {"lacks": missing, "has besides": left_over}.items():
+            if weights:
+                first = ", ".join(sorted(weights)[:3])
+                raise WeightsError(f"{name} {wrong} {len(weights)} weights of its network, such as {first}; {path}")
         check_values(name, path, network.state_dict())
         return network.eval()
 
@@ -176,26 +184,6 @@ def quiet() -> Iterator[None]:
             talker.set_verbosity(verbosity)
             if bars:
                 talker.enable_progress_bar()
-
-
-def _loaded(kind: type, path: Path, weight_files: list[Path]) -> tuple[Any, list[str]]:
-    # A network and the names of its weights that the files lack: libraries fill those with random numbers and go on.
-    import torch
-    from safetensors.torch import load_file
-
-    reader: Any = kind
-    if not hasattr(reader, "from_pretrained"):
-        entries = {key: value for key, value in json_object(path / "config.json").items() if not key.startswith("_")}
-        network, held = reader(**entries), {}
-        for file in weight_files:
-            held |= load_file(file)
-        return network, list(network.load_state_dict(held, strict=False).missing_keys)
-    # The two libraries call the same wish by different names.
-    precision = "torch_dtype" if kind.__module__.startswith("diffusers") else "dtype"
-    variant = "fp16" if ".fp16" in weight_files[0].name else None
-    safely = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
-    network, report = reader.from_pretrained(str(path), variant=variant, **safely, **{precision: torch.float32})
-    return network, list(report["missing_keys"])
 
 
 @contextmanager
