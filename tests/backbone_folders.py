@@ -4,8 +4,10 @@ from functools import partial
 
 from animatediff_folder import write_animatediff, write_gen1_zero
 from ip_adapter_folder import add_ip_adapter
+from ltx_folder import write_ltx
 from recast.backbones.tiny import write_stable_diffusion
 from tiny_folder import written
+from wan_folder import write_wan
 
 FOLDERS = {
     "animatediff": write_animatediff,
@@ -17,5 +19,8 @@ FOLDERS = {
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
     "stable_diffusion, picture": partial(write_stable_diffusion, picture=True),
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
+    "ltx": write_ltx,
+    "wan": write_wan,
+    "wan, vace": partial(write_wan, vace=True),
 }
 """What writes a folder, by family, and behind a comma what is special about it."""

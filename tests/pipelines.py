@@ -8,7 +8,8 @@ from torch.testing import assert_close
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from recast.backbones import BACKBONES, family_of
-from recast.diffusion.parameterization import scale_input
+from recast.diffusion.guidance import guided
+from recast.diffusion.parameterization import Prediction, scale_input
 from recast.diffusion.samplers import ddim
 from recast.model.folder import ModelFolder, quiet
 
@@ -66,6 +67,19 @@ def walked(backbone, noise, denoise, condition):
 
     start = noise * (1 + sigmas[0] ** 2) ** 0.5
     ddim(denoise, start, sigmas, condition, step_hook=keep)
+    return kept
+
+
+def flow_walked(backbone, noise, condition):
+    """The same of a network of rectified flow, under plain guidance."""
+    sigmas, kept = backbone.sigmas(STEPS), []
+
+    def keep(x, sigma):
+        kept.append(scale_input(x, sigma, Prediction.FLOW))
+        return x
+
+    denoise = guided(backbone.denoise_branches, SCALE)
+    ddim(denoise, noise * (1 + sigmas[0]), sigmas, condition, step_hook=keep)
     return kept
 
 

@@ -27,8 +27,9 @@ class ControlResiduals:
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """A structure as a ControlNet reads it: pictures of 0..1 at the clip's size, one a frame.
+    """A structure as a control network reads it: a ControlNet pictures of 0..1 at the clip's size, one a frame.
 
+    A network that reads a control video (VACE) has its planes in their place, one for each latent.
     kind: of structure, a member of `recast.types.Kind`. weight: of the residuals. sigmas: the lowest and the highest
     noise level, both included, at which it acts.
     """
@@ -46,3 +47,15 @@ class Control:
     def at(self, picks: Int[Tensor, " t"]) -> "Control":
         """The same for a choice of frames."""
         return replace(self, pictures=self.pictures[picks.to(self.pictures.device)])
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceLatents:
+    """Pictures that a network sees before a clip's first latent, r of them.
+
+    planes: as its control branch reads them. clean: their latents. noise: what they are under, at each level its times.
+    """
+
+    planes: Float[Tensor, "r planes y x"]
+    clean: Float[Tensor, "r c y x"]
+    noise: Float[Tensor, "r c y x"]

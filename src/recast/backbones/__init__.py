@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from recast.backbones import animatediff, gen1, stable_diffusion
+from recast.backbones import animatediff, gen1, ltx, stable_diffusion, wan
 from recast.backbones.backbone import Backbone
 from recast.backbones.gen1 import Gen1Backbone
 from recast.errors import WeightsError
@@ -15,6 +15,8 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "gen1": gen1.opened,
     "stable_diffusion": stable_diffusion.opened,
     "animatediff": animatediff.opened,
+    "wan": wan.opened,
+    "ltx": ltx.opened,
 }
 """What opens a model folder, by its family."""
 
@@ -22,9 +24,12 @@ PIPELINES = {
     "AnimateDiffControlNetPipeline": "animatediff",
     "AnimateDiffPipeline": "animatediff",
     "Gen1": "gen1",
+    "LTXPipeline": "ltx",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
     "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",
+    "WanPipeline": "wan",
+    "WanVACEPipeline": "wan",
 }
 """The family of a folder that does not say it, by the class that its model_index.json names."""
 

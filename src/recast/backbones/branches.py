@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.denoising import Branch
-from recast.errors import BackboneError, ShapeError
+from recast.diffusion.schedule import sigmas_within
+from recast.errors import BackboneError, RequestError, ShapeError
 from recast.networks.attention import hooked
 from recast.networks.hooks import PassContext
 from recast.networks.identity_attention import IdentityAttention
@@ -94,10 +95,7 @@ def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> 
 
     Raises BackboneError for another kind than it was trained with, for several, a weight or a range.
     """
-    if len(structures) != 1:
-        given = ", ".join(each.kind for each in structures)
-        raise BackboneError(f"this model reads one structure and was given {len(structures)} ({given}); name one")
-    [structure] = structures
+    structure = sole(structures)
     check_kind(structure, kinds)
     start, stop = structure.within
     changed = [f"weight {structure.weight:g}"] if structure.weight != 1 else []
@@ -107,6 +105,25 @@ def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> 
         raise BackboneError(
             f"{wrong}: this model reads structure as input channels, at every noise level alike; leave it out"
         )
+
+
+def sole(structures: Sequence[StructureUse]) -> StructureUse:
+    """The one structure. Raises BackboneError for several."""
+    if len(structures) != 1:
+        given = ", ".join(each.kind for each in structures)
+        raise BackboneError(f"this model reads one structure and was given {len(structures)} ({given}); name one")
+    return structures[0]
+
+
+def acting_sigmas(sigmas: list[float], structure: StructureUse) -> tuple[float, float]:
+    """The lowest and highest level at which a structure acts. Raises RequestError for a range that holds no step."""
+    low, high = sigmas_within(sigmas, structure.within, whole=True)
+    if low > high:
+        start, stop = structure.within
+        steps = f"none of its {len(sigmas) - 1} steps"
+        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds {steps}"
+        raise RequestError(f"{wrong}; take more steps or a wider range")
+    return low, high
 
 
 def check_kind(structure: StructureUse, kinds: AbstractSet[Kind]) -> None:

@@ -131,7 +131,7 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     """
     if config.get("_class_name") == "FlowMatchEulerDiscreteScheduler" or "shift" in config:
         return _flow_schedule(config, "shift", "linspace")
-    if config.get("_class_name") == "UniPCMultistepScheduler" and config.get("use_flow_sigmas"):
+    if config.get("use_flow_sigmas"):
         return _flow_schedule(config, "flow_shift", "trailing")
     prediction = _prediction(config)
     alpha_bar = alpha_bars(config)

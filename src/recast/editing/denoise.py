@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
@@ -14,7 +15,7 @@ from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit
 from recast.errors import RequestError
 from recast.progress import Report
-from recast.types import Condition, Frames, Latents, Tokens, latent_count
+from recast.types import Clip, Condition, Frames, Latents, Structure, Tokens, latent_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +100,25 @@ def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Mod
 
 
 def structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
-    """The condition with the clip's structures, as the network reads them."""
-    if not prepared.structures:
-        return condition
+    """The condition with the clip's structures, as the network reads them, and all else of a control video."""
     structures = [
         replace(structure, detail=resolved.detail, weight=named.weight, within=named.within)
-        for structure, named in zip(prepared.structures, resolved.structures, strict=True)
+        for structure, named in zip(prepared.structures, resolved.structures, strict=bool(prepared.structures))
     ]
-    return model.backbone.with_structures(condition, structures, resolved.steps)
+    backbone = model.backbone
+    if isinstance(backbone, VideoControlBackbone):
+        return backbone.with_control_video(
+            condition, _control_video(resolved, prepared.clip, structures), resolved.steps
+        )
+    return backbone.with_structures(condition, structures, resolved.steps) if structures else condition
+
+
+def _control_video(resolved: ResolvedEdit, clip: Clip, structures: list[Structure]) -> VideoControl:
+    """What a network reads that is told what of the clip is kept, and pictures."""
+    mask = resolved.mask
+    edited = None if mask is None else mask.at(clip.size, clip.first, len(clip))
+    pictures = [each.text for each in resolved.cond if each.medium is Medium.PICTURE]
+    return VideoControl(clip.frames, structures, edited, pictures, resolved.seed)
 
 
 def _denoise_inputs(
@@ -115,7 +127,7 @@ def _denoise_inputs(
     source = None
     if contents.own is not None:
         words = model.backbone.prompt_tokens(resolved.shown)
-        source = replace(condition, cond=contents.own, negative=None, words=words)
+        source = replace(condition, cond=contents.own, negative=None, words=words, references=None)
     return DenoiseInputs(
         clip=prepared.clip,
         condition=condition,

@@ -15,6 +15,7 @@ from recast.engine.monitor import StepStats
 from recast.errors import ClipError, RequestError
 from recast.progress import ProgressCallback
 from recast.tuning.config import TuneConfig
+from recast.tuning.tuned import tunable
 from recast.tuning.tuner import CachedClip, tune_adapter
 from recast.types import Clip, Condition
 from recast.video.read import opened
@@ -56,6 +57,7 @@ def tune(
     target = free_adapter(Path(output), overwrite=overwrite)
     source = clip if isinstance(clip, Clip) else opened(clip, request.on_damage)
     model = Model.loaded(request.model, device=request.device, dtype="float32")
+    tunable(model.backbone)  # before there is work that would be lost
     cached = cached_clip(resolve(request, model, source), model, config, watch)
 
     def report(seen: StepStats) -> None:

@@ -14,7 +14,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.animatediff.motion import image_unet, put_in
-from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, structure_of, temporal_layout
+from recast.backbones.branches import (
+    acting_sigmas,
+    batches,
+    check_kind,
+    frame_numbers,
+    isolated,
+    structure_of,
+    temporal_layout,
+)
 from recast.backbones.controlnets import Content, SharedControls, opened_controlnets, timesteps
 from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.residuals import handed_residuals, residual_arguments
@@ -24,8 +32,8 @@ from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
 from recast.denoising import Branch
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.diffusion.schedule import Schedule, schedule, sigmas_within
-from recast.errors import BackboneError, RequestError, WeightsError
+from recast.diffusion.schedule import Schedule, schedule
+from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import json_object
 from recast.networks.hooks import DenoisePass
@@ -78,7 +86,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         sigmas = self.sigmas(steps)
         for each in structures:
             check_kind(each, self.structure_kinds)
-            _sigmas_of(sigmas, each)
+            acting_sigmas(sigmas, each)
 
     def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
         """The condition with a control for each structure, of its weight and in its range.
@@ -87,7 +95,7 @@ class AnimateDiffBackbone(StableDiffusionBackbone):
         """
         sigmas = self.sigmas(steps)
         controls = [
-            Control(each.kind, self.structure_channels(each), each.weight, _sigmas_of(sigmas, each))
+            Control(each.kind, self.structure_channels(each), each.weight, acting_sigmas(sigmas, each))
             for each in structures
         ]
         return replace(condition, structure_channels=None, controls=tuple(controls))
@@ -188,16 +196,6 @@ def _image_schedule(model: ModelFolder, levels: Schedule) -> Schedule | None:
         wrong = f"image_scheduler is of {own.prediction} and scheduler of {levels.prediction}"
         raise WeightsError(f"{wrong}; one network has one prediction: take those of its own model; {model.path}")
     return own
-
-
-def _sigmas_of(sigmas: list[float], structure: StructureUse) -> tuple[float, float]:
-    low, high = sigmas_within(sigmas, structure.within, whole=True)
-    if low > high:
-        start, stop = structure.within
-        steps = f"none of its {len(sigmas) - 1} steps"
-        wrong = f"structure is to act from {start:g} to {stop:g} of the walk, which holds {steps}"
-        raise RequestError(f"{wrong}; take more steps or a wider range")
-    return low, high
 
 
 def _image_unet(model: ModelFolder) -> UNet2DConditionModel:
