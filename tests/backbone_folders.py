@@ -21,6 +21,7 @@ FOLDERS = {
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
     "ltx": write_ltx,
     "wan": write_wan,
+    "wan, lucy": partial(write_wan, lucy=True),
     "wan, vace": partial(write_wan, vace=True),
 }
 """What writes a folder, by family, and behind a comma what is special about it."""

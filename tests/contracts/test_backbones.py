@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from backbone_folders import FOLDERS
 from recast.backbones import BACKBONES, Backbone, family_of
 from recast.backbones.tiny import tiny
+from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.diffusion.schedule import check_decreasing
@@ -52,7 +53,11 @@ def condition(backbone):
 def conditioned(backbone):
     depth = Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48, generator=torch.Generator().manual_seed(1)), detail=1)
     planes = backbone.structure_channels(depth) if backbone.structure_kinds else None
-    return Condition(backbone.encode_content(CONTENT), backbone.null_tokens(), planes)
+    condition = Condition(backbone.encode_content(CONTENT), backbone.null_tokens(), planes)
+    if planes is None and isinstance(backbone, VideoControlBackbone):
+        clip = torch.randint(0, 256, (3, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+        return backbone.with_control_video(condition, VideoControl(clip), 4)
+    return condition
 
 
 def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):

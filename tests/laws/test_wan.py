@@ -9,6 +9,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.models.transformers.transformer_wan_vace import WanVACETransformer3DModel
+from diffusers.pipelines.lucy.pipeline_lucy_edit import LucyEditPipeline
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan_vace import WanVACEPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
@@ -150,6 +151,14 @@ def test_vace_sees_pictures_as_diffusers_does(vace, vace_path, tmp_path):
     assert_same_walk(flow_walked(vace, noise, condition), kept, 1e-4)
     plain = vace.with_control_video(conditioned(vace), replace(video, pictures=()), STEPS)
     assert not torch.allclose(flow_walked(vace, noise, plain)[-1], kept[-1], atol=1e-3)
+
+
+def test_an_instructed_edit_is_diffusers_own(tmp_path):
+    backbone, noise, (_, frames) = opened(write_wan(tmp_path, lucy=True, unipc=False)), drawn(*LATENTS, seed=0), shown()
+    condition = backbone.with_control_video(conditioned(backbone), VideoControl(frames), STEPS)
+    pipe = pipeline(LucyEditPipeline, tmp_path, WanTransformer3DModel)
+    expected = asked_wan(pipe, noise, condition, video=pictures(frames / 255))
+    assert_same_walk(flow_walked(backbone, noise, condition), expected, 1e-4)
 
 
 def test_structure_acts_with_its_weight_and_in_its_range(vace):

@@ -75,6 +75,13 @@ def test_a_picture_is_shown_to_vace(vace, tmp_path):
         vace(CLIP, prompt="a dog", image=[(str(path), 1.0), (str(path), 0.5)], steps=2, method="gen1")
 
 
+def test_an_instruction_edits_the_clip_that_the_network_reads(tmp_path):
+    editor = recast.load(write_wan(tmp_path, lucy=True))
+    turned = Clip(CLIP.frames.flip(-1), CLIP.fps)
+    made, other = (editor(clip, prompt="make it snow", method="gen1", steps=2).frames for clip in (CLIP, turned))
+    assert not torch.equal(made, other)
+
+
 def test_vace_sees_what_a_mask_keeps(vace, tmp_path):
     half = Image.new("L", (48, 32))
     half.paste(255, (0, 0, 16, 32))

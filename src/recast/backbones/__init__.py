@@ -25,6 +25,7 @@ PIPELINES = {
     "AnimateDiffPipeline": "animatediff",
     "Gen1": "gen1",
     "LTXPipeline": "ltx",
+    "LucyEditPipeline": "wan",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
     "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",

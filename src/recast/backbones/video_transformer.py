@@ -66,6 +66,11 @@ class VideoTransformerBackbone(ABC):
     def max_frames(self) -> int:
         """The most latents over time."""
 
+    @property
+    def _read_channels(self) -> int:
+        """Channels of a condition that are read beside the latents, where no structure is."""
+        return 0
+
     @abstractmethod
     def _answered(
         self, videos: Videos, sigma: float, condition: Condition, tokens: Float[Tensor, "b n d"], *, apart: bool
@@ -169,7 +174,7 @@ class VideoTransformerBackbone(ABC):
         """
         check_asked(condition, branches)
         if not self.structure_kinds:
-            structure_of(condition, 0)
+            structure_of(condition, self._read_channels)
         scaled = scale_input(x, sigma, Prediction.FLOW)
         answers: dict[int, Latents] = {}
         for group in _passes(branches, together=self.together, single=len(x) == 1):

@@ -1,7 +1,8 @@
-"""Wan 2.1 and 2.2 (arXiv:2503.20314): transformers of video told by words, and VACE, by a control video too."""
+"""Wan 2.1 and 2.2 (arXiv:2503.20314): words to video; VACE reads a control video, Lucy-Edit the clip."""
 
 from recast.backbones.wan.backbone import WanBackbone
+from recast.backbones.wan.instructed import WanInstructedBackbone
 from recast.backbones.wan.opening import opened
 from recast.backbones.wan.vace import WanVACEBackbone
 
-__all__ = ["WanBackbone", "WanVACEBackbone", "opened"]
+__all__ = ["WanBackbone", "WanInstructedBackbone", "WanVACEBackbone", "opened"]

@@ -40,15 +40,29 @@ class WanBackbone(VideoTransformerBackbone):
         self,
         videos: Videos,
         sigma: float,
-        condition: Condition,  # noqa: ARG002 -- VACE reads it
+        condition: Condition,
         tokens: Float[Tensor, "b n d"],
         *,
-        apart: bool,  # noqa: ARG002 -- VACE's planes ask
+        apart: bool,
     ) -> Videos:
         network = self._at(sigma)
         like = network.patch_embedding.weight
-        inputs = videos.to(like), self._timesteps(sigma, len(videos)), tokens.to(like)
+        inputs = (
+            self._given(videos, condition, apart=apart).to(like),
+            self._timesteps(sigma, len(videos)),
+            tokens.to(like),
+        )
         return network(*inputs, return_dict=False)[0]
+
+    def _given(
+        self,
+        videos: Videos,
+        condition: Condition,  # noqa: ARG002 -- for a network that reads more
+        *,
+        apart: bool,  # noqa: ARG002 -- the same
+    ) -> Float[Tensor, "b channels t y x"]:
+        """What the network reads: the latents, or these and others beside them."""
+        return videos
 
     def _at(self, sigma: float) -> WanNetwork:
         """The network of this level."""

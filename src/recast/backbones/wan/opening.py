@@ -1,4 +1,4 @@
-"""Opens a folder of WanPipeline or WanVACEPipeline."""
+"""Opens a folder of WanPipeline, WanVACEPipeline or LucyEditPipeline."""
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -9,6 +9,7 @@ from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.video_transformer import flow_schedule
 from recast.backbones.wan.autoencoder import WanAutoencoder
 from recast.backbones.wan.backbone import WanBackbone, WanNetwork
+from recast.backbones.wan.instructed import WanInstructedBackbone
 from recast.backbones.wan.vace import WanVACEBackbone
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
@@ -37,6 +38,8 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     kind, backbone = CLASSES[named]
     network = _network(model, "transformer", kind, (device, dtype))
     second = _network(model, "transformer_2", kind, (device, dtype)) if model.has("transformer_2") else None
+    if network.config.in_channels != network.config.out_channels:
+        backbone = WanInstructedBackbone
     vae = model.network("vae", AutoencoderKLWan).to(device).requires_grad_(False)
     return backbone(
         network=network,
@@ -53,9 +56,10 @@ def _network(model: ModelFolder, name: str, kind: type, where: tuple[str, torch.
     device, dtype = where
     network = model.network(name, kind, dtype=dtype).to(device).requires_grad_(False)
     channels = network.config.in_channels, network.config.out_channels
-    if channels[0] != channels[1]:
-        reads = f"{name} reads {channels[0]} channels and gives {channels[1]}"
-        raise WeightsError(f"{reads}: it is told a first frame, which wan does not open; take text-to-video or VACE")
+    if channels[0] not in (channels[1], 2 * channels[1]) or (channels[0] != channels[1] and "vace" in kind.__module__):
+        reads = f"{name} reads {channels[0]} channels and gives {channels[1]}, so it is conditioned on a first frame"
+        known = "those of text-to-video, VACE and Lucy-Edit"
+        raise WeightsError(f"{reads}; wan opens {known}: take one of these; {model.path}")
     return network
 
 
