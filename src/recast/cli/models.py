@@ -16,7 +16,7 @@ from recast.errors import RequestError, WeightsError, known
 
 if TYPE_CHECKING:
     from recast.model.pulled import PlannedFile
-    from recast.model.specs import ModelSpec
+    from recast.model.spec_parts import ModelSpec
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model by name.")]
 NameOrFolder = Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A model by name, or its folder.")]

@@ -4,19 +4,19 @@ Files lie in the cache of huggingface_hub, by HF_HOME, and model folders link to
 a folder is made of what the cache holds. Nothing is fetched but by `pull`.
 """
 
+import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from recast.errors import WeightsError
 from recast.files import disk_told, whole_folder
-from recast.model.specs import ModelSpec, SpecFile, SpecPart
+from recast.model.spec_parts import ModelSpec, SpecFile, SpecPart
 
 PULLED = "pulled.json"
 """In a folder that a pull made: where each file came from, its size and its SHA-256."""
@@ -135,33 +135,42 @@ def _planned_repo(repo: str, files: tuple[SpecFile, ...]) -> list[PlannedFile]:
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
-        return [_cached(repo, file) for file in files]
+        return [held for file in files for held in _cached(repo, file)]
     with _hub_told(repo):
         info = HfApi().model_info(repo, files_metadata=True)
     there = {sibling.rfilename: sibling for sibling in info.siblings or []}
     found = []
     for file in files:
-        name = next((name for name in file.names if name in there), None)
-        if name is None:
+        names = _chosen(file, there)
+        if not names:
             raise WeightsError(f"{repo} has no {' or '.join(file.names)}")
-        facts = there[name]
-        sha256 = facts.lfs.sha256 if facts.lfs else None
-        found.append(PlannedFile(_target(file, name), repo, name, str(info.sha), facts.size or 0, sha256))
+        for name in names:
+            facts = there[name]
+            sha256 = facts.lfs.sha256 if facts.lfs else None
+            found.append(PlannedFile(_target(file, name), repo, name, str(info.sha), facts.size or 0, sha256))
     return found
 
 
-def _cached(repo: str, file: SpecFile) -> PlannedFile:
-    from huggingface_hub import try_to_load_from_cache
+def _chosen(file: SpecFile, there: Iterable[str]) -> list[str]:
+    """All files of the first of its names, which may be a pattern, that is there."""
+    matched = (sorted(fnmatch.filter(there, name)) for name in file.names)
+    return next((names for names in matched if names), [])
+
+
+def _cached(repo: str, file: SpecFile) -> list[PlannedFile]:
+    """The files of a repository that the cache holds, of its newest revision that has them."""
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
     snapshots = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "snapshots"
-    revisions = sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for revision, name in product(revisions, file.names):
-        held = try_to_load_from_cache(repo, name, revision=revision.name)
-        if isinstance(held, str):
-            size = Path(held).stat().st_size
-            return PlannedFile(_target(file, name), repo, name, revision.name, size, None)
+    for revision in sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True):
+        there = {path.relative_to(revision).as_posix(): path for path in revision.rglob("*") if path.is_file()}
+        names = _chosen(file, there)
+        if names:
+            return [
+                PlannedFile(_target(file, name), repo, name, revision.name, there[name].stat().st_size, None)
+                for name in names
+            ]
     wrong = f"HF_HUB_OFFLINE is set, and the cache has no {file.names[0]} of {repo}"
     raise WeightsError(f"{wrong}; unset it to pull")
 

@@ -1,10 +1,9 @@
 """Public weights by name: which files of which repositories make up a model folder, and under which licence."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
-RAIL = "CreativeML Open RAIL-M"
-APACHE = "Apache-2.0"
+from recast.model.spec_parts import APACHE, RAIL, ModelSpec, SpecFile, SpecPart, network_files
+
 LINEAR = {
     "_class_name": "DDIMScheduler",
     "beta_schedule": "linear",
@@ -25,60 +24,15 @@ CLIP_PIXELS = {
 """How CLIP's image encoders see a picture; the repository of IP-Adapter has no file of it."""
 
 
-@dataclass(frozen=True)
-class SpecFile:
-    """A file of a model folder. names: its paths in the repository, the first one that is there is taken.
-
-    into: the folder's component. rename: its name there, if not its own.
-    """
-
-    into: str
-    names: tuple[str, ...]
-    rename: str = ""
-
-
-@dataclass(frozen=True)
-class SpecPart:
-    """What comes from one repository. repos: it, and others to take where it is gone, in this order."""
-
-    repos: tuple[str, ...]
-    licence: str
-    files: tuple[SpecFile, ...]
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model by name. about: in a line. gigabytes: of what a pull brings, about; the hub says it to the byte.
-
-    pipeline: the class that model_index.json names. written: JSON files that the repositories lack, by path.
-    metadata: the folder's recast.json. trained: what its networks were trained on, in words.
-    """
-
-    about: str
-    pipeline: str
-    gigabytes: float
-    parts: tuple[SpecPart, ...]
-    metadata: dict[str, Any] = field(default_factory=dict)
-    written: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def licences(self) -> tuple[str, ...]:
-        """All that apply, each once."""
-        return tuple(dict.fromkeys(part.licence for part in self.parts))
-
-
-def _network(into: str, at: str = "", stem: str = "diffusion_pytorch_model") -> tuple[SpecFile, ...]:
-    """A network's configuration and weights, in half precision where the repository has these."""
-    folder = f"{at}/" if at else ""
-    weights = tuple(f"{folder}{stem}{variant}.safetensors" for variant in (".fp16", ""))
-    return SpecFile(into, (f"{folder}config.json",)), SpecFile(into, weights)
-
-
 _TOKENIZER = tuple(
     SpecFile("tokenizer", (f"tokenizer/{name}",))
     for name in ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
 )
-_NETWORKS = (*_network("unet", "unet"), *_network("vae", "vae"), *_network("text_encoder", "text_encoder", "model"))
+_NETWORKS = (
+    *network_files("unet", "unet"),
+    *network_files("vae", "vae"),
+    *network_files("text_encoder", "text_encoder", "model"),
+)
 
 
 def _scheduler(into: str = "scheduler") -> SpecFile:
@@ -89,9 +43,9 @@ _SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "sd-legacy/stable-diffus
 _MOTION = SpecPart(
     ("guoyww/animatediff-motion-adapter-v1-5-3", "guoyww/animatediff-motion-adapter-v1-5-2"),
     APACHE,
-    _network("motion_adapter"),
+    network_files("motion_adapter"),
 )
-_DEPTH_CONTROL = SpecPart(("lllyasviel/control_v11f1p_sd15_depth",), "OpenRAIL", _network("controlnet"))
+_DEPTH_CONTROL = SpecPart(("lllyasviel/control_v11f1p_sd15_depth",), "OpenRAIL", network_files("controlnet"))
 _DEPTH = SpecPart(
     ("depth-anything/Depth-Anything-V2-Small-hf",),
     APACHE,
@@ -163,7 +117,7 @@ SPECS: dict[str, ModelSpec] = {
                     *_NETWORKS,
                     *_TOKENIZER,
                     _scheduler(),
-                    *_network("depth_estimator", "depth_estimator", "model"),
+                    *network_files("depth_estimator", "depth_estimator", "model"),
                     SpecFile("feature_extractor", ("feature_extractor/preprocessor_config.json",)),
                 ),
             ),

@@ -1,0 +1,56 @@
+"""What a model by name is made of: files of repositories, and under which licence."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+RAIL = "CreativeML Open RAIL-M"
+APACHE = "Apache-2.0"
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A file of a model folder. names: its paths in the repository, the first one that is there is taken.
+
+    into: the folder's component. rename: its name there, if not its own.
+    """
+
+    into: str
+    names: tuple[str, ...]
+    rename: str = ""
+
+
+@dataclass(frozen=True)
+class SpecPart:
+    """What comes from one repository. repos: it, and others to take where it is gone, in this order."""
+
+    repos: tuple[str, ...]
+    licence: str
+    files: tuple[SpecFile, ...]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model by name. about: in a line. gigabytes: of what a pull brings, about; the hub says it to the byte.
+
+    pipeline: the class that model_index.json names. written: JSON files that the repositories lack, by path.
+    metadata: the folder's recast.json. trained: what its networks were trained on, in words.
+    """
+
+    about: str
+    pipeline: str
+    gigabytes: float
+    parts: tuple[SpecPart, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """All that apply, each once."""
+        return tuple(dict.fromkeys(part.licence for part in self.parts))
+
+
+def network_files(into: str, at: str = "", stem: str = "diffusion_pytorch_model") -> tuple[SpecFile, ...]:
+    """A network's configuration and weights, in half precision where the repository has these."""
+    folder = f"{at}/" if at else ""
+    weights = tuple(f"{folder}{stem}{variant}.safetensors" for variant in (".fp16", ""))
+    return SpecFile(into, (f"{folder}config.json",)), SpecFile(into, weights)
