@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -9,6 +10,7 @@ from shutil import copytree
 
 import pytest
 import torch
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch.testing import assert_close
 
 import recast
@@ -17,10 +19,11 @@ from hub import COMMIT, served
 from pipelines import opened
 from recast.cli.app import run
 from recast.errors import WeightsError
-from recast.model.folder import COMPONENTS, ModelFolder
+from recast.model.folder import COMPONENTS, ModelFolder, quiet
 from recast.model.pulled import folder_of
 from recast.model.specs import SPECS
 from recast.types import Clip
+from wan_folder import SHAPE, write_wan
 
 NAME = "gen1-zero"
 
@@ -109,6 +112,22 @@ def test_offline_it_is_made_of_what_the_cache_holds(pulled, tmp_path):
     assert "HF_HUB_OFFLINE is set, and the cache has no unet/config.json" in refused.stderr
 
 
+def test_weights_in_any_number_of_files_come_whole(tmp_path, monkeypatch):
+    made, cache = write_wan(tmp_path / "made"), tmp_path / "hf" / "hub" / "models--Wan-AI--Wan2.1-T2V-1.3B-Diffusers"
+    with quiet():
+        network = WanTransformer3DModel(**SHAPE)
+        for file in (made / "transformer").glob("*.safetensors"):
+            file.unlink()
+        network.save_pretrained(made / "transformer", max_shard_size="20KB")
+    shutil.copytree(made, cache / "snapshots" / COMMIT)
+    assert recast_models(tmp_path, "pull", "wan-1.3b", "--yes", offline=True).returncode == 0
+    monkeypatch.setenv("RECAST_HOME", str(tmp_path / "recast"))
+    held = sorted(path.name for path in (folder_of("wan-1.3b") / "transformer").iterdir())
+    assert len(held) > 3
+    ours = opened(folder_of("wan-1.3b")).network
+    assert_close(dict(ours.named_parameters()), dict(network.named_parameters()), atol=0, rtol=0)
+
+
 def test_what_has_changed_since_is_found_and_a_folder_is_removed(pulled, tmp_path, monkeypatch, capsys):
     home = copytree(pulled[0] / "recast", tmp_path / "recast", symlinks=True)
     monkeypatch.setenv("RECAST_HOME", str(home))
@@ -143,7 +162,8 @@ def test_every_model_of_the_table_is_whole(name, tmp_path, monkeypatch, capsys):
     spec = SPECS[name]
     held = {file.into for part in spec.parts for file in part.files} | {path.partition("/")[0] for path in spec.written}
     assert held <= COMPONENTS.keys()
-    assert {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= held
+    assert {"vae", "text_encoder", "tokenizer", "scheduler"} <= held
+    assert {"unet", "transformer"} & held
     assert run(["models", "info", name, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["here"] == f"no; recast models pull {name}"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from recast.model.spec_parts import APACHE, RAIL, ModelSpec, SpecFile, SpecPart, network_files
+from recast.model.video_specs import DEPTH, VIDEO_SPECS
 
 LINEAR = {
     "_class_name": "DDIMScheduler",
@@ -46,15 +47,6 @@ _MOTION = SpecPart(
     network_files("motion_adapter"),
 )
 _DEPTH_CONTROL = SpecPart(("lllyasviel/control_v11f1p_sd15_depth",), "OpenRAIL", network_files("controlnet"))
-_DEPTH = SpecPart(
-    ("depth-anything/Depth-Anything-V2-Small-hf",),
-    APACHE,
-    (
-        SpecFile("depth_estimator", ("config.json",)),
-        SpecFile("depth_estimator", ("preprocessor_config.json",)),
-        SpecFile("depth_estimator", ("model.safetensors",)),
-    ),
-)
 _IP_ADAPTER = SpecPart(
     ("h94/IP-Adapter",),
     APACHE,
@@ -68,7 +60,7 @@ _GEN1_ZERO = (
     SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler("image_scheduler"))),
     _MOTION,
     _DEPTH_CONTROL,
-    _DEPTH,
+    DEPTH,
 )
 _OF_ANIMATEDIFF: dict[str, Any] = {"cfg_scale": 7.5, "window": 16, "frames": 16, "family": "animatediff"}
 _LINEAR = {"scheduler/scheduler_config.json": LINEAR}
@@ -131,5 +123,6 @@ SPECS: dict[str, ModelSpec] = {
         (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", (*_NETWORKS, *_TOKENIZER, _scheduler())),),
         {"cfg_scale": 7.5, "method": "instruct-pix2pix"},
     ),
+    **VIDEO_SPECS,
 }
 """Every model that `recast models pull` knows. None of their weights was at hand where this table was written."""
