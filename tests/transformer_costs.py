@@ -1,0 +1,80 @@
+"""Transformers of video at their published sizes on the meta device, with what a step of them is given."""
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from diffusers.models.transformers.transformer_wan_vace import WanVACETransformer3DModel
+from torch import nn
+
+from recast.backbones.ltx import LTXBackbone
+from recast.backbones.ltx.autoencoder import LTXAutoencoder
+from recast.backbones.t5_prompt import T5Prompt
+from recast.backbones.wan import WanBackbone, WanInstructedBackbone, WanVACEBackbone
+from recast.backbones.wan.autoencoder import WanAutoencoder
+from recast.diffusion.schedule import FlowSchedule
+from recast.types import Condition, latent_count
+from step_costs import COLUMNS, FRAMES, ROWS, on_meta
+
+WAN_1_3B = {"num_attention_heads": 12, "attention_head_dim": 128, "ffn_dim": 8960, "num_layers": 30}
+WAN_5B = {"num_attention_heads": 24, "attention_head_dim": 128, "ffn_dim": 14336, "num_layers": 30}
+VACE = {"vace_layers": list(range(0, 30, 2)), "vace_in_channels": 96}
+WAN_2_2_VAE = {
+    "base_dim": 160,
+    "decoder_base_dim": 256,
+    "z_dim": 48,
+    "is_residual": True,
+    "in_channels": 12,
+    "out_channels": 12,
+    "patch_size": 2,
+    "latents_mean": [0.0] * 48,
+    "latents_std": [1.0] * 48,
+}
+
+
+def shared(places):
+    """What families have alike; words are not asked."""
+    return {
+        "prompt": T5Prompt(nn.Identity(), None, torch.device("meta"), places),
+        "schedule": FlowSchedule.of(shift=3.0),
+    }
+
+
+def wan():
+    network = on_meta(WanTransformer3DModel, **WAN_1_3B)
+    return WanBackbone(network=network, autoencoder=WanAutoencoder(on_meta(AutoencoderKLWan)), **shared(512))
+
+
+def vace():
+    network = on_meta(WanVACETransformer3DModel, **WAN_1_3B, **VACE)
+    return WanVACEBackbone(network=network, autoencoder=WanAutoencoder(on_meta(AutoencoderKLWan)), **shared(512))
+
+
+def lucy():
+    network = on_meta(WanTransformer3DModel, **WAN_5B, in_channels=96, out_channels=48)
+    vae = WanAutoencoder(on_meta(AutoencoderKLWan, **WAN_2_2_VAE))
+    return WanInstructedBackbone(network=network, autoencoder=vae, **shared(512))
+
+
+def ltx():
+    vae = LTXAutoencoder(on_meta(AutoencoderKLLTXVideo))
+    return LTXBackbone(network=on_meta(LTXVideoTransformer3DModel), autoencoder=vae, **shared(128))
+
+
+FAMILIES = {"wan-1.3b": wan, "wan-vace-1.3b": vace, "lucy-edit": lucy, "ltx-0.9": ltx}
+
+
+def given(backbone):
+    """The shape of the clip's latents, and a condition."""
+    vae, config = backbone.autoencoder, backbone.network.config
+    count, rows, columns = (
+        latent_count(FRAMES, vae.temporal_stride),
+        ROWS // vae.pixel_stride,
+        COLUMNS // vae.pixel_stride,
+    )
+    width = config.get("text_dim") or config["caption_channels"]
+    tokens = torch.zeros(backbone.prompt.places, width, device="meta")
+    read = config.get("vace_in_channels") or config["in_channels"] - config["out_channels"]
+    planes = torch.zeros(count, read, rows, columns, device="meta") if read else None
+    return (count, config["out_channels"], rows, columns), Condition(tokens, tokens.clone(), planes)
