@@ -2,6 +2,7 @@
 #   make demo                          edits a clip of our own world and lays source and result on one contact sheet
 #   make demo CLIP=path PROMPT="..."   the same with your clip and your words
 #   make test                          the default tests
+#   make browser-tests                 the page in Debian's chromium (apt-get install chromium fonts-dejavu-core)
 #   make check                         format, lint, types, layers, fast tests: what a commit owes
 #   make hook                          runs `make check` before every commit
 #   make wheel                         builds the wheel and tries it
@@ -33,7 +34,7 @@ TESTS := -n 2 --dist worksteal
 FAST_TESTS := -n 2 tests/unit tests/laws/test_style.py tests/laws/test_packages.py tests/laws/test_documents.py
 
 # Two processes of one thread each fill two cores; more threads would only wait for each other.
-test fast-tests: export OMP_NUM_THREADS := 1
+test fast-tests browser-tests: export OMP_NUM_THREADS := 1
 # Models come from folders, never from a hub, so no library should look for one.
 export HF_HUB_OFFLINE := 1
 export DEMO_CLIP PROMPT
@@ -41,7 +42,7 @@ export DEMO_CLIP PROMPT
 # PIP_CONSTRAINT rather than -c, so that the packages that build ours are pinned too.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: help demo test check lint fast-tests hook constraints wheel clean
+.PHONY: help demo test browser-tests check lint fast-tests hook constraints wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -59,6 +60,11 @@ demo: $(VENV)/.demo-stamp
 
 test: $(VENV)/.test-stamp
 	@$(PYTEST) $(TESTS)
+
+# One process: the tests share a server, a worker and a browser. Shapes are checked by the other tests; here it would cost
+# the page the time in which it is looked at.
+browser-tests: $(VENV)/.test-stamp
+	@$(PYTEST) -o addopts= -m browser tests/browser
 
 check: lint fast-tests
 

@@ -1,51 +1,26 @@
 """`recast serve`: the way of a clip over HTTP, what is refused, and what clients never see."""
 
 import json
-import socket
 import threading
-import time
-from contextlib import closing, contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi")
-import uvicorn
 
 from recast.app.client import Client
 from recast.app.config import ServeConfig
 from recast.app.guard import refused
-from recast.app.server import application
 from recast.cli.app import run
 from recast.editing.queued import EditHandler
 from recast.errors import RecastError, RequestError
 from recast.jobs.store import JobStore
 from recast.jobs.worker import Worker
+from served import free_port, serving
 from tiny_folder import clip_folder, written
 
 TOKEN = "a token that nobody guesses"
-
-
-@contextmanager
-def serving(config):
-    """The address of a server in a thread of this process; it starts no worker."""
-    with closing(socket.create_server(("127.0.0.1", config.port))) as listening:
-        server = uvicorn.Server(uvicorn.Config(application(config), log_level="error"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{config.port}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return found.getsockname()[1]
 
 
 @pytest.fixture

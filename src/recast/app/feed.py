@@ -53,6 +53,22 @@ class JobFeed:
             if job.state in ENDED:
                 return
 
+    async def every_change(self, most: int) -> AsyncIterator[dict[str, StoredJob | None] | None]:
+        """The newest jobs by key, then at each change those that changed, None for one that is gone; as `changes`."""
+        seen: dict[str, StoredJob] = {}
+        count = -1
+        while True:
+            now = await self._next(count)
+            if now == count:
+                yield None
+                continue
+            found = {job.key: job for job in await asyncio.to_thread(self._store.newest, most)}
+            changed: dict[str, StoredJob | None] = {key: job for key, job in found.items() if seen.get(key) != job}
+            changed |= dict.fromkeys(seen.keys() - found.keys())
+            if changed or count < 0:
+                yield changed
+            seen, count = found, now
+
     async def _next(self, count: int) -> int:
         """The number of the newest change: waits for one after `count`, but not longer than QUIET_SECONDS."""
         with suppress(TimeoutError):

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from string import hexdigits
 
 from recast.errors import MediaError, RequestError, WriteError
-from recast.files import disk_told, write_synced
+from recast.files import disk_told, whole_folder, write_synced
 
 FACTS = "file.json"
 CHUNK_SECONDS = 30
@@ -28,7 +28,10 @@ class TooLargeError(RequestError):
 
 @dataclass(frozen=True)
 class UserFile:
-    """A file as it is told of. name: as the client called it, for people only. kind: video or picture."""
+    """A file as it is told of. name: as the client called it, for people only. kind: video or picture.
+
+    fps, seconds: of a video, as far as its header says. container: what FFmpeg calls its kind of file.
+    """
 
     id: str
     name: str
@@ -37,6 +40,9 @@ class UserFile:
     width: int
     height: int
     frames: int | None = None
+    fps: float | None = None
+    seconds: float | None = None
+    container: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,13 @@ class UserFiles:
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
+
+    def make(self, number: str, name: str, write: Callable[[Path], object]) -> None:
+        """Adds a file that this server makes itself, whole or not at all. write: makes it at the path it is given."""
+        target = self._place(number)
+        with disk_told(target), whole_folder(target, self.folder / f".{number}") as place:
+            write(place / "part")
+            _kept(place, name, (place / "part").stat().st_size, number)
 
     def path(self, number: str) -> Path:
         """The file of that name. Raises RequestError where there is none, whatever the name may look like."""
@@ -103,10 +116,10 @@ class UserFiles:
         return size
 
 
-def _kept(place: Path, name: str, size: int) -> UserFile:
-    """Looks at what has come, in place/part, and gives it a name by what it is."""
-    part = place / "part"
-    held = _picture(part, place.name, name, size) or _video(part, place.name, name, size)
+def _kept(place: Path, name: str, size: int, number: str = "") -> UserFile:
+    """Looks at what has come, in place/part, and gives it a name by what it is. number: the folder's, if not said."""
+    part, number = place / "part", number or place.name
+    held = _picture(part, number, name, size) or _video(part, number, name, size)
     facts, ending = held
     part.rename(place / f"content{ending}")
     write_synced(place / FACTS, json.dumps(asdict(facts)))
@@ -126,12 +139,16 @@ def _picture(part: Path, number: str, name: str, size: int) -> tuple[UserFile, s
 
 
 def _video(part: Path, number: str, name: str, size: int) -> tuple[UserFile, str]:
-    from recast.video.read import opened
+    # Not by `recast.video.read`, which imports torch.
+    from recast.video.isolated import probe
+    from recast.video.source import OnDamage
 
     try:
-        source = opened(part)
+        source = probe(part, OnDamage.FAIL)
     except MediaError as error:
         raise MediaError(str(error).replace(str(part), name)) from None
     height, width = source.size
     ending = ".gif" if source.container == "gif" else ".video"
-    return UserFile(number, name, "video", size, width, height, source.num_frames or None), ending
+    facts = UserFile(number, name, "video", size, width, height, source.num_frames or None, float(source.fps))
+    seconds = None if source.seconds is None else float(source.seconds)
+    return replace(facts, seconds=seconds, container=source.container), ending

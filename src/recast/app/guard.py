@@ -1,7 +1,9 @@
 """Which requests are answered: by Host, token, and where a browser says that they come from."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from hmac import compare_digest
+from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
@@ -12,15 +14,17 @@ from recast.app.config import ServeConfig
 OWN_HEADER = "x-recast"
 """A browser sends it to another site's server only after asking that server, which never allows it."""
 READING = frozenset({"GET", "HEAD"})
-OPEN_PATHS = frozenset({"/api/v1/health"})
-"""Answered without a token, for whatever watches the server."""
+OPEN_PATHS = frozenset({"/api/v1/health", "/"})
+"""Answered without a token: for whatever watches the server, and the page, which asks for it."""
+PAGE = "/page/"
+"""Files of the page: the same for everybody, and answered without a token too."""
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 
 
@@ -40,12 +44,16 @@ class Guard:
         refusal = refused(scope["method"], scope["path"], _headers(scope), self._config)
         if refusal is not None:
             status, why = refusal
-            await JSONResponse({"error": why}, status, HEADERS)(scope, receive, send)
+            await JSONResponse({"error": why}, status, HEADERS | {"Cache-Control": "no-store"})(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                # A browser keeps no answers, unless a handler says so; files of the page it has, it asks for again.
+                is_page = scope["path"] == "/" or scope["path"].startswith(PAGE)
+                headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -67,14 +75,34 @@ def refused(method: str, path: str, headers: Mapping[str, list[str]], config: Se
         return 403, "requests from other sites are not answered"
     if method not in READING and not headers.get(OWN_HEADER):
         return 403, f"a request that changes something has the header {OWN_HEADER}: 1"
-    if config.token is not None and path not in OPEN_PATHS and not _shown(config.token, headers):
+    is_open = path in OPEN_PATHS or path.startswith(PAGE)
+    if config.token is not None and not is_open and not _shown(config, headers):
         return 401, "send the header Authorization: Bearer TOKEN"
     return None
 
 
-def _shown(token: str, headers: Mapping[str, list[str]]) -> bool:
+def cookie_of(config: ServeConfig) -> tuple[str, str]:
+    """The name and value of the cookie by which a browser shows that it was given the token.
+
+    The port is in the name because a host's servers share their cookies.
+    """
+    return f"recast-{config.port}", sha256(f"a page of recast: {config.token}".encode()).hexdigest()
+
+
+def _shown(config: ServeConfig, headers: Mapping[str, list[str]]) -> bool:
     given = headers.get("authorization", [])
-    return len(given) == 1 and compare_digest(given[0].encode(), f"Bearer {token}".encode())
+    if given:
+        return len(given) == 1 and compare_digest(given[0].encode(), f"Bearer {config.token}".encode())
+    name, value = cookie_of(config)
+    return any(compare_digest(each.encode(), value.encode()) for each in _cookies(headers, name))
+
+
+def _cookies(headers: Mapping[str, list[str]], name: str) -> list[str]:
+    try:
+        jars = [SimpleCookie(line) for line in headers.get("cookie", [])]
+    except CookieError:
+        return []
+    return [jar[name].value for jar in jars if name in jar]
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

@@ -1,5 +1,9 @@
 """Jobs as clients see them: settings in, state and result out; paths of this machine never leave it."""
 
+import json
+import re
+import shutil
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any
@@ -34,13 +38,17 @@ class JobRequest(BaseModel):
     model: str = Field(default="pocket", max_length=64)
     format: str = Field(default="mp4", description=", ".join(ENDINGS))
     priority: int = Field(default=0, ge=-100, le=100)
+    batch: str = Field(default="", max_length=64, description="A name for jobs that belong together.")
     settings: dict[str, Any] = Field(
         default={}, max_length=100, description="Any other setting of an edit, or of its method, by its name."
     )
 
 
 class JobView(BaseModel):
-    """A job, and how far it is. progress: 0..1 of the stage, None before there is one."""
+    """A job, and how far it is. progress: 0..1 of the stage, None before there is one.
+
+    source, images, mask: names of files. settings: those that are not as they are by themselves.
+    """
 
     id: str
     state: JobState
@@ -56,6 +64,17 @@ class JobView(BaseModel):
     notes: list[str]
     error: str
     cancelling: bool
+    source: str
+    images: list[str]
+    mask: str | None
+    format: str
+    batch: str
+    settings: dict[str, Any]
+
+    def matches(self, search: str) -> bool:
+        """Whether each word of the search is in the job's words, method, model or state."""
+        text = " ".join([*self.prompt, self.method, self.model, self.state]).lower()
+        return all(word in text for word in search.lower().split())
 
 
 def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
@@ -65,7 +84,6 @@ def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
     """
     from recast.editing.queued import check_queued, document_of
     from recast.editing.request import Request
-    from recast.model.folder import MODELS
 
     taken = sorted(set(OWN) & set(asked.settings))
     if taken:
@@ -76,7 +94,7 @@ def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
         words=[str(text) for text in asked.prompt],
         pictures=[str(files.path(number)) for number in asked.images],
         mask=files.path(asked.mask) if asked.mask else None,
-        model=known("model", asked.model, MODELS),
+        model=known("model", asked.model, usable_models()),
         target=folder / f"edited.{known('format', asked.format, ENDINGS)}",
         **asked.settings,
     )
@@ -101,7 +119,7 @@ def view(job: StoredJob) -> JobView:
     return JobView(
         id=job.key,
         state=job.state,
-        prompt=[text for text, _ in settings.get("words", [])],
+        prompt=[text if weight == 1 else f"{text}:{weight:g}" for text, weight in settings.get("words", [])],
         method=settings.get("method", ""),
         model=Path(settings.get("model", "")).name,
         stage=job.stage,
@@ -113,7 +131,58 @@ def view(job: StoredJob) -> JobView:
         notes=[without_paths(note, job) for note in result.get("notes", [])],
         error=without_paths(job.error, job),
         cancelling=job.cancel,
+        source=_number(settings.get("source")) or "",
+        images=[number for path, _ in settings.get("pictures", []) if (number := _number(path))],
+        mask=_number(settings.get("mask")),
+        format=Path(settings.get("target", "")).suffix[1:],
+        batch=job.batch,
+        settings=_changed(settings),
     )
+
+
+def _number(path: str | None) -> str | None:
+    """The name that clients have for a file of theirs."""
+    return Path(path).parent.name if path and Path(path).name.startswith("content.") else None
+
+
+def _changed(settings: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for beyond the defaults, with the method's own settings beside the others."""
+    plain = _plain()
+    own = {*OWN, "schema_version", "knobs", "method"}
+    others = {name: value for name, value in settings.items() if name in plain and name not in own}
+    return {name: value for name, value in others.items() if value != plain[name]} | settings.get("knobs", {})
+
+
+@cache
+def _plain() -> dict[str, Any]:
+    """Settings of a request of which nothing is said, in JSON's types."""
+    from recast.editing.request import FIELDS
+
+    held = {name: field.get_default(call_default_factory=True) for name, field in FIELDS.items()}
+    return json.loads(json.dumps(held, default=str))
+
+
+def usable_models() -> list[str]:
+    """The models that edits can name: those of the package, and those that were pulled."""
+    from recast.model.folder import MODELS
+    from recast.model.pulled import is_pulled
+    from recast.model.specs import SPECS
+
+    return [*MODELS, *(name for name in SPECS if is_pulled(name))]
+
+
+def download_name(job: StoredJob) -> str:
+    """What a browser calls the result that it keeps: by the first words, in plain letters."""
+    words = " ".join(text for text, _ in job.document.get("words", []))
+    short = "-".join(re.findall(r"[a-z0-9]+", words.lower())[:8])
+    return f"{short or 'edited'}{Path(job.document['target']).suffix}"
+
+
+def forgotten(job: StoredJob, data: Path) -> None:
+    """Deletes what a removed job has left."""
+    folder = data / Path(job.document["target"]).parent
+    if folder.parent == data / "results":
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def without_paths(text: str, job: StoredJob) -> str:

@@ -5,31 +5,36 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from typing import Annotated, Any
+from itertools import islice
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 from recast.app.config import ServeConfig
 from recast.app.feed import JobFeed
 from recast.app.files import UserFile, UserFiles
-from recast.app.jobs import ENDINGS, JobRequest, JobView, document, result_path, view
+from recast.app.jobs import ENDINGS, JobRequest, JobView, document, download_name, forgotten, result_path, view
+from recast.app.making import Making
+from recast.app.media_routes import Id, add_media
+from recast.app.table_routes import add_tables
 from recast.errors import RequestError
 from recast.jobs.store import JobStore
 from recast.jobs.stored import JobState
 
-Id = Annotated[str, Path(max_length=64)]
+MOST_FOLLOWED = 200
+"""Jobs that the stream of all of them tells of."""
 
 
 def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     """The API over a queue."""
     router, began = APIRouter(prefix="/api/v1"), time.time()
-    files = UserFiles(config.data / "files", config.most_upload_bytes)
+    files, making = UserFiles(config.data / "files", config.most_upload_bytes), Making()
     _add_files(router, files)
     _add_jobs(router, config, store, files)
     _add_results(router, config, store, feed)
-    _add_tables(router)
+    add_media(router, config, store, files, making)
+    add_tables(router, config, making)
 
     @router.get("/health")
     async def health() -> dict[str, str]:
@@ -74,13 +79,17 @@ def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: Us
         waiting = [job for job in store.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
         if len(waiting) >= config.most_jobs:
             raise QueueFullError(f"{len(waiting)} jobs wait already; ask again when some are done")
-        [number] = store.add([document(asked, files, config.data)], priority=asked.priority)
+        [number] = store.add([document(asked, files, config.data)], batch=asked.batch, priority=asked.priority)
         return view(store.job(number))
 
     @router.get("/jobs")
-    def listed(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobView]:
-        """The newest jobs, newest first."""
-        return [view(job) for job in reversed(store.jobs()[-limit:])]
+    def listed(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        search: Annotated[str, Query(max_length=200, description="Words of the prompt, method or model.")] = "",
+    ) -> list[JobView]:
+        """The newest jobs, newest first; of all of them, where something is searched for."""
+        found = map(view, store.newest(10**9 if search else limit))
+        return list(islice((job for job in found if job.matches(search)), limit))
 
     @router.get("/jobs/{key}")
     def one(key: Id) -> JobView:
@@ -99,8 +108,8 @@ def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: Us
 
     @router.delete("/jobs/{key}", status_code=204)
     def remove(key: Id) -> None:
-        """Forgets a job that is not running."""
-        store.remove(store.keyed(key).id)
+        """Forgets a job that is not running, and deletes its result."""
+        forgotten(store.remove(store.keyed(key).id), config.data)
 
 
 def _add_results(router: APIRouter, config: ServeConfig, store: JobStore, feed: JobFeed) -> None:
@@ -110,13 +119,19 @@ def _add_results(router: APIRouter, config: ServeConfig, store: JobStore, feed: 
         await asyncio.to_thread(store.keyed, key)  # refused before the stream begins
         return StreamingResponse(_lines(feed, key), media_type="text/event-stream")
 
+    @router.get("/events", response_class=StreamingResponse)
+    async def every_event() -> StreamingResponse:
+        """The newest jobs by id, then those that change, as server-sent events; null is one that is gone."""
+        return StreamingResponse(_every_line(feed), media_type="text/event-stream")
+
     @router.get("/jobs/{key}/result", response_class=FileResponse)
     def result(request: Request, key: Id) -> FileResponse:
         """The edited clip; takes one Range."""
         if "," in request.headers.get("range", ""):
             raise RequestError("ask for one range at a time")
-        path = result_path(store.keyed(key), config.data)
-        return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=path.name)
+        job = store.keyed(key)
+        path = result_path(job, config.data)
+        return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=download_name(job))
 
 
 async def _lines(feed: JobFeed, key: str) -> AsyncIterator[str]:
@@ -124,27 +139,13 @@ async def _lines(feed: JobFeed, key: str) -> AsyncIterator[str]:
         yield ": still here\n\n" if job is None else f"data: {view(job).model_dump_json()}\n\n"
 
 
-def _add_tables(router: APIRouter) -> None:
-    @router.get("/methods")
-    def methods() -> dict[str, dict[str, Any]]:
-        """The methods: paper, what each does and needs, and its settings as a JSON Schema."""
-        from pydantic import TypeAdapter
-
-        from recast.methods import METHODS
-        from recast.methods.pages import page
-
-        described = {name: asdict(page(name)) for name in METHODS}
-        return {
-            name: json.loads(json.dumps(facts, default=str)) | {"schema": TypeAdapter(METHODS[name]).json_schema()}
-            for name, facts in described.items()
-        }
-
-    @router.get("/models")
-    def models() -> list[str]:
-        """The models that edits can name."""
-        from recast.model.folder import MODELS
-
-        return list(MODELS)
+async def _every_line(feed: JobFeed) -> AsyncIterator[str]:
+    async for jobs in feed.every_change(MOST_FOLLOWED):
+        if jobs is None:
+            yield ": still here\n\n"
+        else:
+            views = {key: job and view(job).model_dump(mode="json") for key, job in jobs.items()}
+            yield f"data: {json.dumps(views)}\n\n"
 
 
 class QueueFullError(RequestError):

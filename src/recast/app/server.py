@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
 
 from recast.app.config import ServeConfig
 from recast.app.feed import JobFeed
@@ -29,6 +31,7 @@ STATUSES: dict[type[RecastError], int] = {
 }
 """What is answered to each error; the first that fits."""
 RESTART_SECONDS = 2.0
+PAGE = Path(__file__).parent / "page"
 
 
 def application(config: ServeConfig) -> FastAPI:
@@ -45,7 +48,12 @@ def application(config: ServeConfig) -> FastAPI:
 
     app = FastAPI(title="recast", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(routes(config, store, feed))
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_middleware(Guard, config=config)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
 
     @app.exception_handler(RecastError)
     async def answered(_request: Request, error: RecastError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""`recast serve`: edits over HTTP."""
+"""`recast serve`: the page, and edits over HTTP."""
 
 from typing import Annotated
 
@@ -23,12 +23,12 @@ def serve(
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=0, max=64, help="Processes that edit.")] = 1,
     data_dir: DataDir = None,
 ) -> None:
-    """Serve edits over HTTP on this machine; to others only with --token and --allow-host."""
+    """Serve a page to edit clips on, and an API, on this machine; to others only with --token and --allow-host."""
     with extra("app"):
         import fastapi  # noqa: F401 -- to say which extra is missing, before anything starts
         import uvicorn  # noqa: F401
     from recast.app.config import ServeConfig
     from recast.app.server import serve as served
 
-    typer.echo(f"http://{host}:{port}/api/v1", err=True)
+    typer.echo(f"http://{host}:{port}", err=True)
     served(ServeConfig(data_folder(data_dir), host, port, token, tuple(allow_host or ()), workers=workers))

@@ -89,6 +89,11 @@ class JobStore:
             rows = db.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY id", {"batch": batch, "state": state})
             return [job_of(row) for row in rows]
 
+    def newest(self, most: int) -> list[StoredJob]:
+        """The newest jobs, newest first."""
+        with self._open() as db:
+            return [job_of(row) for row in db.execute("SELECT * FROM jobs ORDER BY id DESC LIMIT ?", (most,))]
+
     def job(self, number: int) -> StoredJob:
         """One job. Raises RequestError where there is none of that number."""
         with self._open() as db:
