@@ -89,7 +89,8 @@ wheel: $(VENV)/.demo-stamp
 	@$(INSTALL) --no-deps --target dist/wheel dist/recast_video-*.whl
 	@cd dist/wheel && PYTHONPATH=. ../../$(BIN)/python -c "import recast, pathlib; \
 	  assert pathlib.Path(recast.__file__).is_relative_to(pathlib.Path.cwd()), recast.__file__; recast.load('pocket')"
-	@echo "dist/$$(cd dist && ls recast_video-*.whl) installs and loads its model"
+	@diff -r --exclude __pycache__ src/recast/app/page dist/wheel/recast/app/page
+	@echo "dist/$$(cd dist && ls recast_video-*.whl) installs, loads its model and has the page"
 
 constraints:
 	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints

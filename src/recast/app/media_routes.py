@@ -1,5 +1,6 @@
 """What a browser asks for to show clips: the clips themselves, copies that it can play, single frames, masks."""
 
+from pathlib import Path as Folder
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -12,6 +13,7 @@ from recast.app.making import Making
 from recast.app.masks import followed
 from recast.app.samples import sample_clip
 from recast.app.seen import COPY, MOST_SIDE, frame_jpeg, make_copy
+from recast.errors import RequestError
 from recast.jobs.store import JobStore
 
 Id = Annotated[str, Path(max_length=64)]
@@ -80,6 +82,20 @@ def _add_results(router: APIRouter, config: ServeConfig, store: JobStore, making
     def frame(key: Id, seconds: Seconds = 0.0, side: Side = 240) -> Response:
         """One frame of the result as JPEG."""
         return _jpeg(*frame_jpeg(result_path(store.keyed(key), config.data), seconds, side))
+
+    @router.get("/jobs/{key}/glimpse", response_class=FileResponse)
+    def glimpse(key: Id) -> FileResponse:
+        """A small picture of what a running job is making, as JPEG; 404 before it denoises and when it is done."""
+        return _glimpse(store, config.data, key)
+
+
+def _glimpse(store: JobStore, data: Folder, key: str) -> FileResponse:
+    from recast.editing.queued import glimpse_at
+
+    path = data / glimpse_at(store.keyed(key))
+    if not path.is_file():
+        raise RequestError("there is no such picture yet, or no longer")
+    return FileResponse(path, media_type="image/jpeg")
 
 
 def _jpeg(body: bytes, number: int) -> Response:

@@ -15,6 +15,11 @@ from recast.errors import RequestError
 from recast.files import write_synced
 
 COOKIE_SECONDS = 30 * 24 * 3600
+OWN_MODELS = {
+    "pocket": "Gen-1 in 12 million weights, of recast's own world; words and pictures. Comes with recast",
+    "pocket-words": "An image model of the same world that reads words, for editors that work by hooks. Comes along too",
+}
+"""What the models of the package are, in a line."""
 
 
 def add_tables(router: APIRouter, config: ServeConfig, making: Making) -> None:
@@ -84,9 +89,7 @@ def _add_models(router: APIRouter) -> None:
         from recast.model.specs import SPECS
 
         here = usable_models()
-        own = [
-            {"name": name, "about": "comes with recast", "licences": ["Apache-2.0"], "here": True} for name in MODELS
-        ]
+        own = [{"name": name, "about": OWN_MODELS[name], "licences": ["Apache-2.0"], "here": True} for name in MODELS]
         public = [
             {"name": name, "about": spec.about, "licences": list(spec.licences), "gigabytes": spec.gigabytes}
             for name, spec in SPECS.items()

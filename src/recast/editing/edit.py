@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recast.editing.checks import check_inputs, check_target, source_of, treated
+from recast.editing.glimpse import Look, no_look
 from recast.editing.job import job_beside
 from recast.editing.loaded import Model
 from recast.editing.long import edit_long
@@ -25,10 +26,10 @@ class WrittenEdit:
     notes: tuple[str, ...]
 
 
-def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) -> WrittenEdit:
+def edit(request: Request, model: Model, watch: ProgressCallback = no_progress, *, look: Look = no_look) -> WrittenEdit:
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes.
 
-    A clip of more than `segment` frames is edited as `recast.editing.long` says.
+    A clip of more than `segment` frames is edited as `recast.editing.long` says. look: sees each step of denoising.
     """
     check_inputs(request)
     target = check_target(request)
@@ -37,9 +38,9 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress) 
     with job_beside(target) as job:
         clip = read_clip(resolved, watch, most=request.segment + 1)
         if len(clip) > request.segment:
-            record, count, notes = edit_long(resolved, model, target, job, watch)
+            record, count, notes = edit_long(resolved, model, target, job, watch, look=look)
             return WrittenEdit(count, record, notes)
         job.check_unbegun()
-        edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch)
+        edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch, look=look)
         edited = write(edited, target, watch, overwrite=request.overwrite, inside=job.path)
         return WrittenEdit(len(edited.frames), edited.record, edited.notes)

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
+from recast.diffusion.excerpt import in_turn
 from recast.editing.denoise import Contents, contents_of, denoised, encoded_contents
+from recast.editing.glimpse import Look, no_look
 from recast.editing.job import EditJob
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared, extractors
@@ -35,9 +37,15 @@ from recast.video.read import Source
 
 
 def edit_long(
-    resolved: ResolvedEdit, model: Model, target: Path, job: EditJob, watch: ProgressCallback = no_progress
+    resolved: ResolvedEdit,
+    model: Model,
+    target: Path,
+    job: EditJob,
+    watch: ProgressCallback = no_progress,
+    *,
+    look: Look = no_look,
 ) -> tuple[Record, int, tuple[str, ...]]:
-    """Edits a clip to `target`. job: the unfinished one, or a new one.
+    """Edits a clip to `target`. job: the unfinished one, or a new one. look: sees each step of denoising.
 
     Returns the record, how many frames there are, and notes on what could not be kept.
 
@@ -49,7 +57,7 @@ def edit_long(
     cut = Segmentation.of(resolved)
     still = Clip(_blank(resolved, 1), resolved.source.fps)
     job.begin(made_record(resolved, still, 0, model))
-    edit = LongEdit(resolved, model, resolved.source, job, cut)
+    edit = LongEdit(resolved, model, resolved.source, job, cut, look)
     try:
         survey = edit.surveyed(watch)
         edit.segments(survey, watch)
@@ -67,6 +75,7 @@ class LongEdit:
     source: Source
     job: EditJob
     cut: Segmentation
+    look: Look
 
     @property
     def reach(self) -> int:
@@ -120,7 +129,11 @@ class LongEdit:
         if is_kept(self.resolved, prepared.clip):
             return self.model.backbone.encode(prepared.clip.frames)
         contents = contents_of(words, self.resolved, shown, self.model)
-        hold = _holding(before, self.cut.shared)
+        held = _holding(before, self.cut.shared)
+
+        def hold(inputs: DenoiseInputs) -> StepHook:
+            return in_turn(held(inputs), self.look(inputs))
+
         return denoised(self.resolved, prepared, contents, self.model, report, hold=hold)
 
     def written(self, survey: Survey, target: Path, watch: ProgressCallback) -> tuple[Record, int, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.edit import edit
+from recast.editing.glimpse import Glimpse
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.errors import RequestError
@@ -59,6 +60,11 @@ def made_at(job: StoredJob) -> Path:
     return target.with_name(f".{target.name}-job-{job.id}") / target.name
 
 
+def glimpse_at(job: StoredJob) -> Path:
+    """Where a picture of what a running job is making lies, as soon as there is one."""
+    return made_at(job).with_name("glimpse.jpg")
+
+
 @dataclass
 class EditHandler:
     """Does the edits of a queue; the model of the last one stays loaded for the next."""
@@ -71,7 +77,9 @@ class EditHandler:
         check_target(request)  # once more: it may have appeared since
         with disk_told(made):
             made.parent.mkdir(exist_ok=True)
-        result = edit(replace(request, target=made, overwrite=True), self._loaded(request, watch), watch)
+        model = self._loaded(request, watch)
+        look = Glimpse(glimpse_at(job), model.backbone)
+        result = edit(replace(request, target=made, overwrite=True), model, watch, look=look)
         return {"frames": result.num_frames, "notes": [*result.record.notes, *result.notes]}
 
     def publish(self, job: StoredJob) -> None:

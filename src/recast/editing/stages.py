@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recast.conditions.detail import as_pictures, softened
 from recast.editing.denoise import contents_of, denoised, encoded_contents
+from recast.editing.glimpse import Look, no_look
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
 from recast.editing.prepared import Prepared
@@ -39,8 +40,15 @@ class Edited:
     notes: tuple[str, ...] = ()
 
 
-def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: ProgressCallback = no_progress) -> Edited:
-    """The clip with the wanted content, each shot for itself.
+def generate(
+    resolved: ResolvedEdit,
+    prepared: Prepared,
+    model: Model,
+    watch: ProgressCallback = no_progress,
+    *,
+    look: Look = no_look,
+) -> Edited:
+    """The clip with the wanted content, each shot for itself. look: sees each step of denoising.
 
     Raises RequestError where the model was loaded with other adapters.
     """
@@ -52,7 +60,7 @@ def generate(resolved: ResolvedEdit, prepared: Prepared, model: Model, watch: Pr
         latents = [
             model.backbone.encode(shot.clip.frames)
             if len(shots) > 1 and is_kept(resolved, shot.clip)
-            else denoised(resolved, shot, content, model, part_of(report, number, len(shots)))
+            else denoised(resolved, shot, content, model, part_of(report, number, len(shots)), hold=look)
             for number, (shot, content) in enumerate(zip(shots, contents, strict=True))
         ]
     with stage(Stage.DECODE, watch) as report:

@@ -28,6 +28,7 @@ export function showHistory() {
     if (mine !== turn) return;
     const shown = found.filter((job) => !job.batch.startsWith("try-"));
     fill(cards, ...shown.map((job) => card(job, chosen)));
+    none.hidden = shown.length > 0;
     none.textContent = shown.length ? "" : search.value ? `Nothing is found for "${search.value}".` : "Nothing yet: what you edit is kept here.";
   };
   const chosen = () => {

@@ -9,13 +9,16 @@ import { paint } from "./stage.js";
 import { begin } from "./variants.js";
 import { about } from "./words.js";
 
+/** @typedef {import("./api.js").Job} Job */
 /** @typedef {import("./api.js").Method} Method */
 /** @typedef {import("./api.js").Schema} Schema */
 /** @typedef {import("./fields.js").Shown} Shown */
 
-const NAMED = ["structure_detail", "cfg", "strength", "temporal_guidance", "seed", "source_prompt", "negative", "edit", "start", "end", "duration"];
 /** Settings that have a place of their own on the page. */
+const NAMED = ["structure_detail", "cfg", "strength", "temporal_guidance", "seed", "source_prompt", "negative", "edit", "start", "end", "duration"];
 const FIRST_FRAMES = 8;
+/** Settings that say how long a frame takes. */
+const ALIKE = ["steps", "ensemble", "size", "cfg"];
 
 /** @type {{methods: Record<string, Method> | null, settings: Schema | null, models: string[], fields: Shown[], loading: boolean}} */
 const known = { methods: null, settings: null, models: ["pocket", "pocket-words"], fields: [], loading: false };
@@ -167,7 +170,8 @@ function makeKnobs() {
 
 /** How long it will take, by the last job like it. */
 function guess() {
-  const like = jobs.newest().find((job) => job.state === "done" && job.started && job.finished && job.frames && job.model === draft.model && job.method === draft.method);
+  const same = (/** @type {Job} */ job) => ALIKE.every((name) => JSON.stringify(job.settings[name]) === JSON.stringify(draft.settings[name]));
+  const like = jobs.newest().find((job) => job.state === "done" && job.started && job.finished && job.frames && job.model === draft.model && job.method === draft.method && same(job));
   if (!draft.source) estimate.textContent = "Give a clip first.";
   else if (!says()) estimate.textContent = "Say what it should look like, in words or by a picture.";
   else if (edit.disabled) estimate.textContent = "Paint the part to edit first.";

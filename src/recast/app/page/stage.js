@@ -140,11 +140,24 @@ function progress(job) {
   if (!work) return;
   work.hidden = job.state !== "running" && job.state !== "queued";
   const stop = () => void jobs.cancel(job).catch(complain);
+  glimpse(work, job);
   const focused = work.contains(document.activeElement);
   const button = h("button", { type: "button", class: "button", disabled: job.cancelling, onclick: stop }, "Cancel");
-  fill(work, h("div", { class: "row" }, h("span", { class: "grow" }, h("b", {}, doing(job)), " ", h("span", { class: "soft" }, left(job))), button),
+  fill(work, work.querySelector("img"), h("div", { class: "row" }, h("span", { class: "grow" }, h("b", {}, doing(job)), " ", h("span", { class: "soft" }, left(job))), button),
     h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuenow": Math.round(100 * share(job)) }, h("i", { style: { "--done": share(job) } })));
   if (focused) button.focus();
+}
+
+/** What the job is making, as soon as that can be seen. @param {HTMLElement} work @param {Job} job */
+function glimpse(work, job) {
+  const at = `${job.stage} ${job.progress}`;
+  if (job.stage !== "denoise" || !job.progress || work.dataset.at === at) return;
+  work.dataset.at = at;
+  const image = h("img", { class: "glimpse", alt: "What it is becoming", src: `${API}/jobs/${job.id}/glimpse?at=${job.progress}` });
+  image.addEventListener("load", () => {
+    work.querySelector("img")?.remove();
+    work.prepend(image);
+  });
 }
 
 /** Opens the painter of masks over the frame that is shown. */
