@@ -1,6 +1,7 @@
 """Editors that treat each frame as an image: what each comes to, on a tiny 2-depth, and what tells it from its kin."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -53,6 +54,17 @@ def test_plug_and_play_of_the_same_words_is_the_reconstruction(backbone):
     same = reconstruction_psnr(source, PlugAndPlay(**knobs)(inputs, backbone))
     other = reconstruction_psnr(source, PlugAndPlay(**knobs)(inputs_of(backbone, steps=8), backbone))
     assert same > max(30, other + 6)
+
+
+def test_with_negative_prompt_inversion_what_shall_not_change_comes_back_at_any_guidance(backbone):
+    walk = partial(PlugAndPlay, features_until=0.0, attention_until=0.0)
+    unguided, guided = (inputs_of(backbone, steps=3, cfg_scale=scale, same=True) for scale in (1.0, 6.0))
+    expected = walk()(unguided, backbone)
+    assert_close(walk(negative_prompt_inversion=True)(guided, backbone), expected, **CLOSE)
+    assert not torch.allclose(walk()(guided, backbone), expected, atol=1e-2)
+    negative = replace(guided, condition=replace(guided.condition, negative=-guided.condition.cond))
+    with pytest.raises(RequestError, match="leave the negative prompt out"):
+        walk(negative_prompt_inversion=True)(negative, backbone)
 
 
 def test_rave_with_one_cell_is_the_image_model(backbone):

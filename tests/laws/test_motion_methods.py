@@ -15,7 +15,7 @@ from recast.denoising import DenoiseInputs
 from recast.diffusion.samplers import ddim
 from recast.errors import BackboneError, RequestError
 from recast.methods.gen1 import Gen1
-from recast.methods.keyframed import anchored
+from recast.methods.keyframed import PROPAGATIONS, anchored
 from recast.methods.magicprop import MagicProp
 from recast.methods.medm import MeDM
 from recast.methods.rerender import Rerender, fused_pixels
@@ -96,6 +96,15 @@ def test_rerender_of_a_still_clip_held_to_its_shape_repeats_the_first_frame(back
     assert spread(free) > 0.05
 
 
+def test_ways_between_keyframes_are_known_and_keep_the_keyframes(backbone):
+    keys, inputs = [0, FRAMES - 1], inputs_of(backbone, still=False)
+    by_flow, by_patches = (Rerender(keyframe_every=4, between=name)(inputs, backbone) for name in PROPAGATIONS)
+    assert torch.equal(by_flow[keys], by_patches[keys])
+    assert not torch.allclose(by_flow, by_patches, atol=1e-3)
+    with pytest.raises(RequestError, match="magic"):
+        Rerender(between="magic")
+
+
 def test_rerender_with_fusion_to_the_end_gives_the_fused_pictures(backbone):
     """Where the walk ends in x0 = wanted, a still clip is its first keyframe again, in what the coder keeps."""
     inputs, usual = inputs_of(backbone), {"keyframe_every": 1, "warp_until": 0.0, "colour_from": 1.0}
@@ -132,11 +141,11 @@ def test_anchored_passes_are_one_pass_for_what_looks_at_the_first_and_previous_f
         anchored(looks, 2)(x, 2.0, condition)
 
 
-@pytest.mark.parametrize("every", [1, 2])
-def test_videocontrolnet_of_a_still_clip_repeats_the_first_frame_which_is_an_image(backbone, every):
+@pytest.mark.parametrize(("every", "between"), [(1, "flow"), (2, "flow"), (2, "patches")])
+def test_videocontrolnet_of_a_still_clip_repeats_the_first_frame_which_is_an_image(backbone, every, between):
     """All is visible, so nothing is made anew: the coder's three channels are the first frame's."""
     inputs = inputs_of(backbone)
-    edited = VideoControlNet(keyframe_every=every)(inputs, backbone)
+    edited = VideoControlNet(keyframe_every=every, between=between)(inputs, backbone)
     assert_close(edited[:, :3], edited[:1, :3].expand(FRAMES, -1, -1, -1), atol=1e-3, rtol=1e-3)
     picture = replace(
         inputs, clip=Clip(inputs.clip.frames[:1], Fraction(8), 4), condition=inputs.condition.at(torch.tensor([0]))

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.correspondence import ConsistentFeatures, CorrespondenceAttention, TrajectoriesOf
-from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import keyframes
 from recast.denoising import DenoiseInputs
 from recast.diffusion.excerpt import excerpt
@@ -43,9 +42,9 @@ class FRESCO(KeyframeKnobs, GuidanceKnobs):
 
     Differs: keyframes stand at equal distances; flow is DIS's, in whole places of each grid; features are those after
     the first two blocks of the decoder; losses are means, so that the weight depends on no size, and the temporal one
-    does not tie the last keyframe to the first, as the published code does; frames between
-    are blended along flow where EbSynth synthesizes patches; structure is what the backbone reads; the background of
-    the latents is not smoothed beside.
+    does not tie the last keyframe to the first, as the published code does; frames between are blended along flow, or
+    made of patches by other rules than EbSynth's; structure is what the backbone reads; the background of the latents
+    is not smoothed beside.
     """
 
     paper: ClassVar[str] = "FRESCO, arXiv:2403.12962"
@@ -76,7 +75,7 @@ class FRESCO(KeyframeKnobs, GuidanceKnobs):
         hooks = partial(self._hooks, trajectories_of(part), interval(sigmas, 0, self.moved_until)[0])
         denoise = beside(backbone, edit, lambda sigma: look(clean + sigma * noise, sigma, untold), hooks)
         x = part.sampler(denoise, clean + sigmas[0] * noise, sigmas, part.condition, step_hook=part.step_hook)
-        return walks.completed(finish(x, sigmas[-1]), keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
+        return walks.completed(finish(x, sigmas[-1]), keys, sigmas[-1], self.between)
 
     def _hooks(self, trajectories: TrajectoriesOf, moved_above: float) -> SourceHooks:
         attention = RecordAttention(parts=("q", "k"), kinds=frozenset({SiteKind.SELF}))

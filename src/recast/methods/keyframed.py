@@ -1,6 +1,6 @@
 """What methods that edit some frames and carry them to the others, or follow motion, have alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import hypot
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
+from recast.conditions.patches import synthesized
 from recast.conditions.propagation import propagated
 from recast.conditions.tracks import PointTracks
 from recast.conditions.warping import Shares
@@ -21,9 +22,9 @@ from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import at_frames, excerpt, in_turn
 from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import encode_compensated
-from recast.errors import BackboneError, RequestError
+from recast.errors import BackboneError, RequestError, known
 from recast.networks.attention_recipes import Trajectories
-from recast.types import Condition, Latents, Picks
+from recast.types import Condition, Frames, Latents, Maps, Picks
 
 OneLatent = Float[Tensor, "1 c y x"]
 
@@ -46,6 +47,19 @@ def first_and_later(sigmas: list[float], strength: float, propagation: float) ->
     return truncated(sigmas, strength), truncated(sigmas, min(strength, propagation))
 
 
+Propagate = Callable[[Float[Tensor, "k c h w"], Sequence[int], Frames, ClipFlow], Maps]
+"""All frames of a clip from its edited keyframes, their numbers, and the source's frames and flow."""
+
+
+def by_flow(edited: Float[Tensor, "k c h w"], keys: Sequence[int], _frames: Frames, flow: ClipFlow) -> Maps:
+    """As `propagated`."""
+    return propagated(edited, keys, flow)
+
+
+PROPAGATIONS: dict[str, Propagate] = {"flow": by_flow, "patches": synthesized}
+"""Ways from edited keyframes to the frames between, by name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyframeKnobs:
     """What a method inherits that edits keyframes at equal distances and carries them to the frames between."""
@@ -54,6 +68,13 @@ class KeyframeKnobs:
 
     keyframe_every: Annotated[int, Field(ge=1, le=256)] = 10
     """Frames from a keyframe to the next."""
+    between: str = "flow"
+    """How frames between keyframes are made: flow carries both keyframes there; patches puts them together from
+    patches of the keyframes, which is slower and smears less where things turn or come into view."""
+
+    def __post_init__(self) -> None:
+        known("way between keyframes", self.between, PROPAGATIONS)
+        super().__post_init__()  # pyrefly: ignore[missing-attribute]
 
 
 @runtime_checkable
@@ -99,14 +120,17 @@ class FrameWalks:
         return self._walk(pair, picks, sigmas, hold)[1:]
 
     @torch.no_grad()
-    def completed(self, edited: Float[Tensor, "k c y x"], keys: list[int], flow: ClipFlow, last: float) -> Latents:
-        """All frames: the edited keyframes, and those between as flow brings them there in pixels.
+    def completed(self, edited: Float[Tensor, "k c y x"], keys: list[int], last: float, between: str) -> Latents:
+        """All frames: the edited keyframes, and those between as they are brought there in pixels.
 
-        last: the level at which walks end, where the step hook sees the frames between.
+        last: the level at which walks end, where the step hook sees the frames between. between: of PROPAGATIONS.
         """
         if len(keys) == len(self.source):
             return edited
-        return self.with_pixels(edited, keys, propagated(self.backbone.decode_pixels(edited), keys, flow), last)
+        frames = self.inputs.clip.frames
+        flow = ClipFlow.of(frames, self.inputs.flow)
+        pixels = PROPAGATIONS[between](self.backbone.decode_pixels(edited), keys, frames, flow)
+        return self.with_pixels(edited, keys, pixels, last)
 
     @torch.no_grad()
     def with_pixels(

@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import keyframes
 from recast.conditions.warping import Matches, fused, matched, shrunk, warped
 from recast.denoising import DenoiseInputs, Denoiser
@@ -35,8 +34,9 @@ class Rerender(KeyframeKnobs, GuidanceKnobs):
     and deviation are the first keyframe's. Steps x strength x branches x 2 / `keyframe_every` evaluations a frame.
 
     Differs from the paper: keyframes walk together, so that the one before is at the same noise level; fusion acts on
-    predicted clean latents; the last frame is a keyframe too; frames between are blended along flow where EbSynth
-    synthesizes patches; flow is DIS's where the paper has GMFlow; structure is what the backbone reads.
+    predicted clean latents; the last frame is a keyframe too; frames between are blended along flow, or made
+    of patches by other rules than EbSynth's; flow is DIS's where the paper has GMFlow; structure is what the backbone
+    reads.
     """
 
     paper: ClassVar[str] = "Rerender A Video, arXiv:2306.07954"
@@ -75,7 +75,7 @@ class Rerender(KeyframeKnobs, GuidanceKnobs):
             texture = self._texture(backbone, edited, first, matched(frames, before, inputs.flow))
             denoise = changed(self._constrained(part, backbone, sigmas, first), texture, within)
             edited = self._walk(part, backbone, denoise, start, sigmas)
-        return walks.completed(edited, keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
+        return walks.completed(edited, keys, sigmas[-1], self.between)
 
     def _walk(
         self, part: DenoiseInputs, backbone: Backbone, denoise: Denoiser, start: Latents, sigmas: list[float]

@@ -8,20 +8,19 @@ import torch
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
-from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import keyframes
 from recast.conditions.warping import fused, matched, shrunk, warped
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.diffusion.x0_hooks import encode_compensated
-from recast.methods.keyframed import FrameWalks, OneLatent
+from recast.methods.keyframed import FrameWalks, KeyframeKnobs, OneLatent
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.types import Frames, Latents, Picks
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoControlNet(GuidanceKnobs):
+class VideoControlNet(KeyframeKnobs, GuidanceKnobs):
     """Makes the first frame as an image, then each keyframe from the one before; frames between are interpolated.
 
     A keyframe is the one before warped along flow, and is made anew only where flow finds nothing: where a point comes
@@ -37,7 +36,6 @@ class VideoControlNet(GuidanceKnobs):
     paper: ClassVar[str] = "VideoControlNet, arXiv:2307.14073"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FRAME_LATENTS})
     follows_flow: ClassVar[bool] = True
-    needs_source: ClassVar[bool] = False
 
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
@@ -54,7 +52,7 @@ class VideoControlNet(GuidanceKnobs):
         edited = [walks.alone(keys[0], sigmas)]
         for pair in pairwise(keys):
             edited.append(self._predicted(walks, edited[-1], torch.tensor(pair), sigmas))
-        return walks.completed(torch.cat(edited), keys, ClipFlow.of(inputs.clip.frames, inputs.flow), sigmas[-1])
+        return walks.completed(torch.cat(edited), keys, sigmas[-1], self.between)
 
     def _predicted(self, walks: FrameWalks, before: OneLatent, picks: Picks, sigmas: list[float]) -> OneLatent:
         """The second of two keyframes from the first one: warped where it is visible, made anew elsewhere."""

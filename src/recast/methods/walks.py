@@ -53,13 +53,27 @@ class InversionKnobs:
     """How high the source is inverted, as the share of the steps that are taken; 0 gives the source back."""
     refinements: Annotated[int, Field(ge=0, le=64)] = 1
     """How often each step of the inversion is made anew; more is nearer to the source and slower."""
+    negative_prompt_inversion: bool = False
+    """Guidance pushes away from what the clip shows, not from no content (arXiv:2305.16807): what words do not change
+    comes back as it was, without a fit. Not with a negative prompt, nor where null tokens are fitted."""
 
     def inverted(self, inputs: DenoiseInputs, backbone: Backbone, denoise: Denoiser) -> InvertedInputs:
-        """The clip at each level, under its own content. Raises RequestError for inputs without a source."""
+        """The clip at each level, under its own content; its inputs are those of the walk back.
+
+        Raises RequestError for inputs without a source, and for two things to push away from.
+        """
         if inputs.source is None:
             raise RequestError(f"{type(self).__name__.lower()} needs to know what the clip shows; say --source-prompt")
+        if self.negative_prompt_inversion:
+            if inputs.condition.negative is not None:
+                raise RequestError(
+                    "negative_prompt_inversion pushes away from the source; leave the negative prompt out"
+                )
+            away = replace(inputs.condition, negative=inputs.source.cond)
+            inputs = replace(inputs, condition=away)
         sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
         inversion = inverted(inputs, backbone, denoise, sigmas, refinements=self.refinements)
+        assert inputs.source is not None, "looked at above"
         return InvertedInputs(inputs, inputs.source, inversion)
 
 
