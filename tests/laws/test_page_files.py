@@ -1,4 +1,4 @@
-"""The page is what its policy allows: files of its own, no markup from strings, no address of another machine."""
+"""The page is what its server's policy allows: its own files, no markup from strings, no address of another machine."""
 
 import re
 from pathlib import Path

@@ -17,7 +17,7 @@ from recast.files import write_synced
 COOKIE_SECONDS = 30 * 24 * 3600
 OWN_MODELS = {
     "pocket": "Gen-1 in 12 million weights, of recast's own world; words and pictures. Comes with recast",
-    "pocket-words": "An image model of the same world that reads words, for editors that work by hooks. Comes along",
+    "pocket-words": "An image model of the same world that reads words, for editors that work by hooks. Comes too",
 }
 """What the models of the package are, in a line."""
 

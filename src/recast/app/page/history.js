@@ -83,7 +83,7 @@ export async function showComparison(first, second) {
   const player = new Player({ one: ofJob(one.id, title(one)), two: ofJob(two.id, title(two)), offset: Math.max(0, begins(two) - begins(one)),
     ratio: facts ? facts.width / facts.height : 16 / 9, fps: facts?.fps ?? 24, names: names(one, two) });
   fill(sheet, h("h1", {}, "Compare"), h("div", { class: "frame" }, player.element),
-    h("table", { class: "table" }, h("tbody", {}, [one, two].map((job, at) => h("tr", {}, h("td", {}, h("b", {}, player.shown.names?.[at] ?? "")), h("td", {}, title(job)), h("td", { class: "soft small" }, how(job)), h("td", {}, buttons(job)))))),
+    h("table", { class: "table" }, h("tbody", {}, [one, two].map((job, at) => h("tr", {}, h("td", {}, h("b", {}, player.shown.names?.[at] ?? "")), h("td", { class: "soft small" }, how(job)), h("td", {}, buttons(job)))))),
     h("p", {}, h("a", { href: "#/history" }, "Back to the history")));
   await player.load();
   return player;
