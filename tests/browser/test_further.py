@@ -91,7 +91,7 @@ def test_a_server_with_a_token_asks_for_it_once(browser, guarded):
         page.get_by_role("dialog").wait_for(state="detached")
         page.reload()
         page.get_by_role("link", name="Models").click()
-        page.get_by_text("pocket-words").wait_for()
+        page.get_by_role("cell", name="pocket-words").wait_for()
         assert not page.get_by_role("dialog").count()
 
 
