@@ -50,7 +50,10 @@ def _shown(path: Path, seconds: float) -> tuple["Image", int]:
     from recast.video.shown import is_before
     from recast.video.source import OnDamage, Window
 
-    source, window, last = probe(path, OnDamage.WARN), Window(start=seconds), None
+    source, last = probe(path, OnDamage.WARN), None
+    if source.seconds is not None:
+        seconds = min(seconds, max(0.0, float(source.seconds - 1 / source.fps)))
+    window = Window(start=seconds)
     for frame in shown(source, window):
         last = frame
         if not is_before(frame.pts * Fraction(source.time_base), window):
