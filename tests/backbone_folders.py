@@ -8,6 +8,7 @@ from ltx_folder import write_ltx
 from recast.backbones.tiny import write_stable_diffusion
 from tiny_folder import written
 from wan_folder import write_wan
+from xl_folder import write_xl
 
 FOLDERS = {
     "animatediff": write_animatediff,
@@ -19,6 +20,7 @@ FOLDERS = {
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),
     "stable_diffusion, picture": partial(write_stable_diffusion, picture=True),
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
+    "stable_diffusion, xl": write_xl,
     "ltx": write_ltx,
     "wan": write_wan,
     "wan, lucy": partial(write_wan, lucy=True),

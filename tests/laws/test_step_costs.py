@@ -15,7 +15,7 @@ from torch import nn
 from recast.backbones.animatediff import AnimateDiffBackbone
 from recast.backbones.animatediff.motion import put_in
 from recast.backbones.gen1 import Gen1Backbone
-from recast.backbones.stable_diffusion import StableDiffusionBackbone
+from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.backbones.tiny import PUBLISHED_SCHEDULER
 from recast.diffusion.schedule import schedule
@@ -52,6 +52,15 @@ def sd2_depth():
     return StableDiffusionBackbone(unet=unet(1024, **SD2), **words())
 
 
+def sdxl():
+    layers = {"block_out_channels": (320, 640, 1280), "transformer_layers_per_block": (1, 2, 10)}
+    layers |= {"attention_head_dim": (5, 10, 20), "use_linear_projection": True}
+    layers |= {"down_block_types": ("DownBlock2D", *("CrossAttnDownBlock2D",) * 2)}
+    layers |= {"up_block_types": (*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"), "addition_embed_type": "text_time"}
+    layers |= {"addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816}
+    return StableDiffusionXLBackbone(unet=unet(2048, **layers), **words())
+
+
 def gen1():
     projection = on_meta(ImageProjection, image_embed_dim=768, cross_attention_dim=768, num_image_text_embeds=4)
     with torch.device("meta"):
@@ -78,6 +87,7 @@ CASES = {
     "gen1-zero": (gen1_zero, ONE),
     "gen1-zero, equation 8": (gen1_zero, EQUATION_8),
     "gen1": (gen1, ONE),
+    "sdxl": (sdxl, ONE),
     **{name: (make, ONE) for name, make in FAMILIES.items()},
 }
 
@@ -96,7 +106,8 @@ def conditioned(backbone):
         count, stride = channels[name]
         planes = torch.zeros(FRAMES, count, ROWS // stride, COLUMNS // stride, device="meta")
     width = backbone.unet.config.cross_attention_dim
-    tokens = [torch.zeros(4 if isinstance(backbone, Gen1Backbone) else 77, width, device="meta") for _ in range(2)]
+    places = 4 if isinstance(backbone, Gen1Backbone) else 77 + isinstance(backbone, StableDiffusionXLBackbone)
+    tokens = [torch.zeros(places, width, device="meta") for _ in range(2)]
     return Condition(*tokens, planes)
 
 

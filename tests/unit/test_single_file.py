@@ -1,7 +1,8 @@
 """A checkpoint in one file, in the layout of Stable Diffusion 1's first release, becomes the folder it was made of."""
 
 import json
-import re
+from functools import partial
+from operator import attrgetter
 
 import pytest
 import torch
@@ -9,88 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from animatediff_folder import write_gen1_zero
+from first_release import checkpoint, second_checkpoint, xl_checkpoint
 from pipelines import opened
 from recast.backbones.tiny import write_stable_diffusion
 from recast.cli.app import run
-
-LAYERS = {
-    "conv_in": "input_blocks.0.0",
-    "down_blocks.0.resnets.0": "input_blocks.1.0",
-    "down_blocks.0.attentions.0": "input_blocks.1.1",
-    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
-    "down_blocks.1.resnets.0": "input_blocks.3.0",
-    "mid_block.resnets.0": "middle_block.0",
-    "mid_block.attentions.0": "middle_block.1",
-    "mid_block.resnets.1": "middle_block.2",
-    "up_blocks.0.resnets.0": "output_blocks.0.0",
-    "up_blocks.0.resnets.1": "output_blocks.1.0",
-    "up_blocks.0.upsamplers.0": "output_blocks.1.1",
-    "up_blocks.1.resnets.0": "output_blocks.2.0",
-    "up_blocks.1.attentions.0": "output_blocks.2.1",
-    "up_blocks.1.resnets.1": "output_blocks.3.0",
-    "up_blocks.1.attentions.1": "output_blocks.3.1",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-}
-"""Layers of the tiny UNet, and what the first release called them."""
-RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-VAE = [
-    (r"(encoder)\.down_blocks\.(\d)\.resnets\.", r"\1.down.\2.block."),
-    (r"(encoder)\.down_blocks\.(\d)\.downsamplers\.0", r"\1.down.\2.downsample"),
-    (r"mid_block\.resnets\.0", "mid.block_1"),
-    (r"mid_block\.resnets\.1", "mid.block_2"),
-    (r"mid_block\.attentions\.0\.group_norm", "mid.attn_1.norm"),
-    (r"mid_block\.attentions\.0\.to_([qkv])", r"mid.attn_1.\1"),
-    (r"mid_block\.attentions\.0\.to_out\.0", "mid.attn_1.proj_out"),
-    ("conv_norm_out", "norm_out"),
-    ("conv_shortcut", "nin_shortcut"),
-]
-
-
-def unet_names(weights):
-    """The UNet's weights by the first release's names."""
-    made = {}
-    for name, weight in weights.items():
-        layer = max((layer for layer in LAYERS if name.startswith(f"{layer}.")), key=len)
-        inner = name.removeprefix(f"{layer}.")
-        for ours, theirs in RESNET.items() if ".resnets." in f"{layer}." else ():
-            inner = re.sub(rf"^{ours}\.", f"{theirs}.", inner)
-        made[f"model.diffusion_model.{LAYERS[layer]}.{inner}"] = weight
-    return made
-
-
-def vae_names(weights):
-    """The autoencoder's weights by the first release's names; its attention was made of convolutions."""
-    made = {}
-    for name, weight in weights.items():
-        up = re.match(r"decoder\.up_blocks\.(\d)\.(?:resnets\.(\d)|upsamplers\.0\.conv)", name)
-        theirs = name
-        if up:
-            place = f"decoder.up.{3 - int(up[1])}."
-            theirs = place + (f"block.{up[2]}" if up[2] else "upsample.conv") + name[up.end() :]
-        for ours, replacement in VAE:
-            theirs = re.sub(ours, replacement, theirs)
-        attention = "attn_1" in theirs and weight.ndim == 2
-        made[f"first_stage_model.{theirs}"] = weight[..., None, None].contiguous() if attention else weight
-    return made
-
-
-def checkpoint(path):
-    """The folder's networks in one file's names."""
-    held = {name: load_file(next((path / name).glob("*.safetensors"))) for name in ("unet", "vae", "text_encoder")}
-    text = {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in held["text_encoder"].items()}
-    made = {f"cond_stage_model.transformer.{name}": weight for name, weight in text.items()}
-    made["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
-    return made | unet_names(held["unet"]) | vae_names(held["vae"]) | {"model_ema.decay": torch.ones(1)}
+from xl_folder import write_xl
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +48,7 @@ def test_the_folder_has_the_networks_of_the_file_and_the_rest_of_another(source,
         ({"model.diffusion_model.out.0.weight": None}, "lacks"),
         ({"first_stage_model.encoder.norm_out.bias": None}, "lacks"),
         ({"model.diffusion_model.out.0.weight": torch.zeros(3)}, "conv_norm_out.weight is (3,), and the folder's"),
-        ({"conditioner.embedders.0.x": torch.zeros(1)}, "is a checkpoint of SDXL"),
+        ({"cond_stage_model.transformer.text_model.final_layer_norm.bias": None}, "lacks 1 weights of text_encoder"),
     ],
 )
 def test_other_checkpoints_are_refused_and_leave_nothing(source, file, tmp_path, capsys, change, wrong):  # noqa: PLR0917 -- fixtures
@@ -134,6 +58,32 @@ def test_other_checkpoints_are_refused_and_leave_nothing(source, file, tmp_path,
     assert run(asked) == 3
     assert wrong in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+LATER = {
+    "2": (partial(write_stable_diffusion, prediction="v_prediction"), second_checkpoint, ("prompt",)),
+    "xl": (write_xl, xl_checkpoint, ("prompt", "prompt.second")),
+}
+
+
+@pytest.mark.parametrize(("write", "made_of", "texts"), LATER.values(), ids=LATER)
+def test_later_checkpoints_become_the_folders_they_were_made_of(tmp_path, write, made_of, texts):
+    source, like = write(tmp_path / "source", seed=5), write(tmp_path / "like", seed=6)
+    save_file(made_of(source), tmp_path / "a.safetensors")
+    asked = ["models", "import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "made"), "--like", str(like)]
+    assert run(asked) == 0
+    made, expected, other = opened(tmp_path / "made"), opened(source), opened(like)
+    for part in ("unet", "vae", *(f"{text}.network" for text in texts)):
+        weights, own, theirs = (attrgetter(part)(each).state_dict() for each in (made, expected, other))
+        assert_close(weights, own, atol=0, rtol=0)
+        assert any(not torch.equal(weight, theirs[name]) for name, weight in weights.items())
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path, source, capsys):
+    save_file({"lora_unet.x": torch.zeros(1)}, tmp_path / "a.safetensors")
+    asked = ["models", "import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "made"), "--like", str(source)]
+    assert run(asked) == 3
+    assert "it has no text encoder, but lora_unet.x" in capsys.readouterr().err
 
 
 def test_pickles_and_places_that_are_taken_are_refused(source, file, tmp_path, capsys):

@@ -29,6 +29,7 @@ PIPELINES = {
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
     "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",
+    "StableDiffusionXLPipeline": "stable_diffusion",
     "WanPipeline": "wan",
     "WanVACEPipeline": "wan",
 }

@@ -73,7 +73,7 @@ def pull(
 
 @models.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint of Stable Diffusion 1, .safetensors.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors checkpoint of Stable Diffusion.")],
     *,
     target: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="The model folder to write.")],
     like: Annotated[

@@ -45,7 +45,9 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "scheduler": ("scheduler_config.json",),
     "temporal": (),
     "text_encoder": ("config.json",),
+    "text_encoder_2": ("config.json",),
     "tokenizer": ("tokenizer_config.json",),
+    "tokenizer_2": ("tokenizer_config.json",),
     "transformer": ("config.json",),
     "transformer_2": ("config.json",),
     "unet": ("config.json",),
@@ -53,7 +55,9 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 }
 """What a folder may hold, and the files without which a component cannot be read."""
 
-_WITHOUT_WEIGHTS = frozenset({"feature_extractor", "image_scheduler", "prior_scheduler", "scheduler", "tokenizer"})
+_WITHOUT_WEIGHTS = frozenset(
+    {"feature_extractor", "image_scheduler", "prior_scheduler", "scheduler", "tokenizer", "tokenizer_2"}
+)
 _NUMBER = re.compile(r"_\d+$")
 """Behind the second ControlNet's name and those that follow."""
 

@@ -34,6 +34,14 @@ _NETWORKS = (
     *network_files("vae", "vae"),
     *network_files("text_encoder", "text_encoder", "model"),
 )
+_SECOND = (
+    *network_files("text_encoder_2", "text_encoder_2", "model"),
+    *(
+        SpecFile("tokenizer_2", tuple(name.replace("tokenizer/", "tokenizer_2/") for name in file.names))
+        for file in _TOKENIZER
+    ),
+)
+"""XL's second text encoder."""
 
 
 def _scheduler(into: str = "scheduler") -> SpecFile:
@@ -96,6 +104,19 @@ SPECS: dict[str, ModelSpec] = {
         2.1,
         (SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler())),),
         {"cfg_scale": 7.5},
+    ),
+    "sdxl": ModelSpec(
+        "Stable Diffusion XL, an image model of 1024 px for the editors that bring consistency by hooks; words",
+        "StableDiffusionXLPipeline",
+        6.9,
+        (
+            SpecPart(
+                ("stabilityai/stable-diffusion-xl-base-1.0",),
+                "CreativeML Open RAIL++-M",
+                (*_NETWORKS, *_SECOND, *_TOKENIZER, _scheduler()),
+            ),
+        ),
+        {"short_side": 1024, "cfg_scale": 7.5},
     ),
     "sd2-depth": ModelSpec(
         "Stable Diffusion 2 with depth as a fifth channel; words",

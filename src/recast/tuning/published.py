@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from recast.backbones import Backbone
-from recast.backbones.stable_diffusion import StableDiffusionBackbone
+from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import LearnedWords
 from recast.conditions.subject import EmbeddedWord
 from recast.errors import BackboneError, RequestError, WeightsError
@@ -51,8 +51,8 @@ def with_published(backbone: Backbone, files: Sequence[tuple[str, float]]) -> tu
     """
     words: list[str] = []
     for path, weight in files:
-        if not isinstance(backbone, StableDiffusionBackbone):
-            raise BackboneError(f"{path} is for networks of Stable Diffusion's line, and this model is none")
+        if not isinstance(backbone, StableDiffusionBackbone) or isinstance(backbone, StableDiffusionXLBackbone):
+            raise BackboneError(f"{path}: files are read for Stable Diffusion 1 and 2, and this model is neither")
         tensors, header = _read(Path(path))
         if any(LoraKey.of(name) for name in tensors):
             _merge(backbone, parsed(tensors, path), _header_scales(header, path), weight, path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -143,14 +144,23 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         added = handed_residuals(unet, condition.residuals, number, len(inputs))
         temporal = self._temporal(branches, len(inputs))
         with self.pass_context.on(DenoisePass(sigma, tuple(branches), temporal, frames)):
+            images = self._batched(inputs, branches).to(like)
             answer = unet(
-                self._batched(inputs, branches).to(like),
+                images,
                 torch.tensor(self.schedule.sigma_to_timestep(sigma), device=like.device),
-                encoder_hidden_states=torch.cat(tokens).to(like),
+                **self._conditioning(torch.cat(tokens).to(like), images),
                 return_dict=False,
                 **residual_arguments(added),
             )[0]
         return rearrange(answer, "(b t) c y x -> b t c y x", b=number).to(inputs)
+
+    def _conditioning(
+        self,
+        tokens: Float[Tensor, "rows n d"],
+        images: Float[Tensor, "rows channels y x"],  # noqa: ARG002 -- XL's sizes
+    ) -> Mapping[str, Any]:
+        """Arguments of the network that tell it content."""
+        return {"encoder_hidden_states": tokens}
 
     def _batched(
         self, inputs: Float[Tensor, "t channels y x"], branches: Mapping[int, Branch]

@@ -10,6 +10,7 @@ from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.backbones.stable_diffusion.xl import PairedPromptEncoder, StableDiffusionXLBackbone
 from recast.diffusion.schedule import schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
@@ -29,7 +30,9 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     for a network that reads other channels than latents, depth, or a picture to edit, such as one for inpainting.
     """
     unet = model.network("unet", UNet2DConditionModel).to(dtype=dtype)
-    vae = model.network("vae", AutoencoderKL).to(dtype=dtype)
+    vae = model.network("vae", AutoencoderKL)
+    # XL's as first published overflows in half precision, and says so.
+    vae = vae.to(dtype=torch.float32 if dtype is torch.float16 and vae.config.force_upcast else dtype)
     channels = unet.config.in_channels, unet.config.out_channels
     if channels not in BY_CHANNELS:
         wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}"
@@ -37,12 +40,28 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         raise WeightsError(f"{wrong}; stable_diffusion opens {known}; {model.path}")
     for network in (unet, vae):
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-    image_prompt = ImagePrompt.put_in(model, unet, device)
-    return BY_CHANNELS[channels](
+    kind, reader, image_prompt = BY_CHANNELS[channels], PromptEncoder, ImagePrompt.put_in(model, unet, device)
+    if unet.config.addition_embed_type is not None:
+        kind, reader = _xl(unet, model), PairedPromptEncoder
+    return kind(
         unet=unet.to(device).requires_grad_(False),
         vae=vae.to(device).requires_grad_(False),
-        prompt=PromptEncoder.opened(model, device, dtype),
+        prompt=reader.opened(model, device, dtype),
         image_prompt=image_prompt,
         schedule=schedule(model.part("scheduler", DDIMScheduler).config),
         metadata=model.metadata,
     )
+
+
+def _xl(unet: UNet2DConditionModel, model: ModelFolder) -> type[StableDiffusionXLBackbone]:
+    """The backbone of XL. Raises WeightsError for a network that is conditioned on something else.
+
+    A refiner is conditioned on an aesthetic score in the place of a size, and has one text encoder.
+    """
+    kind = unet.config.addition_embed_type
+    if kind != "text_time" or not (model.has("text_encoder") and model.has("text_encoder_2")):
+        wrong = f"the unet is conditioned on {kind} beside words, and stable_diffusion opens the base network of XL"
+        raise WeightsError(f"{wrong}, with two text encoders; {model.path}")
+    if model.has("ip_adapter"):
+        raise WeightsError(f"IP-Adapters of XL are not opened; take the folder without ip_adapter; {model.path}")
+    return StableDiffusionXLBackbone

@@ -1,11 +1,15 @@
-"""Checkpoints of Stable Diffusion 1 in one .safetensors file, made into model folders like another one."""
+"""Checkpoints of Stable Diffusion 1, 2 and XL in one .safetensors file, made into model folders like another one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors import SafetensorError
@@ -17,10 +21,15 @@ from recast.files import disk_told, whole_folder
 from recast.model.folder import ModelFolder, quiet
 from recast.model.metadata import json_object
 
-TEXT = "cond_stage_model.transformer."
-OTHERS = {"conditioner.embedders.": "SDXL", "cond_stage_model.model.": "Stable Diffusion 2"}
-"""What other families' checkpoints hold, and the families."""
-_REPLACED = ("unet", "vae", "text_encoder")
+TEXTS: dict[str, dict[str, str]] = {
+    "Stable Diffusion 1": {"text_encoder": "cond_stage_model.transformer."},
+    "Stable Diffusion 2": {"text_encoder": "cond_stage_model.model."},
+    "Stable Diffusion XL": {
+        "text_encoder": "conditioner.embedders.0.transformer.",
+        "text_encoder_2": "conditioner.embedders.1.model.",
+    },
+}
+"""By family, its text encoders, and how their weights' names begin in a checkpoint; those of OpenCLIP end in model."""
 
 
 def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
@@ -29,24 +38,22 @@ def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     Raises WeightsError for a pickle, a damaged file, a checkpoint of another family, and weights that are missing or
     left over; WriteError for a full disk.
     """
-    tensors = _read(file)
+    tensors, texts = _read(file)
     with quiet():
-        networks = {
-            "unet": _unet(tensors, like, file),
-            "vae": _vae(tensors, like, file),
-            "text_encoder": _text_encoder(tensors, like, file),
-        }
+        networks = {"unet": _unet(tensors, like, file), "vae": _vae(tensors, like, file)}
+        networks |= {name: _text_encoder(tensors, like, name, (prefix, file)) for name, prefix in texts.items()}
         with disk_told(target), whole_folder(target) as folder:
-            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path))
+            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, networks))
             for name, network in networks.items():
                 network.save_pretrained(folder / name)
 
 
-def _left_out(like: Path) -> Callable[[str, list[str]], set[str]]:
-    return lambda folder, names: {*_REPLACED, "pulled.json"} & {*names} if Path(folder) == like else set()
+def _left_out(like: Path, networks: Iterable[str]) -> Callable[[str, list[str]], set[str]]:
+    return lambda folder, names: {*networks, "pulled.json"} & {*names} if Path(folder) == like else set()
 
 
-def _read(file: Path) -> dict[str, Tensor]:
+def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The file's weights in fp32, and its text encoders as in TEXTS."""
     if file.suffix.lower() != ".safetensors":
         way_out = "take its .safetensors version, or convert it on a machine that may run it"
         raise WeightsError(f"{file.name} is no safetensors file; pickles can run code when read: {way_out}; {file}")
@@ -54,13 +61,13 @@ def _read(file: Path) -> dict[str, Tensor]:
         tensors = load_file(file)
     except (OSError, SafetensorError) as fault:
         raise WeightsError(f"{file.name} is no whole safetensors file ({fault}); get it again; {file}") from fault
-    for start, family in OTHERS.items():
-        if any(name.startswith(start) for name in tensors):
-            raise WeightsError(f"{file.name} is a checkpoint of {family}; those of Stable Diffusion 1 are imported")
-    if not any(name.startswith(TEXT) for name in tensors):
-        some = ", ".join(list(tensors)[:3])
-        raise WeightsError(f"{file.name} is no checkpoint of Stable Diffusion 1: it has no {TEXT}*, but {some}; {file}")
-    return {name: tensor.float() for name, tensor in tensors.items()}
+    for texts in TEXTS.values():
+        if all(any(name.startswith(prefix) for name in tensors) for prefix in texts.values()):
+            return {name: tensor.float() for name, tensor in tensors.items()}, texts
+    some = ", ".join(list(tensors)[:3])
+    raise WeightsError(
+        f"{file.name} is no checkpoint of {', '.join(TEXTS)}: it has no text encoder, but {some}; {file}"
+    )
 
 
 def _unet(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Module:
@@ -79,13 +86,22 @@ def _vae(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Module
     return _filled(network, _converted(convert_ldm_vae_checkpoint, tensors, config, file), "vae", file)
 
 
-def _text_encoder(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Module:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def _text_encoder(tensors: dict[str, Tensor], like: ModelFolder, name: str, where: tuple[str, Path]) -> nn.Module:
+    """A text encoder of the folder's configuration with the weights whose names begin as `where` tells, in its file.
 
-    network = CLIPTextModel(CLIPTextConfig.from_pretrained(like.component("text_encoder"), local_files_only=True))
-    own = {name: name if name.startswith("text_model.") else f"text_model.{name}" for name in network.state_dict()}
-    held = {name: tensors[f"{TEXT}{theirs}"] for name, theirs in own.items() if f"{TEXT}{theirs}" in tensors}
-    return _filled(network, held, "text_encoder", file)
+    Stable Diffusion 2 reads the last layer but one, and folders of it leave the last one out.
+    """
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    (prefix, file), kind = where, CLIPTextModel if name == "text_encoder" else CLIPTextModelWithProjection
+    network = kind(CLIPTextConfig.from_pretrained(like.component(name), local_files_only=True))
+    if prefix.endswith(".model."):
+        theirs = convert_open_clip_checkpoint(network, tensors, prefix=prefix)
+    else:
+        theirs = {each.removeprefix(prefix): tensor for each, tensor in tensors.items() if each.startswith(prefix)}
+    own = {each: each if each.startswith("text_") else f"text_model.{each}" for each in network.state_dict()}
+    held = {each: theirs[other] for each, other in own.items() if other in theirs}
+    return _filled(network, held, name, file)
 
 
 def _converted(convert: object, tensors: dict[str, Tensor], config: dict, file: Path) -> dict[str, Tensor]:
