@@ -22,6 +22,7 @@ from recast.cli.inspect import info, rerun
 from recast.cli.mask import mask
 from recast.cli.methods import methods
 from recast.cli.models import models
+from recast.cli.plan import plan
 from recast.cli.preview import preview
 from recast.cli.prompts import prompts
 from recast.cli.queue import queue, worker
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 for command in (
     edit,
+    plan,
     preview,
     compare,
     structure,

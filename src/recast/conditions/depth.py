@@ -153,7 +153,7 @@ def depth_channel(maps: Maps, size: tuple[int, int]) -> Float[Tensor, "t 1 y x"]
     """
     small = F.interpolate(maps, size, mode="bicubic", align_corners=False)
     low, high = small.min(), small.max()
-    return 2 * ((small - low) / (high - low) if high > low else small) - 1
+    return 2 * torch.where(high > low, (small - low) / (high - low), small) - 1
 
 
 def _gives_metres(network: nn.Module) -> bool:

@@ -17,10 +17,10 @@ from recast.denoising import Branch
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared
 from recast.editing.request import Request
-from recast.editing.resolve import resolve
+from recast.editing.resolve import ResolvedEdit, resolve
 from recast.editing.stages import generate
 from recast.errors import RecastError, RecastWarning
-from recast.evaluation.metrics.cost import counted
+from recast.evaluation.metrics.cost import Evaluations, counted
 from recast.methods import METHODS
 from recast.methods.flatten import FinestGrid
 from recast.methods.needs import lacking
@@ -62,24 +62,30 @@ def dry_run(method: str, model: Model, frames: int, steps: int | None = None) ->
     steps: None for the model's own number. Raises RequestError for an unknown method or a number that cannot be.
     """
     request = Request.asked(method=method, **({} if steps is None else {"steps": steps}))
-    clip = _clip(frames, model.backbone.pixel_multiple)
+    clip = blank_clip(frames, model.backbone.pixel_multiple)
     words, picture = (ContentInput(medium, "x") for medium in (Medium.WORDS, Medium.PICTURE))
     cond = (words, picture) if METHODS[method].pictures_apart else ()
     resolved = replace(resolve(request, model, clip), size=clip.size, cond=cond, shown=(words,))
     lacks = lacking(METHODS[method].needs, model.backbone)
     if lacks:
         return MethodCost(resolved.steps, refusal="; ".join(lacks))
-    kinds = sorted(model.backbone.structure_kinds & {named.kind for named in resolved.structures})
-    maps = torch.zeros(frames, 1, *clip.size)
-    prepared = Prepared(clip, tuple(Structure(kind, maps) for kind in kinds))
-    counting, evaluations = counted(unanswered(model.backbone, clip))
     try:
-        with warnings.catch_warnings(action="ignore", category=RecastWarning):
-            generate(resolved, prepared, replace(model, backbone=counting))
+        evaluations = walked(resolved, model, clip)
     except RecastError as error:
         return MethodCost(resolved.steps, refusal=str(error))
-    places = counting.encode(clip.frames).numel()
+    places = unanswered(model.backbone, clip).encode(clip.frames).numel()
     return MethodCost(resolved.steps, evaluations.count, evaluations.numbers / places, evaluations.gradients)
+
+
+def walked(resolved: ResolvedEdit, model: Model, clip: Clip) -> Evaluations:
+    """What an edit of this clip, which may be smaller than the edit's, asks of a network that answers nothing."""
+    kinds = sorted(model.backbone.structure_kinds & {named.kind for named in resolved.structures})
+    maps = torch.zeros(len(clip), 1, *clip.size)
+    prepared = Prepared(clip, tuple(Structure(kind, maps) for kind in kinds))
+    counting, evaluations = counted(unanswered(model.backbone, clip))
+    with warnings.catch_warnings(action="ignore", category=RecastWarning):
+        generate(resolved, prepared, replace(model, backbone=counting))
+    return evaluations
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +159,8 @@ def _given_place(hook: object, sigma: float, grid: tuple[int, int]) -> None:
         hook.grids.add(grid)
 
 
-def _clip(frames: int, multiple: int) -> Clip:
+def blank_clip(frames: int, multiple: int) -> Clip:
+    """A small clip of so many frames, all alike, to walk through. multiple: of its sides."""
     side = multiple * ceil(SIDE / multiple)
     rng = torch.Generator().manual_seed(0)
     drawn = torch.randint(0, 256, (1, 3, side, side), generator=rng, dtype=torch.uint8)

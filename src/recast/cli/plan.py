@@ -1,0 +1,84 @@
+"""`recast plan`: what an edit would take, before it is made."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recast.cli.flags import FLAGS, Input, Json, Settings, flagged, request_from
+from recast.cli.progress import peak_gib
+from recast.cli.table import tell
+
+if TYPE_CHECKING:
+    from recast.evaluation.plan import Plan
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+
+@flagged(*FLAGS)
+def plan(
+    source: Input,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
+    ] = None,
+    *,
+    settings: Settings = None,
+    as_json: Json = False,
+    **options: object,
+) -> None:
+    """Say what `recast edit` with the same flags would take: memory, time, FLOPs, disk; nothing is edited.
+
+    Evaluations of the network are counted by shapes, products timed for a moment, and the rest on the first frames.
+    """
+    from recast.editing.checks import check_inputs, check_target, treated
+    from recast.editing.loaded import Model
+    from recast.editing.resolve import resolve
+    from recast.evaluation.plan import planned
+    from recast.video.read import opened
+
+    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    request = request_from(source, target, options, settings, overwrite=True)
+    check_inputs(request)
+    check_target(request)
+    clip = treated(opened(source, request.on_damage), request)
+    model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
+    found = planned(resolve(request, model, clip), model, target, lambda: int(peak_gib() * GIB))
+    if as_json:
+        print(json.dumps(asdict(found) | {"output": str(target), "seconds_in_all": sum(found.seconds.values())}))
+    else:
+        tell(_lines(found), title=f"{source} to {target}")
+
+
+def _lines(plan: "Plan") -> dict[str, object]:
+    stages = ", ".join(f"{stage} {_time(seconds)}" for stage, seconds in plan.seconds.items())
+    flops = ", ".join(f"{stage} {count:.3g}" for stage, count in plan.flops.items())
+    rate = f"{plan.device} at {plan.rate / 1e12:.3g} TFLOP/s as measured, of which {plan.use:.0%} is assumed to be used"
+    job = plan.disk["job"]
+    return {
+        "frames": f"{plan.frames:,}, worked at {plan.size[0]}x{plan.size[1]}",
+        "shots": "not known before the clip is read; counted as one" if plan.shots is None else plan.shots,
+        "segments": f"{len(plan.segments)} of at most {max(plan.segments)} frames, windows of {plan.window}",
+        "time": f"{_time(sum(plan.seconds.values()))} ({stages})",
+        "memory": f"{plan.memory / GIB:.2f} GiB at most, whatever the clip's length",
+        "FLOPs": f"{sum(plan.flops.values()):.3g} ({flops}), {plan.evaluations:,} evaluations of the network",
+        "rate": rate,
+        "disk": f"{_size(plan.disk['result'])} for the result"
+        + (f", {_size(job)} until it is done" if job else "")
+        + f"; {_size(plan.free)} are free",
+    }
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{minutes:.1f} min" if hours < 1 else f"{hours:.1f} h"
+
+
+def _size(count: float) -> str:
+    if count < MIB:
+        return f"{count / KIB:.0f} KiB"
+    return f"{count / MIB:.0f} MiB" if count < GIB else f"{count / GIB:.1f} GiB"
