@@ -17,7 +17,8 @@ from recast.conditions.content import ContentInput, Medium
 from recast.editing.loaded import Model
 from recast.errors import RecastError, WeightsError
 
-MORE_BYTES, SECONDS = 2**31, 60
+MORE_BYTES, SECONDS, WALL_SECONDS = 2**31, 60, 1200
+"""Of the processor, and of the clock, which a busy machine stretches."""
 REFUSED, OTHER, UNTYPED, OPENED = range(4)
 
 
@@ -58,7 +59,9 @@ def _in_a_fork(folder: Path) -> tuple[int | None, str]:
 def _opened(folder: Path) -> bytes:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MORE_BYTES, resource.RLIM_INFINITY))
-    signal.alarm(SECONDS)
+    spent = int(sum(os.times()[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + SECONDS, spent + SECONDS))
+    signal.alarm(WALL_SECONDS)
     try:
         model = Model.loaded(str(folder))
         for kind in model.folder.metadata.structures:
