@@ -1,5 +1,6 @@
 """What a denoiser is, what walks with it, and what a method is given to make one edit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -7,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.curves import Curve
 from recast.types import Clip, Condition, Frames, Latents, Picks, Tokens
 
 
@@ -95,6 +97,8 @@ class DenoiseInputs:
     own content, its own structure; None for methods that do not need it.
     pictured: tokens of the wanted pictures, where a method reads them apart (`pictures_apart`); the condition's are
     then those of the words alone. flow: estimates optical flow for methods that follow it; None: by DIS.
+    curves: settings of the method, by name, that change over the frames, by their numbers in the source; only methods
+    that name them in `over_time` are given any.
     Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows. Raises
     ShapeError for conditions that are given frame by frame for another number of frames than the clip has latents.
     """
@@ -113,6 +117,7 @@ class DenoiseInputs:
     temporal_stride: int = 1
     pictured: Tokens | None = None
     flow: FlowEstimator | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames = self.clip.latent_frames(self.temporal_stride)

@@ -114,18 +114,23 @@ class Structure:
     """What must stay where it is: one map a frame, at the clip's pixel size.
 
     detail: t_s of Gen-1 (arXiv:2302.03011, section 3.3), 0 keeps all, 7 keeps the least; the maps here are not yet
-    softened. weight: how strongly it acts. within: the share of a full walk in which it acts, 0 is its noisy start.
+    softened; one t_s for all maps, or one for each. weight: how strongly it acts. within: the share of a full walk in
+    which it acts, 0 is its noisy start.
     """
 
     kind: Kind
     maps: Maps
-    detail: float = 0.0
+    detail: float | Float[Tensor, " t"] = 0.0
     weight: float = 1.0
     within: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.detail <= 7:
-            raise ShapeError(f"structure detail is {self.detail:g}; it goes from 0 (keep all) to 7 (keep the least)")
+        details = self.detail.tolist() if isinstance(self.detail, Tensor) else [self.detail]
+        if not all(0 <= detail <= 7 for detail in details):
+            wrong = next(detail for detail in details if not 0 <= detail <= 7)
+            raise ShapeError(f"structure detail is {wrong:g}; it goes from 0 (keep all) to 7 (keep the least)")
+        if isinstance(self.detail, Tensor) and len(details) != len(self.maps):
+            raise ShapeError(f"structure detail is given for {len(details)} maps and there are {len(self.maps)}")
         if self.maps.shape[1] != self.kind.channels:
             raise ShapeError(f"{self.kind} has {self.kind.channels} channels a map, not {self.maps.shape[1]}")
 

@@ -1,7 +1,9 @@
 """Masks: where an edit shows, and that it shows nowhere else."""
 
+from dataclasses import replace
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,10 @@ from torch.testing import assert_close
 
 from recast.editing.mask import Mask, composited, feathered
 from recast.editing.mask_planes import planes_of
+from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError, ShapeError
 from recast.types import Clip
+from recast.video.read import opened
 from recast.video.write import save_clip
 
 SIZE = (24, 36)
@@ -35,6 +39,27 @@ def picture(tmp_path):
 def only(mask, first=0):
     (frame,) = mask.frames(first, 1)
     return frame
+
+
+@pytest.mark.parametrize("ending", ["mkv", ""])
+def test_a_clips_own_alpha_is_a_mask(tmp_path, ending):
+    opaque = np.zeros(SIZE, np.uint8)
+    opaque[:, :12] = 255
+    image = np.dstack([np.full((*SIZE, 3), 90, np.uint8), opaque])
+    path = tmp_path / "clip.mkv" if ending else tmp_path
+    if ending:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=8)
+            stream.height, stream.width, stream.pix_fmt = *SIZE, "bgra"
+            frame = av.VideoFrame.from_ndarray(image, format="rgba").reformat(format="bgra")
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    else:
+        Image.fromarray(image).save(path / "1.png")
+    source = opened(path)
+    assert torch.equal(only(Mask(ALPHA, SIZE, source=source)), torch.from_numpy(opaque).float() / 255)
+    plain = replace(source, transparent=False)
+    with pytest.raises(MediaError, match="has no transparency, which --mask alpha asks for"):
+        Mask(ALPHA, SIZE, source=plain)
 
 
 def test_a_picture_serves_every_frame(picture):

@@ -98,6 +98,8 @@ def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
         target=folder / f"edited.{known('format', asked.format, ENDINGS)}",
         **asked.settings,
     )
+    if "pictures" in request.schedules:
+        raise RequestError("pictures with a schedule cannot be named here; give words a schedule")
     folder.mkdir(parents=True, mode=0o700)
     try:
         check_queued(request)

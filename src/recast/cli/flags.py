@@ -41,13 +41,14 @@ FLAGS: dict[str, Flag] = {
     "method": Flag(("--method",), "auto|NAME", "How"),
     "model": Flag(("-m", "--model"), "NAME|FOLDER", "How"),
     "structure": Flag(("--structure",), "KIND[:W][@A-B]", "How", repeated=True),
+    "schedules": Flag(("--schedule",), "NAME=KEYS", "How", repeated=True),
     "structure_detail": Flag(("--structure-detail",), "0..7", "How"),
     "window": Flag(("--window",), "N", "How"),
     "flow": Flag(("--flow",), "FILE", "How"),
     "segment": Flag(("--segment",), "N", "How"),
     "cuts": Flag(("--cuts",), "NAME", "How"),
     "codec": Flag(("--codec",), "NAME", "How"),
-    "hdr": Flag(("--hdr",), "convert|refuse", "How"),
+    "hdr": Flag(("--hdr",), "convert|tonemap|refuse", "How"),
     "interlaced": Flag(("--interlaced",), "deinterlace|keep|refuse", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
@@ -117,7 +118,7 @@ def _help(name: str, flag: Flag) -> str:
         return flag.about
     default = FIELDS[name].get_default(call_default_factory=True)
     shown = ", ".join(default) if isinstance(default, tuple) else default
-    return str(FIELDS[name].description) + ("" if shown in (None, "") else f" (default {shown})")
+    return str(FIELDS[name].description) + ("" if shown in (None, "", {}) else f" (default {shown})")
 
 
 def as_png(target: Path) -> Path:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import torch
 
+from recast.curves import Keys
 from recast.errors import RequestError
-from recast.types import Embedding
+from recast.types import Embedding, Picks, Tokens
 
 CANCELLED = 1e-6
 
@@ -30,6 +31,22 @@ def blended(parts: Sequence[tuple[Embedding, float]]) -> Embedding:
         raise RequestError("the contents are opposites and cancel each other; change their weights")
     # All embeddings are zero, which means no content, whatever the weights.
     return mean * (length / mean.norm()) if length else mean
+
+
+def tokens_over(keys: Keys, tokens: Sequence[Tokens], frames: Picks) -> Tokens:
+    """Tokens [t n d] of frames of the source, from those at the keys: between two keys blended, as prompts are.
+
+    tokens: [n d] at each key. At a key they are its own, bit for bit.
+    """
+    each = [keys.place(frame) for frame in frames.tolist()]
+    return torch.stack([_between(tokens[index : index + 2], share) for index, share in each])
+
+
+def _between(tokens: Sequence[Tokens], share: float) -> Tokens:
+    if not share:
+        return tokens[0]
+    one, other = (each.flatten() for each in tokens)
+    return blended([(one, 1 - share), (other, share)]).view_as(tokens[0])
 
 
 def _listed(weights: Sequence[float]) -> str:

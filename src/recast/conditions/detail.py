@@ -14,15 +14,18 @@ from recast.types import Maps
 FREQUENCIES = (1.0, 10**-0.5)
 
 
-def softened(maps: Maps, detail: float, side: int | None = None) -> Maps:
+def softened(maps: Maps, detail: float | Float[Tensor, " t"], side: int | None = None) -> Maps:
     """Maps blurred and downsampled by two `detail` times, then resized back; 0 changes nothing at any size.
 
-    detail: t_s, 0..7; between two integers the two results are interpolated. side: the short side, in px, that the
-    network was trained on; maps of another size are first brought to it, so that the result is that of training,
-    relative to the picture. None: the maps' own, as in training itself. There are at most floor(log2(side)) - 1
-    downsamplings, to 2 px: 7 at 256 px and above. Below 256 px the largest details are one map: 6 and 7 at 128 px or
-    192 px.
+    detail: t_s, 0..7, of all maps or of each; between two integers the two results are interpolated. side: the short
+    side, in px, that the network was trained on; maps of another size are first brought to it, so that the result is
+    that of training, relative to the picture. None: the maps' own, as in training itself. There are at most
+    floor(log2(side)) - 1 downsamplings, to 2 px: 7 at 256 px and above. Below 256 px the largest details are one map: 6
+    and 7 at 128 px or 192 px.
     """
+    if isinstance(detail, Tensor):
+        each = zip(maps.split(1), detail.tolist(), strict=True)
+        return torch.cat([softened(one, own, side) for one, own in each])
     side = side or min(maps.shape[-2:])
     level = min(detail, floor(log2(side)) - 1)
     below = floor(level)

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from math import inf
 
 import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
 
+from recast.curves import Curve
 from recast.denoising import Branch, Denoiser
 from recast.diffusion.joins import Correction
 from recast.types import Condition, Latents
 
 BranchDenoiser = Callable[[Latents, float, Condition, Sequence[Branch]], list[Latents]]
 """Predicts the clean latents under several branches at once; `Backbone.denoise_branches`."""
+
+Weight = float | Float[Tensor, "t 1 1 1"]
+"""Of all frames alike, or of each."""
 
 BranchOf = Callable[[Condition], Branch]
 """A branch of a condition, such as `cond`."""
@@ -56,22 +63,28 @@ def motion_free_uncond(condition: Condition) -> Branch:
 class GuidanceTerm:
     """weight * (towards - against), one term of a guided prediction.
 
-    within: the noise levels, both ends included, at which `weight` is in force; outside it is `outside`.
+    weight: a curve is of the frames, by the numbers that the condition keeps. within: the noise levels, both ends
+    included, at which `weight` is in force; outside it is `outside`.
     correction: what joins the term otherwise than by a plain sum, made by a row of `recast.diffusion.joins.JOINS`; it
     is added (weight - 1) times.
     """
 
-    weight: float
+    weight: float | Curve
     towards: BranchOf
     against: BranchOf
     within: tuple[float, float] = (0.0, inf)
     outside: float = 1.0
     correction: Correction | None = None
 
-    def weight_at(self, sigma: float) -> float:
-        """The weight at a noise level."""
+    def weight_at(self, sigma: float, condition: Condition, like: Latents) -> Weight:
+        """The weight at a noise level, of the condition's frames. like: latents, for number format and device."""
         low, high = self.within
-        return self.weight if low <= sigma <= high else self.outside
+        if not low <= sigma <= high:
+            return self.outside
+        if not isinstance(self.weight, Curve):
+            return self.weight
+        assert condition.frames is not None, "DenoiseInputs number the frames of their conditions"
+        return rearrange(self.weight.at(condition.frames), "t -> t 1 1 1").to(like)
 
 
 BranchKey = tuple[int, bool, bool, bool, bool]
@@ -83,13 +96,13 @@ class _PlainSum:
     def __init__(self, condition: Condition) -> None:
         self.condition = condition
         self.branches: dict[BranchKey, Branch] = {}
-        self.weights: dict[BranchKey, float] = {}
+        self.weights: dict[BranchKey, Weight] = {}
 
     def key(self, branch_of: BranchOf) -> BranchKey:
         branch = branch_of(self.condition)
         return id(branch.tokens), branch.temporal, branch.picture, branch.perturbed, branch.frames_alone
 
-    def add(self, branch_of: BranchOf, weight: float) -> None:
+    def add(self, branch_of: BranchOf, weight: Weight) -> None:
         key = self.key(branch_of)
         self.branches[key] = branch_of(self.condition)
         self.weights[key] = self.weights.get(key, 0.0) + weight
@@ -108,16 +121,16 @@ def guided_by(denoise_branches: BranchDenoiser, base: BranchOf, terms: Sequence[
         plain.add(base, 1.0)
         corrected = []
         for term in terms:
-            weight = term.weight_at(sigma)
+            weight = term.weight_at(sigma, condition, x)
             # Without a negative prompt, the two branches of a term may be one.
             if plain.key(term.towards) == plain.key(term.against):
                 continue
             plain.add(term.against, -weight)
             plain.add(term.towards, weight)
-            if term.correction is not None and weight != 1:
+            if term.correction is not None and _differs(weight, 1):
                 corrected.append((weight - 1, term.correction, plain.key(term.towards), plain.key(term.against)))
         read = {key for _, _, *keys in corrected for key in keys}
-        used = [key for key, weight in plain.weights.items() if weight != 0 or key in read]
+        used = [key for key, weight in plain.weights.items() if _differs(weight, 0) or key in read]
         predictions = denoise_branches(x, sigma, condition, [plain.branches[key] for key in used])
         clean = dict(zip(used, predictions, strict=True))
         total = sum((plain.weights[key] * clean[key] for key in used), start=torch.zeros_like(x))
@@ -128,10 +141,14 @@ def guided_by(denoise_branches: BranchDenoiser, base: BranchOf, terms: Sequence[
     return guided_denoise
 
 
+def _differs(weight: Weight, number: float) -> bool:
+    return bool((weight != number).any()) if isinstance(weight, Tensor) else weight != number
+
+
 def guided(
     denoise_branches: BranchDenoiser,
-    scale: float,
-    temporal_scale: float = 1.0,
+    scale: float | Curve,
+    temporal_scale: float | Curve = 1.0,
     within: tuple[float, float] = (0.0, inf),
     correction: Correction | None = None,
     *,

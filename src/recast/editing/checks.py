@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 from recast.editing.request import Request
+from recast.editing.schedules import CONTENT, pictures_in
+from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError
 from recast.video.codecs import chosen
-from recast.video.colour import HDR_NOTES
+from recast.video.colour import HDR_NOTES, TONE_MAPPED
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
 from recast.video.source import Source
@@ -14,11 +16,16 @@ from recast.video.source import Source
 
 def check_inputs(request: Request) -> None:
     """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
-    named = (request.mask, request.flow, *(path for path, _ in (*request.pictures, *request.adapters)))
-    missing = [path for path in named if path and not Path(path).exists()]
+    named = (
+        request.mask,
+        request.flow,
+        *pictures_in(request.schedules),
+        *(path for path, _ in (*request.pictures, *request.adapters)),
+    )
+    missing = [path for path in named if path and path != ALPHA and not Path(path).exists()]
     if missing:
         raise MediaError(f"there is no such file: {missing[0]}")
-    if not (request.words or request.pictures):
+    if not (request.words or request.pictures or request.schedules.keys() & set(CONTENT)):
         raise RequestError('nothing says what the clip should look like; write -p "a snowy field" or --image FILE')
 
 
@@ -35,6 +42,8 @@ def treated(source: Source, request: Request) -> Source:
     """The source, read as the request has it. Raises MediaError where the request refuses such sources."""
     if request.hdr == "refuse" and source.colour.transfer in HDR_NOTES:
         raise MediaError(f"the video is HDR, which was to be refused; --hdr convert brings it to 8 bits: {source.path}")
+    if request.hdr == "tonemap" and source.colour.transfer in HDR_NOTES:
+        source = source.with_changed(TONE_MAPPED, tuple(HDR_NOTES.values()), tone_mapped=True)
     if request.interlaced == "refuse" and source.interlaced:
         raise MediaError(
             f"the video is interlaced, which was to be refused; choose how with --interlaced: {source.path}"

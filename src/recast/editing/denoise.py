@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from recast.backbones.video_control import VideoControl, VideoControlBackbone
+from recast.conditions.blend import tokens_over
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
@@ -23,13 +24,14 @@ class Contents:
     """What an edit is told to show, as tokens. negative: what guidance pushes away from, the null content if None.
 
     own: what the clip shows as it is, for methods that ask. pictured: the pictures alone, for methods that read them
-    apart; `cond` is then the words alone.
+    apart; `cond` is then the words alone. keyed: at the keys of a schedule of the content; `cond` is the first of them.
     """
 
     cond: Tokens
     negative: Tokens | None
     own: Tokens | None
     pictured: Tokens | None = None
+    keyed: tuple[Tokens, ...] = ()
 
 
 def encoded_contents(resolved: ResolvedEdit, model: Model) -> Contents:
@@ -39,10 +41,12 @@ def encoded_contents(resolved: ResolvedEdit, model: Model) -> Contents:
     words where one of them is missing.
     """
     _check_adapters(resolved.request, model)
-    cond, pictured = _wanted(resolved, model)
+    keyed = () if resolved.keyed is None else tuple(_tokens(each, resolved, model) for each in resolved.keyed.contents)
+    cond, pictured = (keyed[0], None) if keyed else _wanted(resolved, model)
     negative = _tokens(resolved.uncond, resolved, model) if resolved.uncond else None
     asks = resolved.method.needs_source and resolved.shown
-    return Contents(cond, negative, _tokens(resolved.shown, resolved, model) if asks else None, pictured)
+    own = _tokens(resolved.shown, resolved, model) if asks else None
+    return Contents(cond, negative, own, pictured, keyed)
 
 
 def contents_of(contents: Contents, resolved: ResolvedEdit, frames: Frames, model: Model) -> Contents:
@@ -62,8 +66,11 @@ def denoised(
     hold: Callable[[DenoiseInputs], StepHook] = lambda _inputs: unchanged,
 ) -> Latents:
     """The edited latents of a clip. hold: makes what has the last say after each step."""
-    words = model.backbone.prompt_tokens(resolved.cond)
-    bare = Condition(contents.cond, model.backbone.null_tokens(), negative=contents.negative, words=words)
+    numbers = prepared.clip.latent_frames(model.backbone.temporal_stride)
+    cond, words = contents.cond, model.backbone.prompt_tokens(resolved.cond)
+    if resolved.keyed is not None:
+        cond, words = tokens_over(resolved.keyed.keys, contents.keyed, numbers), None
+    bare = Condition(cond, model.backbone.null_tokens(), negative=contents.negative, words=words)
     with model.in_force():
         condition = structured(resolved, prepared, bare, model)
         inputs = _denoise_inputs(resolved, prepared, condition, contents, model)
@@ -101,8 +108,10 @@ def _tokens(inputs: tuple[ContentInput, ...], resolved: ResolvedEdit, model: Mod
 
 def structured(resolved: ResolvedEdit, prepared: Prepared, condition: Condition, model: Model) -> Condition:
     """The condition with the clip's structures, as the network reads them, and all else of a control video."""
+    curve, clip = resolved.curves.get("structure_detail"), prepared.clip
+    detail = resolved.detail if curve is None else curve.at(range(clip.first, clip.first + len(clip)))
     structures = [
-        replace(structure, detail=resolved.detail, weight=named.weight, within=named.within)
+        replace(structure, detail=detail, weight=named.weight, within=named.within)
         for structure, named in zip(prepared.structures, resolved.structures, strict=bool(prepared.structures))
     ]
     backbone = model.backbone
@@ -141,6 +150,7 @@ def _denoise_inputs(
         source=source,
         pictured=contents.pictured,
         flow=resolved.flow,
+        curves=resolved.curves,
     )
 
 

@@ -10,17 +10,20 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from recast.editing.mask_planes import Plane, PlaneReader, planes_of
+from recast.editing.mask_planes import Plane, PlaneReader, alpha_planes, planes_of
+from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError, ShapeError
 from recast.types import Maps
+from recast.video.source import Source
 
 
 @dataclass(frozen=True)
 class Mask:
     """Where a clip is edited.
 
-    path: white, or opaque where the picture has an alpha channel, is `inside`. size: rows and columns of the source,
-    in px. feather_px: on both sides of an edge the edit fades over this many px.
+    path: white, or opaque where the picture has an alpha channel, is `inside`; ALPHA is what is opaque in the clip
+    itself, `source`. size: rows and columns of the source, in px. feather_px: on both sides of an edge the edit fades
+    over this many px.
     A picture serves every frame; of a video or folder frame i belongs to the source's frame i.
     """
 
@@ -28,12 +31,18 @@ class Mask:
     size: tuple[int, int]
     inside: bool = True
     feather_px: int = 0
+    source: Source | None = None
     _reader: PlaneReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.path.exists():
+        if self.path == ALPHA:
+            _check_alpha(self.source)
+        elif not self.path.exists():
             raise MediaError(f"there is no mask {self.path}")
-        object.__setattr__(self, "_reader", PlaneReader(lambda: planes_of(self.path)))
+        object.__setattr__(self, "_reader", PlaneReader(self._planes))
+
+    def _planes(self) -> Iterator[Plane]:
+        return alpha_planes(self.source) if self.source and self.path == ALPHA else planes_of(self.path)
 
     def frames(self, first: int, count: int) -> Iterator[Float[Tensor, "h w"]]:
         """How far each of `count` frames from the source's frame `first` is edited, 0..1, 0 is not at all.
@@ -41,7 +50,7 @@ class Mask:
         Raises ShapeError for another aspect than the source's or too few frames, MediaError for an unreadable file.
         """
         # For the whole clip, one after the other: nothing is held.
-        yield from self._chosen(islice(planes_of(self.path), first, first + count), first, count)
+        yield from self._chosen(islice(self._planes(), first, first + count), first, count)
 
     def _part(self, first: int, count: int) -> Iterator[Float[Tensor, "h w"]]:
         """The same, for parts that are asked for more than once, and in order: the file is read once."""
@@ -91,6 +100,13 @@ class Mask:
             whole = F.interpolate(whole, self.size, mode="bilinear", antialias=True).clamp(0, 1)
         chosen = whole if self.inside else 1 - whole
         return feathered(chosen[0, 0], self.feather_px)
+
+
+def _check_alpha(source: Source | None) -> None:
+    if source is None:
+        raise RequestError("a clip from memory has no transparency for --mask alpha; give a mask file")
+    if not source.transparent:
+        raise MediaError(f"the clip has no transparency, which --mask alpha asks for; give a mask file: {source.path}")
 
 
 def feathered(mask: Float[Tensor, "h w"], feather_px: int) -> Float[Tensor, "h w"]:

@@ -3,6 +3,7 @@
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from recast.errors import MediaError
+from recast.video.source import Source
 
 Plane = Float[Tensor, "h w"]
 """0..1, at the size of the file."""
@@ -58,6 +60,13 @@ def planes_of(path: Path) -> Iterator[Plane]:
     if path.suffix.lower() in _PICTURES:
         return repeat(_picture(path))
     return _video(path)
+
+
+def alpha_planes(source: Source) -> Iterator[Plane]:
+    """How opaque each frame of a clip is. Raises MediaError."""
+    from recast.video.read import Window, frames
+
+    return (frame.pixels[0].float() / 255 for frame in frames(replace(source, alpha=True), Window()))
 
 
 def _picture(path: Path) -> Plane:

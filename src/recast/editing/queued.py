@@ -13,6 +13,8 @@ from recast.editing.edit import edit
 from recast.editing.glimpse import Glimpse
 from recast.editing.loaded import Model
 from recast.editing.request import Request
+from recast.editing.schedules import absolute_pictures
+from recast.editing.values import ALPHA
 from recast.errors import RequestError
 from recast.files import disk_told, put, sync
 from recast.jobs.stored import StoredJob
@@ -28,10 +30,11 @@ def document_of(request: Request) -> dict[str, Any]:
     absolute = replace(
         request,
         source=request.source and request.source.absolute(),
-        mask=request.mask and request.mask.absolute(),
+        mask=request.mask if request.mask == ALPHA else request.mask and request.mask.absolute(),
         flow=request.flow and request.flow.absolute(),
         pictures=_absolute(request.pictures),
         adapters=_absolute(request.adapters),
+        schedules=absolute_pictures(request.schedules),
         model=model,
     )
     return absolute.to_dict() | {"target": str(target_of(request).absolute()), "overwrite": request.overwrite}

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from recast.editing.request import Request
+from recast.editing.schedules import pictures_in
+from recast.editing.values import ALPHA
 from recast.errors import MediaError
 
 
@@ -57,7 +59,9 @@ class Record:
 def input_files(request: Request) -> tuple[Path, ...]:
     """The files and folders that a request reads, without the model."""
     named = [Path(path) for path, _ in (*request.pictures, *request.adapters)]
-    return tuple(path for path in (request.source, request.mask, request.flow, *named) if path is not None)
+    named += map(Path, pictures_in(request.schedules))
+    mask = None if request.mask == ALPHA else request.mask
+    return tuple(path for path in (request.source, mask, request.flow, *named) if path is not None)
 
 
 def digest(path: Path) -> str:

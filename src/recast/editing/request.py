@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from recast.editing.schedules import SCHEDULED, Schedules, schedules_of
 from recast.editing.values import ALSO_SET_AS, Adapters, Listed, Seconds, Size, Weighted, check_words, refuse
 from recast.errors import RequestError, known
 
@@ -46,6 +47,10 @@ class Request:
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
+    schedules: Schedules = Field(default_factory=dict)
+    """A setting that changes over the clip, as prompt="0: a meadow, 48: a snowy field": prompt, image, cfg, strength,
+    structure_detail or temporal_guidance, at frames of the source or seconds (2.5s). Between two keys it goes evenly;
+    with "ease" before the first key slowly at both, with "hold" at once."""
     cfg: FiniteFloat | None = Field(default=None, ge=0, le=100)
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
@@ -67,7 +72,7 @@ class Request:
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Chooses the noise; the same seed gives the same clip."""
     mask: Path | None = None
-    """A picture, a video or a folder of PNG files that says where to edit."""
+    """A picture, a video or a folder of PNG files that says where to edit; alpha is what is opaque in the clip."""
     edit: Literal["inside", "outside"] = "inside"
     """Which part to change: inside is what is white in the mask."""
     feather: int = Field(default=4, ge=0, le=512)
@@ -92,9 +97,10 @@ class Request:
     motion LoRA, a learned embedding; may be repeated. 0 is the model without it."""
     codec: str = "auto"
     """How a video file is coded: h264, hevc, av1, vp9, prores, prores4444, ffv1 (lossless), as its kind of file allows;
-    auto is the usual one."""
-    hdr: Literal["convert", "refuse"] = "convert"
-    """What becomes of HDR sources: convert brings them to standard range, with a note."""
+    pictures: png, or png16, which holds no more in its 16 bits. auto is the usual one."""
+    hdr: Literal["convert", "tonemap", "refuse"] = "convert"
+    """What becomes of HDR sources: convert cuts what is bright (PQ) or takes them as they are (HLG); tonemap rolls it
+    off by BT.2390's curve."""
     interlaced: Literal["deinterlace", "keep", "refuse"] = "deinterlace"
     """What becomes of interlaced sources: deinterlace makes each frame whole (bwdif), keep edits both fields as one."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -113,6 +119,7 @@ class Request:
             for text, _ in getattr(self, name):
                 check_words(flag, text, meant)
         _check_parts(self)
+        _check_schedules(self)
 
     @property
     def stop(self) -> float | None:
@@ -214,6 +221,15 @@ def _check_parts(request: Request) -> None:
         raise RequestError(
             f"{request.method} averages no answers: ensemble must be 1, not {request.ensemble}; {able} do"
         )
+
+
+def _check_schedules(request: Request) -> None:
+    for name, keyed in schedules_of(request.schedules).items():
+        known("setting with a schedule", name, SCHEDULED)
+        if name in request.knobs or (name in FIELDS and getattr(request, name) != FIELDS[name].default):
+            raise RequestError(f"{ALSO_SET_AS.get(name, name)} is given, and a schedule of it too; keep one of them")
+        for value in keyed.values:
+            request.updated(schedules={}, **{name: value})  # says what is wrong with it
 
 
 def method_for(request: Request, *preferred: str) -> str:

@@ -1,23 +1,25 @@
 """What a request comes to, for one model and one source."""
 
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.raft import RAFTFlow
 from recast.conditions.vocabulary import unknown
+from recast.curves import Curve
 from recast.denoising import FlowEstimator, Sampler
 from recast.diffusion.samplers import SAMPLERS
+from recast.editing.changing import KeyedContent, changing_of, without_constant
 from recast.editing.idle import idle_settings
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
+from recast.editing.model_defaults import method_of, own_method
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
-from recast.errors import BackboneError, RecastWarning, RequestError, WeightsError, known
+from recast.errors import BackboneError, RecastWarning, RequestError
 from recast.methods import METHODS, Method
 from recast.types import Clip
 from recast.video.read import Source, Window
@@ -27,8 +29,6 @@ WINDOW = 16
 """Most frames that a network sees at once where neither its folder nor the user says it."""
 FAR = 2.0
 """A clip's rate is far from that of training where one is more than so many times the other."""
-SAMPLING = ("steps", "cfg", "ensemble")
-"""What a model's defaults for a method may say besides its knobs."""
 LEAST_DETAIL = 7.0
 """t_s at which outlines are so coarse that drawing the source's would undo the edit."""
 
@@ -44,6 +44,7 @@ class ResolvedEdit:
     frames tell where empty. method: with its knobs. window: most frames that the network
     sees at once. mask: None where all of the clip is edited. outlines: how strongly the source's are drawn into the
     enlarged result, 1 fully to 0 not at all.
+    curves: settings that change over the frames, by name. keyed: the wanted content where that does, and no `cond`.
     """
 
     request: Request
@@ -65,6 +66,13 @@ class ResolvedEdit:
     seed: int
     mask: Mask | None
     outlines: float
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    keyed: KeyedContent | None = None
+
+    def outlines_at(self, frame: int) -> float:
+        """`outlines` at a frame of the source."""
+        detail = self.curves.get("structure_detail")
+        return self.outlines if detail is None else _outlines(self.request, detail(frame))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -89,22 +97,27 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     not know, of a window longer than its training's clips, and of settings that do nothing.
     """
     metadata = model.folder.metadata
-    name = method_for(request, _own_method(model))
+    name = method_for(request, own_method(model))
     own = metadata.method_defaults.get(name, {})
     ensemble = metadata.ensemble if METHODS[name].ensembles else 1
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
     steps = int(usual["steps"]) if request.steps is None else request.steps
+    recorded = replace(request, method=name, model=model.name)
+    request = without_constant(request)
+    changing = changing_of(request, name, model, source.fps)
     resolved = ResolvedEdit(
-        request=replace(request, method=name, model=model.name),
+        request=recorded,
+        curves=changing.curves,
+        keyed=changing.content,
         source=source,
         stretch=Window(start=request.start, end=request.stop, max_frames=request.max_frames),
         size=chosen_size(request, source, model),
         structures=_structures(request, model, steps),
         detail=request.structure_detail,
-        cond=_words(request.words) + _pictures(request, model),
+        cond=() if changing.content else _words(request.words) + _pictures(request, model),
         uncond=_words(request.negative),
         shown=_words(request.source_prompt),
-        method=_method(name, own, request.knobs),
+        method=method_of(name, own, request.knobs),
         flow=RAFTFlow.opened(request.flow, model.device) if request.flow else None,
         sampler=SAMPLERS[request.scheduler],
         steps=steps,
@@ -112,7 +125,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,
         window=_window(request, model),
         seed=request.seed,
-        mask=_mask(request, source.size),
+        mask=_mask(request, source),
         outlines=enlargement(request),
     )
     _warn(resolved, model)
@@ -140,7 +153,11 @@ def enlargement(request: Request) -> float:
 
     It falls with t_s: what was asked to lose its outlines must not get them back.
     """
-    return 0.0 if request.enlarge == "plain" else 1 - request.structure_detail / LEAST_DETAIL
+    return _outlines(request, request.structure_detail)
+
+
+def _outlines(request: Request, detail: float) -> float:
+    return 0.0 if request.enlarge == "plain" else 1 - detail / LEAST_DETAIL
 
 
 def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
@@ -153,33 +170,6 @@ def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
         f"the clip has {rate:.4g} frames a second and {model.name} learned from {trained:.4g}: things move {moves} "
         "than it has seen; there is no setting for it yet",
     )
-
-
-def _own_method(model: Model) -> str:
-    """The method that the model's folder names. Raises WeightsError for one that there is not."""
-    name = model.folder.metadata.method
-    if name not in METHODS:
-        raise WeightsError(
-            f"recast.json names the method {name!r}; there are {', '.join(METHODS)}; {model.folder.path}"
-        )
-    return name
-
-
-def _method(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
-    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults.
-
-    Raises WeightsError for what the model's folder says and the method refuses.
-    """
-    usual = {knob: value for knob, value in own.items() if knob not in SAMPLING}
-    try:
-        for knob in usual:
-            known("knob", knob, knobs_of(name))
-        TypeAdapter(METHODS[name]).validate_python(usual)
-    except (ValidationError, RequestError) as fault:
-        first = fault.errors(include_url=False)[0] if isinstance(fault, ValidationError) else None
-        wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(fault)
-        raise WeightsError(f"recast.json, method_defaults of {name}: {wrong}; mend the model's folder") from fault
-    return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
 
 
 def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStructure, ...]:
@@ -208,11 +198,12 @@ def _window(request: Request, model: Model) -> int:
     return request.window
 
 
-def _mask(request: Request, size: tuple[int, int]) -> Mask | None:
-    """The request's mask for frames of `size` rows and columns; None where all of the clip is edited."""
+def _mask(request: Request, source: Source | Clip) -> Mask | None:
+    """The request's mask for frames of the source; None where all of the clip is edited."""
     if request.mask is None:
         return None
-    return Mask(request.mask, size, inside=request.edit == "inside", feather_px=request.feather)
+    own = source if isinstance(source, Source) else None
+    return Mask(request.mask, source.size, request.edit == "inside", request.feather, own)
 
 
 def _words(each: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
@@ -228,7 +219,8 @@ def _pictures(request: Request, model: Model) -> tuple[ContentInput, ...]:
 
 def _warn(resolved: ResolvedEdit, model: Model) -> None:
     """Of words that the model does not know, and of settings that do nothing."""
-    content = (*resolved.cond, *resolved.uncond, *resolved.shown)
+    keyed = () if resolved.keyed is None else tuple(each for key in resolved.keyed.contents for each in key)
+    content = (*resolved.cond, *keyed, *resolved.uncond, *resolved.shown)
     text = " ".join(each.text for each in content if each.medium is Medium.WORDS)
     familiar = model.folder.known_words
     strange = unknown(text, familiar | model.tokens if familiar else familiar)

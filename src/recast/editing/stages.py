@@ -120,7 +120,7 @@ def write_frames(
 
     Returns what could not be kept as it was in the source.
     """
-    source, mask, strength = _file(resolved), resolved.mask, resolved.outlines
+    source, mask = _file(resolved), resolved.mask
     parts = repeat(None) if mask is None else mask.frames(numbers.start, len(numbers))
     with (
         stage(Stage.WRITE, watch) as report,
@@ -137,7 +137,7 @@ def write_frames(
         wholes = frames(source, resolved.stretch)
         for done, (small, whole, part) in enumerate(zip(edited, wholes, parts, strict=False)):
             report(done, len(numbers))
-            pixels = enlarged(small, whole.pixels, strength)
+            pixels = enlarged(small, whole.pixels, resolved.outlines_at(numbers.start + done))
             writer.add(pixels if part is None else composited(pixels, whole.pixels, part), like=whole)
         return writer.notes
 

@@ -21,6 +21,9 @@ MOST_CHARACTERS = 2000
 MOST_SHOWN = 100
 _SIZE = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
 
+ALPHA = Path("alpha")
+"""The mask that is the clip's own transparency; a file of that name is ./alpha."""
+
 
 def weighted(text: str) -> tuple[str, float]:
     """Words or a path with the weight behind the last colon, 1 where there is none.

@@ -60,6 +60,9 @@ class Method(Protocol):
     follows_flow: ClassVar[bool]
     """Whether it asks for optical flow of the clip, by `DenoiseInputs.flow`."""
 
+    over_time: ClassVar[frozenset[str]]
+    """Settings that it takes frame by frame, of `SCHEDULED` in `editing/schedules.py`; others have no schedule."""
+
     @property
     def ignores(self) -> frozenset[str]:
         """Settings of a request, by name, that change nothing in its edits."""

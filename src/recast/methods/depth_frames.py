@@ -22,6 +22,7 @@ class DepthFrames(ImageKnobs):
     paper: ClassVar[str] = "Depth-SD per frame, baseline of arXiv:2302.03011"
     needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
+    over_time: ClassVar[frozenset[str]] = frozenset({"words", "pictures", "structure_detail", "cfg"})
 
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.curves import Curve
 from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
 from recast.diffusion.guidance import BranchDenoiser, GuidanceTerm, cond, guided, uncond
@@ -29,6 +30,7 @@ class ContentGuidanceKnobs:
     ensembles: ClassVar[bool] = True
     pictures_apart: ClassVar[bool] = False
     follows_flow: ClassVar[bool] = False
+    over_time: ClassVar[frozenset[str]] = frozenset()
 
     guidance: str = "plain"
     """How content guidance is joined: plain; apg, which saturates less at a large cfg; cfg-zero, which scales the
@@ -69,7 +71,7 @@ class ContentGuidanceKnobs:
             name = type(self).__name__.lower()
             raise RequestError(f"{name} averages no answers; the ensemble is {inputs.ensemble} and must be 1")
 
-    def images(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float) -> Denoiser:
+    def images(self, inputs: DenoiseInputs, backbone: Backbone, cfg_scale: float | Curve) -> Denoiser:
         """The backbone guided, each frame an image of its own. Raises RequestError as `check_ensemble` does."""
         self.check_ensemble(inputs)
         return self.guided_branches(inputs, backbone, as_images(backbone.denoise_branches), cfg_scale)
@@ -79,8 +81,8 @@ class ContentGuidanceKnobs:
         inputs: DenoiseInputs,
         backbone: Backbone,
         denoise_branches: BranchDenoiser,
-        cfg_scale: float,
-        temporal_guidance: float = 1.0,
+        cfg_scale: float | Curve,
+        temporal_guidance: float | Curve = 1.0,
     ) -> Denoiser:
         """Branches of the backbone, as it answers them or changed, guided for as many frames as it sees at once."""
         within = sigmas_within(backbone.sigmas(inputs.steps), (self.guided_from, self.guided_until))
@@ -124,7 +126,7 @@ class GuidanceKnobs(ContentGuidanceKnobs):
         self,
         inputs: DenoiseInputs,
         backbone: Backbone,
-        cfg_scale: float,
+        cfg_scale: float | Curve,
         denoise_branches: BranchDenoiser | None = None,
     ) -> Denoiser:
         """The backbone guided, in windows, and averaged over noise where the inputs ask for it.
@@ -133,7 +135,8 @@ class GuidanceKnobs(ContentGuidanceKnobs):
         """
         self.check_ensemble(inputs)
         asked = denoise_branches or backbone.denoise_branches
-        steady = self.guided_branches(inputs, backbone, asked, cfg_scale, self.temporal_guidance)
+        temporal = inputs.curves.get("temporal_guidance", self.temporal_guidance)
+        steady = self.guided_branches(inputs, backbone, asked, cfg_scale, temporal)
         size = min(inputs.window, backbone.max_frames)
         in_windows = windowed(steady, size, int(self.overlap * size), even=self.even_windows)
         return self.changed(ensembled(in_windows, inputs.ensemble, inputs.noise), backbone)

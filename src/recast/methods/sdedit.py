@@ -21,6 +21,7 @@ class SDEdit(NoisedSourceKnobs, Gen1):
 
     paper: ClassVar[str] = "SDEdit, arXiv:2108.01073"
     needs: ClassVar[frozenset[Need]] = frozenset()
+    over_time: ClassVar[frozenset[str]] = Gen1.over_time - {"structure_detail"}
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError for a knob outside its range."""

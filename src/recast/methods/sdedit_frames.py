@@ -21,6 +21,7 @@ class SDEditFrames(NoisedSourceKnobs, ImageKnobs):
 
     paper: ClassVar[str] = "SDEdit per frame, baseline of arXiv:2302.03011"
     needs: ClassVar[frozenset[Need]] = frozenset()
+    over_time: ClassVar[frozenset[str]] = frozenset({"words", "pictures", "cfg"})
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
         """The edited clip's latents. Raises RequestError where nothing of the source would be left."""

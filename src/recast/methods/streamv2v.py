@@ -30,6 +30,7 @@ class StreamV2V(Gen1):
     """
 
     paper: ClassVar[str] = "StreamV2V, arXiv:2405.15757"
+    over_time: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HOOKS})
     needs_source: ClassVar[bool] = False
     ensembles: ClassVar[bool] = False

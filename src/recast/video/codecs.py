@@ -63,6 +63,8 @@ def chosen(name: str, able: tuple[str, ...], container: str) -> Codec:
     """The codec of that name, the first of `able` for auto. Raises RequestError for one the container cannot hold."""
     if name == "auto":
         return CODECS[able[0]]
+    if name in ("png", "png16"):
+        raise RequestError(f"{name} is of pictures, not of {container} files; end the target with a slash: OUT/")
     known("codec", name, ["auto", *CODECS])
     if name not in able:
         fitting = [each for each in able if each in CODECS]

@@ -8,6 +8,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from jaxtyping import UInt8
 
 from recast.video.source import Colour
+from recast.video.tone_mapping import standard
 
 BT709 = 1
 UNTOLD = 2
@@ -23,6 +24,8 @@ HDR_NOTES = {
     PQ: "HDR (PQ) colours were brought to standard range; the brightest are clipped",
     HLG: "HDR (HLG) colours were taken as standard range, which HLG is made to allow; they may look a little pale",
 }
+TONE_MAPPED = "HDR colours were brought to standard range by BT.2390's curve: dark as they are, bright ones rolled off"
+TRANSPARENT = "transparent pixels were laid on black"
 # Chroma is interpolated, not repeated, both ways: without these flags a flat colour comes back up to 3 levels off.
 ACCURATE = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -49,26 +52,32 @@ def has_alpha(frame: VideoFrame) -> bool:
     return any(component.is_alpha for component in frame.format.components)
 
 
-def rgb_converter() -> Callable[[VideoFrame], Image]:
+def rgb_converter(*, tone_mapped: bool = False, alpha: bool = False) -> Callable[[VideoFrame], Image]:
     """A function from decoded frames of one video to sRGB: transparency on black, PQ brought to standard range.
 
-    It keeps FFmpeg's scaler between frames: the table for PQ takes seconds to build.
+    tone_mapped: by `recast.video.tone_mapping`, HLG too. alpha: opacity as grey, in place of colours. It keeps FFmpeg's
+    scaler between frames: the table for PQ takes seconds to build.
     """
     reformatter = VideoReformatter()
 
     def rgb(frame: VideoFrame) -> Image:
         colour = colour_of(frame)
         matrix = assumed_matrix((frame.height, frame.width)) if colour.matrix in (0, UNTOLD) else colour.matrix
+        is_mapped = tone_mapped and not alpha and colour.transfer in HDR_NOTES
         converted = reformatter.reformat(
             frame,
-            format="rgba" if has_alpha(frame) else "rgb24",
+            format="rgb48le" if is_mapped else "rgba" if has_alpha(frame) or alpha else "rgb24",
             interpolation=ACCURATE,
             src_colorspace=None if frame.format.is_rgb else MATRICES.get(matrix, Colorspace.ITU601),
             src_color_range=ColorRange.JPEG if colour.full_range else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
-            **({"dst_color_trc": 13, "dst_color_primaries": BT709} if colour.transfer == PQ else {}),
+            **({"dst_color_trc": 13, "dst_color_primaries": BT709} if colour.transfer == PQ and not is_mapped else {}),
         )
         pixels = converted.to_ndarray()
+        if is_mapped:
+            return standard(pixels, hlg=colour.transfer == HLG)
+        if alpha:
+            return np.repeat(pixels[..., 3:], 3, axis=-1)
         return on_black(pixels) if pixels.shape[-1] == 4 else pixels
 
     return rgb

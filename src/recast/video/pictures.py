@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from recast.errors import MediaError, RecastError
-from recast.video.colour import on_black
+from recast.video.colour import TRANSPARENT, on_black
 from recast.video.container import MAX_PIXELS, regular_file
 from recast.video.source import Source
 
@@ -47,7 +47,7 @@ def sequence(path: Path) -> Source:
     if deep:
         notes.append("16-bit colours were brought to 8 bits")
     if "A" in mode or "P" in mode:
-        notes.append("transparent pixels were laid on black")
+        notes.append(TRANSPARENT)
     return Source(
         path=path,
         size=size,
@@ -59,6 +59,7 @@ def sequence(path: Path) -> Source:
         num_frames=len(paths),
         seconds=len(paths) / fps,
         is_sequence=True,
+        transparent="A" in mode or "P" in mode,
         pictures=tuple(paths),
         assumed=tuple(notes),
     )
@@ -74,7 +75,7 @@ def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.nd
             if _upright_size(picture) != source.size:
                 was, now = (f"{columns}x{rows}" for rows, columns in (source.size, _upright_size(picture)))
                 raise MediaError(f"the pictures differ in size: the first is {was} and this one {now}: {path}")
-            yield index, 1, _rgb(ImageOps.exif_transpose(picture))
+            yield index, 1, _seen(ImageOps.exif_transpose(picture), source)
 
 
 def _inside(path: Path) -> list[Path]:
@@ -135,6 +136,12 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
     return picture.size if sideways else picture.size[::-1]
 
 
+def _seen(picture: Image.Image, source: Source) -> UInt8[np.ndarray, "h w 3"]:
+    if source.alpha:
+        return np.repeat(np.asarray(picture.convert("RGBA"))[..., 3:], 3, axis=-1)
+    return _rgb(picture)
+
+
 def _rgb(picture: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     if picture.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion to RGB clips at 255.
@@ -157,7 +164,7 @@ def _parsed(text: str, path: Path) -> Fraction:
 
 def _animation(path: Path) -> Source:
     with picture_at(path) as picture:
-        size = _upright_size(picture)
+        size, transparent = _upright_size(picture), picture.has_transparency_data
     durations = [max(1, each) for each in _frame_durations(path)]
     count = len(durations)
     return Source(
@@ -172,6 +179,7 @@ def _animation(path: Path) -> Source:
         seconds=Fraction(sum(durations), 1000),
         constant=max(durations) - min(durations) <= 1,
         is_sequence=True,
+        transparent=transparent,
     )
 
 
@@ -180,7 +188,7 @@ def _animated(source: Source) -> Iterator[tuple[int, int, UInt8[np.ndarray, "h w
     with picture_at(source.path) as picture:
         for index in range(source.num_frames or 0):
             picture.seek(index)
-            pixels = _rgb(picture)
+            pixels = _seen(picture, source)
             duration = max(1, int(picture.info.get("duration", 100)))
             yield time, duration, pixels
             time += duration

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from recast.errors import MediaError
-from recast.video.colour import HDR_NOTES, UNTOLD, assumed_matrix, colour_of, has_alpha
+from recast.video.colour import HDR_NOTES, TRANSPARENT, UNTOLD, assumed_matrix, colour_of, has_alpha
 from recast.video.container import time_base
 from recast.video.decode import alpha_decoder, decoded
 from recast.video.promises import packets_are_not_frames
@@ -58,6 +58,7 @@ def probed(path: Path, container: InputContainer, stream: VideoStream) -> Source
         colour=colour_of(frame),
         constant=constant,
         interlaced=frame.interlaced_frame,
+        transparent=has_alpha(frame),
         sound_codec=None if sound is None else sound.codec_context.codec.canonical_name,
         first_pts=scan.times[0] if frame.pts is None else frame.pts,
         assumed=tuple(_notes(frame)),
@@ -147,7 +148,7 @@ def _notes(frame: VideoFrame) -> list[str]:
     colour = colour_of(frame)
     notes = [HDR_NOTES[colour.transfer]] if colour.transfer in HDR_NOTES else []
     if has_alpha(frame):
-        notes.append("transparent pixels were laid on black")
+        notes.append(TRANSPARENT)
     bits = max(component.bits for component in frame.format.components)
     if bits > 8:
         notes.append(f"{bits}-bit colours were brought to 8 bits")

@@ -63,7 +63,7 @@ class Showing:
         self._source, self._window, self._decoder = source, window, decoder
         self._repeats = source.on_damage is OnDamage.REPEAT
         self._step = max(1, round(1 / source.fps / source.time_base))
-        self._rgb = rgb_converter()
+        self._rgb = rgb_converter(tone_mapped=source.tone_mapped, alpha=source.alpha)
         self._last, self._index, self._count = -1, 0, 0
         self._over = False
         self._shape: tuple[int, int] | None = None

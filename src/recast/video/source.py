@@ -140,7 +140,8 @@ class Source:
 
     size: rows and columns as shown upright, in coded pixels. sample_aspect: width of such a pixel over its height.
     fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell. deinterlaced:
-    interlaced frames are made whole as they are read.
+    interlaced frames are made whole as they are read. tone_mapped: HDR is rolled off into standard range. transparent:
+    pixels may be transparent. alpha: what is read is opacity, as grey, in place of colours.
     num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
     first_pts: the first frame's time in the file's own clock, in the time base.
     assumed: what had to be given up or assumed in conversion. damage: grows while frames are read. on_damage: what is
@@ -162,6 +163,9 @@ class Source:
     constant: bool = True
     interlaced: bool = False
     deinterlaced: bool = True
+    tone_mapped: bool = False
+    transparent: bool = False
+    alpha: bool = False
     sound_codec: str | None = None
     first_pts: int = 0
     is_sequence: bool = False
@@ -183,6 +187,10 @@ class Source:
         """The same, whose interlaced frames are read as they are, both fields in one picture."""
         kept = tuple(note for note in self.assumed if note != DEINTERLACED)
         return replace(self, deinterlaced=False, assumed=(*kept, WOVEN) if self.interlaced else kept)
+
+    def with_changed(self, note: str, by: tuple[str, ...], **fields: bool) -> "Source":
+        """The same, read with other `fields`; the notes `by` are then the note."""
+        return replace(self, assumed=(*(each for each in self.assumed if each not in by), note), **fields)
 
     @property
     def rotation(self) -> int:

@@ -23,6 +23,8 @@ from recast.video.source import Source, Window
 from recast.video.stills import Stills
 
 MOST_FPS = 1000
+PICTURE_CODECS = ("auto", "png", "png16")
+"""Ways to write pictures: PNG of 8 bits a channel, or of 16."""
 
 
 @runtime_checkable
@@ -104,7 +106,8 @@ def writing(
         pattern = target.name if NUMBER.search(target.name) else "%05d.png"
         folder = target.parent if NUMBER.search(target.name) else target
         with new_folder(folder, pattern, overwrite, inside) as place:
-            yield from _filled(Stills(place, pattern, source, fps, record), source, size, fps)
+            stills = Stills(place, pattern, source, fps, record, deep=codec == "png16")
+            yield from _filled(stills, source, size, fps)
         return
     with new_file(target, overwrite, inside) as place:
         kind = kind_of(target)
@@ -147,8 +150,8 @@ def _check(target: Path, source: Source, fps: Fraction | None, codec: str) -> No
     if fps is not None and not 0 < fps <= MOST_FPS:
         raise RequestError(f"{fps} frames a second cannot be written; give more than 0 and at most {MOST_FPS}")
     if is_folder(target):
-        if codec != "auto":
-            raise RequestError(f"pictures are PNG files, which hold no {codec}; leave the codec out: {target}")
+        if codec not in PICTURE_CODECS:
+            raise RequestError(f"pictures are PNG files, which hold no {codec}; say png16 or leave it out: {target}")
     else:
         kind = kind_of(target)
         pixel_format(chosen(codec, kind.codecs, kind.container), source.size)

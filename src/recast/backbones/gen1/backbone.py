@@ -89,8 +89,10 @@ class Gen1Backbone(ImageLatentBackbone):
         check_kind(structure, self.structure_kinds)
         pictures = as_pictures(softened(structure.maps, structure.detail, self.trained_side)) * 2 - 1
         latents = self.encode_pixels(pictures)
-        detail = detail_channels(structure.detail, (latents.shape[-2], latents.shape[-1])).to(latents)
-        return torch.cat([latents, repeat(detail, "c h w -> t c h w", t=len(latents))], dim=1)
+        size, own = (latents.shape[-2], latents.shape[-1]), structure.detail
+        each = own.tolist() if isinstance(own, Tensor) else [own] * len(latents)
+        detail = torch.stack([detail_channels(one, size) for one in each])
+        return torch.cat([latents, detail.to(latents)], dim=1)
 
     def embedding_tokens(self, embedding: Embedding) -> Tokens:
         """A content embedding as the tokens that cross-attention reads."""

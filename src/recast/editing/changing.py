@@ -1,0 +1,90 @@
+"""What changes over the frames of an edit: numbers as curves, and the wanted content at its keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from recast.conditions.content import ContentInput, Medium
+from recast.curves import Curve, Keys
+from recast.editing.loaded import Model
+from recast.editing.request import Request
+from recast.editing.schedules import CONTENT, NUMBERS, Keyed, schedules_of
+from recast.editing.values import ALSO_SET_AS
+from recast.errors import BackboneError, RequestError
+from recast.methods import METHODS
+
+MEDIA = {"words": Medium.WORDS, "pictures": Medium.PICTURE}
+
+
+@dataclass(frozen=True)
+class KeyedContent:
+    """The wanted content at each key."""
+
+    keys: Keys
+    contents: tuple[tuple[ContentInput, ...], ...]
+
+
+@dataclass(frozen=True)
+class Changing:
+    """What changes. curves: settings by name. content: None where it is the same in all frames."""
+
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    content: KeyedContent | None = None
+
+
+def without_constant(request: Request) -> Request:
+    """The request with each schedule that says one value alone as that value, so both are one edit."""
+    keyed = schedules_of(request.schedules)
+    values = {name: each.values[0] for name, each in keyed.items() if each.is_constant}
+    if not values:
+        return request
+    left = {name: text for name, text in request.schedules.items() if name not in values}
+    return request.updated(schedules=left, **values)
+
+
+def changing_of(request: Request, name: str, model: Model, fps: Fraction) -> Changing:
+    """What changes in an edit by the method `name`, over frames of a clip of this rate.
+
+    Raises RequestError for what the method takes once for all frames, and for keys that cannot be, BackboneError for
+    what the model cannot read.
+    """
+    keyed = schedules_of(request.schedules)
+    _check(keyed, name, model)
+    curves = {each: keyed[each].curve(fps) for each in NUMBERS if each in keyed}
+    return Changing(curves, _content(request, keyed, fps))
+
+
+def _check(keyed: Mapping[str, Keyed], name: str, model: Model) -> None:
+    for each in sorted(keyed.keys() - METHODS[name].over_time):
+        able = [other for other, kind in METHODS.items() if each in kind.over_time]
+        shown = ALSO_SET_AS.get(each, each)
+        raise RequestError(f"{name} takes one {shown} for all frames; {', '.join(able)} take a schedule of it")
+    if "structure_detail" in keyed and not model.backbone.structure_kinds:
+        raise BackboneError(f"{model.name} reads no structure, so its detail can have no schedule; leave it out")
+    if "pictures" in keyed and Medium.PICTURE not in model.backbone.media:
+        raise BackboneError(f"{model.name} reads words only; leave the pictures out, or take a Gen-1 model")
+
+
+def _content(request: Request, keyed: Mapping[str, Keyed], fps: Fraction) -> KeyedContent | None:
+    given = [name for name in CONTENT if name in keyed]
+    if not given:
+        return None
+    placed = {name: keyed[name].placed(fps) for name in given}
+    if len(set(placed.values())) > 1:
+        raise RequestError("prompt and image have schedules with other keys; give both the same frames and way")
+    still = tuple(each for name in CONTENT if name not in given for each in _inputs(name, getattr(request, name)))
+    at_keys = zip(*(keyed[name].values for name in given), strict=True)
+    contents = tuple(
+        still
+        + tuple(each for name, value in zip(given, values, strict=True) for each in _inputs(name, _read(name, value)))
+        for values in at_keys
+    )
+    return KeyedContent(placed[given[0]], contents)
+
+
+def _read(name: str, value: str) -> tuple[tuple[str, float], ...]:
+    return getattr(Request.asked(**{name: value}), name)
+
+
+def _inputs(name: str, weighted: tuple[tuple[str, float], ...]) -> tuple[ContentInput, ...]:
+    return tuple(ContentInput(MEDIA[name], text, weight) for text, weight in weighted)

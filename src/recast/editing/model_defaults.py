@@ -1,0 +1,40 @@
+"""What a model's folder says of methods: the one that it is edited by, and its defaults for each."""
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from recast.editing.loaded import Model
+from recast.editing.request import knobs_of
+from recast.errors import RequestError, WeightsError, known
+from recast.methods import METHODS, Method
+
+SAMPLING = ("steps", "cfg", "ensemble")
+"""What a model's defaults for a method may say besides its knobs."""
+
+
+def own_method(model: Model) -> str:
+    """The method that the model's folder names. Raises WeightsError for one that there is not."""
+    name = model.folder.metadata.method
+    if name not in METHODS:
+        raise WeightsError(
+            f"recast.json names the method {name!r}; there are {', '.join(METHODS)}; {model.folder.path}"
+        )
+    return name
+
+
+def method_of(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:
+    """The method with its knobs: those of the request, then the model's own for it, then the method's defaults.
+
+    Raises WeightsError for what the model's folder says and the method refuses.
+    """
+    usual = {knob: value for knob, value in own.items() if knob not in SAMPLING}
+    try:
+        for knob in usual:
+            known("knob", knob, knobs_of(name))
+        TypeAdapter(METHODS[name]).validate_python(usual)
+    except (ValidationError, RequestError) as fault:
+        first = fault.errors(include_url=False)[0] if isinstance(fault, ValidationError) else None
+        wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(fault)
+        raise WeightsError(f"recast.json, method_defaults of {name}: {wrong}; mend the model's folder") from fault
+    return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
