@@ -7,13 +7,15 @@ from av.container import InputContainer, OutputContainer
 
 from recast.video.source import Window
 
-_OF_THE_FILE = frozenset(["major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration"])
-"""What the muxer says of its own file."""
+_NOT_TEXTS = frozenset(
+    ["major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration", "timecode"]
+)
+"""What the muxer says of its own file, and the time code, which is kept by itself."""
 
 
 def texts_of(container: InputContainer) -> dict[str, str]:
     """Its title, date, place and the like. A comment becomes a description, for recast's own record is the comment."""
-    texts = {key: text for key, text in container.metadata.items() if key.lower() not in _OF_THE_FILE}
+    texts = {key: text for key, text in container.metadata.items() if key.lower() not in _NOT_TEXTS}
     texts = {key: text for key, text in texts.items() if not _is_double(key, texts)}
     comment = next((key for key in texts if key.lower() == "comment"), None)
     if comment is not None:
@@ -55,9 +57,10 @@ def _is_double(key: str, texts: dict[str, str]) -> bool:
 
 
 def left_out(container: InputContainer) -> list[str]:
-    """Tracks of a source that no output gets: other videos, cover pictures, and data such as time code."""
+    """Tracks of a source that no output gets: other videos, cover pictures, and data, but for time code."""
     videos = [stream for stream in container.streams.video if stream is not container.streams.best("video")]
-    counts = ((len(videos), "other video"), (len(container.streams.data), "data track"))
+    data = [stream for stream in container.streams.data if "timecode" not in stream.metadata]
+    counts = ((len(videos), "other video"), (len(data), "data track"))
     counts = (*counts, (len(container.streams.attachments), "attachment"))
     listed = ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count)
     return [f"not carried over: {listed}"] if listed else []

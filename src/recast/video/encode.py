@@ -137,6 +137,10 @@ class VideoEncoder:
         context.time_base, context.thread_count = tick, NUM_THREADS
         context.sample_aspect_ratio = source.sample_aspect
 
+    def tell(self, name: str, text: str) -> None:
+        """Gives the stream a text. To be called before the first frame."""
+        self._stream.metadata[name] = text
+
     def add(self, image: UInt8[np.ndarray, "h w 3"], time: int, duration: int) -> None:
         """Encodes the next frame; time and duration in ticks."""
         frame = self._frame(image)

@@ -16,6 +16,7 @@ from recast.video.encode import FileKind, Moment, VideoEncoder, container_option
 from recast.video.record import commented
 from recast.video.sound import Track, opened_track
 from recast.video.source import Source, Window
+from recast.video.timecode import HOLDS, later, timecode_of
 
 
 class Movie:
@@ -57,6 +58,7 @@ class Movie:
         with demuxing(source.path) as container:
             numbers = [stream.index for stream in container.streams if stream.type in ("audio", "subtitle")]
             self.notes += left_out(container)
+            self._keep_timecode(container)
             self._tell(container, Fraction(window.start) + source.first_seconds)
         for number in numbers:
             # Each is read by itself, so that none waits for another.
@@ -78,6 +80,17 @@ class Movie:
             keep_chapters(container, self._container, self._window, begin, self._source.seconds)
         elif container.chapters():
             self.notes.append(f"{self._kind.container} cannot hold chapters; they were left out")
+
+    def _keep_timecode(self, container: InputContainer) -> None:
+        """Gives the video the source's time code, that of its first frame."""
+        timecode = timecode_of(container)
+        if timecode is None:
+            return
+        if self._kind.container not in HOLDS:
+            self.notes.append(f"{self._kind.container} cannot hold the time code ({timecode}); it was left out")
+            return
+        skipped = round(Fraction(self._window.start) * self._source.fps)
+        self._video.tell("timecode", later(timecode, skipped, self._source.fps))
 
     def embed(self, record: str | None) -> None:
         """Puts the run's record into the file's comment. To be called before the first frame."""
