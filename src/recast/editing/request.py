@@ -67,8 +67,7 @@ class Request:
     """The most frames that are edited as one. A longer file goes through segment by segment, each of which goes on from
     the one before; memory is that of one segment, and a stopped run goes on where it was."""
     cuts: str = "either"
-    """How cuts are found, at which one shot ends and another begins: either, content or adaptive; each shot is edited
-    for itself. none takes the whole clip for one shot."""
+    """How cuts are found: either, content or adaptive; each shot is edited for itself. none: the clip is one shot."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Chooses the noise; the same seed gives the same clip."""
     mask: Path | None = None
@@ -86,8 +85,7 @@ class Request:
     max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """The most frames to take."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
-    """What to do about a damaged clip: fail, with the numbers; warn, and use what can be decoded; repeat, and fill what
-    is missing or corrupt with the frame before."""
+    """What to do about a damaged clip: fail; warn, and use what can be decoded; repeat the frame before what is lost."""
     size: Size = None
     """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not given."""
     enlarge: Literal["guided", "plain"] = "guided"
