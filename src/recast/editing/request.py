@@ -85,7 +85,7 @@ class Request:
     max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """The most frames to take."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
-    """What to do about a damaged clip: fail; warn, and use what can be decoded; repeat the frame before what is lost."""
+    """What to do about a damaged clip: fail; warn and use what can be decoded; repeat the frame before what is lost."""
     size: Size = None
     """Size to work at: the short side in pixels, or WIDTHxHEIGHT; the model's own if not given."""
     enlarge: Literal["guided", "plain"] = "guided"
