@@ -32,6 +32,7 @@ INVERTED = {
     "uniedit-flow",
     "vid2vid-zero",
     "video-p2p",
+    "videoswap",
 }
 DRAW_NOTHING = {METHODS[name] for name in INVERTED}
 """Methods that walk from the inverted clip and draw nothing on the way."""
@@ -139,10 +140,12 @@ def test_those_that_follow_motion_ask_for_flow_and_heed_it(method, backbone, edi
         right = 16 * brighter.sign().reshape(-1, 1, 1, 1).expand(-1, 1, *frames.shape[-2:])
         return torch.cat([right, torch.zeros_like(right)], dim=1)
 
-    boxed = {"protagonist": "0,0,0.5,0.5"} if "protagonist" in knobs(method) else {}
+    named = {"protagonist": "0,0,0.5,0.5", "points": "0.1,0.5"}
+    boxed = {name: value for name, value in named.items() if name in knobs(method)}
+    boxed |= {"fit_iterations": 1} if "points" in boxed else {}
     other = method(**boxed)(inputs_of(backbone, flow=shifting), backbone)
     assert bool(asked) is method.follows_flow
-    if not knobs(method) & {"boxes", "protagonist"}:  # what goes along with boxes has laws of its own
+    if not knobs(method) & {"boxes", "protagonist", "points"}:  # what goes along with boxes has laws of its own
         assert torch.equal(other, edited(method(**boxed))) is not method.follows_flow
 
 

@@ -36,9 +36,9 @@ def test_a_shift_that_flow_does_not_know_is_found_and_one_that_it_knows_is_kept(
     expected = (own_places() - torch.tensor([2, 3]).reshape(2, 1, 1))[inside]
     blind, _ = nearest_patches(frame, key, still(1).forward)
     led = torch.tensor([-3.0, -2.0]).reshape(1, 2, 1, 1).expand(1, 2, *SIZE)
-    told, unlike = nearest_patches(frame, key, led)
+    known, unlike = nearest_patches(frame, key, led)
     assert (blind[inside] == expected).float().mean() > 0.99
-    assert torch.equal(told[inside], expected)
+    assert torch.equal(known[inside], expected)
     assert unlike[6:-6, 6:-6].max() < 1e-6
 
 

@@ -39,6 +39,7 @@ from recast.methods.uniedit import UniEditFlow
 from recast.methods.vid2vid_zero import Vid2VidZero
 from recast.methods.video_p2p import VideoP2P
 from recast.methods.videocontrolnet import VideoControlNet
+from recast.methods.videoswap import VideoSwap
 from recast.methods.vidtome import VidToMe
 from recast.types import Latents
 
@@ -112,6 +113,7 @@ METHODS: dict[str, type[Method]] = {
     "vid2vid-zero": Vid2VidZero,
     "video-p2p": VideoP2P,
     "videocontrolnet": VideoControlNet,
+    "videoswap": VideoSwap,
     "vidtome": VidToMe,
 }
 """Every method by name."""

@@ -63,24 +63,31 @@ class WordKnobs(GuidanceKnobs):
         No places for no word. Raises RequestError for words that are not there, or of a model that reads no prompt.
         """
         source, target = inputs.source.words if inputs.source else None, inputs.condition.words
+        _, reweighted = word_places(inputs, "", self.reweight_word)
+        places = word_places(inputs, source_word, target_word)
         if source is None or target is None:
-            if named := [word for word in (source_word, target_word, self.reweight_word) if word]:
-                words = " and ".join(map(repr, named))
-                raise RequestError(f"this model does not read one prompt, so no map is a word's; leave {words} out")
             return None, (), ()
         alignment = ALIGNMENTS[self.align](source, target)
-        if self.reweight_word:
-            alignment = alignment.reweighted(target.of_word(self.reweight_word), self.reweight)
-        theirs = source.of_word(source_word) if source_word else ()
-        return alignment, theirs, target.of_word(target_word) if target_word else ()
+        return alignment.reweighted(reweighted, self.reweight) if reweighted else alignment, *places
+
+
+def word_places(inputs: DenoiseInputs, source_word: str, target_word: str) -> tuple[Places, Places]:
+    """The places of a word of each prompt, none for no word.
+
+    Raises RequestError for words that are not there, or of a model that reads no prompt.
+    """
+    source, target = inputs.source.words if inputs.source else None, inputs.condition.words
+    named = " and ".join(repr(word) for word in (source_word, target_word) if word)
+    if named and (source is None or target is None):
+        raise RequestError(f"this model does not read one prompt, so no map is a word's; leave {named} out")
+    theirs = source.of_word(source_word) if source and source_word else ()
+    return theirs, target.of_word(target_word) if target and target_word else ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedBlendKnobs(InversionKnobs, WordKnobs):
-    """What a method inherits that edits beside a walk by fitted null tokens, and keeps its latents away from words."""
+class BlendKnobs:
+    """What a method inherits that keeps the source's latents away from words."""
 
-    fit_iterations: Annotated[int, Field(ge=0, le=100)] = 10
-    """Of Adam on the null tokens, at each level; 0 leaves them, and the source's walk, as they are."""
     blend_word: str = ""
     """A word of the source prompt: places that look at neither it nor `edited_word` keep the source's latents; none do
     if not said."""
@@ -90,6 +97,14 @@ class FittedBlendKnobs(InversionKnobs, WordKnobs):
     """From which share of its largest value on a place looks at a word."""
     blend_from: UnitInterval = 0.2
     """The share of the steps before latents are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedBlendKnobs(BlendKnobs, InversionKnobs, WordKnobs):
+    """What a method inherits that edits beside a walk by fitted null tokens, and keeps its latents away from words."""
+
+    fit_iterations: Annotated[int, Field(ge=0, le=100)] = 10
+    """Of Adam on the null tokens, at each level; 0 leaves them, and the source's walk, as they are."""
 
 
 def maps_beside(
