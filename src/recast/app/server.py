@@ -30,6 +30,8 @@ STATUSES: dict[type[RecastError], int] = {
     RecastError: 400,
 }
 """What is answered to each error; the first that fits."""
+BEGIN_SECONDS = 1.0
+"""Workers import torch; the server, which the user waits for, goes first."""
 RESTART_SECONDS = 2.0
 PAGE = Path(__file__).parent / "page"
 
@@ -105,6 +107,7 @@ def workers(config: ServeConfig) -> Iterator[None]:
 
 def _keep_working(config: ServeConfig, over: threading.Event) -> None:
     command = [sys.executable, "-m", "recast", "worker", "--data-dir", str(config.data), "--while-stdin", "-q"]
+    over.wait(BEGIN_SECONDS)
     while not over.is_set():
         # Its standard input ends when this process does, however it ends; then the worker stops too.
         with subprocess.Popen(command, stdin=subprocess.PIPE) as process:

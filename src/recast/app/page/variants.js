@@ -29,21 +29,21 @@ export function showVariants() {
   const show = () => {
     const tried = jobs.newest().filter((job) => draft.variants && job.batch === draft.variants).sort((a, b) => seedOf(a) - seedOf(b));
     const area = byId("variants");
-    area.hidden = !tried.length;
-    if (!tried.length) return;
+    area.hidden = !tried.length || location.hash.startsWith("#/job/");
+    if (!tried.length || area.dataset.shown === signature(tried)) return;
+    area.dataset.shown = signature(tried);
     const held = tried.map((job) => {
       const key = `${job.id} ${job.state} ${job.stage}`;
       const box = boxes.get(key) ?? boxOf(job);
       boxes.set(key, box);
       return h("div", { class: `variant ${seedOf(job) === (draft.settings.seed ?? 0) ? "chosen" : ""}` }, box, choose(job));
     });
-    if (area.dataset.shown === signature(tried)) return;
-    area.dataset.shown = signature(tried);
     const hide = h("button", { type: "button", class: "button plain", onclick: () => change({ variants: "" }) }, "Close");
     fill(area, h("div", { class: "heading" }, h("h2", {}, "Four variants of the first frames"), hide), h("div", { class: "variants" }, held));
   };
   jobs.follow(show);
   onChange(show);
+  addEventListener("hashchange", show);
   show();
 }
 
