@@ -108,19 +108,19 @@ def test_one_stream_tells_of_every_job(server, clip):
     number = server.send(clip)
     first = server.submit_sent(number, prompt=["snow:0.5"], batch="mine", settings={"seed": 3, "strength": 0.5})
     with server.open("GET", "/events") as stream:
-        (job,) = told(stream).values()
+        (job,) = news(stream).values()
         assert (job["id"], job["prompt"], job["source"], job["batch"]) == (first.id, ["snow:0.5"], number, "mine")
         assert job["settings"] == {"seed": 3, "strength": 0.5}
         second = server.submit_sent(number, prompt=["sand"])
-        assert set(told(stream)) == {second.id}
+        assert set(news(stream)) == {second.id}
         first.cancel()
-        assert told(stream)[first.id]["state"] == "cancelled"
+        assert news(stream)[first.id]["state"] == "cancelled"
         server.open("DELETE", f"/jobs/{first.id}").close()
-        assert told(stream) == {first.id: None}
+        assert news(stream) == {first.id: None}
     assert [each["id"] for each in server.jobs()] == [second.id]
 
 
-def told(stream):
+def news(stream):
     for line in stream:
         if line.startswith(b"data: "):
             return json.loads(line[6:])
