@@ -15,9 +15,11 @@ from PIL import Image
 
 from recast.app.client import Client
 from recast.app.config import ServeConfig
+from recast.app.jobs import OWN
 from recast.app.making import Making
 from recast.app.masks import MOST_FRAMES
 from recast.cli.app import run
+from recast.editing.request import ALSO_CALLED, FIELDS
 from recast.errors import MediaError, RequestError
 from recast.jobs.store import JobStore
 from recast.jobs.stored import JobState
@@ -141,6 +143,12 @@ def test_jobs_are_found_by_all_of_their_words_and_deleted_with_their_results(ser
     server.open("DELETE", f"/jobs/{job.id}").close()
     assert not made.parent.exists()
     assert len(list((config.data / "results").iterdir())) == 1
+
+
+def test_no_setting_names_a_file_of_this_machine():
+    files = {name for name, field in FIELDS.items() if "Path" in str(field.annotation)}
+    assert {"source", "target", "mask"} <= files <= set(OWN)
+    assert {other for other, name in ALSO_CALLED.items() if name in OWN} <= set(OWN)
 
 
 def test_settings_say_what_can_be_chosen(server):

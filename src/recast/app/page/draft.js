@@ -3,8 +3,9 @@
 
 /** @typedef {import("./api.js").Job} Job */
 /**
- * Where to edit. still: the painted frame, frame: its number, file: the mask that was followed from it.
- * @typedef {{where: "everywhere" | "inside" | "outside", still: string | null, frame: number, seconds: number,
+ * Where to edit. still: the painted frame, frame: its number, grow: pixels that the area is grown by, file: the mask of
+ * the whole clip, as soon as the still has been followed.
+ * @typedef {{where: "everywhere" | "inside" | "outside", still: string | null, frame: number, grow: number, seconds: number,
  *   file: string | null}} Place
  */
 /**
@@ -16,7 +17,7 @@
 const KEY = "recast-draft";
 
 /** @returns {Place} */
-const everywhere = () => ({ where: "everywhere", still: null, frame: 0, seconds: 0, file: null });
+const everywhere = () => ({ where: "everywhere", still: null, frame: 0, grow: 0, seconds: 0, file: null });
 
 /** @returns {Draft} */
 const empty = () => ({

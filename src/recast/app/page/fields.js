@@ -20,6 +20,7 @@ function plain(field) {
 /** @param {string} name @param {Field} schema @returns {Shown} */
 export function fieldOf(name, schema) {
   const field = plain(schema);
+  if (schema.anyOf?.some((each) => each.type === "array")) return typed(name, schema, "text");
   if (field.type === "boolean") return checkbox(name, schema);
   if (field.enum) return choice(name, schema, field.enum);
   if ((field.type === "number" || field.type === "integer") && bounded(field)) return slider(name, schema, { ...limits(field), step: field.type === "integer" ? 1 : 0.05 });
@@ -97,7 +98,7 @@ export function typed(name, schema, type, label = "", placeholder = "") {
     const text = input.value.trim();
     if (!text) return undefined;
     if (type === "number") return Number(text);
-    return lists ? text.split(lists && name === "structure" ? "," : "\n").map((each) => each.trim()).filter(Boolean) : text;
+    return lists ? text.split(name === "structure" ? "," : "\n").map((each) => each.trim()).filter(Boolean) : text;
   };
   const step = field.type === "integer" ? 1 : "any";
   const usual = placeholder || shownAs(schema.default) || "automatic";
@@ -115,6 +116,7 @@ export function typed(name, schema, type, label = "", placeholder = "") {
 function shownAs(value) {
   if (value === undefined || value === null) return "";
   if (!Array.isArray(value)) return String(value);
+  if (value.every((each) => typeof each === "number")) return value.join("x");
   return value.map((each) => (Array.isArray(each) ? (each[1] === 1 ? each[0] : `${each[0]}:${each[1]}`) : each)).join(", ");
 }
 

@@ -1,8 +1,9 @@
 // @ts-check
 /** A mask, painted on one frame of the clip; the server follows it through the others. */
-import { API, answered, send, whenMade } from "./api.js";
+import { API, answered, send } from "./api.js";
 import { change, draft } from "./draft.js";
 import { complain, h, segments, tool } from "./dom.js";
+import { follow } from "./follow.js";
 
 /** @typedef {import("./api.js").UserFile} UserFile */
 
@@ -136,18 +137,17 @@ export class Painter {
   async #finish() {
     const { done, facts } = this;
     if (!this.#isPainted()) return complain(new Error("Nothing is painted yet. Paint over what is to change."));
-    Object.assign(done, { disabled: true, textContent: "Following it through the clip" });
+    done.disabled = true;
     try {
       const still = await send(await this.#still(), "mask.png");
       const grow = Math.round((Number(this.grow.value) / 720) * Math.min(facts.width, facts.height));
       const where = draft.place.where === "outside" ? "outside" : "inside";
-      const query = `still=${still.id}&frame=${this.frame}&grow=${grow}`;
-      const made = await whenMade(() => answered(`/files/${facts.id}/mask?${query}`, { method: "POST", headers: { "X-Recast": "1" } }));
-      change({ place: { where, still: still.id, frame: this.frame, seconds: this.seconds, file: (await made.json()).id } });
+      change({ place: { where, still: still.id, frame: this.frame, grow, seconds: this.seconds, file: null } });
+      void follow();
       this.close();
     } catch (error) {
+      done.disabled = false;
       complain(error);
-      Object.assign(done, { disabled: false, textContent: "Use this mask" });
     }
   }
 

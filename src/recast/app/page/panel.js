@@ -4,6 +4,7 @@ import { API, ask, fileFacts, send } from "./api.js";
 import { asked, change, draft, onChange, says, set } from "./draft.js";
 import { byId, complain, fill, h, icon, segments, tool } from "./dom.js";
 import { fieldOf, slider, typed } from "./fields.js";
+import { follow, isFollowing } from "./follow.js";
 import * as jobs from "./jobs.js";
 import { paint } from "./stage.js";
 import { begin } from "./variants.js";
@@ -56,6 +57,7 @@ export function showPanel() {
   jobs.follow(guess);
   makeKnobs();
   show();
+  void follow();
   ask("GET", "/models").then((models) => { known.models = models; show(); }, complain);
 }
 
@@ -90,7 +92,7 @@ export function addPicture(file) {
 /** @param {string} value */
 function placed(value) {
   change({ place: { ...draft.place, where: /** @type {import("./draft.js").Place["where"]} */ (value) } });
-  if (value !== "everywhere" && !draft.place.file) void paint();
+  if (value !== "everywhere" && !draft.place.file && !isFollowing()) void paint();
 }
 
 function show() {
@@ -130,8 +132,8 @@ function showMask() {
   maskRow.hidden = draft.place.where === "everywhere";
   const { file } = draft.place;
   fill(maskRow, file && h("img", { src: `${API}/files/${file}/frame?seconds=${draft.place.seconds}&side=90`, alt: "The mask: white is edited", height: 54, style: { "border-radius": "6px" } }),
-    h("button", { type: "button", class: "button", disabled: !draft.source, onclick: () => void paint() }, icon("brush"), file ? "Paint anew" : "Paint it on this frame"),
-    file && h("span", { class: "hint grow" }, "Followed through the clip"));
+    h("button", { type: "button", class: "button", disabled: !draft.source, onclick: () => void paint() }, icon("brush"), file || isFollowing() ? "Paint anew" : "Paint it on this frame"),
+    (file || isFollowing()) && h("span", { class: "hint grow", role: "status" }, file ? "Followed through the clip" : "Being followed through the clip"));
 }
 
 function showMethods() {
@@ -161,7 +163,7 @@ function makeKnobs() {
   ].filter((field) => field !== null);
   const asks = method?.needs_source ? [typed("source_prompt", { type: "array" }, "text", "What does it show now?", "a person on a city street")] : [];
   fill(knobs, ...[...asks, ...fields].map((field) => field.element));
-  const rest = (/** @type {Record<string, import("./api.js").Field>} */ held) => Object.entries(held).filter(([name]) => !NAMED.includes(name)).map(([name, schema]) => fieldOf(name, schema));
+  const rest = (/** @type {Record<string, import("./api.js").Field>} */ held) => Object.entries(held).filter(([name, schema]) => !NAMED.includes(name) && schema.type !== "object").map(([name, schema]) => fieldOf(name, schema));
   const others = known.settings ? [typed("negative", shared.negative ?? {}, "text", "What it should not look like"), ...rest(shared)] : [];
   const theirs = rest(own);
   known.fields = [...asks, ...fields, ...others, ...theirs];
@@ -174,7 +176,7 @@ function guess() {
   const like = jobs.newest().find((job) => job.state === "done" && job.started && job.finished && job.frames && job.model === draft.model && job.method === draft.method && same(job));
   if (!draft.source) estimate.textContent = "Give a clip first.";
   else if (!says()) estimate.textContent = "Say what it should look like, in words or by a picture.";
-  else if (edit.disabled) estimate.textContent = "Paint the part to edit first.";
+  else if (edit.disabled) estimate.textContent = isFollowing() ? "The painted part is being followed through the clip." : "Paint the part to edit first.";
   else void fileFacts(draft.source).then((facts) => {
     const fps = facts.fps ?? 24;
     const seconds = (draft.end ?? facts.seconds ?? 0) - draft.start;
