@@ -5,18 +5,37 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recast.cli.flags import Input, Json, Overwrite, Quiet
 from recast.errors import RequestError
 
+if TYPE_CHECKING:
+    from recast.editing.followed import FollowedFile
+    from recast.video.read import Source
+
 FOLLOWED_PX = 240
 """Short side in pixels at which regions are followed."""
 DOUBTFUL = 0.5
 """Confidence below which a frame is named."""
 _BOX = re.compile(r"(\d+),(\d+),(\d+),(\d+)(?:@(\d+))?")
+
+
+BoxOption = Annotated[
+    str | None, typer.Option(metavar="X,Y,W,H[@FRAME]", help="A box in pixels, in frame FRAME (0 if not said).")
+]
+StillOption = Annotated[
+    Path | None, typer.Option(metavar="PNG", help="A painted frame instead: white, or opaque, is marked.")
+]
+WordsOption = Annotated[
+    list[str] | None, typer.Option("--words", metavar="TEXT", help="What is marked, in words; may be repeated.")
+]
+LikelyOption = Annotated[float, typer.Option(min=0, max=1, help="Of --words: how likely a place must be to be marked.")]
+SegmenterOption = Annotated[
+    str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="Of --words: a folder with a segmenter.")
+]
 
 
 def mask(  # noqa: PLR0913 -- each is a flag
@@ -26,12 +45,11 @@ def mask(  # noqa: PLR0913 -- each is a flag
         typer.Option("-o", "--output", metavar="OUT", help="A video (mkv), or a name without ending for PNG files."),
     ],
     *,
-    box: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H[@FRAME]", help="A box in pixels, in frame FRAME (0 if not said).")
-    ] = None,
-    still: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="A painted frame instead: white, or opaque, is marked.")
-    ] = None,
+    box: BoxOption = None,
+    still: StillOption = None,
+    words: WordsOption = None,
+    likely: LikelyOption = 0.5,
+    model: SegmenterOption = "clipseg",
     frame: Annotated[int, typer.Option(metavar="N", help="The frame that the still was painted on.")] = 0,
     grow: Annotated[
         int, typer.Option(metavar="PX", help="Grow the region by so many pixels; less than 0 shrinks.")
@@ -41,9 +59,9 @@ def mask(  # noqa: PLR0913 -- each is a flag
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Follow a box or a painted frame through a clip, and write the mask for `recast edit --mask`."""
-    if (box is None) == (still is None):
-        raise RequestError("a mask is made of --box or of --still; give one of them")
+    """Mark a box, a painted frame or what words name through a clip, and write the mask for `recast edit --mask`."""
+    if sum(bool(each) for each in (box, still, words)) != 1:
+        raise RequestError("a mask is made of --box, of --still or of --words; give one of them")
     place, at = (None, frame) if box is None else _parsed(box)
 
     from recast.editing.followed import follow
@@ -51,12 +69,24 @@ def mask(  # noqa: PLR0913 -- each is a flag
     from recast.video.write import writing
 
     clip = opened(source)
-    found = follow(clip, at, box=place, still=still, short_side=FOLLOWED_PX)
+    if words:
+        found = _by_words(clip, words, likely, model)
+    else:
+        found = follow(clip, at, box=place, still=still, short_side=FOLLOWED_PX)
     found = replace(found, masks=found.shaped(grow, invert=invert))
     with writing(output, clip, found.window, record=None, overwrite=overwrite, codec=_lossless(output)) as writer:
         for picture, like in found.pictures(clip):
             writer.add(picture, like)
     _report(output, found.confidence, as_json=as_json, quiet=quiet)
+
+
+def _by_words(clip: "Source", words: list[str], likely: float, model: str) -> "FollowedFile":
+    from recast.conditions.word_masks import WordMasks
+    from recast.editing.followed import named_by_words
+    from recast.engine.device import chosen_device
+    from recast.model.folder import ModelFolder
+
+    return named_by_words(clip, words, WordMasks.opened(ModelFolder.found(model), chosen_device("auto")), likely)
 
 
 def _report(output: Path, confidence: tuple[float, ...], *, as_json: bool, quiet: bool) -> None:

@@ -142,7 +142,10 @@ def _spec_facts(name: str, spec: "ModelSpec") -> dict[str, object]:
 
 def _abilities(name: str) -> dict[str, object]:
     from recast.editing.loaded import Model
+    from recast.model.folder import ModelFolder
 
+    if ModelFolder.found(name).has("segmenter"):
+        return {"can": "recast mask --words, and no edits"}
     return Model.loaded(name).abilities
 
 

@@ -1,6 +1,6 @@
-"""The mask of a whole file from a region of one of its frames."""
+"""The mask of a whole file: from a region of one of its frames, or from what words name in each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.conditions.follow import Box, Followed, followed_box, followed_still
+from recast.conditions.word_masks import WordMasks
 from recast.editing.mask import Mask
 from recast.errors import RequestError
 from recast.types import Maps
@@ -61,6 +62,21 @@ def follow(source: Source, at: int, *, box: Box | None, still: Path | None, shor
         assert still is not None
         found = _still(clip, still, source, at)
     return FollowedFile(found.masks, found.confidence, scale, Window())
+
+
+def named_by_words(source: Source, words: Sequence[str], segmenter: WordMasks, share: float) -> FollowedFile:
+    """What any of the words names in each frame, where it is likelier than `share`, 0..1; frames are seen one by one.
+
+    confidence: of a frame, the likeliest place in it. Raises RequestError where no place of any frame is as likely.
+    """
+    clip = read(source, Window(size=source.size)).frames
+    likely = segmenter(clip, words)
+    masks, highest = (likely > share).float(), likely.amax((1, 2, 3))
+    if not masks.any():
+        named = " or ".join(map(repr, words))
+        seen = f"{named} is nowhere likelier than {share:g}: the likeliest place has {float(highest.max()):.2g}"
+        raise RequestError(f"{seen}; say it otherwise, or say a smaller --likely")
+    return FollowedFile(masks, tuple(highest.tolist()), 1.0, Window())
 
 
 def _still(clip: UInt8[Tensor, "t 3 h w"], still: Path, source: Source, at: int) -> Followed:

@@ -43,6 +43,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "prior_scheduler": ("scheduler_config.json",),
     "projection": ("config.json",),
     "scheduler": ("scheduler_config.json",),
+    "segmenter": ("config.json", "preprocessor_config.json"),
     "temporal": (),
     "text_encoder": ("config.json",),
     "text_encoder_2": ("config.json",),

@@ -25,10 +25,8 @@ CLIP_PIXELS = {
 """How CLIP's image encoders see a picture; the repository of IP-Adapter has no file of it."""
 
 
-_TOKENIZER = tuple(
-    SpecFile("tokenizer", (f"tokenizer/{name}",))
-    for name in ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
-)
+_CLIP_FILES = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
+_TOKENIZER = tuple(SpecFile("tokenizer", (f"tokenizer/{name}",)) for name in _CLIP_FILES)
 _NETWORKS = (
     *network_files("unet", "unet"),
     *network_files("vae", "vae"),
@@ -143,6 +141,22 @@ SPECS: dict[str, ModelSpec] = {
         2.1,
         (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", (*_NETWORKS, *_TOKENIZER, _scheduler())),),
         {"cfg_scale": 7.5, "method": "instruct-pix2pix"},
+    ),
+    "clipseg": ModelSpec(
+        "CLIPSeg: where in a clip what words name is; for recast mask --words, not for edits",
+        "CLIPSeg",
+        0.6,
+        (
+            SpecPart(
+                ("CIDAS/clipseg-rd64-refined", "CIDAS/clipseg-rd64"),
+                APACHE,
+                (
+                    *(SpecFile("segmenter", (name,)) for name in ("config.json", "preprocessor_config.json")),
+                    SpecFile("segmenter", ("model.safetensors",)),
+                    *(SpecFile("tokenizer", (name,)) for name in _CLIP_FILES),
+                ),
+            ),
+        ),
     ),
     **VIDEO_SPECS,
 }
