@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from video_files import noise
 
 from recast.errors import MediaError
@@ -45,6 +46,25 @@ def test_frames_are_those_that_are_decoded_in_this_process(tmp_path, name, windo
     for one, other in zip(inside, outside, strict=True):
         assert (one.pts, one.index, one.duration) == (other.pts, other.index, other.duration)
         assert np.array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_a_picture_is_as_it_is_decoded_in_this_process(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.picture"  # by what it is, not by its name
+    Image.fromarray(rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)).save(path, kind)
+    with Image.open(path) as held:
+        inside = np.asarray(held.convert("RGBA"))
+    assert np.array_equal(isolated.picture(path), inside)
+
+
+def test_pictures_that_are_none_or_too_large_are_refused_in_one_line(tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(MediaError, match="the picture is damaged, or no PNG"):
+        isolated.picture(tmp_path / "text.png")
+    Image.new("1", (8192, 4097)).save(tmp_path / "large.png")
+    with pytest.raises(MediaError, match="8192x4097 is more than 33554432 pixels"):
+        isolated.picture(tmp_path / "large.png")
 
 
 def test_a_reader_that_stops_early_leaves_no_process_behind(tmp_path):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from recast.errors import MediaError
 from recast.model.folder import ModelFolder
 from recast.types import Embedding, Frames
+from recast.video import isolated
 
 Picture = UInt8[Tensor, "3 h w"]
 
@@ -85,14 +86,13 @@ def picture(path: str) -> Picture:
 
     Raises MediaError where the file is missing, truncated or no picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if not Path(path).is_file():
         raise MediaError(f"no picture at {path!r}; check the name")
     try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
+        upright = Image.fromarray(isolated.picture(Path(path)))
+    except MediaError as fault:
         raise MediaError(f"no picture can be read from {path!r} ({fault}); save it again as PNG or JPEG") from fault
     ground = Image.new("RGBA", upright.size, "white")
     flat = np.asarray(Image.alpha_composite(ground, upright).convert("RGB"))

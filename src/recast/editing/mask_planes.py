@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from recast.errors import MediaError
+from recast.video.pictures import STILLS, picture_at
 from recast.video.source import Source
 
 Plane = Float[Tensor, "h w"]
@@ -71,9 +72,9 @@ def alpha_planes(source: Source) -> Iterator[Plane]:
 
 def _picture(path: Path) -> Plane:
     try:
-        with Image.open(path) as opened:
+        with picture_at(path, (*STILLS, "TIFF")) as opened:
             plane = _luma_or_alpha(opened)
-    except (UnidentifiedImageError, OSError, ValueError) as fault:
+    except MediaError as fault:
         raise MediaError(f"the mask cannot be read as a picture ({fault}); {path}") from fault
     return torch.from_numpy(plane)
 

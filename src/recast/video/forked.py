@@ -21,13 +21,15 @@ from io import BufferedReader
 from pathlib import Path
 
 import av
+from PIL import Image
 
 from recast.errors import MediaError, RequestError
 from recast.video import messages
 from recast.video.container import demuxing, reported, video_stream
 from recast.video.ffmpeg_log import ErrorLines
+from recast.video.pictures import STILLS, picture_in, upright_rgba
 from recast.video.probe import probed
-from recast.video.shown import shown_video
+from recast.video.shown import Shown, shown_video
 from recast.video.source import Source, Window
 
 FILE, PIPE, ERRORS = 3, 4, 5
@@ -176,10 +178,17 @@ def _frames(_path: Path, file: BufferedReader, source: Source, window: Window, l
     messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
 
 
-ANSWERS: dict[str, Callable[..., None]] = {"probe": _probe, "frames": _frames, "comment": _comment}
+def _picture(path: Path, file: BufferedReader, _source: None, _window: Window, limits: Limits) -> None:
+    with picture_in(file, path, STILLS) as picture:
+        limits.for_pixels(picture.width * picture.height)
+        messages.send_frame(PIPE, Shown(upright_rgba(picture), 0, 0, 0))
+
+
+ANSWERS: dict[str, Callable[..., None]] = {"probe": _probe, "frames": _frames, "comment": _comment, "picture": _picture}
 
 if __name__ == "__main__":
     for module in pkgutil.walk_packages(av.__path__, "av."):  # PyAV imports some of its parts when they are first met
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    Image.init()  # as Pillow its readers
     main(socket.socket(fileno=int(sys.argv[1])))

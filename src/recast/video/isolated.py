@@ -17,6 +17,7 @@ from recast.errors import MediaError
 from recast.video import messages
 from recast.video.children import DecodingServer, Pipe
 from recast.video.container import MAX_PIXELS, demuxing, regular_file, reported, video_stream
+from recast.video.pictures import STILLS, picture_at, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.source import OnDamage, Source, Window
@@ -35,6 +36,21 @@ def probe(path: Path, on_damage: OnDamage) -> Source:
         if min(found.size) < 1 or found.size[0] * found.size[1] > MAX_PIXELS or min(found.fps, found.time_base) <= 0:
             raise ValueError("it tells of an impossible picture")
         return replace(found, path=path, on_damage=on_damage)
+
+
+def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
+    """The picture in a file, upright, with its opacity; of a moving one the first. Raises MediaError."""
+    if not AVAILABLE:
+        with picture_at(path, STILLS) as held:
+            return upright_rgba(held)
+    most = messages.PLACE.size + 4 * MAX_PIXELS
+    with _understood(path):
+        body = _only(path, "picture", messages.FRAME, most)
+        _, _, _, rows, columns = messages.PLACE.unpack_from(body.data)
+        image = body[messages.PLACE.size :]
+        if image.nbytes != 4 * rows * columns:
+            raise ValueError("a picture is of another size than announced")
+        return image.reshape(rows, columns, 4)
 
 
 def comment(path: Path) -> str:
@@ -57,9 +73,9 @@ def shown(source: Source, window: Window) -> Iterator[Shown]:
                 yield _frame(source, body)
 
 
-def _only(path: Path, what: str, kind: bytes) -> UInt8[np.ndarray, " n"]:
+def _only(path: Path, what: str, kind: bytes, most_bytes: int = messages.MOST_BYTES) -> UInt8[np.ndarray, " n"]:
     """The one message of that kind that answers the request."""
-    with _answers(path, messages.request_to_json(what, None, Window(), path), messages.MOST_BYTES) as answers:
+    with _answers(path, messages.request_to_json(what, None, Window(), path), most_bytes) as answers:
         (found,) = [body for each, body in answers if each == kind]
     return found
 

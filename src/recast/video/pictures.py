@@ -19,6 +19,8 @@ from recast.video.source import Source
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 ASSUMED_FPS = Fraction(24)
+STILLS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+"""Formats of a single picture, by Pillow's names."""
 NUMBER = re.compile(r"%0?(\d*)d")
 RECORD_NAME = "recast.json"
 RIFF_HEADER_BYTES, ANMF_HEADER_BYTES = 12, 16
@@ -112,16 +114,27 @@ def _numbered(pattern: Path) -> list[Path]:
 @contextmanager
 def picture_at(path: Path, kinds: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> Iterator[Image.Image]:
     """The open picture, its size checked before it is decoded. Raises MediaError, also for what Pillow finds inside."""
-    with regular_file(path) as file:
-        try:
-            with _opened(file, kinds) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise MediaError(f"{picture.width}x{picture.height} is more than {MAX_PIXELS} pixels: {path}")
-                yield picture
-        except RecastError:
-            raise
-        except Exception as error:  # Pillow's readers raise SyntaxError and struct.error too, on damaged files
-            raise MediaError(f"the picture is damaged, or no {' or '.join(kinds)}: {path}") from error
+    with regular_file(path) as file, picture_in(file, path, kinds) as picture:
+        yield picture
+
+
+@contextmanager
+def picture_in(file: BinaryIO, path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
+    """The picture in an open file, as `picture_at`. path: for what is said of it."""
+    try:
+        with _opened(file, kinds) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise MediaError(f"{picture.width}x{picture.height} is more than {MAX_PIXELS} pixels: {path}")
+            yield picture
+    except RecastError:
+        raise
+    except Exception as error:  # Pillow's readers raise SyntaxError and struct.error too, on damaged files
+        raise MediaError(f"the picture is damaged, or no {' or '.join(kinds)}: {path}") from error
+
+
+def upright_rgba(picture: Image.Image) -> UInt8[np.ndarray, "h w 4"]:
+    """A picture as it is to be seen, with its opacity."""
+    return np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
 
 
 def _opened(file: BinaryIO, kinds: tuple[str, ...]) -> Image.Image:
