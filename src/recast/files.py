@@ -232,7 +232,7 @@ def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: Fals
                 raise RequestError(f"another run was at work there a moment ago; try again: {folder}")
             ended = False
             try:
-                (folder / ABOUT).write_text(_ABOUT.format(name=target.name), "utf-8")
+                (folder / ABOUT).write_text(_ABOUT.format(name=target.name), "utf-8", errors="replace")
                 yield folder
                 ended = True
             finally:

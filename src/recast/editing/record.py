@@ -52,8 +52,17 @@ class Record:
             raise MediaError(f"the file's record is damaged, or not recast's: {fault}") from None
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """One line of JSON. Names of files that are no Unicode text are written with escapes."""
+        text = json.dumps(asdict(self), ensure_ascii=False)
+        return text if text.isascii() or _is_unicode(text) else json.dumps(asdict(self))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def input_files(request: Request) -> tuple[Path, ...]:
@@ -72,4 +81,4 @@ def digest(path: Path) -> str:
     folder, among = (path, "**/*") if path.is_dir() else (path.parent, f"*{path.suffix}")
     held = sorted(file for file in folder.glob(among) if file.is_file())
     lines = [f"{file.relative_to(folder).as_posix()} {digest(file)}\n" for file in held]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
