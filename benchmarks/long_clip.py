@@ -2,12 +2,14 @@
 
 Draws a clip of 640x360 whose ground moves, with sound, edits it file to file, and prints one JSON object: frames, size,
 rate, sound and times against the source's, seconds, the resident memory at the end of the first segment and how much it
-grew for each 1,000 frames after that, and how much more neighbouring frames differ where segments meet than elsewhere.
+grew for each 1,000 frames after that, how much more neighbouring frames differ where segments meet than elsewhere, and
+how far the mean colour of the ground's last round is from that of its first.
 """
 
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,7 @@ from time import perf_counter
 
 import av
 import numpy as np
+import torch
 
 from recast.cli.flags import parsed
 from recast.editing.edit import edit
@@ -22,9 +25,12 @@ from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.segments import Segmentation
+from recast.evaluation.metrics.colour import de2000, lab
 from recast.video.read import Window, frames, opened
 
 ROWS, COLUMNS, FPS, SOUND_RATE = 360, 640, 30, 48000
+ROUND = 660
+"""Frames until the ground is back where it was."""
 
 
 def drawn(count: int) -> Iterator[np.ndarray]:
@@ -80,6 +86,22 @@ def seams(path: Path, cut: Segmentation, count: int) -> float:
     return float(np.mean(at) / np.mean(elsewhere)) if at else 1.0
 
 
+def drift(path: Path) -> float | None:
+    """How far mean colours of the last whole round of the ground are from the first one's, CIEDE2000; None for one."""
+    sums, counts = dict[int, torch.Tensor](), Counter[int]()
+    for frame in frames(opened(path), Window()):
+        place = frame.index // ROUND
+        counts[place] += 1
+        sums[place] = sums.get(place, torch.zeros(3)) + frame.pixels.float().mean((1, 2))
+    whole = [place for place, count in counts.items() if count == ROUND]
+    if len(whole) < 2:
+        return None
+    first, last = (
+        lab((sums[place] / ROUND).round().to(torch.uint8)[None, :, None, None]) for place in whole[:: len(whole) - 1]
+    )
+    return float(de2000(first.flatten(0, -2), last.flatten(0, -2)))
+
+
 def measured(folder: Path, count: int, segment: int, settings: dict[str, object]) -> dict[str, object]:
     """The figures of one edit."""
     source, target = folder / "source.mp4", folder / "edited.mp4"
@@ -107,6 +129,7 @@ def measured(folder: Path, count: int, segment: int, settings: dict[str, object]
         "MiB after the first segment": round(memory[0]),
         "MiB more per 1,000 frames": round(_slope(memory, cut), 2),
         "differences at seams, over others": round(seams(target, cut, count), 3),
+        "colour drift, dE2000": drift(target),
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recast.editing.checks import check_inputs, check_target, source_of, treated
+from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.glimpse import Look, no_look
 from recast.editing.job import job_beside
 from recast.editing.loaded import Model
@@ -12,9 +12,11 @@ from recast.editing.progress import no_progress
 from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
+from recast.editing.segments import Segmentation
+from recast.editing.short_memory import Attempt, made_with_less
 from recast.editing.stages import generate, write
 from recast.progress import ProgressCallback
-from recast.video.read import opened
+from recast.video.read import Source, opened
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,23 @@ def edit(request: Request, model: Model, watch: ProgressCallback = no_progress, 
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes.
 
     A clip of more than `segment` frames is edited as `recast.editing.long` says. look: sees each step of denoising.
+    Where memory runs out it is tried with less at once, which the record says.
     """
     check_inputs(request)
-    target = check_target(request)
-    resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
+    check_target(request)
+    source = treated(opened(source_of(request), request.on_damage), request)
+
+    def smaller(attempt: Attempt) -> Attempt | None:
+        resolved = resolve(attempt.request, attempt.model, source)
+        least = 2 * Segmentation.of(resolved).shared
+        return attempt.smaller(source.num_frames or request.segment, max(2, least))
+
+    return made_with_less(Attempt(request, model), lambda attempt: _edited(attempt, source, watch, look), smaller)
+
+
+def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Look) -> WrittenEdit:
+    request, model = attempt.request, attempt.model
+    target, resolved = target_of(request), resolve(request, model, attempt.noted(source))
     # Held from the start, so that what hinders the writing is found before the work.
     with job_beside(target) as job:
         clip = read_clip(resolved, watch, most=request.segment + 1)

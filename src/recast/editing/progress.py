@@ -12,6 +12,13 @@ from recast.errors import OutOfMemoryError
 from recast.progress import ProgressCallback, Report
 from recast.types import Latents
 
+_SIGNS_OF_SHORT_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "out of memory",
+    "insufficient memory",
+    "could not create a primitive",  # oneDNN's convolutions
+)
 PARTS = 1000
 """In how many parts the progress of one of several parts is told."""
 
@@ -61,7 +68,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     message = str(error).lower()
-    return any(sign in message for sign in ("can't allocate memory", "out of memory", "insufficient memory"))
+    return any(sign in message for sign in _SIGNS_OF_SHORT_MEMORY)
 
 
 def part_of(report: Report, number: int, count: int) -> Report:

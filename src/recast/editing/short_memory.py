@@ -1,0 +1,72 @@
+"""What an edit does where memory is short: the same with less at once, step by step, and each step is said."""
+
+import gc
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from recast.editing.loaded import Model
+from recast.editing.request import Request
+from recast.errors import OutOfMemoryError, RecastWarning
+from recast.files import job_folder
+from recast.video.source import Source
+
+APART = "memory ran out: branches of guidance were evaluated one after the other, which may change the last digit"
+SHORTER = "memory ran out: the clip was edited in segments of {new} frames, which changes the picture"
+
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One way to make an edit. notes: what it does otherwise than was asked."""
+
+    request: Request
+    model: Model
+    notes: tuple[str, ...] = ()
+
+    def noted(self, source: Source) -> Source:
+        """The source with the notes of this attempt, for the record and the user."""
+        return replace(source, assumed=(*source.assumed, *self.notes))
+
+    def smaller(self, frames: int, least: int) -> "Attempt | None":
+        """The next attempt, of a clip of so many frames; None where there is nothing left to do with less.
+
+        least: frames of the shortest segment that can be.
+        """
+        backbone: Any = self.model.backbone
+        if getattr(backbone, "together", False):
+            return replace(self, model=replace(self.model, backbone=replace(backbone, together=False)), notes=(APART,))
+        old = min(self.request.segment, frames)
+        new = max(least, old // 2)
+        if new >= old or backbone.temporal_stride > 1:
+            return None
+        note = SHORTER.format(new=new)
+        kept = tuple(each for each in self.notes if each == APART)
+        return replace(self, request=replace(self.request, segment=new), notes=(*kept, note))
+
+
+def made_with_less(
+    first: Attempt, make: Callable[[Attempt], Made], smaller: Callable[[Attempt], Attempt | None]
+) -> Made:
+    """What `make` gives, with less and less at once while memory runs out.
+
+    Raises OutOfMemoryError where there is nothing left to do with less.
+    """
+    attempt = first
+    while True:
+        try:
+            return make(attempt)
+        except OutOfMemoryError:
+            following = smaller(attempt)
+            if following is None:
+                raise
+        # What the failed attempt held is gone here: the error, with its frames, is.
+        gc.collect()
+        warnings.warn(following.notes[-1], RecastWarning, stacklevel=3)
+        if following.request.segment != attempt.request.segment and attempt.request.target is not None:
+            shutil.rmtree(job_folder(attempt.request.target), ignore_errors=True)  # of segments of another length
+        attempt = following

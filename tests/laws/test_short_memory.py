@@ -1,0 +1,54 @@
+"""Where memory runs out an edit is tried with less at once, and what may change the picture is said."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recast.editing.loaded import Model
+from recast.editing.request import Request
+from recast.editing.short_memory import APART, SHORTER, Attempt, made_with_less
+from recast.errors import OutOfMemoryError, RecastWarning
+from tiny_folder import written
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Model.loaded(str(written(tmp_path_factory.mktemp("model"))))
+
+
+def test_each_attempt_holds_less_than_the_one_before(model, tmp_path):
+    first = Attempt(Request.asked(target=tmp_path / "out.mp4", prompt="snow"), model)
+    attempts = []
+
+    def make(attempt):
+        attempts.append(attempt)
+        raise OutOfMemoryError("as a machine of any size may say")
+
+    with pytest.warns(RecastWarning, match="memory ran out"), pytest.raises(OutOfMemoryError):
+        made_with_less(first, make, lambda attempt: attempt.smaller(frames=100, least=8))
+    assert [attempt.request.segment for attempt in attempts] == [256, 256, 50, 25, 12, 8]
+    assert [attempt.model.backbone.together for attempt in attempts] == [True, *5 * [False]]
+    assert [attempt.notes for attempt in attempts[:3]] == [(), (APART,), (APART, SHORTER.format(new=50))]
+    assert attempts[-1].notes == (APART, SHORTER.format(new=8))
+    assert made_with_less(first, lambda attempt: attempt, lambda _: None) is first
+    shared = replace(model, backbone=replace(model.backbone, together=False))
+    assert Attempt(first.request, shared).smaller(frames=8, least=8) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
+def test_an_edit_under_a_real_limit(tmp_path):
+    """24 frames of 384 px: enough, enough for one branch at a time, and too little for a window."""
+    script = Path(__file__).with_name("limited_edit.py")
+    asked = [sys.executable, str(script), str(tmp_path), "--size", "384", "--mib", "2000,160,120"]
+    printed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+    enough, less, little = (json.loads(line) for line in printed if line.startswith("{"))
+    assert enough["notes"] == []
+    assert less["notes"] == [APART]
+    assert less["frames"] == enough["frames"] == 24
+    assert "out of memory in stage denoise" in little["refused"]
