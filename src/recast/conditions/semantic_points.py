@@ -15,7 +15,7 @@ from recast.conditions.flow import ClipFlow
 from recast.conditions.warping import visible
 from recast.networks.hooks import FeatureCall, SiteKind
 
-Layers = tuple[Float[Tensor, "c hidden"], Float[Tensor, "hidden d"]]
+TwoMatrices = tuple[Float[Tensor, "c hidden"], Float[Tensor, "hidden d"]]
 """The two matrices of a perceptron; the second begins at zero, so that points change nothing before they are fitted."""
 
 
@@ -79,7 +79,7 @@ class SemanticPoints:
     seed: int = 0
     weight: float = 1.0
     kept: Bool[Tensor, " n"] | None = None
-    layers: dict[str, Layers] = field(default_factory=dict)
+    layers: dict[str, TwoMatrices] = field(default_factory=dict)
 
     def interested(self, site: str, kind: SiteKind) -> bool:
         """In blocks on the way down."""
@@ -96,7 +96,7 @@ class SemanticPoints:
         shares = self.paths.shares(frames, (features.shape[-2], features.shape[-1])).to(added)
         return features + torch.einsum("tnyx,nd->tdyx", shares, added).to(features)
 
-    def _layers(self, site: str, features: Float[Tensor, "t d y x"]) -> Layers:
+    def _layers(self, site: str, features: Float[Tensor, "t d y x"]) -> TwoMatrices:
         if site not in self.layers:
             (channels, width), place = self.embeddings.shape[1:] + features.shape[1:2], features.device
             generator = torch.Generator().manual_seed(self.seed + len(self.layers))

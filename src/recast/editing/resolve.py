@@ -102,8 +102,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     ensemble = metadata.ensemble if METHODS[name].ensembles else 1
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
     steps = int(usual["steps"]) if request.steps is None else request.steps
-    recorded = replace(request, method=name, model=model.name)
-    request = without_constant(request)
+    recorded, request = replace(request, method=name, model=model.name), without_constant(request)
     changing = changing_of(request, name, model, source.fps)
     resolved = ResolvedEdit(
         request=recorded,

@@ -12,8 +12,8 @@ HOLDS = ("mov", "mp4", "matroska")
 
 def timecode_of(container: InputContainer) -> str | None:
     """The time code of a file's first frame, as its streams or the file itself tell it."""
-    told = [stream.metadata for stream in (*container.streams.video, *container.streams)] + [container.metadata]
-    texts = (text for metadata in told for key, text in metadata.items() if key.lower() == "timecode")
+    held = [stream.metadata for stream in (*container.streams.video, *container.streams)] + [container.metadata]
+    texts = (text for metadata in held for key, text in metadata.items() if key.lower() == "timecode")
     return next((text for text in texts if TIMECODE.fullmatch(text)), None)
 
 
