@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from recast.methods import METHODS
+from recast.model.folder import MODELS
+from recast.model.specs import SPECS
+from recast.tuning.config import SELECTORS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "recast"
@@ -14,6 +17,8 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 CODE = re.compile(r"`([\w./-]+(?:\.py|/))`")
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 LAW = re.compile(r"^\| `([\w-]+)` \| .* \| `([\w/.]+)::(\w+)` \|$", re.MULTILINE)
+BASELINES = {"depth-frames", "sdedit-frames"}
+"""Methods that are no system, but what systems are compared with."""
 PLANNED = re.compile(r"will go to ([\w./-]+)")
 CHANGES = {"a method", "a backbone family", "a structure", "content", "a hook", "a metric"} | {
     *("a case", "a recipe", "a tuner", "a job", "a page", "a command")
@@ -54,6 +59,18 @@ def test_every_method_has_a_law_and_the_law_is_a_test():
     assert [name for name, *_ in rows] == sorted(METHODS)
     tests = {(file, test): (ROOT / "tests" / file).read_text() for _, file, test in rows}
     assert not {test for (_, test), text in tests.items() if f"def {test}(" not in text}
+
+
+def test_the_map_names_what_there_is():
+    text = (ROOT / "docs" / "field.md").read_text()
+    for kind, table in {"method": METHODS, "tuning": SELECTORS, "model": SPECS | MODELS}.items():
+        named = {
+            name
+            for group in re.findall(rf"\b{kind}s? ((?:`[\w.-]+`(?:, )?)+)", text)
+            for name in group[1:-1].split("`, `")
+        }
+        assert not {name.rstrip("`, ") for name in named} - set(table)
+    assert set(METHODS) - {"gen1"} <= set(re.findall(r"`([\w.-]+)`", text)) | BASELINES
 
 
 def test_the_readme_is_short():
