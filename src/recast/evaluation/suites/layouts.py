@@ -1,9 +1,13 @@
-"""Lists of clips and prompts in their published layouts: LOVEU-TGVE-2023, DAVIS with masks, and a plain table."""
+"""Lists of clips and prompts in their published layouts, and in a plain table."""
 
 import csv
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from recast.errors import MediaError, RequestError
 
@@ -81,10 +85,47 @@ def davis(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
         yield ClipEdit(clip, name, row["edit_prompt"], kind, row.get("source_caption") or None, mask)
 
 
+def v2vbench(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
+    """The index of V2VBench (arXiv:2407.07111), a YAML file, and its videos.
+
+    Under `data` it lists clips, each with a `video_id`, a `prompt` of what it shows and, as `edit`, prompts to edit it
+    by. A clip is a folder of frames or a video of that name.
+    """
+    for row in _entries(_parsed(prompts, yaml.safe_load), "data", prompts):
+        name = _text(row, "video_id", prompts)
+        clip = _found(name, videos, ("{}", "{}.mp4", "{}.gif"))
+        for edit in _entries(row, "edit", prompts):
+            kind = edit.get("src") or edit.get("type") or ""
+            yield ClipEdit(clip, name, _text(edit, "prompt", prompts), str(kind), row.get("prompt") or None)
+
+
+FIVE_KINDS = {"1": "object", "2": "object, deformed", "3": "colour", "4": "material", "5": "addition", "6": "removal"}
+"""What FiVE's numbers of kinds stand for."""
+
+
+def five(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
+    """One of the six lists of FiVE (arXiv:2503.13684), a JSON file, and the folder that has its images and masks.
+
+    Brackets in prompts mark the words that change, and are left out. A clip is images/NAME/ or videos/NAME.mp4, the
+    mask of what is edited bmasks/NAME/, where there is one.
+    """
+    for row in _entries({"edits": _parsed(prompts, json.load)}, "edits", prompts):
+        name = _text(row, "video_name", prompts)
+        clip, mask = _found(name, videos, ("images/{}", "videos/{}.mp4")), videos / "bmasks" / name
+        source, target = (
+            _text(row, f"{which}_prompt", prompts).translate({ord("["): None, ord("]"): None})
+            for which in ("source", "target")
+        )
+        kind = FIVE_KINDS.get(str(row.get("editing_type_id")), "")
+        yield ClipEdit(clip, name, target, kind, source, mask if mask.exists() else None)
+
+
 LAYOUTS: dict[str, Callable[[Path, Path], Iterator[ClipEdit]]] = {
     "table": table,
     "loveu-tgve-2023": loveu,
     "davis": davis,
+    "v2vbench": v2vbench,
+    "five": five,
 }
 """Readers of a list of prompts and a folder of videos, by the layout's name."""
 
@@ -102,6 +143,28 @@ def table_rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 yield {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise MediaError(f"the list of prompts cannot be read ({fault}); {path}") from fault
+
+
+def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401 -- what YAML and JSON hold
+    try:
+        with path.open(encoding="utf-8") as file:
+            return parse(file)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:
+        raise MediaError(f"the list of prompts cannot be read ({fault}); {path}") from fault
+
+
+def _entries(held: object, name: str, path: Path) -> list[dict[str, Any]]:
+    """The mappings that are listed under a name."""
+    listed = held.get(name) if isinstance(held, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise RequestError(f"the list should have, as {name!r}, a list of entries; is it of another layout? {path}")
+    return listed
+
+
+def _text(row: dict[str, Any], name: str, path: Path) -> str:
+    if not isinstance(row.get(name), str) or not row[name].strip():
+        raise RequestError(f"an entry of the list has no {name!r}; it has {', '.join(map(str, row)) or 'none'}; {path}")
+    return row[name].strip()
 
 
 def _found(name: str, videos: Path, patterns: tuple[str, ...]) -> Path:
