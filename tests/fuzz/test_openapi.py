@@ -17,7 +17,7 @@ from recast.app.server import application
 from recast.cli.app import run
 from served import free_port, serving
 
-EXAMPLES = 400
+EXAMPLES = 2000
 LEFT_OUT = {("post", "/api/v1/samples"), ("post", "/api/v1/doctor"), ("get", "/api/v1/events")}
 """Two begin processes of a minute, and the last never ends."""
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)

@@ -1,8 +1,9 @@
 """What `recast serve` answers to the page: clips to be shown, frames, one stream of all jobs, a cookie."""
 
 import json
+import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from PIL import Image
 from recast.app.client import Client
 from recast.app.config import ServeConfig
 from recast.app.jobs import OWN
-from recast.app.making import Making
+from recast.app.making import MOST_WAITING, Making
 from recast.app.masks import MOST_FRAMES
 from recast.cli.app import run
 from recast.editing.request import ALSO_CALLED, FIELDS
@@ -129,6 +130,14 @@ def news(stream):
     raise AssertionError("the stream ended")
 
 
+def test_two_hundred_tabs_hear_of_a_job(server, clip):
+    with ExitStack() as tabs:
+        streams = [tabs.enter_context(server.open("GET", "/events")) for _ in range(200)]
+        assert all(news(stream) == {} for stream in streams)
+        job = server.submit(clip, prompt=["snow"])
+        assert all(set(news(stream)) == {job.id} for stream in streams)
+
+
 def test_jobs_are_found_by_all_of_their_words_and_deleted_with_their_results(server, config, clip):
     number = server.send(clip)
     job, _ = (server.submit_sent(number, prompt=[words]) for words in ("a red dog", "a red cat"))
@@ -169,6 +178,14 @@ def test_what_is_made_in_the_background_is_made_once_and_fails_once(tmp_path):
     with pytest.raises(MediaError):
         made(making, tmp_path / "a", fail)
     assert calls == [1]
+    over = threading.Event()
+    for number in range(MOST_WAITING):
+        assert making.is_made(tmp_path / str(number), over.wait) is False
+    with pytest.raises(RequestError, match=f"{MOST_WAITING} things are being made"):
+        making.is_made(tmp_path / "b", over.wait)
+    over.set()
+    while making.is_being_made(tmp_path / str(MOST_WAITING - 1)):
+        time.sleep(0.01)
     made(making, tmp_path / "b", lambda: (tmp_path / "b").write_text("b"))
     assert not making.is_being_made(tmp_path / "b")
 

@@ -22,6 +22,8 @@ class JobFeed:
         self._store = store
         self._count = 0
         self._changed = asyncio.Condition()
+        self._reading = asyncio.Lock()
+        self._read: tuple[int, int, dict[str, StoredJob]] = (-1, 0, {})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -62,12 +64,20 @@ class JobFeed:
             if now == count:
                 yield None
                 continue
-            found = {job.key: job for job in await asyncio.to_thread(self._store.newest, most)}
+            found = await self._newest(now, most)
             changed: dict[str, StoredJob | None] = {key: job for key, job in found.items() if seen.get(key) != job}
             changed |= dict.fromkeys(seen.keys() - found.keys())
             if changed or count < 0:
                 yield changed
             seen, count = found, now
+
+    async def _newest(self, count: int, most: int) -> dict[str, StoredJob]:
+        """The newest jobs by key, read once for all who ask at one change."""
+        async with self._reading:
+            if self._read[:2] != (count, most):
+                jobs = await asyncio.to_thread(self._store.newest, most)
+                self._read = (count, most, {job.key: job for job in jobs})
+            return self._read[2]
 
     async def _next(self, count: int) -> int:
         """The number of the newest change: waits for one after `count`, but not longer than QUIET_SECONDS."""

@@ -69,6 +69,7 @@ class JobView(BaseModel):
     mask: str | None
     format: str
     batch: str
+    priority: int
     settings: dict[str, Any]
 
     def matches(self, search: str) -> bool:
@@ -138,6 +139,7 @@ def view(job: StoredJob) -> JobView:
         mask=_number(settings.get("mask")),
         format=Path(settings.get("target", "")).suffix[1:],
         batch=job.batch,
+        priority=job.priority,
         settings=_changed(settings),
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from recast.errors import RecastError, RequestError
 
 AT_A_TIME = 2
+MOST_WAITING = 32
 MOST_SECONDS = 3600
 
 
@@ -24,12 +25,15 @@ class Making:
     def is_made(self, target: Path, make: Callable[[], object]) -> bool:
         """Whether the file is there; where it is not, `make` has begun to make it, or did when it was asked before.
 
-        Raises what `make` raised, once: the next call begins anew.
+        Raises what `make` raised, once: the next call begins anew; RequestError where too many others wait.
         """
         if target.exists():
             return True
         if not self.is_being_made(target):
             with self._lock:
+                waiting = sum(error is None for error in self._errors.values())
+                if waiting >= MOST_WAITING:
+                    raise RequestError(f"{waiting} things are being made already; ask again when some are done")
                 self._errors[target] = None
                 # A daemon: a server that is stopped does not wait for what nobody will fetch.
                 threading.Thread(target=self._made, args=(target, make), daemon=True).start()

@@ -8,7 +8,7 @@ import { h } from "./dom.js";
  * @typedef {{id: string, state: "queued" | "running" | "done" | "failed" | "cancelled", prompt: string[], method: string,
  *   model: string, stage: string, progress: number | null, created: number, started: number | null,
  *   finished: number | null, frames: number | null, notes: string[], error: string, cancelling: boolean, source: string,
- *   images: string[], mask: string | null, format: string, batch: string, settings: Record<string, any>}} Job
+ *   images: string[], mask: string | null, format: string, batch: string, priority: number, settings: Record<string, any>}} Job
  * @typedef {{type?: string, enum?: string[], minimum?: number, maximum?: number, exclusiveMinimum?: number, default?: any,
  *   exclusiveMaximum?: number, description?: string, title?: string, anyOf?: Field[], items?: any}} Field
  * @typedef {{properties: Record<string, Field>}} Schema

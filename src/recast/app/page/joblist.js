@@ -4,7 +4,7 @@ import { API } from "./api.js";
 import { byId, complain, fill, h, tool } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { useAgain } from "./stage.js";
-import { doing, left, outcome, share, title } from "./words.js";
+import { doing, left, outcome, share, title, when } from "./words.js";
 
 /** @typedef {import("./api.js").Job} Job */
 
@@ -59,11 +59,17 @@ function lineOf(job) {
 function renew(line, job) {
   line.classList.toggle("open", location.hash === `#/job/${job.id}`);
   const state = /** @type {HTMLElement} */ (line.querySelector(".state"));
-  const parts = job.state === "running" ? [doing(job), left(job)] : [job.state === "queued" ? doing(job) : outcome(job), job.method === "auto" ? job.model : `${job.method}, ${job.model}`];
+  const parts = job.state === "running" ? [doing(job), left(job)] : [job.state === "queued" ? waiting(job) : outcome(job), job.method === "auto" ? job.model : `${job.method}, ${job.model}`];
   const text = parts.filter(Boolean).join(" · ") + (job.error ? `: ${job.error}` : "");
   if (state.textContent !== text) state.textContent = text;
   state.classList.toggle("why", job.state === "failed");
   line.querySelector("i")?.style.setProperty("--done", String(share(job)));
+}
+
+/** @param {Job} job */
+function waiting(job) {
+  const before = jobs.ahead(job);
+  return `${doing(job)}${before ? `, ${before} before it` : ""}, since ${when(job.created)}`;
 }
 
 /** @param {Job} job */

@@ -23,6 +23,12 @@ export function held(id) {
   return jobs.get(id);
 }
 
+/** How many jobs will be done before a job that waits. @param {Job} job */
+export function ahead(job) {
+  const goesFirst = (/** @type {Job} */ other) => other.priority > job.priority || (other.priority === job.priority && other.created < job.created);
+  return newest().filter((other) => other.state === "running" || (other.state === "queued" && goesFirst(other))).length;
+}
+
 /** A job that may be older than those that are followed. @param {string} id @returns {Promise<Job>} */
 export async function found(id) {
   return jobs.get(id) ?? ask("GET", `/jobs/${id}`);
