@@ -108,7 +108,7 @@ def rm(number: Number, *, data_dir: DataDir = None) -> None:
 
     job = store_in(data_dir).remove(number)
     if job.state is not JobState.DONE:
-        EditHandler().discard(job)
+        EditHandler().forget(job)
     _tell(job, "removed")
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.edit import edit
 from recast.editing.glimpse import Glimpse
+from recast.editing.job import FACTS
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.schedules import absolute_pictures
 from recast.editing.values import ALPHA
 from recast.errors import RequestError
-from recast.files import disk_told, put, sync
-from recast.jobs.stored import StoredJob
+from recast.files import JOB, disk_told, put, sync
+from recast.jobs.stored import JobState, StoredJob
 from recast.model.folder import MODELS
 from recast.progress import ProgressCallback
 from recast.video.pictures import NUMBER
@@ -100,7 +101,18 @@ class EditHandler:
         shutil.rmtree(made.parent, ignore_errors=True)
 
     def discard(self, job: StoredJob) -> None:
-        """Removes what an edit that did not end has left beside its target."""
+        """Removes what an edit that did not end has left beside its target.
+
+        A cancelled one keeps the segments that are done: a retry goes on there.
+        """
+        made = made_at(job)
+        if job.state is JobState.CANCELLED and (made.with_name(made.name + JOB) / FACTS).exists():
+            glimpse_at(job).unlink(missing_ok=True)
+        else:
+            self.forget(job)
+
+    def forget(self, job: StoredJob) -> None:
+        """Removes all that a job without a result has left."""
         shutil.rmtree(made_at(job).parent, ignore_errors=True)
 
     def _loaded(self, request: Request, watch: ProgressCallback) -> Model:

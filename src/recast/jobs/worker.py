@@ -34,7 +34,7 @@ class Handler(Protocol):
         ...
 
     def discard(self, job: StoredJob) -> None:
-        """Removes what `make` left of a job that was cancelled or has failed."""
+        """Removes what `make` left of a job that was cancelled or has failed, but for what a retry goes on with."""
         ...
 
 
