@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from io import BytesIO
@@ -164,7 +165,10 @@ def test_settings_say_what_can_be_chosen(server):
     properties = server.ask("GET", "/settings")["properties"]
     assert {"ddim", "heun"} <= set(properties["scheduler"]["enum"])
     assert not {"source", "target", "mask", "adapters", "overwrite"} & set(properties)
-    assert server.ask("GET", "/methods")["gen1"]["schema"]["properties"]["strength"]["description"]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: server.ask("GET", "/methods"), range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["gen1"]["schema"]["properties"]["strength"]["description"]
 
 
 def test_what_is_made_in_the_background_is_made_once_and_fails_once(tmp_path):

@@ -1,7 +1,9 @@
 """What the server can do, as tables: methods, settings, models; what is the matter with it; who is let in."""
 
 import json
+import threading
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -37,24 +39,14 @@ def add_tables(router: APIRouter, config: ServeConfig, making: Making) -> None:
 
 
 def _add_settings(router: APIRouter) -> None:
+    # Python 3.11 fails where two threads parse syntax at once, as descriptions of methods are found.
+    alone = threading.Lock()
+
     @router.get("/methods")
     def methods() -> dict[str, dict[str, Any]]:
         """The methods: paper, what each does and needs, and its settings as a JSON Schema."""
-        from pydantic import TypeAdapter
-
-        from recast.diffusion.joins import JOINS
-        from recast.methods import METHODS
-        from recast.methods.pages import page
-
-        described: dict[str, dict[str, Any]] = {}
-        for name, method in METHODS.items():
-            facts = json.loads(json.dumps(asdict(page(name)), default=str))
-            schema = TypeAdapter(method).json_schema()
-            for knob, held in schema.get("properties", {}).items():
-                held["description"] = facts["settings"][knob]["about"]
-            schema.get("properties", {}).get("guidance", {})["enum"] = list(JOINS)
-            described[name] = facts | {"schema": schema}
-        return described
+        with alone:
+            return described_methods()
 
     @router.get("/settings")
     def settings() -> dict[str, Any]:
@@ -71,6 +63,26 @@ def _add_settings(router: APIRouter) -> None:
         schema["properties"]["scheduler"]["enum"] = list(SAMPLERS)
         schema["properties"]["cuts"]["enum"] = list(DETECTORS)
         return schema
+
+
+@cache
+def described_methods() -> dict[str, dict[str, Any]]:
+    """What methods say of themselves, by name, in JSON's types."""
+    from pydantic import TypeAdapter
+
+    from recast.diffusion.joins import JOINS
+    from recast.methods import METHODS
+    from recast.methods.pages import page
+
+    described: dict[str, dict[str, Any]] = {}
+    for name, method in METHODS.items():
+        facts = json.loads(json.dumps(asdict(page(name)), default=str))
+        schema = TypeAdapter(method).json_schema()
+        for knob, held in schema.get("properties", {}).items():
+            held["description"] = facts["settings"][knob]["about"]
+        schema.get("properties", {}).get("guidance", {})["enum"] = list(JOINS)
+        described[name] = facts | {"schema": schema}
+    return described
 
 
 def _add_models(router: APIRouter) -> None:
