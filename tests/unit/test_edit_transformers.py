@@ -9,10 +9,12 @@ from PIL import Image
 
 import recast
 from ltx_folder import write_ltx
+from recast.cli.app import run
 from recast.errors import BackboneError, RequestError
 from recast.methods import METHODS
 from recast.methods.needs import lacking
 from recast.types import Clip
+from tiny_folder import clip_folder
 from wan_folder import write_wan
 
 CLIP = Clip(
@@ -100,3 +102,10 @@ def test_what_a_transformer_cannot_is_refused(editor, tmp_path):
         editor(CLIP, prompt="a dog", method="gen1", perturbed_attention=1.0, steps=2)
     with pytest.raises(BackboneError, match="cannot be tuned: its network is no UNet"):
         recast.tune(CLIP, caption="a dog", output=tmp_path / "dog", model=str(editor.model.folder.path), frames=2)
+
+
+def test_what_an_edit_would_cost_is_counted(editor, tmp_path, capsys):
+    clip = clip_folder(tmp_path / "clip", frames=6, size=(32, 48))
+    asked = ["plan", str(clip), "-p", "a dog", "-m", str(editor.model.folder.path), "--method", "gen1", "--steps", "2"]
+    assert run([*asked, "--json"]) == 0
+    assert '"evaluations": 4' in capsys.readouterr().out.replace("\n", "")

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from einops import repeat
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from recast.types import ClipLatents, Latents, latent_count
 
@@ -14,6 +14,11 @@ from recast.types import ClipLatents, Latents, latent_count
 @runtime_checkable
 class VideoAutoencoder(Protocol):
     """An autoencoder whose first frame has a latent of its own, and whose others share one in groups."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Its weights."""
+        ...
 
     @property
     def temporal_stride(self) -> int:

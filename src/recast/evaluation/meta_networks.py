@@ -9,6 +9,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from recast.backbones.backbone import Backbone
+from recast.backbones.video_autoencoder import VideoAutoencoder
+from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.denoising import Branch
 from recast.evaluation.metrics.cost import Call
 from recast.training.cost import fused_attention
@@ -53,24 +55,27 @@ class MetaNetworks:
         frames, _, rows, columns = call.shape
         with torch.device("meta"):
             tokens = [torch.empty(shape) for shape, *_ in call.branches]
-            condition = Condition(tokens[0], tokens[0])
-            maps = [
-                Structure(kind, torch.empty(frames, kind.channels, rows * factor, columns * factor))
-                for kind in self.kinds
-            ]
-            condition = self.backbone.with_structures(condition, maps, 1) if maps else condition
+            whole = 1 + self.backbone.temporal_stride * (frames - 1)
+            condition = self._conditioned(Condition(tokens[0], tokens[0]), (whole, 3, rows * factor, columns * factor))
             x = torch.empty(call.shape)
         branches = [Branch(given, *flags) for given, (_, *flags) in zip(tokens, call.branches, strict=True)]
         return _counted(lambda: self.backbone.denoise_branches(x, SIGMA, condition, branches))
 
     def structuring(self, size: tuple[int, int]) -> NetworkCost:
         """Of one frame's structures of `size` rows and columns, as the network reads them."""
-        if not self.kinds:
-            return NetworkCost(0.0, 0)
         with torch.device("meta"):
-            maps = [Structure(kind, torch.empty(1, kind.channels, *size)) for kind in self.kinds]
             bare = Condition(torch.empty(1, 1), torch.empty(1, 1))
-        return _counted(lambda: self.backbone.with_structures(bare, maps, 1))
+        return _counted(lambda: self._conditioned(bare, (1, 3, *size)))
+
+    def _conditioned(self, condition: Condition, clip: tuple[int, int, int, int]) -> Condition:
+        """The condition with all that the network reads of a clip of this shape."""
+        frames, _, rows, columns = clip
+        with torch.device("meta"):
+            maps = [Structure(kind, torch.empty(frames, kind.channels, rows, columns)) for kind in self.kinds]
+            if isinstance(self.backbone, VideoControlBackbone):
+                video = VideoControl(torch.empty(clip, dtype=torch.uint8), maps)
+                return self.backbone.with_control_video(condition, video, 1)
+            return self.backbone.with_structures(condition, maps, 1) if maps else condition
 
     def encoding(self, size: tuple[int, int]) -> NetworkCost:
         """Of one frame of `size` rows and columns."""
@@ -91,6 +96,8 @@ def _counted(work: Callable[[], object]) -> NetworkCost:
 def _networks(value: object) -> list[nn.Module]:
     if isinstance(value, nn.Module):
         return [value]
+    if isinstance(value, VideoAutoencoder):
+        return [value.network]
     if isinstance(value, Mapping):
         return [each for each in value.values() if isinstance(each, nn.Module)]
     return []
