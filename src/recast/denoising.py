@@ -1,6 +1,6 @@
 """What a denoiser is, what walks with it, and what a method is given to make one edit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -84,6 +84,19 @@ class FlowEstimator(Protocol):
         ...
 
 
+Noise = Callable[[Latents, int], Latents]
+"""Standard normal noise like some latents, another for each number."""
+
+
+@runtime_checkable
+class NoisySampler(Sampler, Protocol):
+    """A sampler that draws noise on its way."""
+
+    def under(self, noise: Noise) -> Sampler:
+        """The same, with this noise in the place of its own."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class DenoiseInputs:
     """One edit, ready to denoise. Pure data: a method reads it and changes nothing.
@@ -125,6 +138,8 @@ class DenoiseInputs:
             if condition is not None:
                 condition.check_frames(len(frames))
                 object.__setattr__(self, name, _numbered(condition, frames))
+        if isinstance(self.sampler, NoisySampler):
+            object.__setattr__(self, "sampler", self.sampler.under(self.noise))
 
     def noise(self, like: Latents, number: int = 0) -> Latents:
         """Standard normal noise, a frame's own by (seed, index in the source): the same in any window and batch.

@@ -21,7 +21,7 @@ from recast.diffusion.parameterization import Prediction, clean_from, scale_inpu
 from recast.diffusion.schedule import FlowSchedule, schedule
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
 from recast.prompt import PromptTokens
@@ -215,7 +215,7 @@ def _passes(branches: Sequence[Branch], *, together: bool, single: bool) -> list
 
 def flow_schedule(model: ModelFolder) -> FlowSchedule:
     """The levels of a folder's scheduler. Raises WeightsError for one that is not of rectified flow."""
-    levels = schedule(json_object(model.component("scheduler") / "scheduler_config.json"))
+    levels = schedule(model.scheduler_config())
     if not isinstance(levels, FlowSchedule):
         wrong = f"the scheduler is of {levels.prediction} and transformers of video predict {Prediction.FLOW}"
         raise WeightsError(f"{wrong}; take the scheduler of the model itself; {model.path}")

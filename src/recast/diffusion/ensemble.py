@@ -1,12 +1,7 @@
 """Answers averaged over noise: what is left of an answer is what does not hang on the noise that was shown."""
 
-from collections.abc import Callable
-
-from recast.denoising import Denoiser
+from recast.denoising import Denoiser, Noise
 from recast.types import Condition, Latents
-
-Noise = Callable[[Latents, int], Latents]
-"""Standard normal noise like some latents, another for each number; `DenoiseInputs.noise`."""
 
 
 def ensembled(denoise: Denoiser, members: int, noise: Noise) -> Denoiser:

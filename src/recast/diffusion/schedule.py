@@ -43,7 +43,8 @@ class Schedule:
 
     sigmas: rising, in fp64. spacing: which of them a walk of fewer steps visits; offset: added to "leading" timesteps.
     final_sigma: where a walk ends. It is 0, or sigmas[0] for networks of diffusers' `set_alpha_to_one=False`, whose
-    walk ends at timestep 0; what such a walk returns still has to go through `finish`.
+    walk ends at timestep 0; what such a walk returns still has to go through `finish`. distilled: of "consistency",
+    evenly spaced timesteps that a network was distilled on, among which walks choose (LCM, arXiv:2310.04378).
     """
 
     sigmas: Float[Tensor, " timesteps"]
@@ -51,6 +52,7 @@ class Schedule:
     spacing: str = "trailing"
     offset: int = 0
     final_sigma: float = 0.0
+    distilled: int = 0
 
     def timestep_sigmas(self, steps: int) -> list[float]:
         """`steps` + 1 decreasing levels at the timesteps that diffusers' DDIM would visit; the last is `final_sigma`.
@@ -81,6 +83,11 @@ class Schedule:
                 return np.minimum(np.arange(steps) * (count // steps) + self.offset, count - 1)
             case "linspace":
                 return np.round(np.linspace(0, count - 1, steps)).astype(np.int64)
+            case "consistency":
+                if steps > self.distilled:
+                    raise RequestError(f"{steps} sampling steps; the model was distilled for 1 to {self.distilled}")
+                chosen = np.floor(np.linspace(0, self.distilled, steps, endpoint=False)).astype(np.int64)
+                return (self.distilled - chosen) * (count // self.distilled) - 1
             case other:
                 raise WeightsError(f"unknown timestep_spacing {other!r}; known are trailing, leading and linspace")
 
@@ -140,13 +147,20 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
             raise WeightsError("a network that predicts noise says nothing at zero signal (rescale_betas_zero_snr)")
         alpha_bar = rescale_zero_snr(alpha_bar).clamp(min=LEAST_ALPHA_BAR)
     sigmas = ((1 - alpha_bar) / alpha_bar).sqrt()
+    distilled = config.get("original_inference_steps", 50) if is_consistency(config) else 0
     return Schedule(
         sigmas=sigmas,
         prediction=prediction,
-        spacing=config.get("timestep_spacing", "leading"),
+        spacing="consistency" if distilled else config.get("timestep_spacing", "leading"),
+        distilled=distilled,
         offset=config.get("steps_offset", 0),
         final_sigma=0.0 if config.get("set_alpha_to_one", True) else float(sigmas[0]),
     )
+
+
+def is_consistency(config: Mapping[str, Any]) -> bool:
+    """Whether a scheduler config is that of a network distilled for few steps with fresh noise between them."""
+    return config.get("_class_name") == "LCMScheduler"
 
 
 def finish(x: Latents, sigma: float) -> Latents:

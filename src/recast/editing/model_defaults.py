@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from recast.diffusion.schedule import is_consistency
 from recast.editing.loaded import Model
 from recast.editing.request import knobs_of
 from recast.errors import RequestError, WeightsError, known
@@ -11,6 +12,9 @@ from recast.methods import METHODS, Method
 
 SAMPLING = ("steps", "cfg", "ensemble")
 """What a model's defaults for a method may say besides its knobs."""
+
+DDIM, CONSISTENCY = "ddim", "lcm"
+"""Names in SAMPLERS: what requests mean that say none, and the way of networks that were distilled for few steps."""
 
 
 def own_method(model: Model) -> str:
@@ -38,3 +42,9 @@ def method_of(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method
         wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(fault)
         raise WeightsError(f"recast.json, method_defaults of {name}: {wrong}; mend the model's folder") from fault
     return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
+
+
+def sampler_of(name: str, model: Model) -> str:
+    """The sampler that a request means: for ddim the model's own way, where it was distilled for another."""
+    consistent = name == DDIM and model.folder.has("scheduler") and is_consistency(model.folder.scheduler_config())
+    return CONSISTENCY if consistent else name

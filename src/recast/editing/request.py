@@ -60,7 +60,7 @@ class Request:
     flow: Path | None = None
     """A .safetensors file of RAFT's weights, by which methods that follow motion estimate it; by DIS if not given."""
     scheduler: str = "ddim"
-    """The sampler from noise to picture."""
+    """The sampler from noise to picture; ddim is lcm for a model whose own scheduler is that of LCM."""
     window: int | None = Field(default=None, ge=1, le=1024)
     """The most frames that the network sees at once; as many as it was trained on if not said."""
     segment: int = Field(default=256, ge=2, le=65536)

@@ -16,7 +16,7 @@ from recast.editing.changing import KeyedContent, changing_of, without_constant
 from recast.editing.idle import idle_settings
 from recast.editing.loaded import Model
 from recast.editing.mask import Mask
-from recast.editing.model_defaults import method_of, own_method
+from recast.editing.model_defaults import method_of, own_method, sampler_of
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import BackboneError, RecastWarning, RequestError
@@ -118,7 +118,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         shown=_words(request.source_prompt),
         method=method_of(name, own, request.knobs),
         flow=RAFTFlow.opened(request.flow, model.device) if request.flow else None,
-        sampler=SAMPLERS[request.scheduler],
+        sampler=SAMPLERS[sampler_of(request.scheduler, model)],
         steps=steps,
         cfg_scale=usual["cfg"] if request.cfg is None else request.cfg,
         ensemble=int(usual["ensemble"]) if request.ensemble is None else request.ensemble,

@@ -135,6 +135,10 @@ class ModelFolder:
             reader: Any = kind
             return reader.from_pretrained(str(path), local_files_only=True, **settings)
 
+    def scheduler_config(self, name: str = "scheduler") -> dict[str, Any]:
+        """The entries of a scheduler's configuration, its class's name among them. Raises WeightsError."""
+        return json_object(self.component(name) / "scheduler_config.json")
+
     def network(self, name: str, kind: type, dtype: "torch.dtype | None" = None) -> Any:  # noqa: ANN401 -- Auto classes
         """A component's network, of class `kind`, in evaluation mode, fp32 whatever its file holds.
 

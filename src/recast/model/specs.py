@@ -88,6 +88,14 @@ SPECS: dict[str, ModelSpec] = {
         _OF_ANIMATEDIFF,
         _LINEAR | {"feature_extractor/preprocessor_config.json": CLIP_PIXELS},
     ),
+    "gen1-zero-lcm": ModelSpec(
+        "gen1-zero in 4 to 8 steps, by AnimateLCM's motion modules; words; take its LoRA as --adapter",
+        "AnimateDiffControlNetPipeline",
+        3.8,
+        (_GEN1_ZERO[0], SpecPart(("wangfuyun/AnimateLCM",), "MIT", network_files("motion_adapter")), *_GEN1_ZERO[2:]),
+        _OF_ANIMATEDIFF | {"cfg_scale": 1.5, "steps": 6},
+        {"scheduler/scheduler_config.json": LINEAR | {"_class_name": "LCMScheduler", "set_alpha_to_one": True}},
+    ),
     "animatediff": ModelSpec(
         "SD 1.5 with motion modules, without structure; words",
         "AnimateDiffPipeline",

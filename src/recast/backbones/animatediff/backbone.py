@@ -8,7 +8,6 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import MotionAdapter, UNetMotionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -167,7 +166,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     """
     unet, adapter = _image_unet(model), model.network("motion_adapter", MotionAdapter)
     motion, vae = put_in(unet, adapter), model.network("vae", AutoencoderKL)
-    levels = schedule(model.part("scheduler", DDIMScheduler).config)
+    levels = schedule(model.scheduler_config())
     image_prompt = ImagePrompt.put_in(model, unet, device)
     networks: list[nn.Module] = [unet, vae]
     for network in networks:
@@ -191,7 +190,7 @@ def _image_schedule(model: ModelFolder, levels: Schedule) -> Schedule | None:
     """The image model's own levels, where the folder has them. Raises WeightsError for another prediction."""
     if not model.has("image_scheduler"):
         return None
-    own = schedule(model.part("image_scheduler", DDIMScheduler).config)
+    own = schedule(model.scheduler_config("image_scheduler"))
     if own.prediction is not levels.prediction:
         wrong = f"image_scheduler is of {own.prediction} and scheduler of {levels.prediction}"
         raise WeightsError(f"{wrong}; one network has one prediction: take those of its own model; {model.path}")

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.embeddings import ImageProjection
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -181,7 +180,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     return Gen1Backbone(
         net=net.to(device).requires_grad_(False),
         vae=vae.to(device).requires_grad_(False),
-        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        schedule=schedule(model.scheduler_config()),
         projection=projection and projection.to(device).requires_grad_(False),
         content=ContentEncoders(model, torch.device(device)),
         metadata=model.metadata,

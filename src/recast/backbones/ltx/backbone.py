@@ -15,7 +15,7 @@ from recast.backbones.video_transformer import Videos, VideoTransformerBackbone
 from recast.diffusion.dynamic_shift import dynamic_schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import ModelMetadata
 from recast.networks.placement import first_weight
 from recast.types import Condition, latent_count
 
@@ -85,7 +85,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         raise WeightsError(f"the transformer reads patches of {sides} latents, and ltx opens single ones; {model.path}")
     vae = model.network("vae", AutoencoderKLLTXVideo, dtype=dtype).to(device).requires_grad_(False)
     autoencoder = LTXAutoencoder(vae)
-    config = json_object(model.component("scheduler") / "scheduler_config.json")
+    config = model.scheduler_config()
     return LTXBackbone(
         network=network,
         autoencoder=autoencoder,

@@ -3,7 +3,6 @@
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import nn
 
 from recast.backbones.image_prompt import ImagePrompt
@@ -48,7 +47,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         vae=vae.to(device).requires_grad_(False),
         prompt=reader.opened(model, device, dtype),
         image_prompt=image_prompt,
-        schedule=schedule(model.part("scheduler", DDIMScheduler).config),
+        schedule=schedule(model.scheduler_config()),
         metadata=model.metadata,
     )
 
