@@ -34,9 +34,9 @@ def limited(request: Request, model: Model, mib: int) -> dict[str, object]:
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
-        noted = answer.read()
+        answered = answer.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return {"mib": mib} | (json.loads(noted) if noted else {"ended": code})
+    return {"mib": mib} | (json.loads(answered) if answered else {"ended": code})
 
 
 def _made(request: Request, model: Model) -> dict[str, object]:

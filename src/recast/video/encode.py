@@ -1,5 +1,6 @@
 """Kinds of file that recast writes, and the video encoder of each."""
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -82,7 +83,9 @@ class Moment:
 
 
 def kind_of(target: Path) -> FileKind:
-    """By the name's ending. Raises RequestError for one that recast does not write."""
+    """By the name's ending. Raises RequestError for one that recast does not write, and a name that is no text."""
+    if os.fsencode(target) != str(target).encode(errors="replace"):
+        raise RequestError(f"FFmpeg writes only to names that are Unicode text; choose another one: {target}")
     try:
         return KINDS[target.suffix.lower()]
     except KeyError:
