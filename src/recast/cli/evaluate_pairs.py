@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recast.cli.flags import Flag
-from recast.cli.progress import shown
+from recast.cli.progress import Watch, shown
 from recast.cli.table import table, visible
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.evaluation.intervals import Figure
     from recast.evaluation.pairs import PairScores
+    from recast.evaluation.sets import SetScores
 
 _PANEL = "An edit in a file"
 PAIR_FLAGS: dict[str, Flag] = {
@@ -31,6 +32,9 @@ PAIR_FLAGS: dict[str, Flag] = {
     "ask": Flag(("--ask",), "URL", _PANEL, about="Show frames to this chat-completion endpoint and ask: yes or no?"),
     "ask_model": Flag(("--ask-model",), "NAME", _PANEL, about="And to this vision-language model there."),
     "preference": Flag(("--preference",), "DIR", _PANEL, about="And PickScore by the folder of its CLIPModel."),
+    "sets": Flag(
+        ("--sets",), "DIR", _PANEL, about="Of folders: distances of both sets by this CLIPModel, DINOv2 or VideoMAE."
+    ),
     "max_frames": Flag(("--max-frames",), "N", _PANEL, about="Compare the first N frames."),
     "on_damage": Flag(("--on-damage",), "fail|warn|repeat", _PANEL, about="What to do about a damaged clip."),
 }
@@ -64,19 +68,40 @@ def by_pairs(options: dict[str, Any], device: str, *, as_json: bool, markdown: b
     mask = Path(options["mask"]) if "mask" in options else None
     settings = _settings(options) | {"device": device}
     is_folder = holds_clips(edited)
+    if "sets" in options and not is_folder:
+        raise RequestError(f"--sets compares folders of clips, and this is one: {edited}")
     files = file_pairs(source, edited, mask) if is_folder else [(source, edited, mask)]
     with shown(quiet=quiet) as watch:
         found = []
         for done, (before, after, where) in enumerate(files):
             watch("clips", done, len(files))
             found.append(evaluate(before, after, mask=where, watch=watch, **settings))
+        sets = _sets(files, options["sets"], device, watch) if "sets" in options else None
     if as_json:
-        print(json.dumps(_json(found) if is_folder else found[0].to_json()))
+        held = _json(found) if is_folder else found[0].to_json()
+        print(json.dumps(held | ({"sets": sets.to_json()} if sets else {})))
         return
-    rows = _mean_rows(found) if is_folder else _rows(found[0])
+    rows = (_mean_rows(found) if is_folder else _rows(found[0])) + (_set_rows(sets) if sets else [])
     _print_markdown(rows) if markdown else table(HEAD, rows)
     for note in dict.fromkeys(_facts(found)):
         print(visible(note))
+
+
+def _sets(files: "list[tuple[Path, Path, Path | None]]", network: str, device: str, watch: "Watch") -> "SetScores":
+    from recast.evaluation.sets import set_scores
+
+    sources = list(dict.fromkeys(source for source, _, _ in files))
+    return set_scores(sources, [edited for _, edited, _ in files], network, device, watch)
+
+
+def _set_rows(sets: "SetScores") -> list[tuple[str, ...]]:
+    from recast.evaluation import METRICS
+
+    count = f"n {sets.vectors[0]} and {sets.vectors[1]}"
+    return [
+        (METRICS[name].heading, f"{METRICS[name].text(value)} ({count})", "", METRICS[name].better, sets.by)
+        for name, value in sets.figures.items()
+    ]
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, object]:

@@ -124,6 +124,12 @@ SETS: dict[str, Metric] = {
         "1e-3",
         "lower",
     ),
+    "inception": Metric(
+        "inception score",
+        "exp of the mean KL of each clip's classes from those of all: the video IS, by the named classifier",
+        "",
+        "higher",
+    ),
 }
 """Of two sets of features, as published evaluations of generators have them."""
 
