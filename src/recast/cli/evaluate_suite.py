@@ -74,7 +74,7 @@ def _head(run: "SuiteRun", rows: "Rows") -> dict[str, str]:
         "seeds": ", ".join(map(str, run.file.seeds)),
         "settings of all": ", ".join(f"{k} {v}" for k, v in run.file.settings.items()) or "as each model's folder says",
         "models": ", ".join(f"{name} ({digest:.12})" for name, digest in run.identity["models"].items()),
-        "measured by": ", ".join(dict.fromkeys(named_by.values())),
+        "measured by": "; ".join(dict.fromkeys(named_by.values())),
         "recast": __version__,
     }
 

@@ -25,9 +25,11 @@ h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; font-weight: 500; } p, dt, figcapt
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
-th, td { text-align: right; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: bottom;
-  font-variant-numeric: tabular-nums; } th:first-child, td:first-child { text-align: left; white-space: nowrap; }
-td small { color: var(--soft); white-space: nowrap; display: block; }
+th, td { text-align: right; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  font-variant-numeric: tabular-nums; } th { vertical-align: bottom; font-weight: 600; line-height: 1.3; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; position: sticky; left: 0;
+  background: var(--ground); }
+small { color: var(--soft); white-space: nowrap; display: block; font-weight: 400; }
 svg { max-width: 760px; width: 100%; } svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 .axis { stroke: var(--line); fill: none; } .sweep { stroke: var(--soft); fill: none; stroke-dasharray: 3 3; }
 .row { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: .8rem; }
@@ -78,8 +80,8 @@ def sweeps(rows: Rows) -> list[list[str]]:
 
 def _means(measured: Mapping[str, Mapping[str, Figure]], source: Mapping[str, Figure], names: Sequence[str]) -> str:
     head = "".join(
-        f"<th>{escape(METRICS[name].heading).replace('-', '&#8209;')}<br>{METRICS[name].better} is better</th>"
-        for name in names
+        f"<th>{escape(each.heading).replace('-', '&#8209;')}<small>{each.better} is better</small></th>"
+        for each in (METRICS[name] for name in names)
     )
     lines = [("the unedited source", source), *measured.items()]
     body = "".join(
@@ -121,8 +123,8 @@ def _edited(item: SuiteItem, row: Mapping[str, Any]) -> str:
 
 
 def _player(path: str, label: str, about: str, figures: Mapping[str, float]) -> str:
-    scores = ", ".join(
-        f"{METRICS[name].heading} {METRICS[name].text(figures[name])}" for name in SHOWN if name in figures
+    scores = "; ".join(
+        f"{METRICS[name].heading}: {METRICS[name].text(figures[name])}" for name in SHOWN if name in figures
     )
     video = f'<video src="{escape(path)}" controls loop muted playsinline preload="metadata"></video>'
     text = f"<b>{escape(label)}</b>{' '.join(filter(None, [about, scores]))}"
