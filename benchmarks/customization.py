@@ -35,7 +35,7 @@ from recast.video.sheet import saved, sheet
 from recast.world import rendered
 from recast.world.words import COLOURS
 
-MEASURES = ("likeness", "colour", "environment", "outline")
+MEASURES = ("subject_likeness", "colour", "environment", "outline")
 TOKEN = "sks"
 
 
@@ -102,7 +102,7 @@ class SubjectScorer:
         colour = self.judge.colours(frames, points, mask).mean(dim=0).argmax()
         verdict = self.judge(frames, points)
         return {
-            "likeness": likeness(subject_embeddings(frames, mask, embed), own),
+            "subject_likeness": likeness(subject_embeddings(frames, mask, embed), own),
             "colour": float(list(COLOURS)[int(colour)] == truth.subjects[0].colour),
             "environment": float(verdict.environment == truth.environment),
             "outline": overlap(verdict.subject, mask),

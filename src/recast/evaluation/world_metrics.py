@@ -100,7 +100,7 @@ CROSSING: dict[str, Metric] = {
 }
 """Of scenes of several subjects that hide each other."""
 CUSTOMIZED: dict[str, Metric] = {
-    "likeness": Metric(
+    "subject_likeness": Metric(
         "likeness to the pictures",
         "mean cosine of the subject, cut out along its true outline, with the subject of each picture, in a CLIP pair",
         "",
