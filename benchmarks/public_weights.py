@@ -51,9 +51,9 @@ class MeasuredModel:
         frames, scores = self.trial.frames, self.trial.scores
         assert frames is not None, "an edit that was refused raises"
         size = f"{len(frames)}, {frames.shape[-1]}x{frames.shape[-2]}"
-        told = [f"{scores[name]:.3g}" if name in scores else "-" for name in SCORES]
+        scored = [f"{scores[name]:.3g}" if name in scores else "-" for name in SCORES]
         numbers = [f"{number:.1f}" for number in (self.opening, self.trial.seconds, self.gigabytes)]
-        return f"`{self.name}`", self.about, size, *numbers, str(self.trial.evaluations), *told
+        return f"`{self.name}`", self.about, size, *numbers, str(self.trial.evaluations), *scored
 
 
 def measured(name: str, args: argparse.Namespace) -> MeasuredModel:

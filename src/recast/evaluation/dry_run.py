@@ -28,7 +28,7 @@ from recast.networks.hooks import Hook
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import RecordFeatures
 from recast.progress import Report, unreported
-from recast.types import Clip, Condition, Frames, Latents, Structure, Tokens, latent_count
+from recast.types import Clip, ClipLatents, Condition, Frames, Latents, Structure, Tokens, latent_count
 
 SIDE = 64
 """Least rows and columns of the clip that is walked through."""
@@ -112,7 +112,7 @@ class SilentNetworks:
         rows, columns = (side * self.factor for side in latents.shape[-2:])
         return latents.new_zeros(1 + self.stride * (len(latents) - 1), 3, rows, columns) + 0 * latents.sum()
 
-    def decode(self, latents: Latents, _report: Report = unreported) -> Frames:
+    def decode(self, latents: ClipLatents, _report: Report = unreported) -> Frames:
         """All black."""
         return self.decode_pixels(latents).detach().to("cpu", torch.uint8)
 
