@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.conditions.flow import ClipFlow
+from recast.evaluation import ASKED, CLIP, CROSSING, CUSTOMIZED, JUDGED, METRICS, PAIRED, SETS
 from recast.evaluation.metrics.consistency import all_pairs, centred, neighbours, warp_along
 from recast.evaluation.metrics.direction import directional_similarity
 from recast.evaluation.metrics.edges import edge_agreement
@@ -177,3 +178,8 @@ def test_structure_does_not_change_when_features_turn_or_grow():
 def test_structure_distance_of_places_that_are_alike_to_such_that_are_not(count):
     apart, alike = torch.eye(count)[None], torch.ones(1, count, count)
     assert structure_distance(apart, alike) == pytest.approx(1 - 1 / count, abs=1e-6)
+
+
+def test_no_two_tables_of_metrics_share_a_name():
+    tables = (JUDGED, CLIP, ASKED, PAIRED, SETS, CROSSING, CUSTOMIZED)
+    assert len(METRICS) == sum(map(len, tables))

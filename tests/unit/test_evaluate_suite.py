@@ -10,7 +10,7 @@ from recast.cli.app import run
 from recast.editing.progress import no_progress
 from recast.editing.request import knobs_of
 from recast.errors import RequestError
-from recast.evaluation import ASKED, CLIP, CROSSING, CUSTOMIZED, JUDGED, METRICS, PAIRED, SETS
+from recast.evaluation import JUDGED
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
@@ -247,8 +247,3 @@ def test_worlds_can_be_measured_without_edits(folder, capsys):
 def test_what_cannot_be_measured_is_refused(folder, flags, says, capsys):
     assert run(["evaluate", "--model", str(folder), *flags]) == 2
     assert says in capsys.readouterr().err
-
-
-def test_no_two_tables_of_metrics_share_a_name():
-    tables = (JUDGED, CLIP, ASKED, PAIRED, SETS, CROSSING, CUSTOMIZED)
-    assert len(METRICS) == sum(map(len, tables))
