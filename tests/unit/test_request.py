@@ -137,6 +137,7 @@ def test_updated_changes_only_what_it_names():
         ("prompt=a = b", ("prompt", "a = b")),
         ("mask=null", ("mask", None)),
         ("cfg=NaN", ("cfg", "NaN")),
+        ("words=" + 100_000 * "[", ("words", 100_000 * "[")),
     ],
 )
 def test_assignments(given, read):

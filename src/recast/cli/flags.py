@@ -159,7 +159,7 @@ def parsed(assignment: str) -> tuple[str, object]:
 def _read_value(text: str) -> object:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # lists in lists in lists, thousands deep
         return text
     # JSON's NaN and Infinity are Python's invention; as text they are refused with the field's own words.
     return text if isinstance(value, float) and not math.isfinite(value) else value

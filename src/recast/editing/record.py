@@ -48,7 +48,7 @@ class Record:
                 if not isinstance(part, dict):
                     raise TypeError(f"a {type(part).__name__} where names and values should be")
             return record
-        except (AttributeError, TypeError, ValueError) as fault:
+        except (AttributeError, RecursionError, TypeError, ValueError) as fault:
             raise MediaError(f"the file's record is damaged, or not recast's: {fault}") from None
 
     def to_json(self) -> str:

@@ -49,7 +49,7 @@ def _replaced(whole: Any, path: Sequence[str], value: object) -> Any:  # noqa: A
 def _value(name: str, text: str, before: object) -> object:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     if isinstance(before, float) and type(value) is int:
         return float(value)
