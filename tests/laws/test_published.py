@@ -234,7 +234,7 @@ def test_pickles_damage_and_other_families_are_refused(path, tmp_path):
         with_published(opened(path), [(str(tmp_path / "a.ckpt"), 1.0)])
     with pytest.raises(WeightsError, match="no whole safetensors file"):
         with_published(opened(path), [(str(tmp_path / "b.safetensors"), 1.0)])
-    with pytest.raises(BackboneError, match="this model is none"):
+    with pytest.raises(BackboneError, match="this model is neither"):
         with_published(tiny(), [(str(tmp_path / "b.safetensors"), 1.0)])
     save_file({"x": torch.zeros(1, 16)}, tmp_path / "c.safetensors")
     with pytest.raises(RequestError, match="its weight is 0 or 1"):
