@@ -238,4 +238,5 @@ def test_metrics_say_where_better_lies():
     lower = {"warp", "surface", "distance", "unasked", "evaluations", "flicker", "motion", "structure"}
     lower |= {"kept_de76", "kept_de2000", "frechet", "kernel", "swapped"}
     assert {name for name, metric in METRICS.items() if metric.better == "lower"} == lower
-    assert {name for name, metric in METRICS.items() if metric.share} == {"environment", "look", "colour", "joint"}
+    shares = {"environment", "look", "colour", "joint", "asked", "picked"}
+    assert {name for name, metric in METRICS.items() if metric.share} == shares
