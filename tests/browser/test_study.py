@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
 pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from recast.cli.app import run
 from recast.evaluation.study.answers import read_answers
@@ -21,22 +20,11 @@ SLOW_MS = 120_000
 """A page on a machine that others use too may take long."""
 
 
-@pytest.fixture
-def browser():
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("there is no chromium on this machine")
-    with sync_playwright() as tools:
-        started = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 def test_a_rater_answers_every_pair_though_the_server_is_killed(browser, tmp_path, capsys):
     folder = study_made(tmp_path, raters=1) / "study"
     port, errors = free_port(), []
     right = {name: "right" if turned else "left" for name, turned in StudyPlan.opened(folder).seats[0].items}
-    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page = browser.engine.new_page(viewport={"width": 1100, "height": 800})
     page.set_default_timeout(SLOW_MS)
     page.on("pageerror", lambda error: errors.append(str(error)))
     choices = list(right.values())
