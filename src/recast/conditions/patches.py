@@ -46,11 +46,15 @@ class _Search:
     led: Float[Tensor, "2 h w"]
 
     def cost(self, places: Matches) -> Float[Tensor, "h w"]:
-        """How unlike patches are: mean squared difference of colour, and the way from where flow leads."""
-        rows, columns = self.led.shape[-2:]
-        unlike = (self.held[(places[0] * columns + places[1]).flatten()] - self.wanted).square().mean(dim=1)
+        """How unlike patches are, and the way from where flow leads."""
         away = (places - self.led).square().sum(dim=0).sqrt()
-        return unlike.reshape(rows, columns) + (PLACED * away).square()
+        return self.unlike(places) + (PLACED * away).square()
+
+    def unlike(self, places: Matches) -> Float[Tensor, "h w"]:
+        """The mean squared difference of colour."""
+        rows, columns = self.led.shape[-2:]
+        held = self.held[(places[0] * columns + places[1]).flatten()]
+        return (held - self.wanted).square().mean(dim=1).reshape(rows, columns)
 
 
 def synthesized(edited: Float[Tensor, "k c h w"], keys: Sequence[int], frames: Frames, flow: ClipFlow) -> Maps:
@@ -93,7 +97,7 @@ def nearest_patches(frame: Picture, key: Picture, flow: Flow, seed: int = 0) -> 
             new = search.cost(places)
             better = new < cost
             best, cost = torch.where(better, places, best), torch.where(better, new, cost)
-    return best, search.cost(best) - (PLACED * (best - led).square().sum(dim=0).sqrt()).square()
+    return best, search.unlike(best)
 
 
 def voted(picture: Picture, matches: Matches) -> Picture:
