@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import FLAGS, Overwrite, Quiet, Settings, flagged, request_from
+from recast.cli.flags import FLAGS, Overwrite, Quiet, Settings, flagged, request_from, usual_target
 from recast.cli.progress import shown
 from recast.cli.queue import DataDir, store_in, tell_ended
 from recast.cli.table import visible
@@ -120,7 +120,7 @@ def _target(request: Request, output: Path | None) -> Path:
         raise RequestError("it names no target; give one, or a folder for all results with -o DIR")
     if request.source is None or request.source == Path():
         raise RequestError("it names no source")
-    return output / f"{request.source.stem or request.source.resolve().name}-recast.mp4"
+    return output / usual_target(request.source)
 
 
 def _added(requests: list[Request], store: "JobStore", *, add: bool) -> JobBatch:

@@ -4,12 +4,8 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
+from recast.cli.flags import FLAGS, Input, Json, Output, Overwrite, Quiet, Settings, flagged, request_from, usual_target
 from recast.cli.progress import peak_gib, shown
 from recast.cli.table import visible
 from recast.editing.request import Request
@@ -18,10 +14,7 @@ from recast.editing.request import Request
 @flagged(*FLAGS)
 def edit(
     source: Input,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
-    ] = None,
+    output: Output = None,
     *,
     settings: Settings = None,
     overwrite: Overwrite = False,
@@ -30,7 +23,7 @@ def edit(
     **options: object,
 ) -> None:
     """Re-make a clip's content from words or a picture, and keep its structure."""
-    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    target = output or usual_target(source)
     run(request_from(source, target, options, settings, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 

@@ -82,6 +82,10 @@ FLAGS: dict[str, Flag] = {
 """Every setting of an edit by name, as it is given on the command line."""
 
 Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a GIF or a folder of PNG files.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
+]
 Overwrite = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace the result if it is already there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Settings = Annotated[
@@ -163,3 +167,8 @@ def _read_value(text: str) -> object:
         return text
     # JSON's NaN and Infinity are Python's invention; as text they are refused with the field's own words.
     return text if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def usual_target(source: Path) -> Path:
+    """Where a result goes when nobody says it: the current folder, under the source's name."""
+    return Path(f"{source.stem or source.resolve().name}-recast.mp4")

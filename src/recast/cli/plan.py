@@ -2,12 +2,9 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from recast.cli.flags import FLAGS, Input, Json, Settings, flagged, request_from
+from recast.cli.flags import FLAGS, Input, Json, Output, Settings, flagged, request_from, usual_target
 from recast.cli.progress import peak_gib
 from recast.cli.table import tell
 
@@ -20,10 +17,7 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 @flagged(*FLAGS)
 def plan(
     source: Input,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
-    ] = None,
+    output: Output = None,
     *,
     settings: Settings = None,
     as_json: Json = False,
@@ -39,7 +33,7 @@ def plan(
     from recast.evaluation.plan import planned
     from recast.video.read import opened
 
-    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    target = output or usual_target(source)
     request = request_from(source, target, options, settings, overwrite=True)
     check_inputs(request)
     check_target(request)

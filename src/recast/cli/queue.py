@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, flagged, request_from
+from recast.cli.flags import FLAGS, Input, Json, Output, Overwrite, Quiet, Settings, flagged, request_from, usual_target
 from recast.cli.progress import shown
 from recast.cli.table import table, tell, visible
 
@@ -50,10 +50,7 @@ def store_in(folder: Path | None) -> "JobStore":
 @flagged(*FLAGS)
 def add(
     source: Input,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The result (default IN-recast.mp4 in this folder)."),
-    ] = None,
+    output: Output = None,
     *,
     priority: Annotated[int, typer.Option("--priority", metavar="N", help="The highest goes first.")] = 0,
     settings: Settings = None,
@@ -64,7 +61,7 @@ def add(
     """Add an edit, with the flags of `recast edit`; prints its number."""
     from recast.editing.queued import check_queued, document_of
 
-    target = output or Path(f"{source.stem or source.resolve().name}-recast.mp4")
+    target = output or usual_target(source)
     request = request_from(source, target, options, settings, overwrite=overwrite)
     check_queued(request)
     print(store_in(data_dir).add([document_of(request)], priority=priority)[0])
