@@ -192,3 +192,21 @@ def test_a_signal_leaves_at_most_a_folder_that_says_what_it_is(source, folder, t
     assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
     assert rest.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in rest
+
+
+def test_a_signal_inside_of_executed_text_ends_by_the_same_code(tmp_path):
+    # Python ends by SIGINT where a KeyboardInterrupt left an `exec` of text, as libraries use it, caught or not.
+    (tmp_path / "ended.py").write_text(
+        "import signal, sys\n"
+        "from recast.cli.progress import shown\n"
+        "from recast.errors import Cancelled\n"
+        "try:\n"
+        "    with shown(quiet=True):\n"
+        "        exec('signal.raise_signal(signal.SIGTERM)')\n"
+        "except Cancelled as stopped:\n"
+        "    print(stopped)\n"
+        "    sys.exit(stopped.exit_code)\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert done.stdout == "ended by SIGTERM: nothing half-written is left behind\n"

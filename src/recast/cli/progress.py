@@ -101,6 +101,13 @@ def _tell(line: str) -> None:
     print(visible(line), file=sys.stderr, flush=True)
 
 
+class _Ended(KeyboardInterrupt):
+    """As Ctrl-C, but of a class of its own.
+
+    A KeyboardInterrupt that leaves an `exec` of text makes Python end by SIGINT at its exit, though it was caught.
+    """
+
+
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Lets SIGTERM and SIGHUP end the block as an error does, so that what is half-written is removed."""
@@ -111,7 +118,7 @@ def _ended_in_order() -> Iterator[None]:
         number = received
         for each in before:
             signal.signal(each, signal.SIG_IGN)  # the way out is not to be interrupted
-        raise KeyboardInterrupt
+        raise _Ended
 
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     caught = [getattr(signal, name) for name in names]
@@ -126,7 +133,9 @@ def _ended_in_order() -> Iterator[None]:
     except (KeyboardInterrupt, Cancelled) as error:
         if not number:
             raise
-        stopped = Cancelled(f"ended by {signal.Signals(number).name}: {error or 'nothing half-written is left behind'}")
+        stopped = Cancelled(
+            f"ended by {signal.Signals(number).name}: {str(error) or 'nothing half-written is left behind'}"
+        )
         stopped.exit_code = 128 + number
         raise stopped from error
     finally:
