@@ -2,6 +2,7 @@
 #   make demo                          edits a clip of our own world and lays source and result on one contact sheet
 #   make demo CLIP=path PROMPT="..."   the same with your clip and your words
 #   make test                          the default tests
+#   make test CI=true                  the same, with every signature's shapes and types checked, which doubles their time
 #   make browser-tests                 the page in Debian's chromium (apt-get install chromium fonts-dejavu-core)
 #   make check                         format, lint, types, layers, fast tests: what a commit owes
 #   make hook                          runs `make check` before every commit
@@ -31,6 +32,8 @@ SHEET := $(BIN)/recast compare "$$DEMO_CLIP" $(DEMO_RESULT) --label source --lab
   --max-frames $(DEMO_FRAMES) -o $(DEMO_SHEET) -y -q
 PYTEST := $(BIN)/pytest -q
 TESTS := -n 2 --dist worksteal
+# `1` passes for a float, as PEP 484 has it.
+SHAPES := --jaxtyping-packages="recast,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 FAST_TESTS := -n 2 tests/unit tests/laws/test_style.py tests/laws/test_packages.py tests/laws/test_documents.py
 
 # Two processes of one thread each fill two cores; more threads would only wait for each other.
@@ -59,12 +62,11 @@ demo: $(VENV)/.demo-stamp
 	@echo "contact sheet  $(DEMO_SHEET)"
 
 test: $(VENV)/.test-stamp
-	@$(PYTEST) $(TESTS)
+	@$(PYTEST) $(TESTS) $(if $(CI),$(SHAPES))
 
-# One process: the tests share a server, a worker and a browser. Shapes are checked by the other tests; here it would cost
-# the page the time in which it is looked at.
+# One process: the tests share a server, a worker and a browser.
 browser-tests: $(VENV)/.test-stamp
-	@$(PYTEST) -o addopts= -m browser tests/browser
+	@$(PYTEST) -m browser tests/browser
 
 check: lint fast-tests
 

@@ -1,6 +1,6 @@
 """What contracts of methods share: inputs of one clip, conditioned on its depth."""
 
-from dataclasses import replace
+from dataclasses import fields, make_dataclass, replace
 from fractions import Fraction
 
 import torch
@@ -12,7 +12,17 @@ from recast.methods.needs import Need
 from recast.types import Clip, Condition, Kind, Structure
 
 FRAMES = 5
-ABLE = {name: method for name, method in METHODS.items() if Need.PICTURE not in method.needs}
+
+
+def fitting_once(method):
+    """The method, which fits null tokens or points in one iteration, where it fits any: contracts ask for no more."""
+    if "fit_iterations" not in {field.name for field in fields(method)}:
+        return method
+    once = [("fit_iterations", int, 1)]
+    return make_dataclass(method.__name__, once, bases=(method,), frozen=True, kw_only=True)
+
+
+ABLE = {name: fitting_once(method) for name, method in METHODS.items() if Need.PICTURE not in method.needs}
 """Methods that need no other family than the tiny backbone's."""
 
 

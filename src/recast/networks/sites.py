@@ -15,6 +15,8 @@ from recast.networks.hooks import SiteKind
 from recast.networks.temporal import FOLLOWER
 
 _WHOLE_BLOCK = re.compile(r"(down_blocks|up_blocks)\.\d+|mid_block")
+_OVER_TIME = f".{FOLLOWER}"
+"""How the path of a layer over time ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +45,18 @@ def attention_sites(unet: UNet2DConditionModel) -> Iterator[AttentionSite]:
             # A layer over time lies inside the spatial transformer that it follows, and is a holder of its own.
             inside = name.startswith(f"{holder}.{FOLLOWER}.")
             if isinstance(block, BasicTransformerBlock) and not inside:
-                yield from _of_block(name, block, holder, temporal=_is_temporal(holder))
+                yield from _of_block(name, block, holder, temporal=holder.endswith(_OVER_TIME))
 
 
 def grid_holders(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
     """The spatial transformers and the layers over time, by path."""
     modules = unet.named_modules()
-    return ((path, module) for path, module in modules if isinstance(module, Transformer2DModel) or _is_temporal(path))
+    # The test of a path is written out: as a function it would be the one that is called most often of all.
+    return (
+        (path, module)
+        for path, module in modules
+        if isinstance(module, Transformer2DModel) or path.endswith(_OVER_TIME)
+    )
 
 
 def feature_sites(unet: UNet2DConditionModel) -> Iterator[FeatureSite]:
@@ -62,10 +69,6 @@ def feature_sites(unet: UNet2DConditionModel) -> Iterator[FeatureSite]:
             yield FeatureSite(path, SiteKind.TRANSFORMER, module)
         elif _WHOLE_BLOCK.fullmatch(path):
             yield FeatureSite(path, SiteKind.BLOCK, module)
-
-
-def _is_temporal(path: str) -> bool:
-    return path.rpartition(".")[2] == FOLLOWER
 
 
 def _of_block(path: str, block: BasicTransformerBlock, holder: str, *, temporal: bool) -> Iterator[AttentionSite]:
