@@ -27,6 +27,11 @@ class Branch:
     perturbed: bool = False
     frames_alone: bool = False
 
+    @property
+    def way(self) -> tuple[bool, bool, bool, bool]:
+        """How the network is evaluated, whatever the content."""
+        return self.temporal, self.picture, self.perturbed, self.frames_alone
+
 
 @runtime_checkable
 class Denoiser(Protocol):

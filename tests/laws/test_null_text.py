@@ -14,7 +14,7 @@ from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.inversion import Inversion
-from recast.diffusion.null_text import NullText, NullTextFit, null_text_inversion, with_null_text
+from recast.diffusion.null_text import NullText, NullTextFit, fixed_branches_once, null_text_inversion, with_null_text
 from recast.diffusion.samplers import SAMPLERS, ddim
 from recast.diffusion.windows import windowed
 from recast.errors import Cancelled, RequestError
@@ -48,6 +48,45 @@ def inversion(backbone, condition):
 def missed(denoise, inversion, condition):
     back = ddim(denoise, inversion.trajectory[0], inversion.sigmas, condition)
     return float((back - inversion.trajectory[-1]).norm())
+
+
+@pytest.mark.parametrize("by_frame", [False, True])
+def test_what_is_not_fitted_is_evaluated_once_a_level(backbone, inversion, by_frame):
+    condition = conditioned(backbone, FRAMES)
+    if by_frame:
+        condition = replace(condition, uncond=repeat(condition.uncond, "n d -> t n d", t=FRAMES))
+    asked, fit = [], NullTextFit(iterations=3, learning_rate=0.1, tolerance=0.0)
+
+    def counted(x, sigma, condition, branches):
+        asked.append(len(branches))
+        return backbone.denoise_branches(x, sigma, condition, branches)
+
+    def fitted(denoise_branches):
+        asked.clear()
+        denoise = windowed(guided(denoise_branches, SCALE), 1, 0)
+        return null_text_inversion(denoise, inversion, condition, fit=fit).uncond
+
+    plain = fitted(counted)
+    assert asked == [2] * (FRAMES * 4 * 3)
+    once = fitted(fixed_branches_once(counted))
+    assert asked == ([2] * FRAMES + [1] * 3 * FRAMES) * 3
+    assert_close(once, plain, atol=1e-4, rtol=1e-3)
+
+
+def test_a_branch_of_other_latents_layers_or_frames_is_evaluated(condition):
+    asked, x = [], noisy(FRAMES)
+
+    def counted(x, _sigma, _condition, branches):
+        asked.append(len(branches))
+        return [x + branch.tokens.sum() for branch in branches]
+
+    once, branch = fixed_branches_once(counted), Branch(condition.cond)
+    later = replace(condition, frames=torch.arange(FRAMES) + 3)
+    calls = [(x, 1.0, condition, branch), (x, 1.0, condition, replace(branch, temporal=False)), (x, 1.0, later, branch)]
+    calls += [(-x, 1.0, condition, branch), (x, 1.0, condition, Branch(condition.uncond)), (x, 2.0, condition, branch)]
+    for latents, sigma, of, one in [*calls, calls[-1]]:
+        assert_close(once(latents, sigma, of, [one]), [latents + one.tokens.sum()])
+    assert asked == [1] * len(calls)
 
 
 @pytest.mark.parametrize("by_frame", [False, True])

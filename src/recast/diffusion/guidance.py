@@ -87,7 +87,7 @@ class GuidanceTerm:
         return rearrange(self.weight.at(condition.frames), "t -> t 1 1 1").to(like)
 
 
-BranchKey = tuple[int, bool, bool, bool, bool]
+BranchKey = tuple[int, tuple[bool, bool, bool, bool]]
 
 
 class _PlainSum:
@@ -100,7 +100,7 @@ class _PlainSum:
 
     def key(self, branch_of: BranchOf) -> BranchKey:
         branch = branch_of(self.condition)
-        return id(branch.tokens), branch.temporal, branch.picture, branch.perturbed, branch.frames_alone
+        return id(branch.tokens), branch.way
 
     def add(self, branch_of: BranchOf, weight: Weight) -> None:
         key = self.key(branch_of)

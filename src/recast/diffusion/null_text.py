@@ -1,12 +1,14 @@
 """Null-text inversion: fits null tokens so that a guided walk down follows an inverted one. arXiv:2211.09794."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from recast.denoising import Denoiser, StepHook, unchanged
+from recast.denoising import Branch, Denoiser, StepHook, unchanged
+from recast.diffusion.guidance import BranchDenoiser
 from recast.diffusion.inversion import Inversion, nearest_level
 from recast.errors import RequestError
 from recast.types import Condition, Latents, Tokens
@@ -93,6 +95,50 @@ def with_null_text(denoise: Denoiser, null_text: NullText) -> Denoiser:
         return denoise(x, sigma, replace(condition, uncond=null_text.at(sigma)))
 
     return denoise_with_null_text
+
+
+def fixed_branches_once(denoise_branches: BranchDenoiser) -> BranchDenoiser:
+    """The same while tokens are fitted, in half the time: what is asked again of the same latents is not evaluated.
+
+    Only the last branches of a call are left out, so that hooks which count branches find the fitted ones where they
+    were. Only predictions at the level that was asked last are kept, and none that a gradient goes through.
+    """
+    known: list[_Prediction] = []
+
+    def denoise_new(x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
+        known[:] = [each for each in known if each.sigma == sigma]
+        found = [next((each for each in known if each.answers(x, condition, branch)), None) for branch in branches]
+        new = max((index + 1 for index, each in enumerate(found) if each is None), default=0)
+        predictions = denoise_branches(x, sigma, condition, branches[:new]) if new else []
+        fixed = [index for index in range(new) if not branches[index].tokens.requires_grad]
+        known.extend(_Prediction(x, sigma, condition, branches[index], predictions[index].detach()) for index in fixed)
+        return predictions + [each.clean for each in found[new:] if each is not None]
+
+    return denoise_new
+
+
+@dataclass(frozen=True, eq=False)
+class _Prediction:
+    """What was predicted, and of what."""
+
+    x: Latents
+    sigma: float
+    condition: Condition
+    branch: Branch
+    clean: Latents
+
+    def answers(self, x: Latents, condition: Condition, branch: Branch) -> bool:
+        """Whether a branch at the same level is this one. Of a condition a branch reads all but its contents."""
+        return (
+            self.branch.way == branch.way
+            and self.branch.tokens is branch.tokens
+            and torch.equal(self.x, x)
+            and _frames(self.condition) == _frames(condition)
+        )
+
+
+def _frames(condition: Condition) -> list[float] | None:
+    return None if condition.frames is None else condition.frames.tolist()
 
 
 def _check_no_negative(condition: Condition) -> None:

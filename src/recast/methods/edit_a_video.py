@@ -7,7 +7,7 @@ from typing import ClassVar
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
-from recast.diffusion.null_text import NullTextFit, with_null_text
+from recast.diffusion.null_text import NullTextFit, fixed_branches_once, with_null_text
 from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import beside_source, fitted_walk, in_windows, wanted_first
@@ -26,7 +26,7 @@ class EditAVideo(FittedBlendKnobs):
     of the word, averaged with those of the first frame and of the frame before (sparse-causal blending), so that what
     is kept does not jump. Meant for a network tuned on the clip (`recast tune --train tune-a-video`), which brings its
     attention and layers over time; runs on any with attention hooks and gradients. The published guidance is 7.5
-    (--cfg). Network evaluations of a frame: 2 a step to invert it, 2 and a backward pass for each iteration and 2 more
+    (--cfg). Network evaluations of a frame: 2 a step to invert it, 1 and a backward pass for each iteration and 2 more
     to fit the tokens, 3 to edit it. Draws nothing, so the seed changes nothing.
 
     Differs: the source's walk is over before the edit begins, and is looked at again at each level; maps are shares of
@@ -45,7 +45,7 @@ class EditAVideo(FittedBlendKnobs):
         alignment, theirs, ours = self.aligned(inputs, self.blend_word, self.edited_word)
         apart = replace(inputs, source=inputs.source and frame_by_frame(inputs.source))
         inverted = self.inverted(apart, backbone, self.denoiser(inputs, backbone, 1.0))
-        walk = self.denoiser(inputs, backbone, inputs.cfg_scale)
+        walk = self.denoiser(inputs, backbone, inputs.cfg_scale, fixed_branches_once(backbone.denoise_branches))
         null_text, source = fitted_walk(inverted, walk, NullTextFit(iterations=self.fit_iterations))
         seen, made = looked_at(source, theirs, ours)
         look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)

@@ -10,7 +10,7 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.word_alignment import refined
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
-from recast.diffusion.null_text import NullText, NullTextFit, with_null_text
+from recast.diffusion.null_text import NullText, NullTextFit, fixed_branches_once, with_null_text
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
@@ -44,7 +44,7 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
     attention). Null tokens are fitted at each level to the source under the full guidance (null-text inversion); the
     edit is guided away from them in the first part of the walk. Its wanted content takes the source's maps of words
     that both prompts have (cross-attention guidance) and, in coarse layers, of places. Needs attention hooks and
-    gradients through the network; takes no negative prompt. Network evaluations of a frame: 2 a step to invert it, 4
+    gradients through the network; takes no negative prompt. Network evaluations of a frame: 2 a step to invert it, 3
     and a backward pass to fit the tokens, 3 to edit it. In windows attention is to the window's frames. Draws nothing,
     so the seed changes nothing.
 
@@ -78,7 +78,8 @@ class Vid2VidZero(InversionKnobs, GuidanceKnobs):
     def _fitted(self, inverted: InvertedInputs, backbone: Backbone) -> NullText:
         """The fitted tokens of the first part of the walk, and the condition's own of the rest."""
         inputs = inverted.inputs
-        denoise = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale), ExtendedAttention())
+        once = fixed_branches_once(backbone.denoise_branches)
+        denoise = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale, once), ExtendedAttention())
         null_text, _ = fitted_walk(inverted, denoise, NullTextFit(iterations=self.fit_iterations))
         above, own = inverted.level(self.fitted_until), inputs.condition.uncond
         fitted = zip(null_text.sigmas, null_text.uncond, strict=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
 from recast.diffusion.guidance import guided
-from recast.diffusion.null_text import NullTextFit
+from recast.diffusion.null_text import NullTextFit, fixed_branches_once
 from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import (
@@ -32,7 +32,7 @@ class VideoP2P(FittedBlendKnobs):
     it stays free. The edit takes the maps of the source's walk, of words that both prompts have and, in coarse layers,
     of places, and with `blend_word` its latents too, but where that word is. Self-attention looks at the first frame.
     Meant for a network tuned on the clip (`recast tune --train tune-a-video`); runs on any with attention hooks and
-    gradients. Network evaluations of a frame: 2 a step to invert it, 2 and a backward pass for each iteration and 2
+    gradients. Network evaluations of a frame: 2 a step to invert it, 1 and a backward pass for each iteration and 2
     more to fit the tokens, 3 to edit it. Draws nothing, so the seed changes nothing.
 
     Differs: the source's walk is over before the edit begins, and is looked at again at each level; a word's mask is
@@ -56,7 +56,8 @@ class VideoP2P(FittedBlendKnobs):
         inverted = self.inverted(
             inputs, backbone, under_hooks(backbone, self.denoiser(inputs, backbone, 1.0), *self._over(inputs))
         )
-        walk = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale), *self._over(inputs))
+        once = fixed_branches_once(backbone.denoise_branches)
+        walk = under_hooks(backbone, self.denoiser(inputs, backbone, inputs.cfg_scale, once), *self._over(inputs))
         _, source = fitted_walk(inverted, walk, NullTextFit(iterations=self.fit_iterations))
         seen, made = looked_at(source, theirs, ours)
         look = in_windows(inputs, backbone, guided(backbone.denoise_branches, 1.0), self.overlap)
