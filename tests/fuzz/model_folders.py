@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from recast.model.numbers import UNBOUNDED
+
 Spoil = Callable[[Path], None]
 
 
@@ -138,7 +140,7 @@ def _numbers(folder: Path, file: Path) -> Iterator[FolderMutant]:
             yield FolderMutant(
                 f"{file}: {key} is {str(value)[:12]}",
                 lambda at, f=file, k=key, v=value: _set(at / f, k, v),
-                value in NO_NUMBERS,
+                value in NO_NUMBERS and not (key in UNBOUNDED and isinstance(value, int)),
             )
 
 
