@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import signal
 from pathlib import Path
 from statistics import median
 
@@ -85,6 +86,24 @@ def test_methods_side_by_side_with_one_that_refuses(here, model, capsys):
     assert "infedit has no knob 'tail'" in refused["refusal"]
     assert {path.name for path in here.iterdir()} == {"clip", "both.png", "both.mp4"}
     assert len(recast.open_clip("both.mp4").frames) == len(recast.open_clip("clip").frames)
+
+
+class Stopped(METHODS["sdedit"]):
+    """A method in whose middle the user presses Ctrl-C."""
+
+    def __call__(self, inputs, backbone):
+        signal.raise_signal(signal.SIGINT)
+        return super().__call__(inputs, backbone)
+
+
+def test_what_was_made_before_a_stop_is_there(here, model, capsys, monkeypatch):
+    monkeypatch.setitem(METHODS, "stopped", Stopped)
+    asked = ["compare", "clip", "-p", "snow", "-m", model, "--steps", "2", "-q", "-o", "some.png", "--methods"]
+    assert run([*asked, "stopped,gen1"]) == 130
+    assert {path.name for path in here.iterdir()} == {"clip"}
+    assert run([*asked, "gen1,stopped"]) == 130
+    assert "stopped; some.png has 1 of 2 methods" in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} == {"clip", "some.png", "some.mp4"}
 
 
 @pytest.mark.parametrize(

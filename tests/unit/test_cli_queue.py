@@ -19,7 +19,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RECAST_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RECAST_HOME", str(tmp_path / "data"))
     clip_folder(tmp_path / "clip")
     return tmp_path
 

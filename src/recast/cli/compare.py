@@ -2,12 +2,13 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recast.cli.compare_methods import EDITED, by_methods
+from recast.cli.compare_methods import EDITED, Comparison, by_methods
 from recast.cli.flags import Json, Overwrite, Quiet, Settings, as_png, flagged
 from recast.cli.table import visible
 from recast.editing.request import Request
@@ -49,8 +50,10 @@ def compare(  # noqa: PLR0913 -- one parameter for each flag
         if len(clips) != 1 or labels:
             raise RequestError(f"--methods edits one clip and labels it itself; there are {len(clips)} clips")
         options |= {"max_frames": max_frames}
-        shown = by_methods(clips[0], as_png(output), methods, options, settings, overwrite=overwrite, quiet=quiet)
-        shown.written(columns=columns, height=ROW_PX).report(as_json=as_json, quiet=quiet)
+        write = partial(Comparison.written, columns=columns, height=ROW_PX)
+        target = as_png(output)
+        made = by_methods(clips[0], target, methods, options, settings, write=write, overwrite=overwrite, quiet=quiet)
+        made.report(as_json=as_json, quiet=quiet)
         return
     on_damage = str(options.pop("on_damage") or "fail")
     given = [name for name, value in options.items() if value not in (None, [])] + ["set"] * bool(settings)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,11 @@ from recast.cli.flags import FLAGS, request_from
 from recast.cli.progress import shown
 from recast.cli.table import table, visible
 from recast.editing.request import Request
-from recast.errors import known
+from recast.errors import Cancelled, known
 from recast.files import put, workplace
 
 if TYPE_CHECKING:
+    from recast.editing.prepared import Prepared
     from recast.evaluation.side_by_side import MethodTrial
     from recast.types import Clip
 
@@ -71,12 +73,14 @@ def by_methods(
     options: dict[str, object],
     settings: list[str] | None,
     *,
+    write: Callable[[Comparison], Comparison],
     overwrite: bool,
     quiet: bool,
 ) -> Comparison:
-    """Edits a clip by each of the methods, with one open model. methods: their names, or all.
+    """Edits a clip by each of the methods, with one open model, and writes them. methods: their names, or all.
 
-    Raises RequestError for a method that is not known.
+    Where it is stopped, what was made so far is written. Raises RequestError for a method that is not known, Cancelled
+    where the user interrupts it.
     """
     from recast.methods import METHODS
 
@@ -99,9 +103,22 @@ def by_methods(
         from recast.evaluation.side_by_side import trials
 
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype)
-        made = list(trials(asked, names, model, watch))
-    by_name = {trial.method: trial for _, trial in made}
-    return Comparison(made[0][0].clip, tuple(by_name[name] for name in names), target, video)
+        made: list[tuple[Prepared, MethodTrial]] = []
+
+        def written() -> Comparison:
+            by_name = {trial.method: trial for _, trial in made}
+            done = tuple(by_name[name] for name in names if name in by_name)
+            return write(Comparison(made[0][0].clip, done, target, video))
+
+        try:
+            for each in trials(asked, names, model, watch):
+                made.append(each)
+        except (KeyboardInterrupt, Cancelled) as stopped:
+            if not made:
+                raise
+            written()
+            raise Cancelled(f"stopped; {target} has {len(made)} of {len(names)} methods") from stopped
+        return written()
 
 
 def _label(trial: "MethodTrial") -> str:

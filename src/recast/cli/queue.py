@@ -32,10 +32,10 @@ queue = typer.Typer(name="queue", no_args_is_help=True, help="Edits that wait fo
 
 
 def data_folder(folder: Path | None) -> Path:
-    """The data folder: as given, else RECAST_DATA, else the user's own."""
+    """The data folder: as given, else RECAST_HOME, else the user's own."""
     from platformdirs import user_data_path
 
-    own = os.environ.get("RECAST_DATA")
+    own = os.environ.get("RECAST_HOME")
     return (folder or (Path(own) if own else user_data_path("recast"))).absolute()
 
 
