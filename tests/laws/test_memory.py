@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from animatediff_folder import write_gen1_zero
 from ltx_folder import write_ltx
 from pipelines import drawn, opened
-from recast.backbones.memory import networks_of, store_in_eight_bits, stream_weights
+from recast.backbones.memory import networks_of, store_in_eight_bits, streamed_bytes, streamed_weights
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
@@ -45,12 +45,17 @@ def held_bytes(backbone):
 def test_weights_that_come_block_by_block_change_no_bit(name, tmp_path):
     backbone = opened(FOLDERS[name](tmp_path))
     expected, before = answers(backbone), held_bytes(backbone)
-    rest = stream_weights(backbone, "cpu")
-    assert held_bytes(backbone) == before - rest
-    assert rest > before / 6
-    for _ in range(2):
-        assert all(map(torch.equal, answers(backbone), expected))
-    assert held_bytes(backbone) == before - rest
+    whole, at_once = streamed_bytes(backbone)
+    assert whole == before
+    with streamed_weights(backbone, "cpu") as rest:
+        assert held_bytes(backbone) == before - rest
+        assert before / 6 < rest
+        assert before - rest < at_once < before
+        for _ in range(2):
+            assert all(map(torch.equal, answers(backbone), expected))
+        assert held_bytes(backbone) == before - rest
+    assert held_bytes(backbone) == before
+    assert all(map(torch.equal, answers(backbone), expected))
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -68,5 +73,5 @@ def test_eight_bits_may_come_block_by_block(tmp_path):
     backbone = opened(write_wan(tmp_path, vace=True))
     store_in_eight_bits(backbone)
     expected = answers(backbone)
-    stream_weights(backbone, "cpu")
-    assert all(map(torch.equal, answers(backbone), expected))
+    with streamed_weights(backbone, "cpu"):
+        assert all(map(torch.equal, answers(backbone), expected))

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from recast.editing.edit import edit
 from recast.editing.loaded import Model
 from recast.editing.request import Request
-from recast.editing.short_memory import APART, SHORTER, Attempt, made_with_less
+from recast.editing.short_memory import APART, RAN_OUT, SHORTER, STREAMED, Attempt, made_with_less
 from recast.errors import OutOfMemoryError, RecastWarning
-from tiny_folder import written
+from tiny_folder import clip_folder, written
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +34,34 @@ def test_each_attempt_holds_less_than_the_one_before(model, tmp_path):
         made_with_less(first, make, lambda attempt: attempt.smaller(frames=100, least=8))
     assert [attempt.request.segment for attempt in attempts] == [256, 256, 50, 25, 12, 8]
     assert [attempt.model.backbone.together for attempt in attempts] == [True, *5 * [False]]
-    assert [attempt.notes for attempt in attempts[:3]] == [(), (APART,), (APART, SHORTER.format(new=50))]
-    assert attempts[-1].notes == (APART, SHORTER.format(new=8))
+    notes = [f"{RAN_OUT}: {APART}", f"{RAN_OUT}: {SHORTER.format(new=50)}"]
+    assert [list(attempt.notes) for attempt in attempts[:3]] == [[], notes[:1], notes]
+    assert attempts[-1].notes == (notes[0], f"{RAN_OUT}: {SHORTER.format(new=8)}")
     assert made_with_less(first, lambda attempt: attempt, lambda _: None) is first
     shared = replace(model, backbone=replace(model.backbone, together=False))
     assert Attempt(first.request, shared).smaller(frames=8, least=8) is None
+
+
+def test_weights_rest_before_the_picture_is_changed_and_only_beside_another_memory(model, tmp_path):
+    request = Request.asked(target=tmp_path / "out.mp4", prompt="snow")
+    apart = replace(model, backbone=replace(model.backbone, together=False))
+    there = Attempt(request, replace(apart, device=torch.device("cuda")), why="asked").smaller(frames=100, least=8)
+    assert there.model.streams
+    assert there.notes == (f"asked: {STREAMED}",)
+    following = there.smaller(frames=100, least=8)
+    assert following.model.streams
+    assert following.notes == (f"asked: {STREAMED}", f"asked: {SHORTER.format(new=50)}")
+    assert not Attempt(request, apart).smaller(frames=100, least=8).model.streams
+
+
+def test_an_edit_with_weights_that_rest_has_the_same_bytes(model, tmp_path):
+    clip = clip_folder(tmp_path / "clip")
+    made = []
+    for name, streams in (("plain", False), ("streamed", True)):
+        request = Request.asked(source=clip, target=tmp_path / f"{name}/", prompt="snow", steps=2)
+        edit(request, replace(model, streams=streams))
+        made.append([path.read_bytes() for path in sorted((tmp_path / name).glob("*.png"))])
+    assert made[0] == made[1] != []
 
 
 @pytest.mark.slow
@@ -49,6 +74,6 @@ def test_an_edit_under_a_real_limit(tmp_path):
     printed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
     enough, less, little = (json.loads(line) for line in printed if line.startswith("{"))
     assert enough["notes"] == []
-    assert less["notes"] == [APART]
+    assert less["notes"] == [f"{RAN_OUT}: {APART}"]
     assert less["frames"] == enough["frames"] == 24
     assert "out of memory in stage denoise" in little["refused"]

@@ -1,6 +1,7 @@
 """`recast plan` counts what an edit does, and makes nothing."""
 
 import json
+from pathlib import Path
 
 import pytest
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -8,7 +9,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import recast
 from recast.cli.app import run
+from recast.editing.checks import treated
+from recast.editing.edit import edit
+from recast.editing.loaded import Model
+from recast.editing.request import Request
+from recast.editing.short_memory import APART, Attempt
+from recast.engine.device import resident_bytes
 from recast.evaluation.metrics.cost import counted
+from recast.evaluation.room import needed_bytes, within
+from recast.video.read import opened
 from tiny_folder import clip_folder, written
 
 
@@ -73,3 +82,28 @@ def test_a_plan_is_told_and_refused_as_an_edit_is(model, capsys):
     assert "nothing says what the clip should look like" in capsys.readouterr().err
     assert run(["plan", "clip", "-p", "snow", "-m", model, "--method", "instruct-pix2pix"]) != 0
     assert "instruct-pix2pix cannot edit with" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_an_edit_that_is_given_less_memory_is_planned_and_made_with_less_at_once(model, capsys):
+    """The least that is refused, in bytes of this process, lies below what each way needs."""
+    request = Request.asked(source="clip", prompt="snow", model=model, steps=2, target="out.mp4")
+    held = Model.loaded(model)
+    source = treated(opened(request.source), request)
+    whole = Attempt(request, held, why="vram is what is free")
+    apart = whole.smaller(frames=5, least=4)
+    as_asked, less = (needed_bytes(each, source) - resident_bytes() for each in (whole, apart))
+    assert as_asked > less > 0
+    assert within(request, held).notes == ()
+    assert within(request.updated(vram="auto"), held).notes == ()
+    room = (resident_bytes() + (as_asked + less) / 2) / 2**30
+    fitted = within(request.updated(vram=room), held)
+    assert not fitted.model.backbone.together
+    assert fitted.notes == (f"vram is {room:g} GiB: {APART}",)
+    made = edit(request, held, first=fitted)
+    assert fitted.notes[0] in made.record.notes
+    assert run(["edit", "clip", "-p", "snow", "-m", model, "--steps", "2", "--vram", "0.01", "-o", "no.mp4"]) == 4
+    assert "GiB at the least and has 0.01; take a smaller --size" in capsys.readouterr().err
+    assert not Path("no.mp4").exists()
+    assert run(["plan", "clip", "-p", "snow", "-m", model, "--vram", "plenty"]) == 2
+    assert "vram is 'plenty'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import torch
 from recast.backbones.autoencoder import as_frames
 from recast.backbones.tiny import tiny
 from recast.cli.app import run
+from recast.conditions.content import ContentInput, Medium
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
@@ -79,3 +80,21 @@ def test_the_hours_of_the_whole_course_can_be_asked_for(capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed["hours"] == pytest.approx(sum(each["hours"] for each in printed["trainings"].values()))
     assert printed["trainings"]["pocket-images"]["steps"] == 2400
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("scheduler/scheduler_config.json", "beta_start", []),
+        ("scheduler/scheduler_config.json", "num_train_timesteps", [1000]),
+        ("text_encoder/config.json", "eos_token_id", []),
+        ("feature_extractor/preprocessor_config.json", "resample", None),
+        ("feature_extractor/preprocessor_config.json", "image_mean", []),
+    ],
+)
+def test_a_list_or_nothing_where_a_number_belongs_is_refused(tmp_path, file, key, value):
+    folder = written(tmp_path / "model")
+    config = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(config | {key: value}))
+    with pytest.raises(WeightsError, match=f"{key} is .* it should be a number, "):
+        Model.loaded(str(folder)).backbone.encode_content([ContentInput(Medium.PICTURE, str(tmp_path / "none.png"))])

@@ -1,6 +1,7 @@
 """Networks that need less memory on their device: weights that come block by block, or are stored in eight bits."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,14 +17,31 @@ BLOCKS = ("down_blocks", "mid_block", "up_blocks", "blocks", "vace_blocks", "tra
 """Where networks of diffusers and transformers hold most of their weights."""
 
 
-def stream_weights(backbone: Backbone, device: str | torch.device) -> int:
-    """Weights of blocks rest in the memory of the processor, and are on the device while their block computes.
+@contextmanager
+def streamed_weights(backbone: Backbone, device: str | torch.device) -> Iterator[int]:
+    """Inside the block, weights of the network's blocks rest in the processor's memory.
 
-    Answers are the same, bit for bit; each evaluation moves the weights once. For the whole life of the backbone, which
-    cannot be trained or given adapters from then on. Differs from diffusers' group offloading, which needs accelerate
-    and moves inputs too. Returns the bytes that rest.
+    They are on the device while their block computes, and all are there again afterwards. Answers are the same, bit for
+    bit; each evaluation moves the weights once. Adapters cannot be trained or merged inside. Differs from diffusers'
+    group offloading, which needs accelerate, moves inputs too and stays for the life of a network.
+    Yields the bytes that rest.
     """
-    return sum(_Resting(block, torch.device(device)).size for block in _blocks(backbone))
+    resting: list[_Resting] = []
+    try:
+        for block in _blocks(backbone):
+            resting.append(_Resting(block, torch.device(device)))
+        yield sum(each.size for each in resting)
+    finally:
+        for each in resting:
+            each.end()
+
+
+def streamed_bytes(backbone: Backbone) -> tuple[int, int]:
+    """Bytes of all weights of a backbone's networks, and of those on the device at once while they are streamed."""
+    every = {id(weight): weight.nbytes for network in networks_of(backbone) for weight in network.parameters()}
+    blocks = [sum(weight.nbytes for weight in block.parameters()) for block in _blocks(backbone)]
+    whole = sum(every.values())
+    return whole, whole - sum(blocks) + max(blocks, default=0)
 
 
 def store_in_eight_bits(backbone: Backbone) -> None:
@@ -81,10 +99,19 @@ class _Resting:
         self.held = [weight.data.to("cpu") for weight in weights]
         if device.type == "cuda":
             self.held = [each.pin_memory() for each in self.held]
-        self.size = sum(each.numel() * each.element_size() for each in self.held)
+        self.size = sum(each.nbytes for each in self.held)
+        self.block = block
         self._rest(block)
-        block.register_forward_pre_hook(self._bring, prepend=True)
-        block.register_forward_hook(self._rest, always_call=True)
+        self.hooks = (
+            block.register_forward_pre_hook(self._bring, prepend=True),
+            block.register_forward_hook(self._rest, always_call=True),
+        )
+
+    def end(self) -> None:
+        """Brings the weights for good."""
+        for hook in self.hooks:
+            hook.remove()
+        self._bring(self.block)
 
     def _bring(self, block: nn.Module, *_given: object) -> None:
         for weight, held in zip(block.parameters(), self.held, strict=True):

@@ -150,11 +150,12 @@ def _added(requests: list[Request], store: "JobStore", *, add: bool) -> JobBatch
 
 def _work(added: JobBatch, workers: int, data_dir: Path | None, watch: "ProgressCallback", *, quiet: bool) -> None:
     from recast.editing.queued import EditHandler
+    from recast.evaluation.room import within
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
     if workers == 1:
-        Worker(added.store, EditHandler(), added.name, on_end=on_end).run(watch, until_empty=True)
+        Worker(added.store, EditHandler(within), added.name, on_end=on_end).run(watch, until_empty=True)
         return
     where = [] if data_dir is None else ["--data-dir", str(data_dir)]
     command = [sys.executable, "-m", "recast", "worker", "--batch", added.name, "--until-empty", *where]

@@ -11,7 +11,7 @@ from recast.cli.flags import FLAGS, request_from
 from recast.cli.progress import shown
 from recast.cli.table import table, visible
 from recast.editing.request import Request
-from recast.errors import Cancelled, known
+from recast.errors import Cancelled, RequestError, known
 from recast.files import put, workplace
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recast.evaluation.side_by_side import MethodTrial
     from recast.types import Clip
 
-EDITED = tuple(name for name in FLAGS if name not in {"method", "max_frames"})
+EDITED = tuple(name for name in FLAGS if name not in {"method", "max_frames", "vram"})
 """The settings of an edit that all methods are given."""
 
 
@@ -82,43 +82,52 @@ def by_methods(
     Where it is stopped, what was made so far is written. Raises RequestError for a method that is not known, Cancelled
     where the user interrupts it.
     """
-    from recast.methods import METHODS
-
-    listed = list(METHODS) if methods == "all" else dict.fromkeys(methods.split(","))
-    names = [known("method", name.strip(), METHODS) for name in listed]
+    names = _named(methods)
 
     def asked(method: str | None) -> Request:
         return request_from(source, target, options | {"method": method}, settings, overwrite=overwrite)
 
-    from recast.editing.checks import check_inputs, check_target, free_target
-    from recast.video.read import opened
-
-    request = asked(None)
-    opened(source, request.on_damage)
-    check_inputs(request)
-    free_target(request)
-    video = check_target(Request.asked(source=source, target=target.with_suffix(".mp4"), overwrite=overwrite))
+    request, video = asked(None), target.with_suffix(".mp4")
+    _check(request, video)
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
         from recast.evaluation.side_by_side import trials
 
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype)
         made: list[tuple[Prepared, MethodTrial]] = []
-
-        def written() -> Comparison:
-            by_name = {trial.method: trial for _, trial in made}
-            done = tuple(by_name[name] for name in names if name in by_name)
-            return write(Comparison(made[0][0].clip, done, target, video))
-
         try:
             for each in trials(asked, names, model, watch):
-                made.append(each)
+                made.append(each)  # one by one: a stop in the middle leaves those before it
         except (KeyboardInterrupt, Cancelled) as stopped:
             if not made:
                 raise
-            written()
+            write(_joined(made, names, target, video))
             raise Cancelled(f"stopped; {target} has {len(made)} of {len(names)} methods") from stopped
-        return written()
+        return write(_joined(made, names, target, video))
+
+
+def _check(request: Request, video: Path) -> None:
+    from recast.editing.checks import check_inputs, check_target, free_target, source_of
+    from recast.video.read import opened
+
+    if request.vram is not None:
+        raise RequestError("vram is of one edit, and methods are compared with what each takes; leave it out")
+    opened(source_of(request), request.on_damage)
+    check_inputs(request)
+    free_target(request)
+    check_target(Request.asked(source=request.source, target=video, overwrite=request.overwrite))
+
+
+def _named(methods: str) -> list[str]:
+    from recast.methods import METHODS
+
+    listed = list(METHODS) if methods == "all" else dict.fromkeys(methods.split(","))
+    return [known("method", name.strip(), METHODS) for name in listed]
+
+
+def _joined(made: "list[tuple[Prepared, MethodTrial]]", names: list[str], sheet: Path, video: Path) -> Comparison:
+    by_name = {trial.method: trial for _, trial in made}
+    return Comparison(made[0][0].clip, tuple(by_name[name] for name in names if name in by_name), sheet, video)
 
 
 def _label(trial: "MethodTrial") -> str:

@@ -4,11 +4,16 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from recast.cli.flags import FLAGS, Input, Json, Output, Overwrite, Quiet, Settings, flagged, request_from, usual_target
 from recast.cli.progress import peak_gib, shown
 from recast.cli.table import visible
 from recast.editing.request import Request
+
+if TYPE_CHECKING:
+    from recast.editing.loaded import Model
+    from recast.editing.short_memory import Attempt
 
 
 @flagged(*FLAGS)
@@ -27,6 +32,16 @@ def edit(
     run(request_from(source, target, options, settings, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 
+def fitted(request: Request, model: "Model") -> "Attempt":
+    """The edit as asked, or with as much less at once as its `vram` calls for, which is said before it starts."""
+    from recast.evaluation.room import within
+
+    attempt = within(request, model)
+    for note in attempt.notes:
+        print("note:", visible(note), file=sys.stderr)
+    return attempt
+
+
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Carries a request out, shows how it goes, and says at the end where the result is."""
     from recast.editing.checks import check_inputs, check_target, source_of, treated
@@ -43,7 +58,7 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         watch("load", 0, 1)
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
         watch("load", 1, 1)
-        result = edited(request, model, watch)
+        result = edited(request, model, watch, first=fitted(request, model))
     took = time.monotonic() - began
     for note in (*result.record.notes, *result.notes):
         print("note:", visible(note), file=sys.stderr)

@@ -78,6 +78,7 @@ FLAGS: dict[str, Flag] = {
     "adapters": Flag(("--adapter",), "DIR|FILE[:W]", "With what", repeated=True),
     "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
     "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
+    "vram": Flag(("--vram",), "GIB|auto", "With what"),
 }
 """Every setting of an edit by name, as it is given on the command line."""
 

@@ -31,6 +31,7 @@ def plan(
     from recast.editing.loaded import Model
     from recast.editing.resolve import resolve
     from recast.evaluation.plan import planned
+    from recast.evaluation.room import within
     from recast.video.read import opened
 
     target = output or usual_target(source)
@@ -39,11 +40,15 @@ def plan(
     check_target(request)
     clip = treated(opened(source, request.on_damage), request)
     model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
-    found = planned(resolve(request, model, clip), model, target, lambda: int(peak_gib() * GIB))
+    fitted = within(request, model)
+    resolved = resolve(fitted.request, fitted.model, clip)
+    found = planned(resolved, fitted.model, target, lambda: int(peak_gib() * GIB))
     if as_json:
-        print(json.dumps(asdict(found) | {"output": str(target), "seconds_in_all": sum(found.seconds.values())}))
+        more = {"output": str(target), "seconds_in_all": sum(found.seconds.values()), "notes": fitted.notes}
+        print(json.dumps(asdict(found) | more))
     else:
-        tell(_lines(found), title=f"{source} to {target}")
+        less = {"less at once": "; ".join(fitted.notes)} if fitted.notes else {}
+        tell(_lines(found) | less, title=f"{source} to {target}")
 
 
 def _lines(plan: "Plan") -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recast.cli.edit import fitted
 from recast.cli.flags import FLAGS, Input, Json, Overwrite, Quiet, Settings, as_png, flagged, parsed, request_from
 from recast.cli.progress import Watch, shown
 from recast.cli.table import visible
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from recast.types import Frames
 
 MOST_FRAMES, MOST_COLUMNS = 8, 4
-FIXED = {"model", "device", "dtype", "source", "target"}
+FIXED = {"model", "device", "dtype", "vram", "source", "target"}
 """Settings that all rows of a sheet share."""
 
 
@@ -55,7 +56,7 @@ def preview(
         from recast.editing.loaded import Model
 
         model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype, adapters=asked.adapters)
-        rows, notes = made(requests, model, watch)
+        rows, notes = made(requests, fitted(asked, model).model, watch)
         saved(sheet([list(frames) for frames in rows.values()], list(rows), columns=MOST_COLUMNS), target)
     if as_json:
         print(json.dumps({"output": str(target), "rows": list(rows), "notes": notes}))
@@ -99,7 +100,8 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[di
         if sees not in seen:
             seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)
-        edited = generate(resolved, seen[sees], model, watch)
+        with model.placed():
+            edited = generate(resolved, seen[sees], model, watch)
         rows[label] = edited.frames
         notes |= dict.fromkeys(edited.record.notes)
     return rows, list(notes)

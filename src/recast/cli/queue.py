@@ -124,6 +124,7 @@ def worker(
     Killed at any moment it loses nothing: another worker, or the next one, does the job again and to the same bytes.
     """
     from recast.editing.queued import EditHandler
+    from recast.evaluation.room import within
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
@@ -132,7 +133,7 @@ def worker(
     with shown(quiet=quiet) as watch, _sigterm_as_sigint():
         if while_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
-        Worker(store, EditHandler(), batch, on_end=on_end).run(watch, until_empty=until_empty)
+        Worker(store, EditHandler(within), batch, on_end=on_end).run(watch, until_empty=until_empty)
 
 
 @contextmanager

@@ -83,6 +83,8 @@ class Editor:
             raise RequestError(
                 f"{min(fixed)} is not set by the edit; load() sets model, adapter and device, save() the target"
             )
+        if "vram" in settings:
+            raise RequestError("vram is of edits from file to file: `recast edit`, or recast.evaluation.room.within")
         if not isinstance(clip, Clip | str | PathLike):
             kind = type(clip).__name__
             raise RequestError(f"the clip is of type {kind}; give a path, or a Clip of frames [t 3 h w] and their rate")

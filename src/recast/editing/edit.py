@@ -28,29 +28,39 @@ class WrittenEdit:
     notes: tuple[str, ...]
 
 
-def edit(request: Request, model: Model, watch: ProgressCallback = no_progress, *, look: Look = no_look) -> WrittenEdit:
+def edit(
+    request: Request,
+    model: Model,
+    watch: ProgressCallback = no_progress,
+    *,
+    look: Look = no_look,
+    first: Attempt | None = None,
+) -> WrittenEdit:
     """From the request's source to its target. Raises RecastError, with the stage's name in its notes.
 
     A clip of more than `segment` frames is edited as `recast.editing.long` says. look: sees each step of denoising.
-    Where memory runs out it is tried with less at once, which the record says.
+    first: how it is tried first, where that is not as asked. Where memory runs out it is tried with less at once, which
+    the record says.
     """
     check_inputs(request)
     check_target(request)
     source = treated(opened(source_of(request), request.on_damage), request)
+
+    first = first or Attempt(request, model)
 
     def smaller(attempt: Attempt) -> Attempt | None:
         resolved = resolve(attempt.request, attempt.model, source)
         least = 2 * Segmentation.of(resolved).shared
         return attempt.smaller(source.num_frames or request.segment, max(2, least))
 
-    return made_with_less(Attempt(request, model), lambda attempt: _edited(attempt, source, watch, look), smaller)
+    return made_with_less(first, lambda attempt: _edited(attempt, source, watch, look), smaller)
 
 
 def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Look) -> WrittenEdit:
     request, model = attempt.request, attempt.model
     target, resolved = target_of(request), resolve(request, model, attempt.noted(source))
     # Held from the start, so that what hinders the writing is found before the work.
-    with job_beside(target) as job:
+    with job_beside(target) as job, model.placed():
         clip = read_clip(resolved, watch, most=request.segment + 1)
         if len(clip) > request.segment:
             record, count, notes = edit_long(resolved, model, target, job, watch, look=look)

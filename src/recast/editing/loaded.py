@@ -1,12 +1,13 @@
 """A model, ready to edit: its folder, its networks on a device, and what it is known by."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 
 from recast.backbones import BACKBONES, Backbone, family_of
+from recast.backbones.memory import streamed_weights
 from recast.conditions import EXTRACTORS, Extractor
 from recast.editing.record import digest
 from recast.engine.device import chosen_device
@@ -26,7 +27,7 @@ class Model:
     """A loaded model. digest: the SHA-256 over its files. device, dtype: what the network computes on and in.
 
     adapters: that are merged into the backbone, by folder and weight. hooks: that they need in force. tokens: words
-    that name their subjects in prompts.
+    that name their subjects in prompts. streams: whether weights rest in the processor's memory while it edits.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Model:
     adapters: tuple[tuple[str, float], ...] = ()
     hooks: tuple[Hook, ...] = field(default=(), repr=False)
     tokens: frozenset[str] = frozenset()
+    streams: bool = False
     _extractors: dict[str, Extractor] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -74,6 +76,12 @@ class Model:
     def in_force(self) -> AbstractContextManager[None]:
         """What its adapters need of attention is so inside the block."""
         return self.backbone.hooked(*self.hooks) if self.hooks else nullcontext()
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Inside the block, its weights are where an edit takes them from."""
+        with streamed_weights(self.backbone, self.device) if self.streams else nullcontext():
+            yield
 
     @property
     def abilities(self) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from recast.editing.job import FACTS
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.schedules import absolute_pictures
+from recast.editing.short_memory import Attempt
 from recast.editing.values import ALPHA
 from recast.errors import RequestError
 from recast.files import JOB, disk_told, put, sync
@@ -71,8 +72,12 @@ def glimpse_at(job: StoredJob) -> Path:
 
 @dataclass
 class EditHandler:
-    """Does the edits of a queue; the model of the last one stays loaded for the next."""
+    """Does the edits of a queue; the model of the last one stays loaded for the next.
 
+    fit: how an edit is tried first.
+    """
+
+    fit: Callable[[Request, Model], Attempt] = Attempt
     _model: Model | None = field(default=None, repr=False)
 
     def make(self, job: StoredJob, watch: ProgressCallback) -> dict[str, Any]:
@@ -83,7 +88,8 @@ class EditHandler:
             made.parent.mkdir(exist_ok=True)
         model = self._loaded(request, watch)
         look = Glimpse(glimpse_at(job), model.backbone)
-        result = edit(replace(request, target=made, overwrite=True), model, watch, look=look)
+        asked = replace(request, target=made, overwrite=True)
+        result = edit(asked, model, watch, look=look, first=self.fit(asked, model))
         return {"frames": result.num_frames, "notes": [*result.record.notes, *result.notes]}
 
     def publish(self, job: StoredJob) -> None:

@@ -8,7 +8,19 @@ from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationErro
 from pydantic.dataclasses import dataclass
 
 from recast.editing.schedules import SCHEDULED, Schedules, schedules_of
-from recast.editing.values import ALSO_SET_AS, Adapters, Listed, Seconds, Size, Weighted, check_words, refuse
+from recast.editing.values import (
+    ALSO_CALLED,
+    ALSO_SET_AS,
+    WORD_FIELDS,
+    Adapters,
+    Gibibytes,
+    Listed,
+    Seconds,
+    Size,
+    Weighted,
+    check_words,
+    refuse,
+)
 from recast.errors import RequestError, known
 
 
@@ -105,6 +117,8 @@ class Request:
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the network."""
+    vram: Gibibytes | Literal["auto"] | None = None
+    """GiB of the device's memory that an edit may take, or auto for what is free; it then does less at once."""
     overwrite: bool = False
     """Replace the result if it is already there."""
 
@@ -113,7 +127,7 @@ class Request:
             raise RequestError("end and duration are both given; keep one of them")
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
-        for name, flag, meant in _WORDS:
+        for name, flag, meant in WORD_FIELDS:
             for text, _ in getattr(self, name):
                 check_words(flag, text, meant)
         _check_parts(self)
@@ -161,21 +175,6 @@ FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-
 
 AUTO = "auto"
 """The method that the model's folder names."""
-_WORDS = (
-    ("words", "the prompt (-p, --prompt)", "the clip should look like"),
-    ("negative", "the negative prompt (-n, --negative)", "it should not look like"),
-    ("source_prompt", "the source prompt (--source-prompt)", "the clip shows"),
-)
-"""Fields that hold words, how they are given, and what is written there."""
-
-ALSO_CALLED = {
-    **{other: name for name, other in ALSO_SET_AS.items()},
-    "negative_prompt": "negative",
-    "guidance_scale": "cfg",
-    "num_inference_steps": "steps",
-    "n_avg": "noises",
-}
-"""Settings by the names that users know them by."""
 
 
 def all_settings() -> list[str]:

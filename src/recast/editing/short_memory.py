@@ -13,20 +13,23 @@ from recast.errors import OutOfMemoryError, RecastWarning
 from recast.files import job_folder
 from recast.video.source import Source
 
-APART = "memory ran out: branches of guidance were evaluated one after the other, which may change the last digit"
-SHORTER = "memory ran out: the clip was edited in segments of {new} frames, which changes the picture"
-
+RAN_OUT = "memory ran out"
+"""Why an edit is made with less at once, where nothing else is said."""
+APART = "branches of guidance were evaluated one after the other, which may change the last digit"
+STREAMED = "weights rested in the processor's memory and came block by block, which takes longer and changes no bit"
+SHORTER = "the clip was edited in segments of {new} frames, which changes the picture"
 
 Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """One way to make an edit. notes: what it does otherwise than was asked."""
+    """One way to make an edit. notes: what it does otherwise than was asked. why: what the next one is made for."""
 
     request: Request
     model: Model
     notes: tuple[str, ...] = ()
+    why: str = RAN_OUT
 
     def noted(self, source: Source) -> Source:
         """The source with the notes of this attempt, for the record and the user."""
@@ -35,17 +38,21 @@ class Attempt:
     def smaller(self, frames: int, least: int) -> "Attempt | None":
         """The next attempt, of a clip of so many frames; None where there is nothing left to do with less.
 
-        least: frames of the shortest segment that can be.
+        What changes the picture comes last. least: frames of the shortest segment that can be.
         """
         backbone: Any = self.model.backbone
         if getattr(backbone, "together", False):
-            return replace(self, model=replace(self.model, backbone=replace(backbone, together=False)), notes=(APART,))
+            apart = replace(self.model, backbone=replace(backbone, together=False))
+            return replace(self, model=apart, notes=(*self.notes, f"{self.why}: {APART}"))
+        if self.model.device.type != "cpu" and not self.model.streams:
+            streamed = replace(self.model, streams=True)
+            return replace(self, model=streamed, notes=(*self.notes, f"{self.why}: {STREAMED}"))
         old = min(self.request.segment, frames)
         new = max(least, old // 2)
         if new >= old or backbone.temporal_stride > 1:
             return None
-        note = SHORTER.format(new=new)
-        kept = tuple(each for each in self.notes if each == APART)
+        kept = tuple(each for each in self.notes if each.endswith((APART, STREAMED)))
+        note = f"{self.why}: {SHORTER.format(new=new)}"
         return replace(self, request=replace(self.request, segment=new), notes=(*kept, note))
 
 
@@ -61,7 +68,7 @@ def made_with_less(
         try:
             return make(attempt)
         except OutOfMemoryError:
-            following = smaller(attempt)
+            following = smaller(replace(attempt, why=RAN_OUT))
             if following is None:
                 raise
         # What the failed attempt held is gone here: the error, with its frames, is.

@@ -104,13 +104,30 @@ def _seconds(value: object) -> object:
 Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
 Adapters = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_adapter)]
 Listed = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Gibibytes = Annotated[FiniteFloat, Field(gt=0)]
 Pixels = Annotated[int, Field(gt=0)]
 Size = Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_columns_and_rows)]
 Seconds = Annotated[FiniteFloat, Field(ge=0), BeforeValidator(_seconds)]
 
 
+WORD_FIELDS = (
+    ("words", "the prompt (-p, --prompt)", "the clip should look like"),
+    ("negative", "the negative prompt (-n, --negative)", "it should not look like"),
+    ("source_prompt", "the source prompt (--source-prompt)", "the clip shows"),
+)
+"""Fields that hold words, how they are given, and what is written there."""
+
 ALSO_SET_AS = {"words": "prompt", "pictures": "image", "adapters": "adapter"}
 """Fields of a request that are set by another name."""
+
+ALSO_CALLED = {
+    **{other: name for name, other in ALSO_SET_AS.items()},
+    "negative_prompt": "negative",
+    "guidance_scale": "cfg",
+    "num_inference_steps": "steps",
+    "n_avg": "noises",
+}
+"""Settings by the names that users know them by."""
 
 
 def refuse(error: ValidationError) -> NoReturn:

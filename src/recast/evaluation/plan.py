@@ -7,14 +7,13 @@ products on this machine, and the rest on the clip's first frames.
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from time import perf_counter
 
 import torch
 
-from recast.conditions.content import ContentInput, Medium
 from recast.editing.denoise import encoded_contents
 from recast.editing.job import EditJob
 from recast.editing.loaded import Model
@@ -23,9 +22,7 @@ from recast.editing.resolve import ResolvedEdit
 from recast.editing.segments import Segmentation
 from recast.engine.precision import matrix_rates
 from recast.errors import BackboneError, RequestError
-from recast.evaluation.dry_run import blank_clip, walked
-from recast.evaluation.meta_networks import MetaNetworks
-from recast.evaluation.metrics.cost import Call, Evaluations
+from recast.evaluation.edit_cost import EditCost, walk_of
 from recast.evaluation.pace import Pace, measured_pace
 from recast.files import job_folder
 from recast.methods.needs import lacking
@@ -77,9 +74,9 @@ def planned(resolved: ResolvedEdit, model: Model, target: Path, resident: Callab
         raise BackboneError(f"{resolved.request.method} cannot edit with {model.name}: {'; '.join(lacks)}")
     frames, pace = expected_frames(resolved), measured_pace(resolved, model, target)
     starts = _shots(resolved, target, frames, pace)
-    segments = _segments(resolved, frames, starts or [0])
-    walks = {length: _walked(resolved, model, length) for length in set(segments)}
-    content, counted = _content_seconds(resolved, model), _Counted.of(resolved, model, walks)
+    segments = segment_lengths(resolved, frames, starts or [0])
+    walks = {length: walk_of(resolved, model, length) for length in set(segments)}
+    content, counted = _content_seconds(resolved, model), EditCost.of(resolved, model, walks)
     each, rate, is_long = Counter(segments), _rate(model), frames > resolved.request.segment
     flops = {
         "denoise": sum(count * counted.denoising(walks[length]) for length, count in each.items()),
@@ -138,7 +135,7 @@ def _shots(resolved: ResolvedEdit, target: Path, frames: int, pace: Pace) -> lis
     return [0, *cuts(read_clip(resolved).frames, resolved.request.cuts)]
 
 
-def _segments(resolved: ResolvedEdit, frames: int, starts: list[int]) -> list[int]:
+def segment_lengths(resolved: ResolvedEdit, frames: int, starts: list[int]) -> list[int]:
     """Frames of each segment, those that it shares with its neighbours included."""
     if frames <= resolved.request.segment:
         return [stop - start for start, stop in zip(starts, [*starts[1:], frames], strict=True)]
@@ -146,80 +143,6 @@ def _segments(resolved: ResolvedEdit, frames: int, starts: list[int]) -> list[in
     return [segment.span.stop - segment.span.start for segment in segments]
 
 
-def _walked(resolved: ResolvedEdit, model: Model, frames: int) -> Evaluations:
-    clip = blank_clip(frames, model.backbone.pixel_multiple)
-    words = (ContentInput(Medium.WORDS, "x"),) if resolved.method.needs_source else ()
-    small = replace(resolved, source=clip, size=clip.size, mask=None, shown=resolved.shown or words)
-    return walked(small, model, clip)
-
-
 def _rate(model: Model) -> float:
     rates = matrix_rates(str(model.device))
     return rates["fp32" if model.dtype == torch.float32 else "bf16"]
-
-
-@dataclass(frozen=True, eq=False)
-class _Counted:
-    """What the networks take of each frame and each call. held: bytes of a frame while its segment is denoised."""
-
-    calls: Mapping[Call, float]
-    alive: int
-    encoding: float
-    decoding: float
-    decoding_alive: int
-    latent_bytes: int
-    held: int
-    weights: int
-    device: str
-
-    @classmethod
-    def of(cls, resolved: ResolvedEdit, model: Model, walks: Mapping[int, Evaluations]) -> "_Counted":
-        backbone = model.backbone
-        kinds = tuple(named.kind for named in resolved.structures if named.kind in backbone.structure_kinds)
-        networks = MetaNetworks.of(backbone, kinds)
-        small = backbone.encode(blank_clip(1, backbone.pixel_multiple).frames)
-        factor = blank_clip(1, backbone.pixel_multiple).size[0] // small.shape[-2]
-        rows, columns = (side // factor for side in resolved.size)
-        costs = {
-            call: networks.denoising(_at_size(call, (rows, columns), (small.shape[-2], small.shape[-1])), factor)
-            for call in dict.fromkeys(call for walk in walks.values() for call in walk.calls)
-        }
-        latents = (small.shape[1], rows, columns)
-        encoding, structuring = networks.encoding(resolved.size), networks.structuring(resolved.size)
-        decoding = networks.decoding(latents)
-        numbers, places = small.shape[1] * rows * columns, resolved.size[0] * resolved.size[1]
-        return cls(
-            calls={call: cost.flops for call, cost in costs.items()},
-            alive=max((cost.alive for cost in costs.values()), default=0),
-            encoding=encoding.flops + structuring.flops,
-            decoding=decoding.flops,
-            decoding_alive=max(decoding.alive, encoding.alive, structuring.alive),
-            latent_bytes=4 * numbers,
-            # Pixels before and after; maps as measured, scaled and softened; latents of the walk, its noise and others.
-            held=2 * 3 * places + 3 * 4 * places * max(1, len(kinds)) + 8 * 4 * numbers,
-            weights=sum(weight.nbytes for weight in _weights(backbone)),
-            device=model.device.type,
-        )
-
-    def denoising(self, walk: Evaluations) -> float:
-        """FLOPs of a walk."""
-        return sum(count * self.calls[call] for call, count in walk.calls.items())
-
-    def memory(self, frames: int, resident: int) -> int:
-        """Peak bytes with a segment of so many frames."""
-        work = max(self.alive, self.decoding_alive)
-        if self.device == "cuda":
-            return self.weights + work + frames * self.latent_bytes * 8
-        return resident + frames * self.held + work
-
-
-def _weights(backbone: object) -> list[torch.Tensor]:
-    networks = [value for value in vars(backbone).values() if isinstance(value, torch.nn.Module)]
-    return [weight for network in networks for weight in network.parameters()]
-
-
-def _at_size(call: Call, size: tuple[int, int], walked_size: tuple[int, int]) -> Call:
-    """The call with latents as many times as large as the edit's are, compared with those that were walked through."""
-    frames, channels, rows, columns = call.shape
-    scaled = (ceil(rows * size[0] / walked_size[0]), ceil(columns * size[1] / walked_size[1]))
-    return call._replace(shape=(frames, channels, *scaled))
