@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from PIL import Image
 
 from recast.backbones.autoencoder import as_frames
 from recast.backbones.tiny import tiny
@@ -96,5 +97,7 @@ def test_a_list_or_nothing_where_a_number_belongs_is_refused(tmp_path, file, key
     folder = written(tmp_path / "model")
     config = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps(config | {key: value}))
+    Image.new("RGB", (32, 32)).save(tmp_path / "seen.png")
+    wanted = (ContentInput(Medium.WORDS, "snow", 1.0), ContentInput(Medium.PICTURE, str(tmp_path / "seen.png"), 1.0))
     with pytest.raises(WeightsError, match=f"{key} is .* it should be a number, "):
-        Model.loaded(str(folder)).backbone.encode_content([ContentInput(Medium.PICTURE, str(tmp_path / "none.png"))])
+        Model.loaded(str(folder)).backbone.encode_content(wanted)
