@@ -122,3 +122,17 @@ def test_the_page_can_be_used_without_a_mouse(page, clip):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("i")
     assert float(page.get_by_label("In point").input_value()) > 0
+
+
+def test_a_method_that_the_model_cannot_do_is_marked_and_said_in_one_line(page, clip):
+    sent(page, clip)
+    page.fill("#words", "a snowy field")
+    page.locator("#method optgroup[label='Not by pocket'] option").first.wait_for(state="attached")
+    page.select_option("#method", "instruct-pix2pix")
+    line = page.locator("#panel .alert")
+    line.wait_for()
+    assert line.inner_text().startswith("instruct-pix2pix cannot edit by pocket: its network reads no picture")
+    assert page.get_by_role("button", name="Edit the clip").is_disabled()
+    page.select_option("#method", "flowedit")
+    line.wait_for(state="detached")
+    assert page.get_by_role("button", name="Edit the clip").is_enabled()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recast.app.abilities import Abilities
 from recast.app.files import UserFiles
 from recast.errors import RequestError, known
 from recast.jobs.stored import JobState, StoredJob
@@ -78,7 +79,7 @@ class JobView(BaseModel):
         return all(word in text for word in search.lower().split())
 
 
-def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
+def document(asked: JobRequest, files: UserFiles, data: Path, abilities: Abilities) -> dict[str, Any]:
     """What the queue is given: the request with paths in place of names. Raises RecastError for what cannot be done.
 
     Paths are relative to the data folder, in which workers stand: the record in a result has them.
@@ -104,6 +105,7 @@ def document(asked: JobRequest, files: UserFiles, data: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, mode=0o700)
     try:
         check_queued(request)
+        abilities.check(request.model, request.method)
     except BaseException:
         folder.rmdir()
         raise

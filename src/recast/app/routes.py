@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
+from recast.app.abilities import Abilities
 from recast.app.config import ServeConfig
 from recast.app.feed import JobFeed
 from recast.app.files import UserFile, UserFiles
@@ -30,11 +31,12 @@ def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     """The API over a queue."""
     router, began = APIRouter(prefix="/api/v1"), time.time()
     files, making = UserFiles(config.data / "files", config.most_upload_bytes), Making()
+    abilities = Abilities(config.data / "abilities", making)
     _add_files(router, files)
-    _add_jobs(router, config, store, files)
+    _add_jobs(router, config, store, (files, abilities))
     _add_results(router, config, store, feed)
     add_media(router, config, store, files, making)
-    add_tables(router, config, making)
+    add_tables(router, config, making, abilities)
 
     @router.get("/health")
     async def health() -> dict[str, str]:
@@ -72,14 +74,15 @@ def _add_files(router: APIRouter, files: UserFiles) -> None:
         files.remove(number)
 
 
-def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, files: UserFiles) -> None:
+def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, held: tuple[UserFiles, Abilities]) -> None:
+    files, abilities = held
+
     @router.post("/jobs", status_code=201)
     def add(asked: JobRequest) -> JobView:
         """Queues an edit."""
-        waiting = [job for job in store.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
-        if len(waiting) >= config.most_jobs:
-            raise QueueFullError(f"{len(waiting)} jobs wait already; ask again when some are done")
-        [number] = store.add([document(asked, files, config.data)], batch=asked.batch, priority=asked.priority)
+        check_room(store, config.most_jobs)
+        edits = [document(asked, files, config.data, abilities)]
+        [number] = store.add(edits, batch=asked.batch, priority=asked.priority)
         return view(store.job(number))
 
     @router.get("/jobs")
@@ -132,6 +135,13 @@ def _add_results(router: APIRouter, config: ServeConfig, store: JobStore, feed: 
         job = store.keyed(key)
         path = result_path(job, config.data)
         return FileResponse(path, media_type=ENDINGS[path.suffix[1:]], filename=download_name(job))
+
+
+def check_room(store: JobStore, most: int) -> None:
+    """Raises QueueFullError where so many jobs wait or run."""
+    waiting = [job for job in store.jobs() if job.state in (JobState.QUEUED, JobState.RUNNING)]
+    if len(waiting) >= most:
+        raise QueueFullError(f"{len(waiting)} jobs wait already; ask again when some are done")
 
 
 async def _lines(feed: JobFeed, key: str) -> AsyncIterator[str]:

@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from recast.app.abilities import Abilities
 from recast.app.config import ServeConfig
 from recast.app.guard import cookie_of
 from recast.app.jobs import OWN
 from recast.app.making import Making, commanded
-from recast.errors import RequestError
+from recast.errors import RequestError, known
 from recast.files import write_synced
 
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -24,10 +25,10 @@ OWN_MODELS = {
 """What the models of the package are, in a line."""
 
 
-def add_tables(router: APIRouter, config: ServeConfig, making: Making) -> None:
+def add_tables(router: APIRouter, config: ServeConfig, making: Making, abilities: Abilities) -> None:
     """Adds them."""
     _add_settings(router)
-    _add_models(router)
+    _add_models(router, abilities)
     _add_doctor(router, config, making)
 
     @router.post("/session", status_code=204)
@@ -85,7 +86,7 @@ def described_methods() -> dict[str, dict[str, Any]]:
     return described
 
 
-def _add_models(router: APIRouter) -> None:
+def _add_models(router: APIRouter, abilities: Abilities) -> None:
     @router.get("/models")
     def models() -> list[str]:
         """The models that edits can name."""
@@ -107,6 +108,14 @@ def _add_models(router: APIRouter) -> None:
             for name, spec in SPECS.items()
         ]
         return own + [each | {"here": each["name"] in here} for each in public]
+
+    @router.get("/models/{name}/methods", response_model=None, responses={202: {}})
+    def methods_of(name: str) -> dict[str, str] | JSONResponse:
+        """Why the model cannot be edited by a method, "" where it can, by method; 202 while that is looked for."""
+        from recast.app.jobs import usable_models
+
+        refusals = abilities.refusals(known("model", name, usable_models()))
+        return JSONResponse({"made": False}, 202, {"Retry-After": "1"}) if refusals is None else refusals
 
 
 def _add_doctor(router: APIRouter, config: ServeConfig, making: Making) -> None:

@@ -1,5 +1,6 @@
 // @ts-check
 /** The settings of an edit, and what begins it. */
+import { refusalOf, refusals } from "./abilities.js";
 import { API, ask, fileFacts, send } from "./api.js";
 import { asked, change, draft, onChange, says, set } from "./draft.js";
 import { byId, complain, fill, h, icon, segments, tool } from "./dom.js";
@@ -30,7 +31,7 @@ const where = segments("Where to edit", { everywhere: "Everywhere", inside: "Pai
 const maskRow = h("div", { class: "row" });
 const model = h("select", { id: "model", onchange: () => change({ model: model.value }) });
 const method = h("select", { id: "method", onfocus: learn, onpointerdown: learn, onchange: () => change({ method: method.value }) });
-const methodAbout = h("p", { class: "hint" });
+const methodAbout = h("p", { class: "hint", role: "status" });
 const knobs = h("div", { class: "group" });
 const more = h("details", { ontoggle: learn }, h("summary", {}, "All settings"), h("div", { class: "fields" }, h("p", { class: "hint" }, "Asking the server for them")));
 const seed = h("input", { type: "number", id: "seed", min: 0, step: 1, placeholder: "0", onchange: () => set("seed", seed.value === "" ? undefined : Number(seed.value)) });
@@ -105,7 +106,7 @@ function show() {
   showMask();
   showMethods();
   for (const field of known.fields) field.show();
-  edit.disabled = tryOut.disabled = !draft.source || !says() || (draft.place.where !== "everywhere" && !draft.place.file);
+  edit.disabled = tryOut.disabled = !draft.source || !says() || Boolean(refusalOf(draft.model, draft.method)) || (draft.place.where !== "everywhere" && !draft.place.file);
   guess();
 }
 
@@ -138,13 +139,21 @@ function showMask() {
 
 function showMethods() {
   const names = known.methods ? Object.keys(known.methods) : [draft.method].filter((name) => name !== "auto");
-  fill(method, h("option", { value: "auto" }, "Automatic"), ...names.map((name) => h("option", { value: name }, name)));
+  const held = known.methods ? refusals(draft.model, show) : null;
+  const [able, unable] = [false, true].map((refused) => names.filter((name) => Boolean(held?.[name]) === refused).map((name) => h("option", { value: name, title: held?.[name] }, name)));
+  fill(method, h("option", { value: "auto" }, "Automatic"), ...able, unable.length && h("optgroup", { label: `Not by ${draft.model}` }, unable));
   method.value = draft.method;
   fill(model, ...[...new Set([...known.models, draft.model])].map((name) => h("option", { value: name }, name)));
   model.value = draft.model;
-  const held = known.methods?.[draft.method];
-  methodAbout.textContent = held ? `${held.about.split(/(?<=\.)\s/)[0]} ${held.paper}` : "The model's own choice: gen1 for pocket, which makes the clip anew over its structure. flowedit changes what the words say and keeps the rest.";
+  const refusal = refusalOf(draft.model, draft.method);
+  methodAbout.className = refusal ? "alert" : "hint";
+  methodAbout.textContent = refusal ? `${draft.method} cannot edit by ${draft.model}: ${refusal}. Choose another method or model.` : aboutMethod();
   if (known.fields.length && byId("panel").dataset.method !== draft.method) makeKnobs();
+}
+
+function aboutMethod() {
+  const held = known.methods?.[draft.method];
+  return held ? `${held.about.split(/(?<=\.)\s/)[0]} ${held.paper}` : "The model's own choice: gen1 for pocket, which makes the clip anew over its structure. flowedit changes what the words say and keeps the rest.";
 }
 
 /** The knobs in people's words, then all others of the method and of edits as their schemas tell of them. */
@@ -176,6 +185,7 @@ function guess() {
   const like = jobs.newest().find((job) => job.state === "done" && job.started && job.finished && job.frames && job.model === draft.model && job.method === draft.method && same(job));
   if (!draft.source) estimate.textContent = "Give a clip first.";
   else if (!says()) estimate.textContent = "Say what it should look like, in words or by a picture.";
+  else if (refusalOf(draft.model, draft.method)) estimate.textContent = `${draft.model} cannot do ${draft.method}.`;
   else if (edit.disabled) estimate.textContent = isFollowing() ? "The painted part is being followed through the clip." : "Paint the part to edit first.";
   else void fileFacts(draft.source).then((facts) => {
     const fps = facts.fps ?? 24;
