@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.cli.flags import FLAGS, parsed
+from recast.cli.generate import GENERATE_FLAGS
 from recast.denoising import DenoiseInputs
 from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for
 from recast.editing.values import weighted
 from recast.errors import RequestError, known
-from recast.methods import METHODS
+from recast.methods import ALL_METHODS, METHODS
 from recast.model.metadata import ModelMetadata
 
 
@@ -161,8 +162,9 @@ def test_every_field_is_described_and_the_other_names_lead_to_settings():
 
 def test_flags_set_what_can_be_set():
     assert set(FLAGS) <= set(all_settings())
-    by_other_ways = {"source", "target", "overwrite"}
-    assert set(all_settings()) - set(FLAGS) - by_other_ways <= {name for method in METHODS for name in knobs_of(method)}
+    by_other_ways = {"source", "target", "overwrite", *GENERATE_FLAGS}
+    knobs = {name for method in ALL_METHODS for name in knobs_of(method)}
+    assert set(all_settings()) - set(FLAGS) - by_other_ways <= knobs
     assert len({name for flag in FLAGS.values() for name in flag.names}) == sum(len(f.names) for f in FLAGS.values())
 
 

@@ -34,6 +34,11 @@ class VideoControl:
 class VideoControlBackbone(Backbone, Protocol):
     """A backbone whose network reads a control video, as VACE does (arXiv:2503.07598)."""
 
+    @property
+    def reads_clip(self) -> bool:
+        """Whether the clip itself is always read; where not, nothing of it may be kept."""
+        ...
+
     def with_control_video(self, condition: Condition, video: VideoControl, steps: int) -> Condition:
         """The condition with a control video, over a walk of so many steps.
 

@@ -18,6 +18,7 @@ from recast.cli.customize import customize
 from recast.cli.doctor import doctor
 from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
+from recast.cli.generate import generate
 from recast.cli.inspect import info, rerun
 from recast.cli.mask import mask
 from recast.cli.methods import methods
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 for command in (
     edit,
+    generate,
     plan,
     preview,
     compare,

@@ -44,21 +44,20 @@ def fitted(request: Request, model: "Model") -> "Attempt":
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Carries a request out, shows how it goes, and says at the end where the result is."""
-    from recast.editing.checks import check_inputs, check_target, source_of, treated
-    from recast.video.read import opened
-
-    treated(opened(source_of(request), request.on_damage), request)
-    check_inputs(request)
-    check_target(request)
+    generates = check(request)
     began = time.monotonic()
     with shown(quiet=quiet) as watch:
         from recast.editing.edit import edit as edited
+        from recast.editing.generate import generated_to_file
         from recast.editing.loaded import Model
 
         watch("load", 0, 1)
         model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
         watch("load", 1, 1)
-        result = edited(request, model, watch, first=fitted(request, model))
+        if generates:
+            result = generated_to_file(request, model, watch)
+        else:
+            result = edited(request, model, watch, first=fitted(request, model))
     took = time.monotonic() - began
     for note in (*result.record.notes, *result.notes):
         print("note:", visible(note), file=sys.stderr)
@@ -67,3 +66,20 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         print(json.dumps(facts | {"notes": [*result.record.notes, *result.notes], "record": asdict(result.record)}))
     elif not quiet:
         print(visible(f"{request.target}: {result.num_frames} frames in {took:.1f} s"), file=sys.stderr)
+
+
+def check(request: Request) -> bool:
+    """Finds what is wrong before a model is read; whether the clip is made without a source."""
+    from recast.editing.checks import check_inputs, check_target, source_of, treated
+    from recast.editing.generate import check_sourceless
+    from recast.methods import GENERATORS
+    from recast.video.read import opened
+
+    generates = request.method in GENERATORS
+    if generates:
+        check_sourceless(request)
+    else:
+        treated(opened(source_of(request), request.on_damage), request)
+        check_inputs(request)
+    check_target(request)
+    return generates

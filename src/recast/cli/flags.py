@@ -134,7 +134,7 @@ def as_png(target: Path) -> Path:
 
 
 def request_from(
-    source: Path,
+    source: Path | None,
     target: Path | None,
     options: dict[str, object],
     settings: list[str] | None,

@@ -1,12 +1,13 @@
 """recast from Python: a loaded model that edits clips."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from recast.editing.checks import check_inputs, check_target, treated
+from recast.editing.generate import USUAL, generated
 from recast.editing.loaded import Model
 from recast.editing.prepared import prepare
 from recast.editing.progress import no_progress
@@ -15,6 +16,7 @@ from recast.editing.request import ALSO_CALLED, Request
 from recast.editing.resolve import resolve
 from recast.editing.stages import Edited, generate, write
 from recast.errors import RequestError
+from recast.methods import GENERATORS
 from recast.progress import ProgressCallback
 from recast.types import Clip, Frames
 from recast.video.read import Window, opened, read
@@ -76,13 +78,7 @@ class Editor:
         image="ref.png", structure_detail=2, temporal_guidance=1.2, seed=7, mask="mask.png".
         Raises RecastError for what cannot be done; its message says what to do.
         """
-        fixed = {"model", "adapters", "device", "dtype", "source", "target", "overwrite"} & {
-            ALSO_CALLED.get(s, s) for s in settings
-        }
-        if fixed:
-            raise RequestError(
-                f"{min(fixed)} is not set by the edit; load() sets model, adapter and device, save() the target"
-            )
+        _check_set_here(settings)
         if "vram" in settings:
             raise RequestError("vram is of edits from file to file: `recast edit`, or recast.evaluation.room.within")
         if not isinstance(clip, Clip | str | PathLike):
@@ -96,6 +92,23 @@ class Editor:
         source = clip if isinstance(clip, Clip) else treated(opened(clip, request.on_damage), request)
         resolved = resolve(request, self.model, source)
         return Result(generate(resolved, prepare(resolved, self.model, watch), self.model, watch))
+
+    def generate(self, *, watch: ProgressCallback = no_progress, **settings: object) -> "Result":
+        """Makes a clip from words or pictures alone, without a source.
+
+        settings: as for an edit, and frames=16 or duration=2 (seconds), fps=8, size=(512, 288), noise="mixed",
+        long="keys". Raises RecastError for what cannot be done, such as a model that always reads a structure.
+        """
+        _check_set_here(settings)
+        return Result(generated(self.defaults.updated(**{"method": USUAL} | settings), self.model, watch))
+
+
+def _check_set_here(settings: Mapping[str, object]) -> None:
+    named = {ALSO_CALLED.get(name, name) for name in settings}
+    fixed = {"model", "adapters", "device", "dtype", "source", "target", "overwrite"} & named
+    if fixed:
+        wrong = f"{min(fixed)} is not set by the edit"
+        raise RequestError(f"{wrong}; load() sets model, adapter and device, save() the target")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +142,10 @@ class Result:
         target = Path(path)
         resolved = self.edited.resolved
         check_target(replace(resolved.request, target=target, overwrite=overwrite))
+        if resolved.request.method in GENERATORS:
+            codec, record = resolved.request.codec, self.record.to_json()
+            save_clip(self.clip, target, overwrite=overwrite, record=record, codec=codec)
+            return target
         if not isinstance(resolved.source, Clip):
             write(self.edited, target, watch, overwrite=overwrite)
             return target

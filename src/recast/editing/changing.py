@@ -11,7 +11,7 @@ from recast.editing.request import Request
 from recast.editing.schedules import CONTENT, NUMBERS, Keyed, schedules_of
 from recast.editing.values import ALSO_SET_AS
 from recast.errors import BackboneError, RequestError
-from recast.methods import METHODS
+from recast.methods import ALL_METHODS
 
 MEDIA = {"words": Medium.WORDS, "pictures": Medium.PICTURE}
 
@@ -55,8 +55,8 @@ def changing_of(request: Request, name: str, model: Model, fps: Fraction) -> Cha
 
 
 def _check(keyed: Mapping[str, Keyed], name: str, model: Model) -> None:
-    for each in sorted(keyed.keys() - METHODS[name].over_time):
-        able = [other for other, kind in METHODS.items() if each in kind.over_time]
+    for each in sorted(keyed.keys() - ALL_METHODS[name].over_time):
+        able = [other for other, kind in ALL_METHODS.items() if each in kind.over_time]
         shown = ALSO_SET_AS.get(each, each)
         raise RequestError(f"{name} takes one {shown} for all frames; {', '.join(able)} take a schedule of it")
     if "structure_detail" in keyed and not model.backbone.structure_kinds:

@@ -7,6 +7,7 @@ from recast.editing.request import Request
 from recast.editing.schedules import CONTENT, pictures_in
 from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError
+from recast.methods import GENERATORS
 from recast.video.codecs import chosen
 from recast.video.colour import HDR_NOTES, TONE_MAPPED
 from recast.video.encode import kind_of
@@ -15,7 +16,17 @@ from recast.video.source import Source
 
 
 def check_inputs(request: Request) -> None:
-    """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content."""
+    """Finds what is wrong before anything slow: raises MediaError for a missing file, RequestError for no content.
+
+    It also refuses, by RequestError, ways to make a clip that read no source.
+    """
+    if request.method in GENERATORS:
+        raise RequestError(f"{request.method} reads nothing of a clip; say recast generate, without one")
+    check_content(request)
+
+
+def check_content(request: Request) -> None:
+    """Raises MediaError for a file that is missing, RequestError where nothing says what to show."""
     named = (
         request.mask,
         request.flow,

@@ -8,7 +8,7 @@ from recast.diffusion.schedule import is_consistency
 from recast.editing.loaded import Model
 from recast.editing.request import knobs_of
 from recast.errors import RequestError, WeightsError, known
-from recast.methods import METHODS, Method
+from recast.methods import ALL_METHODS, METHODS, Method
 
 SAMPLING = ("steps", "cfg", "ensemble")
 """What a model's defaults for a method may say besides its knobs."""
@@ -36,12 +36,12 @@ def method_of(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method
     try:
         for knob in usual:
             known("knob", knob, knobs_of(name))
-        TypeAdapter(METHODS[name]).validate_python(usual)
+        TypeAdapter(ALL_METHODS[name]).validate_python(usual)
     except (ValidationError, RequestError) as fault:
         first = fault.errors(include_url=False)[0] if isinstance(fault, ValidationError) else None
         wrong = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(fault)
         raise WeightsError(f"recast.json, method_defaults of {name}: {wrong}; mend the model's folder") from fault
-    return TypeAdapter(METHODS[name]).validate_python(usual | knobs)
+    return TypeAdapter(ALL_METHODS[name]).validate_python(usual | knobs)
 
 
 def sampler_of(name: str, model: Model) -> str:

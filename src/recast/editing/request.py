@@ -95,7 +95,9 @@ class Request:
     duration: Seconds | None = None
     """How much of the source to take, in seconds."""
     max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
-    """The most frames to take."""
+    """The most frames to take; where there is no source, how many are made."""
+    fps: FiniteFloat | None = Field(default=None, gt=0, le=1000)
+    """Frames a second of a clip that has no source; the model's own, or 8, if not given."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
     """What to do about a damaged clip: fail; warn and use what can be decoded; repeat the frame before what is lost."""
     size: Size = None
@@ -173,16 +175,15 @@ class Request:
 FIELDS: dict[str, Any] = Request.__pydantic_fields__  # pyrefly: ignore[missing-attribute]
 """Every field of a request by name, with its default and description."""
 
-AUTO = "auto"
-"""The method that the model's folder names."""
+AUTO = "auto"  # the method that the model's folder names
 
 
 def all_settings() -> list[str]:
     """Every name that can be set: the request's fields and the knobs of all methods."""
-    from recast.methods import METHODS
+    from recast.methods import ALL_METHODS
 
     names = [name for name in FIELDS if name not in {"schema_version", "knobs"}]
-    return list(dict.fromkeys([*names, *(name for method in METHODS for name in knobs_of(method))]))
+    return list(dict.fromkeys([*names, *(name for method in ALL_METHODS for name in knobs_of(method))]))
 
 
 def _checked(knob: str) -> str:
@@ -194,26 +195,26 @@ def _checked(knob: str) -> str:
 
 def knobs_of(method: str) -> dict[str, Any]:
     """A method's own settings, by name, with their defaults."""
-    from recast.methods import METHODS
+    from recast.methods import ALL_METHODS
 
-    return {knob.name: knob.default for knob in fields(METHODS[method])}  # pyrefly: ignore[bad-argument-type]
+    return {knob.name: knob.default for knob in fields(ALL_METHODS[method])}  # pyrefly: ignore[bad-argument-type]
 
 
 def _check_parts(request: Request) -> None:
     from recast.diffusion import SAMPLERS
     from recast.editing.structures import named_structures
-    from recast.methods import METHODS
+    from recast.methods import ALL_METHODS, METHODS
     from recast.video.cuts import DETECTORS
 
     named_structures(request.structure)
     known("scheduler", request.scheduler, SAMPLERS)
     known("way to find cuts", request.cuts, DETECTORS)
-    known("method", request.method, [AUTO, *METHODS])
+    known("method", request.method, [AUTO, *ALL_METHODS])
     try:
-        TypeAdapter(METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
+        TypeAdapter(ALL_METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
     except ValidationError as error:
         refuse(error)
-    if request.ensemble not in (None, 1) and request.method != AUTO and not METHODS[request.method].ensembles:
+    if request.ensemble not in (None, 1) and request.method != AUTO and not ALL_METHODS[request.method].ensembles:
         able = ", ".join(name for name, method in METHODS.items() if method.ensembles)
         raise RequestError(
             f"{request.method} averages no answers: ensemble must be 1, not {request.ensemble}; {able} do"
@@ -234,16 +235,16 @@ def method_for(request: Request, *preferred: str) -> str:
 
     Raises RequestError where no method has them, and for a preferred one that is not known.
     """
-    from recast.methods import METHODS
+    from recast.methods import ALL_METHODS, METHODS
 
     for name in preferred:
-        known("method", name, METHODS)
+        known("method", name, ALL_METHODS)
     among = [*preferred, *METHODS] if request.method == AUTO else [request.method]
     lacking = {method: [name for name in request.knobs if name not in knobs_of(method)] for method in among}
     found = next((method for method, lacks in lacking.items() if not lacks), None)
     if found:
         return found
     method, name = among[0], lacking[among[0]][0]
-    others = [other for other in METHODS if name in knobs_of(other)]
+    others = [other for other in ALL_METHODS if name in knobs_of(other)]
     hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
     raise RequestError(f"method {method} has no knob {name!r}{hint}; its own: {', '.join(knobs_of(method)) or 'none'}")

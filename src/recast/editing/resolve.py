@@ -20,7 +20,7 @@ from recast.editing.model_defaults import method_of, own_method, sampler_of
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, named_structures
 from recast.errors import BackboneError, RecastWarning, RequestError
-from recast.methods import METHODS, Method
+from recast.methods import ALL_METHODS, GENERATORS, Method
 from recast.types import Clip
 from recast.video.read import Source, Window
 from recast.video.resize import working_size
@@ -99,7 +99,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     metadata = model.folder.metadata
     name = method_for(request, own_method(model))
     own = metadata.method_defaults.get(name, {})
-    ensemble = metadata.ensemble if METHODS[name].ensembles else 1
+    ensemble = metadata.ensemble if ALL_METHODS[name].ensembles else 1
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
     steps = int(usual["steps"]) if request.steps is None else request.steps
     recorded, request = replace(request, method=name, model=model.name), without_constant(request)
@@ -174,7 +174,7 @@ def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
 def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStructure, ...]:
     """Those that the request names. Raises BackboneError for what a model that reads structure cannot honour."""
     named = named_structures(request.structure)
-    if model.backbone.structure_kinds:
+    if model.backbone.structure_kinds and request.method not in GENERATORS:
         model.backbone.check_structures(named, steps)
     return named
 

@@ -126,6 +126,8 @@ ALSO_CALLED = {
     "guidance_scale": "cfg",
     "num_inference_steps": "steps",
     "n_avg": "noises",
+    "num_frames": "max_frames",
+    "frames": "max_frames",
 }
 """Settings by the names that users know them by."""
 

@@ -33,6 +33,7 @@ from recast.methods.sdedit_frames import SDEditFrames
 from recast.methods.sdedit_propagated import SDEditPropagated
 from recast.methods.streamv2v import StreamV2V
 from recast.methods.text2video_zero import Text2VideoZero
+from recast.methods.text_to_video import TextToVideo
 from recast.methods.tokenflow import TokenFlow
 from recast.methods.tune_a_video import TuneAVideo
 from recast.methods.uniedit import UniEditFlow
@@ -116,4 +117,10 @@ METHODS: dict[str, type[Method]] = {
     "videoswap": VideoSwap,
     "vidtome": VidToMe,
 }
-"""Every method by name."""
+"""Every editing method by name."""
+
+GENERATORS: dict[str, type[Method]] = {"text-to-video": TextToVideo}
+"""Ways to make a clip without a source, by name."""
+
+ALL_METHODS: dict[str, type[Method]] = METHODS | GENERATORS
+"""Both, which a request may name."""

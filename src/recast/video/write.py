@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.errors import RequestError, ShapeError
+from recast.progress import Report, unreported
 from recast.types import Clip
 from recast.video.codecs import chosen, pixel_format
 from recast.video.encode import Moment, kind_of
@@ -117,7 +118,16 @@ def writing(
             yield from _filled(movie, source, size, fps)
 
 
-def save_clip(clip: Clip, target: Path, *, overwrite: bool = False) -> tuple[str, ...]:
+def save_clip(
+    clip: Clip,
+    target: Path,
+    report: Report = unreported,
+    *,
+    overwrite: bool = False,
+    record: str | None = None,
+    codec: str = "auto",
+    inside: Path | None = None,
+) -> tuple[str, ...]:
     """Writes a clip that came from no file, at its own rate; returns the notes. Targets and errors as for `writing`."""
     tick = 1 / clip.fps
     source = Source(
@@ -130,8 +140,9 @@ def save_clip(clip: Clip, target: Path, *, overwrite: bool = False) -> tuple[str
         container="memory",
         num_frames=len(clip),
     )
-    with writing(target, source, Window(), record=None, overwrite=overwrite) as writer:
+    with writing(target, source, Window(), record=record, overwrite=overwrite, codec=codec, inside=inside) as writer:
         for index, pixels in enumerate(clip.frames):
+            report(index, len(clip))
             writer.add(pixels, like=Frame(pixels, index, index * tick, index, duration=1))
     return writer.notes
 

@@ -21,6 +21,11 @@ class WanInstructedBackbone(WanBackbone):
     What a mask keeps is kept by the edit; the network is not told of it.
     """
 
+    @property
+    def reads_clip(self) -> bool:
+        """Yes: its latents stand behind those that are denoised."""
+        return True
+
     @torch.no_grad()
     def with_control_video(self, condition: Condition, video: VideoControl, steps: int) -> Condition:  # noqa: ARG002
         """The condition with the clip's own latents."""

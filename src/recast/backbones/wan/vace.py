@@ -47,6 +47,11 @@ class WanVACEBackbone(WanBackbone):
         """Words, and pictures."""
         return frozenset(Medium)
 
+    @property
+    def reads_clip(self) -> bool:
+        """No: where all of it is made anew, the control video is grey."""
+        return False
+
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
         """The tokens of the words alone: pictures are in the control video. Raises RequestError for their weights."""
         weights = {each.weight for each in inputs if each.medium is Medium.PICTURE}

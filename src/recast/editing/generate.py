@@ -1,0 +1,100 @@
+"""A clip without a source: the canvas that stands for one, and its way through the stages of an edit."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+
+from recast.editing.checks import check_content, check_target, target_of
+from recast.editing.edit import WrittenEdit
+from recast.editing.glimpse import Look, no_look
+from recast.editing.job import job_beside
+from recast.editing.loaded import Model
+from recast.editing.prepared import Prepared
+from recast.editing.progress import Stage, no_progress, stage
+from recast.editing.request import FIELDS, Request
+from recast.editing.resolve import WINDOW, chosen_size, resolve
+from recast.editing.short_memory import Attempt, made_with_less
+from recast.editing.stages import Edited, generate
+from recast.errors import RequestError
+from recast.methods import GENERATORS
+from recast.methods.without_source import check_without_source
+from recast.progress import ProgressCallback
+from recast.types import Clip
+from recast.video.write import save_clip
+
+USUAL = "text-to-video"
+"""The way of GENERATORS that is meant where none is said."""
+OF_A_SOURCE = ("source", "source_prompt", "mask", "start", "end", "flow")
+"""Settings that say something of a source."""
+USUAL_FPS = 8
+"""Where neither the model nor the user says a rate."""
+WIDE = Fraction(16, 9)
+"""Width by height of clips by networks that see several frames at once; images are square."""
+
+
+def generated_to_file(
+    request: Request, model: Model, watch: ProgressCallback = no_progress, *, look: Look = no_look
+) -> WrittenEdit:
+    """A clip from the request's words or pictures alone, written to its target. Raises what `edit` raises."""
+    target = check_target(request)
+
+    def made(attempt: Attempt) -> WrittenEdit:
+        with job_beside(target) as job, attempt.model.placed():
+            job.check_unbegun()
+            edited = generated(attempt.request, attempt.model, watch, look=look)
+            record = replace(edited.record, notes=(*edited.record.notes, *attempt.notes))
+            clip = replace(edited.prepared.clip, frames=edited.frames)
+            with stage(Stage.WRITE, watch) as report:
+                notes = save_clip(
+                    clip,
+                    target_of(request),
+                    report,
+                    overwrite=request.overwrite,
+                    record=record.to_json(),
+                    codec=request.codec,
+                    inside=job.path,
+                )
+        return WrittenEdit(len(clip), record, notes)
+
+    return made_with_less(Attempt(request, model), made, lambda attempt: attempt.smaller(1, 1))
+
+
+def generated(request: Request, model: Model, watch: ProgressCallback = no_progress, *, look: Look = no_look) -> Edited:
+    """The same in memory. Raises RecastError, with the stage's name in its notes."""
+    check_sourceless(request)
+    check_without_source(model.backbone, flat=bool(request.knobs.get("flat_structure")))
+    clip = canvas(request, model)
+    resolved = replace(resolve(request, model, clip), outlines=0.0)
+    return generate(resolved, Prepared(clip, ()), model, watch, look=look)
+
+
+def check_sourceless(request: Request) -> None:
+    """Raises RequestError for a method or settings that need a source, and where nothing says what to show."""
+    for name in OF_A_SOURCE:
+        if getattr(request, name) != FIELDS[name].default:
+            raise RequestError(f"{name.replace('_', ' ')} is of a source, and generate has none; leave it out")
+    if request.vram is not None:
+        raise RequestError("vram bounds an edit, and generate edits nothing; leave it out")
+    if request.method not in GENERATORS:
+        raise RequestError(f"{request.method} edits a clip, and generate has none; leave the method out")
+    check_content(request)
+
+
+def canvas(request: Request, model: Model) -> Clip:
+    """A black clip of the size, length and rate that were asked for, one frame in memory.
+
+    Raises RequestError for a size that the model cannot take, and for a length that is said twice.
+    """
+    if request.max_frames is not None and request.duration is not None:
+        raise RequestError("frames and duration are both given; keep one of them")
+    backbone, own = model.backbone, model.folder.metadata
+    rate = Fraction(request.fps or own.fps or USUAL_FPS).limit_denominator(1001)
+    count = (own.frames or own.window or WINDOW) if backbone.has_temporal_layers else 1
+    if request.duration is not None:
+        count = max(1, round(request.duration * rate))
+    aspect = WIDE if backbone.temporal_stride > 1 else Fraction(1)
+    shape = torch.zeros(1, 3, aspect.denominator, aspect.numerator, dtype=torch.uint8)
+    rows, columns = chosen_size(request, Clip(shape, rate), model)
+    frame = torch.zeros(1, 3, rows, columns, dtype=torch.uint8)
+    return Clip(frame.expand(request.max_frames or count, -1, -1, -1), rate)

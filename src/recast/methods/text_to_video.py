@@ -1,0 +1,116 @@
+"""Clips from words or pictures alone, by any network that makes them without a source."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import hypot
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from recast.backbones.backbone import Backbone
+from recast.denoising import DenoiseInputs
+from recast.diffusion.long_walks import LONG_WALKS, LongWalk
+from recast.diffusion.noise import frequency_mixed, gaussian_low_pass, noise_draw, shuffled_noise
+from recast.diffusion.noise_starts import NOISE_STARTS, every
+from recast.errors import known
+from recast.methods.knobs import GuidanceKnobs
+from recast.methods.needs import Need
+from recast.methods.without_source import without_structure
+from recast.types import Latents, latent_count
+
+SHUFFLED, REFINED = "freenoise", "freeinit"
+"""Noises that ask for more than a share: of a window, and of whole walks before this one."""
+FIRST_REFINED = 20_000
+"""The number of the noise of FreeInit's second walk; see FIRST_FRESH in `diffusion/samplers.py`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextToVideo(GuidanceKnobs):
+    """Makes a clip from noise, conditioned on content alone; nothing of a source is read.
+
+    Network evaluations of a frame: 2 a step, and as many times more as windows overlap.
+    """
+
+    paper: ClassVar[str] = "Video Diffusion Models, arXiv:2204.03458"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    needs_source: ClassVar[bool] = False
+    ensembles: ClassVar[bool] = False
+    over_time: ClassVar[frozenset[str]] = frozenset({"words", "pictures", "cfg", "temporal_guidance"})
+
+    noise: str = "own"
+    """What the walk starts from: own noise for each frame; shared by all; mixed or progressive (PYoCo,
+    arXiv:2305.10474); residual (VideoFusion, arXiv:2303.08320); freenoise, which repeats a window's noise shuffled
+    (arXiv:2310.15169); freeinit, which walks several times (arXiv:2312.07537)."""
+    noise_alpha: Annotated[float, Field(ge=0, le=100)] | None = None
+    """How much frames share of mixed, progressive and residual noise, alpha of PYoCo; 1, 2 and 1 if not said."""
+    freeinit_walks: Annotated[int, Field(ge=1, le=10)] = 3
+    """Of freeinit: how many walks, each from the low frequencies of what the one before made."""
+    long: str = "overlap"
+    """How a clip is made that is longer than a window: overlap averages windows at each step, more of those that have
+    a frame near their middle, gen-l-video (arXiv:2305.18264) all alike; stream goes on part after part (VidRD,
+    arXiv:2309.03549); keys makes frames of the whole clip first, then those between (NUWA-XL, arXiv:2303.12346)."""
+    flat_structure: bool = False
+    """A network that always reads a structure is given a flat one of the least detail, which it hardly knows: colours
+    and places come, shapes do not."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known("noise", self.noise, [*NOISE_STARTS, SHUFFLED, REFINED])
+        known("way to make long clips", self.long, LONG_WALKS)
+
+    @property
+    def ignores(self) -> frozenset[str]:
+        """What is kept of a source: there is none."""
+        return frozenset({"structure", "structure_detail"})
+
+    def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
+        """The clip's latents. Raises BackboneError for a network that cannot do without a source."""
+        condition = without_structure(inputs, backbone, flat=self.flat_structure)
+        walk = self._walk(replace(inputs, condition=condition), backbone)
+        made = LONG_WALKS[self.long] if len(walk.start) > walk.size else LONG_WALKS["overlap"]
+        return self._refined(walk, made, inputs) if self.noise == REFINED else made(walk)
+
+    def _walk(self, inputs: DenoiseInputs, backbone: Backbone) -> LongWalk:
+        self.check_ensemble(inputs)
+        sigmas, size = backbone.sigmas(inputs.steps), min(inputs.window, backbone.max_frames)
+        overlap = int(self.overlap * size)
+        steady = self.guided_branches(
+            inputs,
+            backbone,
+            backbone.denoise_branches,
+            inputs.curves.get("cfg", inputs.cfg_scale),
+            inputs.curves.get("temporal_guidance", self.temporal_guidance),
+        )
+        start = hypot(1, sigmas[0]) * self._noise(inputs, backbone, size, overlap)
+        return LongWalk(
+            denoise=steady,
+            sampler=inputs.sampler,
+            start=start,
+            sigmas=sigmas,
+            condition=inputs.condition,
+            size=size,
+            overlap=overlap,
+            step_hook=inputs.step_hook,
+        )
+
+    def _noise(self, inputs: DenoiseInputs, backbone: Backbone, size: int, overlap: int) -> Latents:
+        """Of unit variance, for all latents."""
+        count = latent_count(len(inputs.clip), backbone.temporal_stride)
+        like = backbone.encode(inputs.clip.frames[:1])
+        draw = every(noise_draw(inputs, like), backbone.temporal_stride)
+        if self.noise == SHUFFLED:
+            stride = max(part for part in range(1, size + 1) if size % part == 0 and part <= max(1, size - overlap))
+            return shuffled_noise(draw, range(count), size, stride, inputs.seed)
+        start, share = NOISE_STARTS[self.noise if self.noise in NOISE_STARTS else "own"]
+        return start(draw, range(count), share if self.noise_alpha is None else self.noise_alpha)
+
+    def _refined(self, walk: LongWalk, made: Callable[[LongWalk], Latents], inputs: DenoiseInputs) -> Latents:
+        """FreeInit: again from what was made, noised as at the start, its high frequencies drawn anew."""
+        top, clean = walk.sigmas[0], made(walk)
+        low_pass = gaussian_low_pass((len(clean), *clean.shape[-2:])).to(clean)
+        for number in range(1, self.freeinit_walks):
+            noised = (clean + top / hypot(1, top) * walk.start) / hypot(1, top)
+            fresh = inputs.noise(clean, FIRST_REFINED + number)
+            mixed = frequency_mixed(noised, fresh, low_pass)
+            clean = made(replace(walk, start=hypot(1, top) * mixed))
+        return clean
