@@ -118,7 +118,7 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_layers():
                 raise Cancelled("enough")
 
         with pytest.raises(Cancelled):
-            fit.run(halted, kept.append)
+            fit.run(halted, lambda state, **_: kept.append(state))
         again = fit.run(state={name: value.clone() for name, value in kept[-1].items()})
         assert torch.equal(again.layers[0].picture, whole.layers[0].picture)
         assert torch.equal(again.layers[0].places, whole.layers[0].places)

@@ -26,11 +26,13 @@ from recast.cli.models import models
 from recast.cli.plan import plan
 from recast.cli.preview import preview
 from recast.cli.prompts import prompts
+from recast.cli.propagate import propagate
 from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
 from recast.cli.serve import serve
 from recast.cli.structure import structure
 from recast.cli.study import study
+from recast.cli.substrate import substrate
 from recast.cli.table import visible
 from recast.cli.train import train
 from recast.cli.tune import tune
@@ -60,6 +62,7 @@ for command in (
     compare,
     structure,
     mask,
+    propagate,
     world,
     info,
     rerun,
@@ -80,6 +83,7 @@ for command in (
 app.add_typer(models)
 app.add_typer(queue)
 app.add_typer(study)
+app.add_typer(substrate)
 
 
 def _tell_version(asked: bool) -> bool:

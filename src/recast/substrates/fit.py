@@ -1,7 +1,7 @@
 """Layers fitted to a clip: places from flow, corrected against the layers' pictures, then both by descent."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -23,11 +23,17 @@ CORRECTIONS = 3
 ROUNDS, LAST_ROUNDS = 2, 12
 """Of gathering a layer's picture between corrections, and at the end."""
 
-Keep = Callable[[State], None]
-"""Is given what a fit has come to when it is stopped, and now and then before."""
+
+@runtime_checkable
+class Keep(Protocol):
+    """Is given what a fit has come to after each round, and once more where it is stopped."""
+
+    def __call__(self, state: State, *, ending: bool = False) -> None:
+        """The state. ending: whether the fit stops here."""
+        ...
 
 
-def unkept(_state: State, /) -> None:
+def unkept(state: State, *, ending: bool = False) -> None:
     """What a fit has come to is lost when it is stopped."""
 
 
@@ -63,7 +69,7 @@ class Fit:
                 keep(state)
             report(total - 1, total)
         except Cancelled:
-            keep(state)
+            keep(state, ending=True)
             raise
         made = self._finished(state)
         report(total, total)

@@ -1,0 +1,82 @@
+"""`recast substrate`: a clip as a canonical image or an atlas, to be edited as pictures and rendered back."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recast.cli.flags import Input, Json, Overwrite, Quiet
+from recast.cli.progress import shown
+from recast.cli.propagate import CacheOption, MaskOption, PassesOption, SizeOption, tell_written
+from recast.cli.table import tell
+from recast.errors import RequestError
+
+substrate = typer.Typer(
+    name="substrate", no_args_is_help=True, help="A clip as one picture or two layers: edit these, render back."
+)
+_LAYER = re.compile(r"(\w+)=(.+)", re.DOTALL)
+KindOption = Annotated[str, typer.Option("--by", metavar="canonical|atlas", help="One picture, or two layers.")]
+
+
+@substrate.command()
+def fit(
+    source: Input,
+    *,
+    by: KindOption = "canonical",
+    mask: MaskOption = None,
+    size: SizeOption = 192,
+    passes: PassesOption = 40,
+    cache: CacheOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit it, keep it beside the clip, and say where its pictures are and how near it comes to the clip."""
+    with shown(quiet=quiet) as watch:
+        from recast.editing.substrates import FittedClip, SubstrateRequest
+
+        request = SubstrateRequest(source, mask, size, passes, cache)
+        FittedClip(request, watch).substrate(by)
+    folder = request.folder(by)
+    facts = json.loads((folder / "about.json").read_text("utf-8"))
+    facts["pictures"] = [str(path) for path in sorted(folder.glob("*.png"))]
+    if as_json:
+        print(json.dumps(facts))
+    else:
+        tell(facts)
+
+
+@substrate.command()
+def render(  # noqa: PLR0913 -- each is a flag
+    source: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The result.")],
+    *,
+    edited: Annotated[
+        list[str], typer.Option("--edited", metavar="LAYER=PICTURE", help="A layer's picture as you edited it.")
+    ],
+    by: KindOption = "canonical",
+    mask: MaskOption = None,
+    size: SizeOption = 192,
+    passes: PassesOption = 40,
+    cache: CacheOption = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render the clip with edited pictures: canonical=FILE, or background=FILE and foreground=FILE of an atlas."""
+    layers = dict(_parsed(each) for each in edited)
+    with shown(quiet=quiet) as watch:
+        from recast.editing.substrates import SubstrateRequest
+        from recast.editing.substrates import render as rendered
+
+        request = SubstrateRequest(source, mask, size, passes, cache)
+        notes = rendered(request, layers, output, by=by, watch=watch, overwrite=overwrite)
+    tell_written(output, notes, as_json=as_json, quiet=quiet)
+
+
+def _parsed(text: str) -> tuple[str, Path]:
+    matched = _LAYER.fullmatch(text)
+    if matched is None:
+        raise RequestError(f"{text[:60]!r} is no layer; write LAYER=PICTURE, such as canonical=painted.png")
+    return matched[1], Path(matched[2])
