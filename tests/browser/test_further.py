@@ -5,7 +5,7 @@ import time
 import pytest
 
 from browsing import edited, quick, sent, shown, until
-from recast.app.client import Client
+from recast.app.client import Client, ClientJob
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -136,3 +136,30 @@ def test_a_method_that_the_model_cannot_do_is_marked_and_said_in_one_line(page, 
     page.select_option("#method", "flowedit")
     line.wait_for(state="detached")
     assert page.get_by_role("button", name="Edit the clip").is_enabled()
+
+
+def test_settings_change_over_the_clip_and_what_is_wrong_is_said_beside_them(page, url, clip):
+    sent(page, clip)
+    quick(page, "a meadow")
+    page.click("summary")
+    words = page.locator("[data-schedule=words]")
+    words.fill("a meadow, 4: a snowy field")
+    words.dispatch_event("change")
+    wrong = page.locator("#schedule-words-wrong")
+    wrong.get_by_text("it should begin with a key").wait_for()
+    assert page.get_by_role("button", name="Edit the clip").is_disabled()
+    words.fill("0: a meadow, 4: a snowy field")
+    words.dispatch_event("change")
+    wrong.get_by_text("prompt is given, and a schedule of it too").wait_for()
+    page.fill("#words", "")
+    wrong.wait_for(state="hidden")
+    page.select_option("#method", "rave")
+    wrong.get_by_text("rave takes one prompt for all frames").wait_for()
+    page.select_option("#method", "gen1")
+    wrong.wait_for(state="hidden")
+    page.get_by_role("button", name="Edit the clip").click()
+    page.wait_for_url("**/#/job/*")
+    job = ClientJob(Client(url), page.url.rpartition("/")[2])
+    assert job.wait()["settings"]["schedules"] == {"words": "0: a meadow, 4: a snowy field"}
+    page.get_by_role("button", name="Use these settings").first.click()
+    assert words.input_value() == "0: a meadow, 4: a snowy field"

@@ -152,3 +152,27 @@ def test_a_server_for_others_wants_a_token_and_its_names():
         ServeConfig(Path("data"), "0.0.0.0", token=TOKEN)
     with pytest.raises(RequestError, match="the token has 5 characters"):
         ServeConfig(Path("data"), token="short")
+
+
+def test_what_is_wrong_with_a_schedule_is_told_by_its_setting_before_a_job_is_queued(client, clip):
+    sent = client.send(clip)
+    wrong = {
+        "words": ("9: a, 0s: b", "frames that rise"),
+        "cfg": ("0: 1, 4: high", "it should be a number"),
+        "strength": ("0: 1, 4: 0.5", ""),
+        "model": ("0: 1", "there is no setting with a schedule 'model'"),
+    }
+    texts = {name: text for name, (text, _) in wrong.items()}
+    document = json.dumps({"source": sent, "settings": {"schedules": texts, "method": "gen1"}}).encode()
+    errors = client.ask("POST", "/schedules", document, len(document))
+    assert set(errors) == {name for name, (_, message) in wrong.items() if message}
+    for name, message in errors.items():
+        assert wrong[name][1] in message
+    with pytest.raises(RequestError, match="frames that rise"):
+        client.submit_sent(sent, settings={"schedules": {"words": texts["words"]}})
+    with pytest.raises(RequestError, match="rave takes one cfg for all frames"):
+        client.submit_sent(sent, prompt=["a"], settings={"method": "rave", "schedules": {"cfg": "0: 1, 4: 2"}})
+    document = json.dumps({"source": sent, "settings": {"schedules": ["cfg=0: 1"]}}).encode()
+    with pytest.raises(RequestError, match="schedules are texts by setting"):
+        client.ask("POST", "/schedules", document, len(document))
+    assert client.jobs() == []

@@ -63,6 +63,8 @@ class Client:
             return urlopen(request, timeout=TIMEOUT_SECONDS)
         except HTTPError as error:
             raise RequestError(_reason(error)) from None
+        except TimeoutError:
+            raise RecastError(f"the server at {self.url} did not answer within {TIMEOUT_SECONDS} s") from None
         except URLError as error:
             why = f"no server answers at {self.url} ({error.reason})"
             raise RecastError(f"{why}; start it with `recast serve`") from None

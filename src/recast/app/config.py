@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from recast.errors import RequestError
+from recast.jobs.store import MOST_ATTEMPTS
 
 PORT = 7860
 LEAST_TOKEN = 16
@@ -17,6 +18,7 @@ class ServeConfig:
 
     allowed_hosts: names by which it may be reached besides those of this machine, with the port where it is not the
     scheme's own. most_upload_bytes: of one file. most_jobs: that wait or run. workers: processes that edit.
+    most_attempts: workers that may die with a job before it has failed.
     """
 
     data: Path
@@ -27,6 +29,7 @@ class ServeConfig:
     most_upload_bytes: int = 4 * 2**30
     most_jobs: int = 1000
     workers: int = 1
+    most_attempts: int = MOST_ATTEMPTS
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < LEAST_TOKEN:

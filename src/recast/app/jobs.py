@@ -22,6 +22,7 @@ OWN = (
     *("adapter", "adapters", "flow", "model", "overwrite"),
 )
 """Settings that say where something lies, or that have a field of their own here."""
+NO_PICTURES = "pictures with a schedule cannot be named here; give words a schedule"
 MOST_TEXT = 2000
 FileId = Annotated[str, Field(min_length=32, max_length=32, description="A file that was sent to /files.")]
 Text = Annotated[str, Field(max_length=MOST_TEXT)]
@@ -101,7 +102,7 @@ def document(asked: JobRequest, files: UserFiles, data: Path, abilities: Abiliti
         **asked.settings,
     )
     if "pictures" in request.schedules:
-        raise RequestError("pictures with a schedule cannot be named here; give words a schedule")
+        raise RequestError(NO_PICTURES)
     folder.mkdir(parents=True, mode=0o700)
     try:
         check_queued(request)

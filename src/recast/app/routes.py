@@ -18,6 +18,7 @@ from recast.app.files import UserFile, UserFiles
 from recast.app.jobs import ENDINGS, JobRequest, JobView, document, download_name, forgotten, result_path, view
 from recast.app.making import Making
 from recast.app.media_routes import Id, add_media
+from recast.app.schedules import add_schedules
 from recast.app.table_routes import add_tables
 from recast.errors import RequestError
 from recast.jobs.store import JobStore
@@ -35,6 +36,7 @@ def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     _add_files(router, files)
     _add_jobs(router, config, store, (files, abilities))
     _add_results(router, config, store, feed)
+    add_schedules(router, files)
     add_media(router, config, store, files, making)
     add_tables(router, config, making, abilities)
 

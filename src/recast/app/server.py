@@ -107,6 +107,7 @@ def workers(config: ServeConfig) -> Iterator[None]:
 
 def _keep_working(config: ServeConfig, over: threading.Event) -> None:
     command = [sys.executable, "-m", "recast", "worker", "--data-dir", str(config.data), "--while-stdin", "-q"]
+    command += ["--most-attempts", str(config.most_attempts)]
     over.wait(BEGIN_SECONDS)
     while not over.is_set():
         # Its standard input ends when this process does, however it ends; then the worker stops too.

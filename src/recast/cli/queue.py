@@ -26,6 +26,12 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Where the queue is kept (default: the user's data folder)."),
 ]
+MostAttempts = Annotated[
+    int | None,
+    typer.Option(
+        "--most-attempts", metavar="N", min=1, help="A job has failed when N workers died with it [default: 5]."
+    ),
+]
 Number = Annotated[int, typer.Argument(metavar="N", help="The job's number.")]
 
 queue = typer.Typer(name="queue", no_args_is_help=True, help="Edits that wait for a worker, and what came of them.")
@@ -39,11 +45,11 @@ def data_folder(folder: Path | None) -> Path:
     return (folder or (Path(own) if own else user_data_path("recast"))).absolute()
 
 
-def store_in(folder: Path | None) -> "JobStore":
+def store_in(folder: Path | None, most_attempts: int | None = None) -> "JobStore":
     """The queue in a data folder. Raises RequestError for one that it cannot be kept in."""
-    from recast.jobs.store import JobStore
+    from recast.jobs.store import MOST_ATTEMPTS, JobStore
 
-    return JobStore(data_folder(folder) / "jobs.sqlite")
+    return JobStore(data_folder(folder) / "jobs.sqlite", most_attempts=most_attempts or MOST_ATTEMPTS)
 
 
 @queue.command("add")
@@ -116,6 +122,7 @@ def worker(
         str | None, typer.Option("--batch", metavar="NAME", help="Do the jobs of this batch only.")
     ] = None,
     while_stdin: Annotated[bool, typer.Option("--while-stdin", help="Stop when the standard input ends.")] = False,
+    most_attempts: MostAttempts = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -128,7 +135,7 @@ def worker(
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
-    store = store_in(data_dir)
+    store = store_in(data_dir, most_attempts)
     os.chdir(store.path.parent)  # jobs of a server name its files from there
     with shown(quiet=quiet) as watch, _sigterm_as_sigint():
         if while_stdin:

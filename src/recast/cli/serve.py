@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from recast.cli.queue import DataDir, data_folder
+from recast.cli.queue import DataDir, MostAttempts, data_folder
 from recast.errors import extra
 
 
@@ -21,6 +21,7 @@ def serve(
         typer.Option("--allow-host", metavar="NAME:PORT", help="A name by which it is reached; may be repeated."),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=0, max=64, help="Processes that edit.")] = 1,
+    most_attempts: MostAttempts = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve a page to edit clips on, and an API, on this machine; to others only with --token and --allow-host."""
@@ -29,6 +30,8 @@ def serve(
         import uvicorn  # noqa: F401
     from recast.app.config import ServeConfig
     from recast.app.server import serve as served
+    from recast.jobs.store import MOST_ATTEMPTS
 
     typer.echo(f"http://{host}:{port}", err=True)
-    served(ServeConfig(data_folder(data_dir), host, port, token, tuple(allow_host or ()), workers=workers))
+    most, names = most_attempts or MOST_ATTEMPTS, tuple(allow_host or ())
+    served(ServeConfig(data_folder(data_dir), host, port, token, names, workers=workers, most_attempts=most))

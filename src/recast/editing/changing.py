@@ -7,11 +7,12 @@ from fractions import Fraction
 from recast.conditions.content import ContentInput, Medium
 from recast.curves import Curve, Keys
 from recast.editing.loaded import Model
-from recast.editing.request import Request
+from recast.editing.request import Request, method_for
 from recast.editing.schedules import CONTENT, NUMBERS, Keyed, schedules_of
 from recast.editing.values import ALSO_SET_AS
 from recast.errors import BackboneError, RequestError
 from recast.methods import ALL_METHODS
+from recast.model.folder import ModelFolder
 
 MEDIA = {"words": Medium.WORDS, "pictures": Medium.PICTURE}
 
@@ -54,11 +55,29 @@ def changing_of(request: Request, name: str, model: Model, fps: Fraction) -> Cha
     return Changing(curves, _content(request, keyed, fps))
 
 
-def _check(keyed: Mapping[str, Keyed], name: str, model: Model) -> None:
+def check_schedules(request: Request, fps: Fraction) -> None:
+    """What is wrong with a request's schedules, as far as that is known before its model is read.
+
+    Raises RequestError as `changing_of`.
+    """
+    if request.schedules:
+        folder = ModelFolder.found(request.model)
+        keyed = schedules_of(without_constant(request).schedules)
+        _check_method(keyed, method_for(request, folder.metadata.method))
+        for each in keyed.values():
+            each.placed(fps)
+        _content(request, keyed, fps)
+
+
+def _check_method(keyed: Mapping[str, Keyed], name: str) -> None:
     for each in sorted(keyed.keys() - ALL_METHODS[name].over_time):
         able = [other for other, kind in ALL_METHODS.items() if each in kind.over_time]
         shown = ALSO_SET_AS.get(each, each)
         raise RequestError(f"{name} takes one {shown} for all frames; {', '.join(able)} take a schedule of it")
+
+
+def _check(keyed: Mapping[str, Keyed], name: str, model: Model) -> None:
+    _check_method(keyed, name)
     if "structure_detail" in keyed and not model.backbone.structure_kinds:
         raise BackboneError(f"{model.name} reads no structure, so its detail can have no schedule; leave it out")
     if "pictures" in keyed and Medium.PICTURE not in model.backbone.media:

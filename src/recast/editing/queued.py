@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from recast.editing.changing import check_schedules
 from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.edit import edit
 from recast.editing.glimpse import Glimpse
@@ -44,8 +45,9 @@ def document_of(request: Request) -> dict[str, Any]:
 
 def check_queued(request: Request) -> None:
     """Raises RecastError for what is found wrong with a job before a model is read."""
-    treated(opened(source_of(request), request.on_damage), request)
+    source = treated(opened(source_of(request), request.on_damage), request)
     check_inputs(request)
+    check_schedules(request, source.fps)
     target = check_target(request)
     if NUMBER.search(target.name):
         raise RequestError(f"a queued edit fills a folder of its own: name {target.parent}/ instead of {target}")

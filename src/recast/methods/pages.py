@@ -20,13 +20,17 @@ class Knob:
 
 @dataclass(frozen=True)
 class MethodPage:
-    """A method's own words. about: its docstring. needs: of a backbone. needs_source: what the clip shows, in words."""
+    """A method's own words. about: its docstring. needs: of a backbone. needs_source: what the clip shows, in words.
+
+    over_time: settings that may have a schedule.
+    """
 
     paper: str
     about: str
     needs: tuple[str, ...]
     needs_source: bool
     ensembles: bool
+    over_time: tuple[str, ...]
     settings: dict[str, Knob]
 
 
@@ -39,7 +43,8 @@ def page(name: str) -> MethodPage:
         for knob in fields(method)  # pyrefly: ignore[bad-argument-type]
     }
     needs = tuple(sorted(method.needs))
-    return MethodPage(method.paper, inspect.getdoc(method) or "", needs, method.needs_source, method.ensembles, knobs)
+    about, over_time = inspect.getdoc(method) or "", tuple(sorted(method.over_time))
+    return MethodPage(method.paper, about, needs, method.needs_source, method.ensembles, over_time, knobs)
 
 
 def described_fields(cls: type) -> dict[str, str]:

@@ -12,7 +12,7 @@ import { h } from "./dom.js";
  * @typedef {{type?: string, enum?: string[], minimum?: number, maximum?: number, exclusiveMinimum?: number, default?: any,
  *   exclusiveMaximum?: number, description?: string, title?: string, anyOf?: Field[], items?: any}} Field
  * @typedef {{properties: Record<string, Field>}} Schema
- * @typedef {{paper: string, about: string, needs: string[], needs_source: boolean, schema: Schema}} Method
+ * @typedef {{paper: string, about: string, needs: string[], needs_source: boolean, over_time: string[], schema: Schema}} Method
  */
 
 export const API = "/api/v1";

@@ -82,7 +82,7 @@ export function reuse(job) {
 
 /** Whether the draft says what the clip should look like. */
 export function says() {
-  return Boolean(draft.words.trim() || draft.images.length);
+  return Boolean(draft.words.trim() || draft.images.length || draft.settings.schedules?.words);
 }
 
 /** What POST /jobs is sent. @param {Record<string, any>} [more] settings beyond the draft's */

@@ -8,6 +8,7 @@ import { fieldOf, slider, typed } from "./fields.js";
 import { follow, isFollowing } from "./follow.js";
 import * as jobs from "./jobs.js";
 import { paint } from "./stage.js";
+import { scheduleFields, scheduleTrouble } from "./schedules.js";
 import { begin } from "./variants.js";
 import { about } from "./words.js";
 
@@ -106,7 +107,7 @@ function show() {
   showMask();
   showMethods();
   for (const field of known.fields) field.show();
-  edit.disabled = tryOut.disabled = !draft.source || !says() || Boolean(refusalOf(draft.model, draft.method)) || (draft.place.where !== "everywhere" && !draft.place.file);
+  edit.disabled = tryOut.disabled = !draft.source || !says() || Boolean(refusalOf(draft.model, draft.method) || scheduleTrouble(draft, show)) || (draft.place.where !== "everywhere" && !draft.place.file);
   guess();
 }
 
@@ -175,8 +176,10 @@ function makeKnobs() {
   const rest = (/** @type {Record<string, import("./api.js").Field>} */ held) => Object.entries(held).filter(([name, schema]) => !NAMED.includes(name) && schema.type !== "object").map(([name, schema]) => fieldOf(name, schema));
   const others = known.settings ? [typed("negative", shared.negative ?? {}, "text", "What it should not look like"), ...rest(shared)] : [];
   const theirs = rest(own);
-  known.fields = [...asks, ...fields, ...others, ...theirs];
-  if (known.settings) fill(more.lastElementChild ?? more, ...(theirs.length ? [h("h2", {}, `Of the method ${draft.method === "auto" ? "" : draft.method}`)] : []), ...theirs.map((each) => each.element), h("h2", {}, "Of every edit"), ...others.map((each) => each.element));
+  const changing = known.settings ? scheduleFields(method?.over_time ?? []) : [];
+  known.fields = [...asks, ...fields, ...others, ...theirs, ...changing];
+  if (known.settings) fill(more.lastElementChild ?? more, ...(theirs.length ? [h("h2", {}, `Of the method ${draft.method === "auto" ? "" : draft.method}`)] : []), ...theirs.map((each) => each.element), h("h2", {}, "Of every edit"), ...others.map((each) => each.element),
+    ...(changing.length ? [h("h2", {}, "Changing over the clip"), h("p", { class: "hint" }, "FRAME: VALUE or SECONDSs: VALUE, with commas between; it goes evenly from one to the next. ease or hold before the first: slowly at both ends, or at once. Instead of the setting above.")] : []), ...changing.map((each) => each.element));
 }
 
 /** How long it will take, by the last job like it. */
@@ -186,6 +189,7 @@ function guess() {
   if (!draft.source) estimate.textContent = "Give a clip first.";
   else if (!says()) estimate.textContent = "Say what it should look like, in words or by a picture.";
   else if (refusalOf(draft.model, draft.method)) estimate.textContent = `${draft.model} cannot do ${draft.method}.`;
+  else if (scheduleTrouble(draft, show)) estimate.textContent = "What changes over the clip is not right yet: see All settings.";
   else if (edit.disabled) estimate.textContent = isFollowing() ? "The painted part is being followed through the clip." : "Paint the part to edit first.";
   else void fileFacts(draft.source).then((facts) => {
     const fps = facts.fps ?? 24;

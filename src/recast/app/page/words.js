@@ -31,7 +31,7 @@ export function spelled(name) {
 
 /** @param {Job} job */
 export function title(job) {
-  return job.prompt.join(" + ") || (job.images.length ? "From a picture" : "An edit");
+  return job.prompt.join(" + ") || job.settings.schedules?.words || (job.images.length ? "From a picture" : "An edit");
 }
 
 /** @type {Record<string, [string, number, number]>} what a stage does, and the share of the whole where it begins and ends */
