@@ -12,7 +12,7 @@ from recast.conditions.flow import ClipFlow
 from recast.conditions.warping import composed
 from recast.errors import RequestError, ShapeError
 from recast.substrates.between import flow_between_frames
-from recast.substrates.carriers import CARRIERS, FlowCarrier, Material
+from recast.substrates.carriers import CARRIERS, CarrierInputs, FlowCarrier
 from recast.substrates.found import fit_of
 from recast.substrates.keys import EditedKey, keyed
 from recast.world import rendered, sampled
@@ -35,7 +35,7 @@ def carrier(name):
     frames, masks, _ = world()
     mask = torch.from_numpy(masks > 0).float()[:, None]
     return CARRIERS[name](
-        Material(frames, lambda kind: fit_of(frames, kind, mask if kind == "atlas" else None, passes=4).run())
+        CarrierInputs(frames, lambda kind: fit_of(frames, kind, mask if kind == "atlas" else None, passes=4).run())
     )
 
 

@@ -19,7 +19,7 @@ from recast.editing.record import Record, digest
 from recast.errors import RequestError, ShapeError, known
 from recast.progress import ProgressCallback
 from recast.substrates.between import at_size
-from recast.substrates.carriers import CARRIERS, Material
+from recast.substrates.carriers import CARRIERS, CarrierInputs
 from recast.substrates.found import SUBSTRATES, fit_of
 from recast.substrates.keys import EditedKey, keyed
 from recast.substrates.layers import Substrate
@@ -122,7 +122,7 @@ def propagate(
     pictures = {key: _fitting(picture(str(path)), clip.source.size, path) for key, path in keys.items()}
     wholes = frames(clip.source, Window())
     edited = {n: EditedKey(each.pixels, pictures[n]) for n, each in enumerate(wholes) if n in pictures}
-    carrier = CARRIERS[by](Material(clip.small, clip.substrate))
+    carrier = CARRIERS[by](CarrierInputs(clip.small, clip.substrate))
     made = (keyed(each.pixels, n, edited, carrier) for n, each in enumerate(frames(clip.source, Window())))
     asked = {"command": "propagate", "by": by, "keys": {str(key): str(path) for key, path in keys.items()}}
     return clip.written(target, made, _record(request, asked, [*keys.values()]), overwrite=overwrite)

@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
+from recast.methods.codef import CoDeF
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.csd import CSD
 from recast.methods.deforum import Deforum
@@ -80,6 +81,7 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
+    "codef": CoDeF,
     "controlvideo": ControlVideo,
     "csd": CSD,
     "deforum": Deforum,

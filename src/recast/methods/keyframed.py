@@ -24,6 +24,9 @@ from recast.diffusion.schedule import finish, truncated
 from recast.diffusion.x0_hooks import encode_compensated
 from recast.errors import BackboneError, RequestError, known
 from recast.networks.attention_recipes import Trajectories
+from recast.substrates.carriers import SubstrateCarrier
+from recast.substrates.found import fit_of
+from recast.substrates.keys import between_keys
 from recast.types import Condition, Frames, Latents, Maps, Picks
 
 OneLatent = Float[Tensor, "1 c y x"]
@@ -47,6 +50,9 @@ def first_and_later(sigmas: list[float], strength: float, propagation: float) ->
     return truncated(sigmas, strength), truncated(sigmas, min(strength, propagation))
 
 
+FIT_PASSES = 10
+"""Over the clip, of a substrate that a method fits."""
+
 Propagate = Callable[[Float[Tensor, "k c h w"], Sequence[int], Frames, ClipFlow], Maps]
 """All frames of a clip from its edited keyframes, their numbers, and the source's frames and flow."""
 
@@ -56,7 +62,22 @@ def by_flow(edited: Float[Tensor, "k c h w"], keys: Sequence[int], _frames: Fram
     return propagated(edited, keys, flow)
 
 
-PROPAGATIONS: dict[str, Propagate] = {"flow": by_flow, "patches": synthesized}
+def over_substrate(kind: str) -> Propagate:
+    """Over a canonical image, or layer by layer over an atlas, that is fitted to the source's frames for it."""
+
+    def propagate(edited: Float[Tensor, "k c h w"], keys: Sequence[int], frames: Frames, flow: ClipFlow) -> Maps:
+        substrate = fit_of(frames, kind, passes=FIT_PASSES, flow=flow).run()
+        return between_keys(edited.float().cpu(), keys, SubstrateCarrier(substrate), len(frames)).to(edited)
+
+    return propagate
+
+
+PROPAGATIONS: dict[str, Propagate] = {
+    "flow": by_flow,
+    "patches": synthesized,
+    "atlas": over_substrate("atlas"),
+    "canonical": over_substrate("canonical"),
+}
 """Ways from edited keyframes to the frames between, by name."""
 
 
@@ -70,7 +91,8 @@ class KeyframeKnobs:
     """Frames from a keyframe to the next."""
     between: str = "flow"
     """How frames between keyframes are made: flow carries both keyframes there; patches puts them together from
-    patches of the keyframes, which is slower and smears less where things turn or come into view."""
+    patches of the keyframes, which is slower and smears less where things turn or come into view; canonical and atlas
+    go over one picture, or a background and a foreground, fitted to the clip."""
 
     def __post_init__(self) -> None:
         known("way between keyframes", self.between, PROPAGATIONS)

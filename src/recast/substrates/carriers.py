@@ -17,7 +17,7 @@ from recast.substrates.layers import Substrate
 from recast.types import Frames, Maps
 
 Picture = Float[Tensor, "1 c h w"]
-Seen = Float[Tensor, "1 1 h w"]
+Sight = Float[Tensor, "1 1 h w"]
 Led = tuple[Float[Tensor, "t 2 h w"], Float[Tensor, "t 1 h w"]]
 """From each frame into a keyframe, and how far the point can be seen there."""
 
@@ -26,7 +26,7 @@ Led = tuple[Float[Tensor, "t 2 h w"], Float[Tensor, "t 1 h w"]]
 class Carrier(Protocol):
     """What brings a keyframe's picture to other frames. Pictures are of any size, and channels of any number."""
 
-    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Seen]:
+    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Sight]:
         """A picture of frame `key` as frame `frame` shows it, and how far each pixel has a source in it, 0..1."""
         ...
 
@@ -38,7 +38,7 @@ class FlowCarrier:
     flow: ClipFlow
     _chains: dict[int, Led] = field(default_factory=dict, init=False, repr=False)
 
-    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Seen]:
+    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Sight]:
         """As `Carrier` says."""
         flow, seen = self.led(key, frame)
         size = picture.shape[-2:]
@@ -70,7 +70,7 @@ class PatchCarrier:
     frames: Frames
     by_flow: FlowCarrier
 
-    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Seen]:
+    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Sight]:
         """As `Carrier` says; it is as sharp as `frames` are large."""
         shown = self.frames[[frame, key]].float() / 255
         matches, unlike = nearest_patches(shown[:1], shown[1:], self.by_flow.led(key, frame)[0])
@@ -85,7 +85,7 @@ class SubstrateCarrier:
 
     substrate: Substrate
 
-    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Seen]:
+    def carried(self, picture: Picture, key: int, frame: int) -> tuple[Picture, Sight]:
         """As `Carrier` says."""
         size = picture.shape[-2:]
         total: Maps = torch.zeros_like(picture)
@@ -103,30 +103,30 @@ class SubstrateCarrier:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class CarrierInputs:
     """What carriers are made of. substrate: fits one of the kind that is named, when it is asked for."""
 
     frames: Frames
     substrate: Callable[[str], Substrate]
 
 
-def _by_flow(material: Material) -> Carrier:
-    return FlowCarrier(ClipFlow.of(material.frames))
+def _by_flow(inputs: CarrierInputs) -> Carrier:
+    return FlowCarrier(ClipFlow.of(inputs.frames))
 
 
-def _by_patches(material: Material) -> Carrier:
-    return PatchCarrier(material.frames, FlowCarrier(ClipFlow.of(material.frames)))
+def _by_patches(inputs: CarrierInputs) -> Carrier:
+    return PatchCarrier(inputs.frames, FlowCarrier(ClipFlow.of(inputs.frames)))
 
 
-def _by_atlas(material: Material) -> Carrier:
-    return SubstrateCarrier(material.substrate("atlas"))
+def _by_atlas(inputs: CarrierInputs) -> Carrier:
+    return SubstrateCarrier(inputs.substrate("atlas"))
 
 
-def _by_canonical(material: Material) -> Carrier:
-    return SubstrateCarrier(material.substrate("canonical"))
+def _by_canonical(inputs: CarrierInputs) -> Carrier:
+    return SubstrateCarrier(inputs.substrate("canonical"))
 
 
-CARRIERS: dict[str, Callable[[Material], Carrier]] = {
+CARRIERS: dict[str, Callable[[CarrierInputs], Carrier]] = {
     "flow": _by_flow,
     "patches": _by_patches,
     "atlas": _by_atlas,

@@ -46,9 +46,11 @@ SUBSTRATES: dict[str, LayersOf] = {"canonical": one_layer, "atlas": two_layers}
 """Ways to take a clip apart into layers, by name."""
 
 
-def fit_of(frames: Frames, kind: str, mask: Shares | None = None, passes: int = 40) -> Fit:
-    """The fit of this kind's layers to frames. Raises what finding the layers raises."""
-    flow = ClipFlow.of(frames)
+def fit_of(
+    frames: Frames, kind: str, mask: Shares | None = None, passes: int = 40, flow: ClipFlow | None = None
+) -> Fit:
+    """The fit of this kind's layers to frames; flow by DIS if not given. Raises what finding the layers raises."""
+    flow = ClipFlow.of(frames) if flow is None else flow
     alphas = SUBSTRATES[kind](frames, flow, mask)
     return Fit(frames, flow, alphas, reference_of(alphas), passes)
 

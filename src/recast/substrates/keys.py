@@ -1,7 +1,7 @@
 """Keyframes that were edited, carried through a clip: what they changed, where it can be seen."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from recast.conditions.propagation import HIDDEN, colour_mapped
 from recast.errors import RequestError, ShapeError
-from recast.substrates.carriers import Carrier, Picture, Seen
+from recast.substrates.carriers import Carrier, Picture, Sight
+from recast.types import Maps
 
 CHANGED = (4.0, 12.0)
 """Of 255: a pixel whose channels differ by less is not changed, by more wholly; compression makes small differences."""
@@ -76,7 +77,23 @@ def keyed(frame: Image, number: int, keys: Mapping[int, EditedKey], carrier: Car
     return _composed(base, total / weight, seen, mapped)
 
 
-def _composed(base: Picture, brought: Float[Tensor, "1 4 h w"], seen: Seen, unseen: Picture) -> Image:
+def between_keys(edited: Float[Tensor, "k c h w"], keys: Sequence[int], carrier: Carrier, count: int) -> Maps:
+    """All of a clip's frames from its edited keyframes alone, which are given as they are; shares as in `keyed`."""
+    numbered = dict(zip(keys, edited.split(1), strict=True))
+    return torch.cat([_mixed(numbered, number, carrier) for number in range(count)])
+
+
+def _mixed(pictures: Mapping[int, Picture], number: int, carrier: Carrier) -> Picture:
+    if number in pictures:
+        return pictures[number]
+    total, weight = torch.zeros_like(next(iter(pictures.values()))), 0.0
+    for key, share in _nearness(number, sorted(pictures)).items():
+        brought, sight = carrier.carried(pictures[key], key, number)
+        total, weight = total + share * (sight + HIDDEN) * brought, weight + share * (sight + HIDDEN)
+    return total / weight
+
+
+def _composed(base: Picture, brought: Float[Tensor, "1 4 h w"], seen: Sight, unseen: Picture) -> Image:
     changed = brought[:, 3:]
     shown = base + changed * (brought[:, :3] - base)
     return (unseen + seen * (shown - unseen)).round().clamp(0, 255).to(torch.uint8)[0]
