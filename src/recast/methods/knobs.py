@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.backbones.deep_cache import with_deep_cache
 from recast.curves import Curve
 from recast.denoising import Branch, DenoiseInputs, Denoiser
 from recast.diffusion.ensemble import ensembled
@@ -17,6 +18,7 @@ from recast.diffusion.joins import JOINS
 from recast.diffusion.schedule import sigmas_within
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError, known
+from recast.methods.needs import Need
 from recast.types import Condition, Latents
 
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
@@ -51,6 +53,11 @@ class ContentGuidanceKnobs:
     layers do not see each other; one evaluation more; 0 is none, published 3. In the steps of content guidance, and not
     with a --cfg of 1."""
 
+    deep_cache: Annotated[int, Field(ge=1, le=50)] = 1
+    """The network's deep blocks are computed at the first of so many steps and keep their answer at the others
+    (DeepCache, arXiv:2312.00858): faster, and not the same picture; 1 computes all. For walks of many steps, of UNets,
+    by methods that do not look into the network."""
+
     @property
     def ignores(self) -> frozenset[str]:
         """None: it reads whatever a request says."""
@@ -61,6 +68,9 @@ class ContentGuidanceKnobs:
         if self.guided_from > self.guided_until:
             starts, ends = self.guided_from, self.guided_until
             raise RequestError(f"guided_from is {starts:g} and guided_until is {ends:g}; guidance must start first")
+        if self.deep_cache > 1 and Need.HOOKS in getattr(self, "needs", ()):
+            name = type(self).__name__.lower()
+            raise RequestError(f"{name} looks into layers that deep_cache leaves out; leave deep_cache out")
         if self._join_options() and self.guidance != "apg":
             names = " and ".join(f"apg_{name}" for name in self._join_options())
             raise RequestError(f"{names} would do nothing: guidance is {self.guidance!r}; say guidance=apg too")
@@ -88,7 +98,8 @@ class ContentGuidanceKnobs:
         within = sigmas_within(backbone.sigmas(inputs.steps), (self.guided_from, self.guided_until))
         correction = JOINS[self.guidance](**self._join_options())
         more = self.more_terms(within) if cfg_scale != 1 else ()
-        return guided(denoise_branches, cfg_scale, temporal_guidance, within, correction, more=more)
+        asked = with_deep_cache(denoise_branches, backbone, self.deep_cache)
+        return guided(asked, cfg_scale, temporal_guidance, within, correction, more=more)
 
     def more_terms(self, within: tuple[float, float]) -> tuple[GuidanceTerm, ...]:
         """Terms of guidance besides those of equation 8. within: the noise levels of content guidance."""
