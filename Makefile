@@ -7,6 +7,7 @@
 #   make check                         format, lint, types, layers, fast tests: what a commit owes
 #   make hook                          runs `make check` before every commit
 #   make wheel                         builds the wheel and tries it
+#   make docs                          builds the documents as a site: build/site/site/index.html
 #   make constraints                   pins every package anew, from an empty environment
 #   make clean                         removes .venv and all that was made
 
@@ -45,7 +46,7 @@ export DEMO_CLIP PROMPT
 # PIP_CONSTRAINT rather than -c, so that the packages that build ours are pinned too.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: help demo test browser-tests check lint fast-tests hook constraints wheel clean
+.PHONY: help demo test browser-tests check lint fast-tests hook constraints wheel docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -94,9 +95,15 @@ wheel: $(VENV)/.demo-stamp
 	@diff -r --exclude __pycache__ src/recast/app/page dist/wheel/recast/app/page
 	@echo "dist/$$(cd dist && ls recast_video-*.whl) installs, loads its model and has the page"
 
+# Pages of methods, families and public names are made of the code; nothing is fetched while it builds.
+docs: $(VENV)/.docs-stamp
+	@$(BIN)/python docs/make_pages.py build/site
+	@cd build/site && ../../$(BIN)/zensical build --strict -f mkdocs.yml
+	@echo "build/site/site/index.html"
+
 constraints:
 	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints
-	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,ray,test,lint]'
+	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,ray,docs,test,lint]'
 	@{ echo "# Every package that the demo, the tests and the build were tried with. Made by: make constraints"; \
 	   echo "# torchvision is kept out: nothing here may need it (docs/decisions)."; \
 	   echo "torchvision<0"; \
@@ -104,7 +111,7 @@ constraints:
 	@rm -rf $(VENV)-constraints
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Set-up. A stamp is newer than the files that it was made from, so a second call does nothing.
 $(VENV)/.venv-stamp:
@@ -123,3 +130,7 @@ $(VENV)/.demo-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
 $(VENV)/.test-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
 	@$(INSTALL) $(TORCH) -e '.[app,train,curate,ray,test,lint]'
 	@touch $@ $(VENV)/.demo-stamp
+
+$(VENV)/.docs-stamp: $(VENV)/.demo-stamp
+	@$(INSTALL) -e '.[docs]'
+	@touch $@
