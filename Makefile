@@ -8,6 +8,7 @@
 #   make hook                          runs `make check` before every commit
 #   make wheel                         builds the wheel and tries it
 #   make docs                          builds the documents as a site: build/site/site/index.html
+#   make newest                        tries the newest releases that pyproject.toml allows: import, demo, fast tests
 #   make constraints                   pins every package anew, from an empty environment
 #   make clean                         removes .venv and all that was made
 
@@ -46,7 +47,7 @@ export DEMO_CLIP PROMPT
 # PIP_CONSTRAINT rather than -c, so that the packages that build ours are pinned too.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: help demo test browser-tests check lint fast-tests hook constraints wheel docs clean
+.PHONY: help demo test browser-tests check lint fast-tests hook constraints wheel docs newest newest-demo clean
 .DELETE_ON_ERROR:
 
 help:
@@ -101,6 +102,24 @@ docs: $(VENV)/.docs-stamp
 	@cd build/site && ../../$(BIN)/zensical build --strict -f mkdocs.yml
 	@echo "build/site/site/index.html"
 
+# Before a release. Only torchvision is kept out, as everywhere; .venv stays as it is.
+NEWEST := $(VENV)-newest
+newest: export OMP_NUM_THREADS := 1
+newest:
+	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --upgrade-strategy eager \
+	  'torchvision<0' torch -e '.[app,train,curate,test,lint]'
+	@$(NEWEST)/bin/python -c "import recast; print('imports', recast.__version__); recast.load('pocket')"
+	@$(MAKE) --no-print-directory BIN=$(NEWEST)/bin DEMO=$(NEWEST)/demo newest-demo
+	@$(NEWEST)/bin/pytest -q $(FAST_TESTS)
+	@$(NEWEST)/bin/python -m pip list --format freeze --exclude-editable | diff -u constraints.txt - | grep '^[+-][a-zA-Z]' || true
+
+newest-demo:
+	@mkdir -p $(DEMO)
+	@$(RENDER)
+	@$(EDIT)
+	@$(SHEET)
+
 constraints:
 	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints
 	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,ray,docs,test,lint]'
@@ -111,7 +130,7 @@ constraints:
 	@rm -rf $(VENV)-constraints
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-newest $(DEMO) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Set-up. A stamp is newer than the files that it was made from, so a second call does nothing.
 $(VENV)/.venv-stamp:

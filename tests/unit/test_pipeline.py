@@ -108,6 +108,8 @@ def test_a_mask_over_everything_is_no_mask(request_, model, tmp_path):
     masked = dataclasses.replace(request_, mask=tmp_path / "white.png", target=tmp_path / "masked")
     edit(masked, model)
     assert torch.equal(pixels(request_.target), pixels(masked.target))
+    joined = Record.made(masked, model_digest=model.digest, worked={})
+    assert joined.digital_source_type.endswith("/compositeWithTrainedAlgorithmicMedia")
 
 
 def test_strength_zero_is_the_autoencoders_own_picture(request_, model):
@@ -126,6 +128,7 @@ def test_the_record_is_the_whole_request_and_nothing_of_the_day(request_, model,
     )
     assert record.model == {"name": model.name, "digest": model.digest}
     assert record.inputs == {str(request.source): digest(request.source)}
+    assert record.digital_source_type.endswith("/digitalsourcetype/trainedAlgorithmicMedia")
     assert record.worked["enlarged"] == {"by": "guided", "strength": 0.5}
     assert set(record.worked) == RECORDED
     assert record.worked["knobs"] == knobs_of("gen1")

@@ -12,6 +12,10 @@ from recast.editing.schedules import pictures_in
 from recast.editing.values import ALPHA
 from recast.errors import MediaError
 
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+MADE, JOINED = "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"
+"""IPTC's words for what a model made, and for what holds some of that beside the source's own pixels."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -19,7 +23,7 @@ class Record:
 
     recast: the version. request: as `Request.to_dict`. model: name and digest. inputs: the SHA-256 of each file that
     was read, by its path as given. worked: size, frames, device, number format, guidance and enlargement that were
-    used. notes: what had to be given up or assumed.
+    used. notes: what had to be given up or assumed. digital_source_type: that of IPTC, by its address.
     """
 
     recast: str
@@ -28,6 +32,7 @@ class Record:
     inputs: dict[str, str]
     worked: dict[str, Any]
     notes: tuple[str, ...] = ()
+    digital_source_type: str = ""
 
     @classmethod
     def made(
@@ -36,7 +41,8 @@ class Record:
         """The record of a run of this request with this version."""
         model = {"name": request.model, "digest": model_digest}
         inputs = {str(path): digest(path) for path in input_files(request)}
-        return cls(version("recast-video"), request.to_dict(), model, inputs, worked, notes)
+        kind = SOURCE_TYPES + (MADE if request.mask is None else JOINED)
+        return cls(version("recast-video"), request.to_dict(), model, inputs, worked, notes, kind)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
