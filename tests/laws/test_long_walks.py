@@ -140,7 +140,8 @@ def test_the_base_of_videofusion_is_the_noise_of_the_middle_frame():
 
 
 def test_latents_of_several_frames_draw_as_their_first_frame():
-    assert every(lambda frames, _number: torch.tensor(frames), 4)([0, 1, 2], 0).tolist() == [0, 4, 8]
+    draw = every(lambda frames, _number: torch.tensor(frames).float().reshape(-1, 1, 1, 1), 4)
+    assert draw([0, 1, 2], 0).flatten().tolist() == [0, 4, 8]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from itertools import pairwise
 from math import hypot
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recast.denoising import Denoiser, Sampler, StepHook, unchanged
 from recast.diffusion.excerpt import in_turn
@@ -134,7 +136,7 @@ def _spread(first: int, last: int, size: int) -> Picks:
     return torch.linspace(first, last, count, dtype=torch.float64).round().long()
 
 
-def _held(walk: LongWalk, ends: Latents, picks: Picks) -> StepHook:
+def _held(walk: LongWalk, ends: Float[Tensor, "2 c y x"], picks: Picks) -> StepHook:
     """Puts the first and the last frame, under each level's noise, where two known ones are."""
     noise = walk.start[picks[[0, -1]]] / hypot(1, walk.sigmas[0])
 
