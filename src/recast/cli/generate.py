@@ -23,6 +23,7 @@ _KEPT = (
 _KEPT_TOO = ("steps", "scheduler", "seed", "adapters", "device", "dtype")
 GENERATE_FLAGS: dict[str, Flag] = {
     **{name: FLAGS[name] for name in _KEPT},
+    "storyboard": Flag(("--storyboard",), "FILE", "What"),
     "noise": Flag(
         ("--noise",),
         "NAME",
@@ -58,6 +59,7 @@ def generate(
 ) -> None:
     """Make a clip from words or a picture alone, by a model that can; nothing is edited."""
     from recast.editing.generate import USUAL
+    from recast.editing.storyboard import with_storyboard
 
     request = request_from(None, output, {"method": USUAL} | options, settings, overwrite=overwrite)
-    run(request, as_json=as_json, quiet=quiet)
+    run(with_storyboard(request), as_json=as_json, quiet=quiet)

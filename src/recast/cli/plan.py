@@ -1,6 +1,7 @@
 """`recast plan`: what an edit would take, before it is made."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from recast.evaluation.plan import Plan
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
+BARS, SHOWN = "▁▂▃▄▅▆▇█", 48
 
 
 @flagged(*FLAGS)
@@ -43,12 +45,25 @@ def plan(
     fitted = within(request, model)
     resolved = resolve(fitted.request, fitted.model, clip)
     found = planned(resolved, fitted.model, target, lambda: int(peak_gib() * GIB))
+    curves = {
+        name: [round(curve(frame), 4) for frame in range(found.frames)] for name, curve in resolved.curves.items()
+    }
     if as_json:
-        more = {"output": str(target), "seconds_in_all": sum(found.seconds.values()), "notes": fitted.notes}
-        print(json.dumps(asdict(found) | more))
+        more = {"output": str(target), "seconds_in_all": sum(found.seconds.values())}
+        print(json.dumps(asdict(found) | more | {"schedules": curves, "notes": fitted.notes}))
     else:
         less = {"less at once": "; ".join(fitted.notes)} if fitted.notes else {}
-        tell(_lines(found) | less, title=f"{source} to {target}")
+        shown = less | {name: drawn(values) for name, values in curves.items()}
+        tell(_lines(found) | shown, title=f"{source} to {target}")
+
+
+def drawn(values: Sequence[float]) -> str:
+    """A schedule in a line: its least and most, and its course over the clip in at most SHOWN steps."""
+    least, most = min(values), max(values)
+    picked = [values[place * len(values) // min(SHOWN, len(values))] for place in range(min(SHOWN, len(values)))]
+    heights = [(each - least) / (most - least) if most > least else 0.0 for each in picked]
+    bars = (BARS[round((len(BARS) - 1) * height)] for height in heights)
+    return f"{least:.3g} to {most:.3g} over the frames {''.join(bars)}"
 
 
 def _lines(plan: "Plan") -> dict[str, object]:

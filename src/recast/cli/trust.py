@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from recast.editing.request import ALSO_CALLED, Request
-from recast.editing.schedules import pictures_in
+from recast.editing.schedules import files_in
 from recast.editing.values import ALPHA
 from recast.errors import RequestError
 from recast.model.folder import MODELS
@@ -30,9 +30,9 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     """What a record's request would have read, but for the settings that the user gave anew."""
     weighted = [Named("pictures", Path(path)) for path, _ in request.pictures]
     weighted += [Named("adapters", Path(path)) for path, _ in request.adapters]
-    weighted += [Named("schedules", Path(path)) for path in pictures_in(request.schedules)]
+    weighted += [Named("schedules", Path(path)) for path in files_in(request.schedules)]
     mask = None if request.mask == ALPHA else request.mask
-    single = {"source": request.source, "mask": mask, "flow": request.flow}
+    single = {"source": request.source, "mask": mask, "flow": request.flow, "storyboard": request.storyboard}
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
     if request.model not in {*MODELS, *SPECS}:
         found.append(Named("model", Path(request.model)))

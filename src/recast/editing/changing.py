@@ -9,10 +9,13 @@ from recast.curves import Curve, Keys
 from recast.editing.loaded import Model
 from recast.editing.request import Request, method_for
 from recast.editing.schedules import CONTENT, NUMBERS, Keyed, schedules_of
+from recast.editing.sound_schedules import Driven
 from recast.editing.values import ALSO_SET_AS
 from recast.errors import BackboneError, RequestError
 from recast.methods import ALL_METHODS
 from recast.model.folder import ModelFolder
+from recast.types import Clip
+from recast.video.source import Source
 
 MEDIA = {"words": Medium.WORDS, "pictures": Medium.PICTURE}
 
@@ -43,16 +46,18 @@ def without_constant(request: Request) -> Request:
     return request.updated(schedules=left, **values)
 
 
-def changing_of(request: Request, name: str, model: Model, fps: Fraction) -> Changing:
-    """What changes in an edit by the method `name`, over frames of a clip of this rate.
+def changing_of(request: Request, name: str, model: Model, source: Source | Clip) -> Changing:
+    """What changes in an edit by the method `name`, over frames of this source.
 
     Raises RequestError for what the method takes once for all frames, and for keys that cannot be, BackboneError for
     what the model cannot read.
     """
     keyed = schedules_of(request.schedules)
     _check(keyed, name, model)
-    curves = {each: keyed[each].curve(fps) for each in NUMBERS if each in keyed}
-    return Changing(curves, _content(request, keyed, fps))
+    file = source if isinstance(source, Source) else None
+    curves = {each: keyed[each].curve(source.fps, file) for each in NUMBERS if each in keyed}
+    contents = {each: found for each in CONTENT if isinstance(found := keyed.get(each), Keyed)}
+    return Changing(curves, _content(request, contents, source.fps))
 
 
 def check_schedules(request: Request, fps: Fraction) -> None:
@@ -64,19 +69,20 @@ def check_schedules(request: Request, fps: Fraction) -> None:
         folder = ModelFolder.found(request.model)
         keyed = schedules_of(without_constant(request).schedules)
         _check_method(keyed, method_for(request, folder.metadata.method))
-        for each in keyed.values():
-            each.placed(fps)
-        _content(request, keyed, fps)
+        keys = {each: found for each, found in keyed.items() if isinstance(found, Keyed)}
+        for found in keys.values():
+            found.placed(fps)
+        _content(request, {each: keys[each] for each in CONTENT if each in keys}, fps)
 
 
-def _check_method(keyed: Mapping[str, Keyed], name: str) -> None:
+def _check_method(keyed: Mapping[str, Keyed | Driven], name: str) -> None:
     for each in sorted(keyed.keys() - ALL_METHODS[name].over_time):
         able = [other for other, kind in ALL_METHODS.items() if each in kind.over_time]
         shown = ALSO_SET_AS.get(each, each)
         raise RequestError(f"{name} takes one {shown} for all frames; {', '.join(able)} take a schedule of it")
 
 
-def _check(keyed: Mapping[str, Keyed], name: str, model: Model) -> None:
+def _check(keyed: Mapping[str, Keyed | Driven], name: str, model: Model) -> None:
     _check_method(keyed, name)
     if "structure_detail" in keyed and not model.backbone.structure_kinds:
         raise BackboneError(f"{model.name} reads no structure, so its detail can have no schedule; leave it out")

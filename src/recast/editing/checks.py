@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from recast.editing.request import Request
-from recast.editing.schedules import CONTENT, pictures_in
+from recast.editing.schedules import CONTENT, files_in
 from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError
 from recast.methods import GENERATORS
@@ -30,13 +30,15 @@ def check_content(request: Request) -> None:
     named = (
         request.mask,
         request.flow,
-        *pictures_in(request.schedules),
+        request.storyboard,
+        *files_in(request.schedules),
         *(path for path, _ in (*request.pictures, *request.adapters)),
     )
     missing = [path for path in named if path and path != ALPHA and not Path(path).exists()]
     if missing:
         raise MediaError(f"there is no such file: {missing[0]}")
-    if not (request.words or request.pictures or request.schedules.keys() & set(CONTENT)):
+    shown = request.words or request.pictures or request.schedules.keys() & set(CONTENT)
+    if not (shown or request.storyboard):
         raise RequestError('nothing says what the clip should look like; write -p "a snowy field" or --image FILE')
 
 

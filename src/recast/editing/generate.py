@@ -1,7 +1,9 @@
 """A clip without a source: the canvas that stands for one, and its way through the stages of an edit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 
 import torch
 
@@ -15,7 +17,8 @@ from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.request import FIELDS, Request
 from recast.editing.resolve import WINDOW, chosen_size, resolve
 from recast.editing.short_memory import Attempt, made_with_less
-from recast.editing.stages import Edited, generate
+from recast.editing.stages import Edited, generate, made_record
+from recast.editing.storyboard import Storyboard
 from recast.errors import RequestError
 from recast.methods import GENERATORS
 from recast.methods.without_source import check_without_source
@@ -61,12 +64,54 @@ def generated_to_file(
 
 
 def generated(request: Request, model: Model, watch: ProgressCallback = no_progress, *, look: Look = no_look) -> Edited:
-    """The same in memory. Raises RecastError, with the stage's name in its notes."""
+    """The same in memory; of a storyboard scene after scene. Raises RecastError, with the stage's name in its notes."""
     check_sourceless(request)
     check_without_source(model.backbone, flat=bool(request.knobs.get("flat_structure")))
+    if request.storyboard is None:
+        return _of_one_scene(request, model, watch, look)
+    board = Storyboard.read(request.storyboard)
+    if board.adapters and board.adapters != request.adapters:
+        named = ", ".join(path for path, _ in board.adapters)
+        raise RequestError(f"the storyboard names adapters ({named}) and the model was loaded with others; load it so")
+    requests = board.requests(request)
+    for each in requests:
+        check_content(each)
+    return _in_turn(request, requests, model, watch, look)
+
+
+def _of_one_scene(request: Request, model: Model, watch: ProgressCallback, look: Look) -> Edited:
     clip = canvas(request, model)
     resolved = replace(resolve(request, model, clip), outlines=0.0)
     return generate(resolved, Prepared(clip, ()), model, watch, look=look)
+
+
+def _in_turn(
+    request: Request, requests: Sequence[Request], model: Model, watch: ProgressCallback, look: Look
+) -> Edited:
+    """The scenes as one clip, with the places of its cuts and each scene's seed in the record's notes.
+
+    Raises RequestError where scenes have other sizes or rates.
+    """
+    canvases = [canvas(each, model) for each in requests]
+    if len({(clip.size, clip.fps) for clip in canvases}) > 1:
+        raise RequestError("scenes of one clip have one size and one rate; say both once, for all of them")
+    made = [_of_one_scene(each, model, watch, look) for each in requests]
+    frames = torch.cat([each.frames for each in made])
+    ends = list(accumulate(len(each.frames) for each in made))
+    notes = tuple(
+        f"scene {number}: frames {end - len(each.frames)} to {end - 1}, seed {asked.seed}, {asked.words[0][0]!r}"
+        for number, (asked, each, end) in enumerate(zip(requests, made, ends, strict=True), 1)
+    )
+    more = tuple(note for note in dict.fromkeys(note for each in made for note in each.record.notes))
+    whole = Prepared(replace(canvases[0], frames=frames), (), tuple(ends[:-1]))
+    resolved = replace(made[0].resolved, request=replace(request, model=model.name))
+    record = made_record(resolved, whole.clip, len(frames), model)
+    record = replace(record, notes=(*notes, *more), inputs=record.inputs | _inputs(made))
+    return Edited(resolved, whole, frames, record)
+
+
+def _inputs(made: Sequence[Edited]) -> dict[str, str]:
+    return {path: digest for each in made for path, digest in each.record.inputs.items()}
 
 
 def check_sourceless(request: Request) -> None:

@@ -15,7 +15,7 @@ from recast.editing.glimpse import Glimpse
 from recast.editing.job import FACTS
 from recast.editing.loaded import Model
 from recast.editing.request import Request
-from recast.editing.schedules import absolute_pictures
+from recast.editing.schedules import with_whole_paths
 from recast.editing.short_memory import Attempt
 from recast.editing.values import ALPHA
 from recast.errors import RequestError
@@ -37,7 +37,7 @@ def document_of(request: Request) -> dict[str, Any]:
         flow=request.flow and request.flow.absolute(),
         pictures=_absolute(request.pictures),
         adapters=_absolute(request.adapters),
-        schedules=absolute_pictures(request.schedules),
+        schedules=with_whole_paths(request.schedules),
         model=model,
     )
     return absolute.to_dict() | {"target": str(target_of(request).absolute()), "overwrite": request.overwrite}

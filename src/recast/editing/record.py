@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.editing.request import Request
-from recast.editing.schedules import pictures_in
+from recast.editing.schedules import files_in
 from recast.editing.values import ALPHA
 from recast.errors import MediaError
 
@@ -74,9 +74,9 @@ def _is_unicode(text: str) -> bool:
 def input_files(request: Request) -> tuple[Path, ...]:
     """The files and folders that a request reads, without the model."""
     named = [Path(path) for path, _ in (*request.pictures, *request.adapters)]
-    named += map(Path, pictures_in(request.schedules))
+    named += map(Path, files_in(request.schedules))
     mask = None if request.mask == ALPHA else request.mask
-    return tuple(path for path in (request.source, mask, request.flow, *named) if path is not None)
+    return tuple(path for path in (request.source, mask, request.flow, request.storyboard, *named) if path is not None)
 
 
 def digest(path: Path) -> str:

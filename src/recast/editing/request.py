@@ -62,7 +62,8 @@ class Request:
     schedules: Schedules = Field(default_factory=dict)
     """A setting that changes over the clip, as prompt="0: a meadow, 48: a snowy field": prompt, image, cfg, strength,
     structure_detail or temporal_guidance, at frames of the source or seconds (2.5s). Between two keys it goes evenly;
-    with "ease" before the first key slowly at both, with "hold" at once."""
+    with "ease" before the first key slowly at both, with "hold" at once. Numbers may follow a sound:
+    strength="sound(loudness, 0.2..0.8)"."""
     cfg: FiniteFloat | None = Field(default=None, ge=0, le=100)
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
@@ -98,6 +99,8 @@ class Request:
     """The most frames to take; where there is no source, how many are made."""
     fps: FiniteFloat | None = Field(default=None, gt=0, le=1000)
     """Frames a second of a clip that has no source; the model's own, or 8, if not given."""
+    storyboard: Path | None = None
+    """A TOML file of scenes, each with its words and length, for a clip that has no source."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
     """What to do about a damaged clip: fail; warn and use what can be decoded; repeat the frame before what is lost."""
     size: Size = None
@@ -216,9 +219,8 @@ def _check_parts(request: Request) -> None:
         refuse(error)
     if request.ensemble not in (None, 1) and request.method != AUTO and not ALL_METHODS[request.method].ensembles:
         able = ", ".join(name for name, method in METHODS.items() if method.ensembles)
-        raise RequestError(
-            f"{request.method} averages no answers: ensemble must be 1, not {request.ensemble}; {able} do"
-        )
+        averages = f"{request.method} averages no answers"
+        raise RequestError(f"{averages}: ensemble must be 1, not {request.ensemble}; {able} do")
 
 
 def _check_schedules(request: Request) -> None:

@@ -103,7 +103,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
     steps = int(usual["steps"]) if request.steps is None else request.steps
     recorded, request = replace(request, method=name, model=model.name), without_constant(request)
-    changing = changing_of(request, name, model, source.fps)
+    changing = changing_of(request, name, model, source)
     resolved = ResolvedEdit(
         request=recorded,
         curves=changing.curves,

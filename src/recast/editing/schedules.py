@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
 
+from recast.editing.sound_schedules import Driven
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.curves import Curve, Keys, Way
+    from recast.video.source import Source
 
 CONTENT = ("words", "pictures")
 """What is said in words and pictures; the other settings are numbers."""
@@ -52,6 +54,7 @@ class Keyed:
             )
         ends = [*(mark.start() for mark in marks[1:]), len(body)]
         values = tuple(body[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True))
+        values = tuple(map(_bared, values)) if name in NUMBERS else values
         way = next((each for each in WAYS if found and found["way"] == each), WAYS[0])
         keyed = cls(way, tuple(mark["key"] for mark in marks), values)
         keyed.check(name)
@@ -76,30 +79,44 @@ class Keyed:
 
         return Keys(tuple(_frame(key, fps) for key in self.keys), self.way)
 
-    def curve(self, fps: Fraction) -> "Curve":
+    def curve(self, fps: Fraction, _source: "Source | None" = None) -> "Curve":
         """Its numbers over the frames of a clip of this rate."""
         from recast.curves import Curve
 
         return Curve(self.placed(fps), tuple(float(value) for value in self.values))
 
 
-def schedules_of(texts: Mapping[str, str]) -> dict[str, Keyed]:
+def schedule_of(name: str, text: str) -> Keyed | Driven:
+    """One schedule: keys, or for numbers a sound. Raises RequestError for what is wrong with it."""
+    by_sound = name in NUMBERS and text.strip().lower().startswith("sound")
+    return Driven.parsed(name, text) if by_sound else Keyed.parsed(name, text)
+
+
+def schedules_of(texts: Mapping[str, str]) -> dict[str, Keyed | Driven]:
     """The schedules of a request, by setting. Raises RequestError for what is wrong with one."""
-    return {name: Keyed.parsed(name, text) for name, text in texts.items()}
+    return {name: schedule_of(name, text) for name, text in texts.items()}
 
 
-def pictures_in(texts: Mapping[str, str]) -> tuple[str, ...]:
-    """The files that a request's schedules name."""
-    return tuple(dict.fromkeys(schedules_of(texts)["pictures"].values)) if "pictures" in texts else ()
+def files_in(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """The files that a request's schedules name: pictures, and sounds."""
+    schedules = schedules_of(texts)
+    pictures = schedules["pictures"].values if "pictures" in schedules else ()
+    sounds = (each.file for each in schedules.values() if isinstance(each, Driven) and each.file)
+    return tuple(dict.fromkeys([*pictures, *sounds]))
 
 
-def absolute_pictures(texts: Mapping[str, str]) -> dict[str, str]:
-    """The same schedules, whose pictures are named by whole paths."""
-    if "pictures" not in texts:
-        return dict(texts)
-    keyed = Keyed.parsed("pictures", texts["pictures"])
-    each = (f"{key}: {Path(value).absolute()}" for key, value in zip(keyed.keys, keyed.values, strict=True))
-    return {**texts, "pictures": f"{keyed.way} {', '.join(each)}"}
+def with_whole_paths(texts: Mapping[str, str]) -> dict[str, str]:
+    """The same schedules, whose files are named by whole paths."""
+    return {name: _with_whole_paths(name, schedule_of(name, text), text) for name, text in texts.items()}
+
+
+def _with_whole_paths(name: str, schedule: Keyed | Driven, text: str) -> str:
+    if isinstance(schedule, Driven):
+        return schedule.absolute()
+    if name != "pictures":
+        return text
+    each = (f"{key}: {Path(value).absolute()}" for key, value in zip(schedule.keys, schedule.values, strict=True))
+    return f"{schedule.way} {', '.join(each)}"
 
 
 def _by_name(value: object) -> object:
@@ -127,6 +144,11 @@ def _text(value: object) -> object:
 
 def _frame(key: str, fps: Fraction) -> int:
     return round(Fraction(key[:-1]) * fps) if key.endswith("s") else int(key)
+
+
+def _bared(text: str) -> str:
+    """Deforum's (0.5) as 0.5."""
+    return text[1:-1].strip() if text.startswith("(") and text.endswith(")") else text
 
 
 def _number(text: str) -> float | None:

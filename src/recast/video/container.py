@@ -17,6 +17,8 @@ from av.video.stream import VideoStream
 from recast.errors import MediaError, RecastError
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv"
+SOUND_FORMATS = f"{FORMATS},wav,mp3,flac,ogg,aac"
+"""Also those that hold sound alone."""
 VIDEO_CODECS = frozenset(
     [
         "h264",
@@ -85,7 +87,7 @@ def reported(path: Path, what: str = "is damaged, or not a video that recast can
 
 
 @contextmanager
-def demuxing(path: Path, file: BufferedReader | None = None) -> Iterator[InputContainer]:
+def demuxing(path: Path, file: BufferedReader | None = None, formats: str = FORMATS) -> Iterator[InputContainer]:
     """The open container. It is read from `file`, so FFmpeg never sees its name, and can reach no other file or host.
 
     file: as `regular_file` opened it; None to do that here. Raises MediaError where there is no such file or it is of
@@ -100,7 +102,7 @@ def demuxing(path: Path, file: BufferedReader | None = None) -> Iterator[InputCo
                 metadata_errors="replace",
                 container_options={
                     "protocol_whitelist": "none",
-                    "format_whitelist": FORMATS,
+                    "format_whitelist": formats,
                     "codec_whitelist": f"{DECODERS},{SOUND_DECODERS}",
                 },
                 options={"max_pixels": str(MAX_PIXELS)},

@@ -25,12 +25,13 @@ from PIL import Image
 
 from recast.errors import MediaError, RequestError
 from recast.video import messages
-from recast.video.container import demuxing, reported, video_stream
+from recast.video.container import SOUND_FORMATS, demuxing, reported, video_stream
 from recast.video.ffmpeg_log import ErrorLines
 from recast.video.pictures import STILLS, picture_in, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.source import Source, Window
+from recast.video.waveform import waveform_in
 
 FILE, PIPE, ERRORS = 3, 4, 5
 """Handles of a child, besides the standard three."""
@@ -169,6 +170,12 @@ def _comment(path: Path, file: BufferedReader, _source: None, _window: Window, _
     messages.send(PIPE, messages.COMMENT, found.encode("utf-8", errors="replace"))
 
 
+def _sound(path: Path, file: BufferedReader, _source: None, _window: Window, _limits: Limits) -> None:
+    with demuxing(path, file, SOUND_FORMATS) as container:
+        for start, samples in waveform_in(container, path):
+            messages.send(PIPE, messages.SOUND, messages.BEGUN.pack(start) + samples.tobytes())
+
+
 def _frames(_path: Path, file: BufferedReader, source: Source, window: Window, limits: Limits) -> None:
     limits.for_pixels(source.size[0] * source.size[1])
     for shown in shown_video(
@@ -184,7 +191,13 @@ def _picture(path: Path, file: BufferedReader, _source: None, _window: Window, l
         messages.send_frame(PIPE, Shown(upright_rgba(picture), 0, 0, 0))
 
 
-ANSWERS: dict[str, Callable[..., None]] = {"probe": _probe, "frames": _frames, "comment": _comment, "picture": _picture}
+ANSWERS: dict[str, Callable[..., None]] = {
+    "probe": _probe,
+    "frames": _frames,
+    "comment": _comment,
+    "picture": _picture,
+    "sound": _sound,
+}
 
 if __name__ == "__main__":
     for module in pkgutil.walk_packages(av.__path__, "av."):  # PyAV imports some of its parts when they are first met

@@ -16,11 +16,12 @@ from jaxtyping import UInt8
 from recast.errors import MediaError
 from recast.video import messages
 from recast.video.children import DecodingServer, Pipe
-from recast.video.container import MAX_PIXELS, demuxing, regular_file, reported, video_stream
+from recast.video.container import MAX_PIXELS, SOUND_FORMATS, demuxing, regular_file, reported, video_stream
 from recast.video.pictures import STILLS, picture_at, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.source import OnDamage, Source, Window
+from recast.video.waveform import Waveform, joined, waveform_in
 
 AVAILABLE = hasattr(os, "fork")
 _server = DecodingServer()
@@ -56,6 +57,17 @@ def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
 def comment(path: Path) -> str:
     """The comment in a video file, empty where there is none. Raises MediaError for what cannot be read."""
     return bytes(_only(path, "comment", messages.COMMENT)).decode("utf-8", errors="replace")
+
+
+def waveform_of(path: Path) -> Waveform:
+    """The sound of a file, in one channel. Raises MediaError for what cannot be read, and for none."""
+    if not AVAILABLE:
+        with demuxing(path, formats=SOUND_FORMATS) as container, reported(path):
+            return joined(waveform_in(container, path))
+    size = messages.BEGUN.size
+    with _answers(path, messages.request_to_json("sound", None, Window(), path), messages.MOST_BYTES) as answers:
+        parts = [bytes(body) for kind, body in answers if kind == messages.SOUND]
+        return joined((messages.BEGUN.unpack_from(part)[0], np.frombuffer(part, "<f4", offset=size)) for part in parts)
 
 
 def shown(source: Source, window: Window) -> Iterator[Shown]:

@@ -16,7 +16,9 @@ HEAD = Struct("<cI")
 """Kind of message, and bytes that follow."""
 PLACE = Struct("<qqqII")
 """Of a frame: time, duration, index, rows, columns; its pixels follow."""
-FRAME, TICK, SOURCE, COMMENT, DAMAGE, ERROR, END = b"F", b"T", b"S", b"C", b"D", b"E", b"Z"
+BEGUN = Struct("<d")
+"""Of a part of a sound: its time in seconds; its samples follow."""
+FRAME, TICK, SOURCE, COMMENT, DAMAGE, SOUND, ERROR, END = b"F", b"T", b"S", b"C", b"D", b"A", b"E", b"Z"
 MOST_BYTES = 2**24
 """Of a message that is no frame."""
 TOLD = {kind.__name__: kind for kind in (MediaError, RequestError)}

@@ -1,0 +1,129 @@
+"""Storyboards: scenes in a TOML file, each with its words and its length, that are made one after the other."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from recast.editing.request import Request
+from recast.editing.values import Adapters
+from recast.errors import MediaError, RequestError
+
+MOST_BYTES = 2**20
+MOST_SCENES = 1000
+OF_ALL = frozenset({"style", "subject", "image", "model", "adapter", "negative", "seconds", "frames", "fps", "size"})
+"""What a storyboard may say for all scenes: words behind and before those of each, and settings of a request."""
+OF_ANY = frozenset({"seed", "cfg", "steps", "noise"})
+"""What it may say for all, or in a scene."""
+OF_A_SCENE = frozenset({"prompt", "seconds", "frames", "negative", "image", "schedule"})
+"""What a scene may say."""
+LENGTHS = {"seconds": "duration", "frames": "max_frames"}
+
+
+@dataclass(frozen=True)
+class Storyboard:
+    """Scenes in order, and what all share, as they are written. path: of the file, beside which pictures lie."""
+
+    path: Path
+    shared: Mapping[str, Any]
+    scenes: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Storyboard":
+        """From a file. Raises MediaError where it is missing or no TOML, RequestError for what it should not say."""
+        held = _toml(path)
+        scenes = held.pop("scene", [])
+        if not isinstance(scenes, list) or not scenes or not all(isinstance(each, dict) for each in scenes):
+            raise RequestError(f'a storyboard has scenes, each under [[scene]] with prompt = "..."; {path} has none')
+        if len(scenes) > MOST_SCENES:
+            raise RequestError(f"{path} has {len(scenes)} scenes, and at most {MOST_SCENES} are made")
+        _check_said(held, OF_ALL | OF_ANY, str(path))
+        for number, scene in enumerate(scenes, 1):
+            _check_said(scene, OF_A_SCENE | OF_ANY, f"scene {number} of {path}")
+            if not isinstance(scene.get("prompt"), str):
+                raise RequestError(f'scene {number} of {path} says nothing; write prompt = "a dog in snow" in it')
+        return cls(path, held, tuple(scenes))
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """Files of pictures that it names."""
+        options = [each["image"] for each in (self.shared, *self.scenes) if "image" in each]
+        return tuple(dict.fromkeys(self.path.parent / name for name in options))
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        """Those of the subject that all scenes share, with their weights."""
+        return TypeAdapter(Adapters).validate_python(self.shared.get("adapter", ()))
+
+    def requests(self, base: Request) -> list[Request]:
+        """A request for each scene. base: what the storyboard leaves open. Raises RequestError, naming the scene.
+
+        What a scene says goes before what all share, and that before the base. A scene without a seed of its own has
+        the one of all and its place: the first that seed, the next one more.
+        """
+        found = []
+        for number, scene in enumerate(self.scenes):
+            seed = self.shared.get("seed", base.seed)
+            counted = {"seed": seed + number} if isinstance(seed, int) else {}
+            shared = {name: value for name, value in self.shared.items() if name not in NOT_OF_A_REQUEST}
+            if LENGTHS.keys() & scene.keys():
+                shared = {name: value for name, value in shared.items() if name not in LENGTHS}
+            asked = self._as_settings({**shared, **counted, **scene})
+            try:
+                found.append(base.updated(storyboard=None, **asked | {"prompt": self._words(scene["prompt"])}))
+            except RequestError as fault:
+                raise RequestError(f"scene {number + 1} of {self.path}: {fault}") from None
+        return found
+
+    def _as_settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        lengths = dict.fromkeys(LENGTHS.values()) if LENGTHS.keys() & options.keys() else {}
+        named = {LENGTHS.get(name, name): value for name, value in options.items() if name != "schedule"}
+        if "image" in options:
+            named["image"] = str(self.path.parent / options["image"])
+        return lengths | named | ({"schedules": options["schedule"]} if "schedule" in options else {})
+
+    def _words(self, prompt: str) -> str:
+        """A scene's words, with those of the subject where {subject} stands or before them, and of the style behind."""
+        subject, style = (str(self.shared.get(name, "")) for name in ("subject", "style"))
+        whole = prompt.replace("{subject}", subject) if "{subject}" in prompt or not subject else f"{subject}, {prompt}"
+        return ", ".join(filter(None, (whole, style)))
+
+
+NOT_OF_A_REQUEST = frozenset({"style", "subject", "model", "adapter"})
+
+
+def with_storyboard(request: Request) -> Request:
+    """The request with the model and the adapters that its storyboard names, where it names none itself."""
+    if request.storyboard is None:
+        return request
+    board = Storyboard.read(request.storyboard)
+    board.requests(request)  # says what is wrong with a scene
+    options = {} if request.adapters or not board.adapters else {"adapters": board.adapters}
+    return request.updated(**options | ({"model": board.shared["model"]} if "model" in board.shared else {}))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise RequestError(f"a storyboard of more than {MOST_BYTES} bytes is not read: {path}")
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise MediaError(f"there is no such file: {path}") from None
+    except (OSError, RecursionError, ValueError) as fault:
+        raise MediaError(f"the storyboard is no TOML ({fault}): {path}") from None
+
+
+def _check_said(options: Mapping[str, Any], names: frozenset[str], where: str) -> None:
+    """Raises RequestError for what is not known, both lengths at once, and pictures that do not lie beside the file."""
+    strange = sorted(options.keys() - names)
+    if strange:
+        raise RequestError(f"{where} says {', '.join(strange)}; it may say {', '.join(sorted(names))}")
+    if LENGTHS.keys() <= options.keys():
+        raise RequestError(f"{where} says seconds and frames; keep one of them")
+    image = options.get("image", "")
+    if not isinstance(image, str) or os.path.isabs(image) or ".." in Path(image).parts:
+        raise RequestError(f"{where} names the picture {image!r}; name one beside the storyboard, without ..")
