@@ -55,6 +55,11 @@ def test_refusals_are_one_line_with_the_exit_code_of_their_class(tmp_path, model
     assert made(model, "-q") == 2
     assert made(model, "-o", str(tmp_path / "x.mp4"), "-q", "--set", "mask=m.png") == 2
     assert run(["generate", "-m", model, "-o", str(tmp_path / "x.mp4"), "-q"]) == 2
+    assert made(model, "-o", str(tmp_path / "clip.mp4"), "-q") == 0
+    capsys.readouterr()
+    edit = ["edit", str(tmp_path / "clip.mp4"), "-p", "a dog", "-m", model, "-o", str(tmp_path / "x.mp4")]
+    assert run([*edit, "--method", "text-to-video"]) == 2
+    assert "say recast generate" in capsys.readouterr().err
     assert not list(tmp_path.glob("x*"))
 
 

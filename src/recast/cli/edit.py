@@ -75,7 +75,7 @@ def check(request: Request) -> bool:
     from recast.methods import GENERATORS
     from recast.video.read import opened
 
-    generates = request.method in GENERATORS
+    generates = request.method in GENERATORS and request.source is None
     if generates:
         check_sourceless(request)
     else:
