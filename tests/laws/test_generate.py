@@ -1,5 +1,6 @@
 """Clips without a source: what each family's own network and the sampler make of noise, and what refuses to."""
 
+from itertools import pairwise
 from math import hypot
 
 import pytest
@@ -74,6 +75,54 @@ def test_it_is_the_network_called_by_hand_with_the_sampler(editor):
     latents = finish(ddim(denoise, hypot(1, sigmas[0]) * noise, sigmas, condition), sigmas[-1])
     made = editor.generate(**ASKED).frames
     assert_close(made.float(), backbone.decode(latents)[:5].float(), atol=1.0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("write", "size", "shape"),
+    [
+        (write_stable_diffusion, None, (1, 32, 32)),
+        (write_stable_diffusion, 64, (1, 64, 64)),
+        (write_wan, None, (9, 32, 64)),
+        (write_wan, 48, (9, 48, 80)),
+    ],
+)
+def test_size_and_length_are_the_models_own_where_nobody_says_them(tmp_path, write, size, shape):
+    made = recast.load(write(tmp_path)).generate(prompt="a dog", steps=1, size=size)
+    frames, rows, columns = shape
+    assert made.frames.shape == (frames, 3, rows, columns)
+
+
+def diffusion_by_hand(backbone, x, sigma, tokens):
+    """Stable Diffusion's UNet predicts the noise of latents of unit variance."""
+    time = torch.tensor(backbone.schedule.sigma_to_timestep(sigma))
+    noise = backbone.unet(x / hypot(1, sigma), time, tokens.expand(len(x), -1, -1), return_dict=False)[0]
+    return x - sigma * noise
+
+
+def flow_by_hand(backbone, x, sigma, tokens):
+    """Wan's transformer predicts the velocity from clean latents to noise, of a mixture with a share `time` of it."""
+    time, mixed = sigma / (1 + sigma), x / (1 + sigma)
+    video = mixed.transpose(0, 1)[None]
+    velocity = backbone.network(video, torch.tensor([1000 * time]), tokens[None], return_dict=False)[0]
+    return mixed - time * velocity[0].transpose(0, 1)
+
+
+@pytest.mark.parametrize(("write", "by_hand"), [(write_stable_diffusion, diffusion_by_hand), (write_wan, flow_by_hand)])
+def test_it_is_the_folders_own_module_called_by_hand_in_straight_steps(tmp_path, write, by_hand):
+    editor = recast.load(write(tmp_path))
+    backbone = editor.model.backbone
+    stride, sigmas = backbone.temporal_stride, backbone.sigmas(2)
+    shape = backbone.encode(torch.zeros(1, 3, 32, 64, dtype=torch.uint8)).shape[1:]
+    own = [torch.Generator().manual_seed(3 * 1_000_003 + stride * i) for i in range(latent_count(5, stride))]
+    x = hypot(1, sigmas[0]) * torch.stack([torch.randn(shape, generator=rng) for rng in own])
+    cond, uncond = backbone.prompt("a dog in snow"), backbone.prompt("")
+    with torch.no_grad():
+        for sigma, below in pairwise(sigmas):
+            with_words, without = (by_hand(backbone, x, sigma, tokens) for tokens in (cond, uncond))
+            clean = without + 2.0 * (with_words - without)
+            x = clean + below / sigma * (x - clean)
+    made = editor.generate(**ASKED).frames
+    assert_close(made.float(), backbone.decode(finish(x, sigmas[-1]))[:5].float(), atol=1.0, rtol=0)
 
 
 def contents(words):

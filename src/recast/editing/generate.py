@@ -139,7 +139,10 @@ def canvas(request: Request, model: Model) -> Clip:
     if request.duration is not None:
         count = max(1, round(request.duration * rate))
     aspect = WIDE if backbone.temporal_stride > 1 else Fraction(1)
-    shape = torch.zeros(1, 3, aspect.denominator, aspect.numerator, dtype=torch.uint8)
+    side = request.size if isinstance(request.size, int) else backbone.short_side
+    pixel = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
+    # Large, so that it is not taken for a small picture, which would be enlarged twice at most.
+    shape = pixel.expand(-1, -1, side * aspect.denominator, side * aspect.numerator)
     rows, columns = chosen_size(request, Clip(shape, rate), model)
     frame = torch.zeros(1, 3, rows, columns, dtype=torch.uint8)
     return Clip(frame.expand(request.max_frames or count, -1, -1, -1), rate)
