@@ -17,7 +17,7 @@ from recast.substrates.found import fit_of
 from recast.substrates.keys import EditedKey, keyed
 from recast.world import rendered, sampled
 
-FRAMES = 6
+FRAMES = 5
 SIDE = 5
 
 
@@ -35,7 +35,7 @@ def carrier(name):
     frames, masks, _ = world()
     mask = torch.from_numpy(masks > 0).float()[:, None]
     return CARRIERS[name](
-        CarrierInputs(frames, lambda kind: fit_of(frames, kind, mask if kind == "atlas" else None, passes=4).run())
+        CarrierInputs(frames, lambda kind: fit_of(frames, kind, mask if kind == "atlas" else None, passes=2).run())
     )
 
 
@@ -80,10 +80,10 @@ def test_a_mark_on_a_keyframe_arrives_along_the_true_flow(name):
         assert max(errors) < 2
 
 
-@pytest.mark.parametrize("name", CARRIERS)
+@pytest.mark.parametrize("name", ["flow", "canonical"])
 def test_keyframes_that_were_not_changed_change_nothing(name):
     frames = world()[0]
-    keys = {frame: EditedKey(frames[frame], frames[frame]) for frame in (1, 4)}
+    keys = {frame: EditedKey(frames[frame], frames[frame]) for frame in (1, 3)}
     for number in range(FRAMES):
         assert torch.equal(keyed(frames[number], number, keys, carrier(name)), frames[number])
 

@@ -2,24 +2,15 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.testing import assert_close
 
 from recast.errors import Cancelled, RequestError
 from recast.substrates.found import fit_of
 from recast.substrates.layers import filled, layer_shares, sampled
 from recast.substrates.moves import own_places
+from substrate_clips import SIZE, texture, two_layer_clip
 
-SIZE = (64, 80)
 INNER = (..., slice(8, -8), slice(8, -8))
-
-
-def texture(rows, columns, seed=0, fine=5):
-    """A picture with detail at several sizes, 0..1."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = [torch.rand(1, 3, rows // step + 2, columns // step + 2, generator=generator) for step in (fine, 12, 30)]
-    total = sum(F.interpolate(each, (rows, columns), mode="bicubic", align_corners=False) for each in coarse)[0]
-    return (total - total.min()) / (total.max() - total.min())
 
 
 def warps(count, size=SIZE, margin=20):
@@ -43,23 +34,9 @@ def warped_clip(count=7):
     return (255 * sampled(picture, places)).round().to(torch.uint8), places - 20
 
 
-def two_layer_clip(count=8):
-    """A background that pans, and a disc over it that goes the other way."""
-    behind, before = texture(SIZE[0], SIZE[1] + 40, seed=1), texture(*SIZE, seed=2)
-    own, frames, masks = own_places(SIZE), [], []
-    for frame in range(count):
-        background = sampled(behind, (own + torch.tensor([1.5 * frame, 0]).reshape(2, 1, 1))[None])
-        here = own - torch.tensor([20 + 2.0 * frame, 32]).reshape(2, 1, 1)
-        disc = (14 - here.square().sum(0, keepdim=True).sqrt()).clamp(0, 1)[None]
-        foreground = sampled(before, (here + torch.tensor([40.0, 32]).reshape(2, 1, 1))[None])
-        frames.append(disc * foreground + (1 - disc) * background)
-        masks.append(disc)
-    return (255 * torch.cat(frames)).round().to(torch.uint8), torch.cat(masks)
-
-
 def test_a_clip_of_known_warps_of_one_image_is_that_image_and_those_warps():
     frames, true = warped_clip()
-    fit = fit_of(frames, "canonical", passes=12)
+    fit = fit_of(frames, "canonical", passes=6)
     made = fit.run()
     assert made.error_db(fit.shown)[0] >= 30
     (layer,) = made.layers
@@ -80,14 +57,14 @@ def test_a_still_clip_has_no_deformation_and_its_frame_as_the_canonical_image():
 
 def test_two_layers_that_move_apart_are_found_and_each_is_reconstructed():
     frames, discs = two_layer_clip()
-    fit = fit_of(frames, "atlas", passes=12)
+    fit = fit_of(frames, "atlas", passes=6)
     found = fit.alphas[1] > 0.5
     both, either = (found & (discs > 0.5)).sum(), (found | (discs > 0.5)).sum()
     assert both / either > 0.75
-    masked = fit_of(frames, "atlas", mask=discs, passes=12)
+    masked = fit_of(frames, "atlas", mask=discs, passes=6)
     made = masked.run()
     assert min(made.error_db(masked.shown)) >= 30
-    one = fit_of(frames, "canonical", passes=12)
+    one = fit_of(frames, "canonical", passes=6)
     assert made.error_db(masked.shown)[0] > one.run().error_db(one.shown)[0] + 2
     background, foreground = made.layers
     # The disc hides each part of the background in some frames; its picture shows it whole all the same.

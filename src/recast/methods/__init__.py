@@ -39,6 +39,7 @@ from recast.methods.tokenflow import TokenFlow
 from recast.methods.tune_a_video import TuneAVideo
 from recast.methods.uniedit import UniEditFlow
 from recast.methods.vid2vid_zero import Vid2VidZero
+from recast.methods.videdit import VidEdit
 from recast.methods.video_p2p import VideoP2P
 from recast.methods.videocontrolnet import VideoControlNet
 from recast.methods.videoswap import VideoSwap
@@ -114,6 +115,7 @@ METHODS: dict[str, type[Method]] = {
     "tune-a-video": TuneAVideo,
     "uniedit-flow": UniEditFlow,
     "vid2vid-zero": Vid2VidZero,
+    "videdit": VidEdit,
     "video-p2p": VideoP2P,
     "videocontrolnet": VideoControlNet,
     "videoswap": VideoSwap,

@@ -9,7 +9,7 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.conditions.flow import ClipFlow
 from recast.conditions.propagation import colour_mapped
-from recast.conditions.warping import fused
+from recast.conditions.warping import Shares, fused, shrunk
 from recast.denoising import DenoiseInputs
 from recast.diffusion.schedule import truncated
 from recast.methods.images import ImageKnobs
@@ -18,7 +18,8 @@ from recast.methods.knobs import UnitInterval
 from recast.methods.needs import Need
 from recast.substrates.carriers import SubstrateCarrier
 from recast.substrates.found import fit_of
-from recast.types import Latents
+from recast.substrates.layers import Substrate
+from recast.types import Frames, Latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +40,35 @@ class CoDeF(ImageKnobs):
 
     strength: UnitInterval = 1.0
     """How much of the canonical image is made anew: 1 all of it, 0 gives the source back."""
-    fit_passes: Annotated[int, Field(ge=0, le=1000)] = FIT_PASSES
+    fit_iterations: Annotated[int, Field(ge=0, le=1000)] = FIT_PASSES
     """Passes over the clip in which the canonical image is fitted."""
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
-        """The edited clip's latents."""
+        """The edited clip's latents. Raises BackboneError where frames share a latent."""
         sigmas, frames = truncated(backbone.sigmas(inputs.steps), self.strength), inputs.clip.frames
         source = backbone.encode(frames)
         if len(sigmas) == 1:
             return source
         walks = FrameWalks(inputs, backbone, self, source)
-        flow = ClipFlow.of(frames, inputs.flow)
-        substrate = fit_of(frames, "canonical", passes=self.fit_passes, flow=flow).run()
-        edited = walks.alone(substrate.reference, sigmas)
+        substrate = self.substrate(frames, ClipFlow.of(frames, inputs.flow))
+        key = substrate.reference
+        edited = walks.alone(key, sigmas)
         with torch.no_grad():
             picture = backbone.decode_pixels(edited)
             shown = frames.to(picture) / 127.5 - 1
-            mapped = colour_mapped(shown, shown[[substrate.reference]], picture).clamp(-1, 1)
+            mapped = colour_mapped(shown, shown[[key]], picture).clamp(-1, 1)
             carrier, held = SubstrateCarrier(substrate), picture.float().cpu()
-            brought = [carrier.carried(held, substrate.reference, number) for number in range(len(frames))]
+            brought = [carrier.carried(held, key, number) for number in range(len(frames))]
             carried, sight = (torch.cat(each).to(picture) for each in zip(*brought, strict=True))
-        return walks.with_pixels(edited, [substrate.reference], fused(mapped, carried, sight), sigmas[-1])
+            changed = self.changed(substrate).to(picture)
+            pixels = fused(shown, fused(mapped, carried, sight), changed)
+            share = shrunk(changed[[key]], source.shape[-2:])
+        return walks.with_pixels(fused(source[[key]], edited, share), [key], pixels, sigmas[-1])
+
+    def substrate(self, frames: Frames, flow: ClipFlow) -> Substrate:
+        """What the clip is edited over."""
+        return fit_of(frames, "canonical", passes=self.fit_iterations, flow=flow).run()
+
+    def changed(self, substrate: Substrate) -> Shares:
+        """How much of each pixel is edited, 0..1: all of it."""
+        return torch.ones_like(substrate.layers[0].alpha)
