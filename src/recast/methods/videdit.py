@@ -19,9 +19,9 @@ class VidEdit(CoDeF):
     The foreground is what moves otherwise than the rest; where nothing does, the clip is one layer, as in codef.
     Steps x branches x `strength` evaluations of one frame for the whole clip.
 
-    Differs: the atlas is edited where the frame that shows most of the foreground shows it, by depth or edges as the
-    model reads them, not by HED on the atlas; layers are fitted from flow, not by networks; masks are by motion, not by
-    a segmenter (recast mask and --mask edit what words name).
+    Differs: the atlas is edited where its reference, the middle frame, shows it, by depth or edges as the model reads
+    them, not by HED on the atlas; layers are fitted from flow, not by networks; masks are by motion, not by a segmenter
+    (recast mask and --mask edit what words name).
     """
 
     paper: ClassVar[str] = "VidEdit, arXiv:2306.08707"

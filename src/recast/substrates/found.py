@@ -39,9 +39,6 @@ def two_layers(frames: Frames, flow: ClipFlow, mask: Shares | None) -> tuple[Sha
     return below, mask
 
 
-LARGER = 1.3
-"""How many times its area in the middle frame a foreground has to have elsewhere for that frame to be the reference."""
-
 SUBSTRATES: dict[str, LayersOf] = {"canonical": one_layer, "atlas": two_layers}
 """Ways to take a clip apart into layers, by name."""
 
@@ -49,15 +46,10 @@ SUBSTRATES: dict[str, LayersOf] = {"canonical": one_layer, "atlas": two_layers}
 def fit_of(
     frames: Frames, kind: str, mask: Shares | None = None, passes: int = 40, flow: ClipFlow | None = None
 ) -> Fit:
-    """The fit of this kind's layers to frames; flow by DIS if not given. Raises what finding the layers raises."""
+    """The fit of this kind's layers to frames, around the middle one; flow by DIS if not given.
+
+    Raises what finding the layers raises.
+    """
     flow = ClipFlow.of(frames) if flow is None else flow
     alphas = SUBSTRATES[kind](frames, flow, mask)
-    return Fit(frames, flow, alphas, reference_of(alphas), passes)
-
-
-def reference_of(alphas: tuple[Shares, ...]) -> int:
-    """The middle frame; or, if the foreground is much larger in another, the one that shows most of it: most detail."""
-    middle = len(alphas[0]) // 2
-    areas = alphas[-1].flatten(1).mean(dim=1)
-    largest = int(areas.argmax())
-    return largest if len(alphas) > 1 and areas[largest] > LARGER * areas[middle] else middle
+    return Fit(frames, flow, alphas, len(frames) // 2, passes)
