@@ -29,7 +29,7 @@ class EditedKey:
     """One frame of a clip before and after its edit."""
 
     before: Image
-    after: Image
+    after: UInt8[Tensor, "3 _ _"]
 
     def __post_init__(self) -> None:
         if self.before.shape != self.after.shape:
