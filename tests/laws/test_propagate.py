@@ -116,3 +116,14 @@ def test_what_cannot_be_carried_is_refused_by_name(clip, tmp_path, capsys, chang
     assert run(["propagate", str(clip / "clip.mp4"), *changed, "-o", str(tmp_path / "out.mp4"), *QUICK]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_target_that_is_there_or_of_no_kind_is_refused_before_anything_is_fitted(clip, tmp_path):
+    (tmp_path / "out.mp4").write_bytes(b"mine")
+    usual = [str(clip / "clip.mp4"), "--by", "canonical", "--cache", str(tmp_path / "fits"), *QUICK]
+    for name in ("out.mp4", "out.xyz"):
+        out = ["-o", str(tmp_path / name)]
+        assert run(["propagate", *usual, *out, "--key", f"1={clip / 'same.png'}"]) == 2
+        assert run(["substrate", "render", *usual, *out, "--edited", f"canonical={clip / 'same.png'}"]) == 2
+    assert not (tmp_path / "fits").exists()
+    assert (tmp_path / "out.mp4").read_bytes() == b"mine"

@@ -26,6 +26,8 @@ from recast.substrates.layers import Substrate
 from recast.substrates.painted import repainted
 from recast.substrates.stored import FORMAT, fitted_in, picture_names
 from recast.types import Frames
+from recast.video.encode import kind_of
+from recast.video.output import check_free, is_folder
 from recast.video.read import Source, Window, frames, opened, read
 from recast.video.resize import resized, working_size
 from recast.video.write import writing
@@ -113,6 +115,7 @@ def propagate(
     kept. Raises RequestError for a frame that is not there, ShapeError for a picture of another aspect.
     """
     known("way to carry keyframes", by, CARRIERS)
+    _check_target(target, overwrite=overwrite)
     if not keys:
         raise RequestError("there is no edited keyframe to carry; give one with --key FRAME=PICTURE")
     clip = FittedClip(request, watch)
@@ -141,6 +144,7 @@ def render(
 
     edited: pictures by the names of layers: canonical, background, foreground. Raises RequestError for another name.
     """
+    _check_target(target, overwrite=overwrite)
     clip = FittedClip(request, watch)
     substrate = clip.substrate(by)
     names = picture_names(len(substrate.layers))
@@ -151,6 +155,13 @@ def render(
     made = (repainted(each.pixels, number, substrate, canvases) for number, each in wholes)
     asked = {"command": "substrate render", "by": by, "edited": {name: str(path) for name, path in edited.items()}}
     return clip.written(target, made, _record(request, asked, [*edited.values()]), overwrite=overwrite)
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    """Before there is slow work. Raises RequestError for a target that is there, or of an unknown kind."""
+    if not is_folder(target):
+        kind_of(target)
+        check_free(target, overwrite)
 
 
 def _canvas(name: str, substrate: Substrate, index: int, edited: Mapping[str, Path]) -> Image | None:
