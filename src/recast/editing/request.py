@@ -11,14 +11,13 @@ from recast.editing.schedules import SCHEDULED, Schedules, schedules_of
 from recast.editing.values import (
     ALSO_CALLED,
     ALSO_SET_AS,
-    WORD_FIELDS,
     Adapters,
     Gibibytes,
     Listed,
     Seconds,
     Size,
     Weighted,
-    check_words,
+    check_word_fields,
     refuse,
 )
 from recast.errors import RequestError, known
@@ -62,8 +61,8 @@ class Request:
     schedules: Schedules = Field(default_factory=dict)
     """A setting that changes over the clip, as prompt="0: a meadow, 48: a snowy field": prompt, image, cfg, strength,
     structure_detail or temporal_guidance, at frames of the source or seconds (2.5s). Between two keys it goes evenly;
-    with "ease" before the first key slowly at both, with "hold" at once. Numbers may follow a sound:
-    strength="sound(loudness, 0.2..0.8)"."""
+    with "ease" before the first key slowly at both, with "hold" at once. A number may follow a sound, as
+    strength="sound(loudness, 0.2..0.8)" (docs/schedules.md)."""
     cfg: FiniteFloat | None = Field(default=None, ge=0, le=100)
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)
@@ -132,9 +131,7 @@ class Request:
             raise RequestError("end and duration are both given; keep one of them")
         if self.stop is not None and self.stop <= self.start:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
-        for name, flag, meant in WORD_FIELDS:
-            for text, _ in getattr(self, name):
-                check_words(flag, text, meant)
+        check_word_fields(self)
         _check_parts(self)
         _check_schedules(self)
 

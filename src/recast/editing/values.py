@@ -117,6 +117,14 @@ WORD_FIELDS = (
 )
 """Fields that hold words, how they are given, and what is written there."""
 
+
+def check_word_fields(request: object) -> None:
+    """Raises RequestError as `check_words` does, for every field of a request that holds words."""
+    for name, flag, meant in WORD_FIELDS:
+        for text, _ in getattr(request, name):
+            check_words(flag, text, meant)
+
+
 ALSO_SET_AS = {"words": "prompt", "pictures": "image", "adapters": "adapter"}
 """Fields of a request that are set by another name."""
 
