@@ -1,0 +1,18 @@
+# recast on an NVIDIA GPU; the driver is the host's. From the root of the repository:
+#   docker build -f containers/cuda.Dockerfile -t recast .
+#   docker run --rm --gpus all -v "$PWD:/clips" recast edit dance.mp4 -p "a snowy field" -o snow.mp4
+#   docker run --rm --gpus all -p 127.0.0.1:7860:7860 -v recast:/data recast serve --host 0.0.0.0 \
+#     --token "$(openssl rand -hex 16)" --allow-host 127.0.0.1:7860
+FROM python:3.11-slim-bookworm
+RUN useradd --create-home recast && mkdir /data /clips && chown recast /data /clips
+WORKDIR /recast
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY src src
+ENV PIP_CONSTRAINT=constraints.txt PIP_NO_CACHE_DIR=1 HF_HUB_OFFLINE=1 RECAST_DATA=/data
+RUN pip install torch==2.13.0 && pip install '.[app]'
+USER recast
+RUN recast doctor
+WORKDIR /clips
+VOLUME ["/data", "/clips"]
+ENTRYPOINT ["recast"]
+CMD ["--help"]
