@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from recast.diffusion.long_walks import LONG_WALKS
+from recast.diffusion.noise_starts import NOISE_STARTS
 from recast.methods import METHODS
 from recast.model.folder import MODELS
 from recast.model.specs import SPECS
@@ -71,6 +73,15 @@ def test_the_map_names_what_there_is():
         }
         assert not {name.rstrip("`, ") for name in named} - set(table)
     assert set(METHODS) - {"gen1"} <= set(re.findall(r"`([\w.-]+)`", text)) | BASELINES
+
+
+def test_noises_and_ways_of_long_clips_are_described_and_the_map_names_none_that_is_not_there():
+    noises = {*NOISE_STARTS, "freenoise", "freeinit"}
+    described = set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "generate.md").read_text(), re.MULTILINE))
+    assert described == noises | set(LONG_WALKS)
+    commands = (ROOT / "docs" / "field.md").read_text()
+    assert set(re.findall(r"--noise ([\w-]+)", commands)) <= noises
+    assert set(re.findall(r"--long ([\w-]+)", commands)) <= set(LONG_WALKS)
 
 
 def test_the_readme_is_short():
