@@ -1,6 +1,7 @@
 """Measures items that take minutes in two processes, which leave their numbers in a folder: `slow_items.py FOLDER`."""
 
 import os
+import signal
 import sys
 import time
 from functools import partial
@@ -17,6 +18,8 @@ def measured(folder: Path, item: int) -> int:
 
 
 if __name__ == "__main__":
+    # What is started in the background of a shell has Ctrl-C ignored from it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(sys.argv[1])
     items = {str(item): item for item in range(8)}
     collected(items, partial(measured, folder), ResultsFile(None, {}), Workers(2, folder.exists), no_progress)

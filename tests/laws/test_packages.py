@@ -59,3 +59,9 @@ def test_every_requirement_is_pinned():
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == ["torchvision<0"]
     extras = chain.from_iterable(PROJECT["optional-dependencies"].values())
     assert declared([*PROJECT["dependencies"], *extras]) <= declared(lines)
+
+
+def test_no_two_test_files_share_a_name():
+    """Where two do, pytest reads neither."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

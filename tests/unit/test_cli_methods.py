@@ -13,7 +13,7 @@ from recast.cli.app import run
 from recast.editing.loaded import Model
 from recast.evaluation.dry_run import dry_run
 from recast.evaluation.metrics.cost import counted
-from recast.methods import METHODS
+from recast.methods import ALL_METHODS, METHODS
 from recast.methods.pages import page
 from tiny_folder import clip_folder, written
 
@@ -97,7 +97,8 @@ class Stopped(METHODS["sdedit"]):
 
 
 def test_what_was_made_before_a_stop_is_there(here, model, capsys, monkeypatch):
-    monkeypatch.setitem(METHODS, "stopped", Stopped)
+    for table in (METHODS, ALL_METHODS):
+        monkeypatch.setitem(table, "stopped", Stopped)
     asked = ["compare", "clip", "-p", "snow", "-m", model, "--steps", "2", "-q", "-o", "some.png", "--methods"]
     assert run([*asked, "stopped,gen1"]) == 130
     assert {path.name for path in here.iterdir()} == {"clip"}

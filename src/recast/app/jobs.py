@@ -19,7 +19,7 @@ ENDINGS = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matrosk
 """Kinds of results, and what they are served as."""
 OWN = (
     *("source", "target", "mask", "image", "pictures", "words", "prompt"),
-    *("adapter", "adapters", "flow", "model", "overwrite"),
+    *("adapter", "adapters", "flow", "model", "overwrite", "storyboard"),
 )
 """Settings that say where something lies, or that have a field of their own here."""
 NO_PICTURES = "pictures with a schedule cannot be named here; give words a schedule"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from recast.backbones.backbone import Backbone
 from recast.editing.request import FIELDS, Request
-from recast.methods import Method
+from recast.methods import GENERATORS, Method
 
 GUIDING = ("guidance", "guided_from", "guided_until", "apg_eta", "apg_threshold", "apg_momentum", "perturbed_attention")
 """Knobs that say how content guidance is done."""
@@ -30,6 +30,8 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
     if not backbone.has_temporal_layers:
         timed = [name for name in ("temporal_guidance", "motion_guidance") if request.knobs.get(name, 1) != 1]
         yield from _sentence(timed, f"frames do not see each other in {request.model}")
+    if request.method not in GENERATORS:
+        yield from _sentence(_changed(request, ["fps", "storyboard"]), "the clip has a rate and scenes of its own")
     if request.mask is None:
         yield from _sentence(_changed(request, ["edit", "feather"]), "there is no mask")
 
