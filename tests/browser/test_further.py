@@ -4,7 +4,10 @@ import time
 
 import pytest
 
-from browsing import edited, quick, sent, shown, until
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+from browsing import PATIENCE_MS, edited, quick, sent, shown, until
 from recast.app.client import Client, ClientJob
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -162,4 +165,4 @@ def test_settings_change_over_the_clip_and_what_is_wrong_is_said_beside_them(pag
     job = ClientJob(Client(url), page.url.rpartition("/")[2])
     assert job.wait()["settings"]["schedules"] == {"words": "0: a meadow, 4: a snowy field"}
     page.get_by_role("button", name="Use these settings").first.click()
-    assert words.input_value() == "0: a meadow, 4: a snowy field"
+    expect(words).to_have_value("0: a meadow, 4: a snowy field", timeout=PATIENCE_MS)
