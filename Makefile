@@ -2,7 +2,7 @@
 #   make demo                          edits a clip of our own world and lays source and result on one contact sheet
 #   make demo CLIP=path PROMPT="..."   the same with your clip and your words
 #   make test                          the default tests
-#   make test CI=true                  the same, with every signature's shapes and types checked, which doubles their time
+#   make test CI=true                  the same, with every signature's shapes and types checked, as CI does
 #   make browser-tests                 the page in Debian's chromium (apt-get install chromium fonts-dejavu-core)
 #   make check                         format, lint, types, layers, fast tests: what a commit owes
 #   make hook                          runs `make check` before every commit
