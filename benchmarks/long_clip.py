@@ -25,6 +25,7 @@ from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.segments import Segmentation
+from recast.engine.device import resident_bytes
 from recast.evaluation.metrics.colour import de2000, lab
 from recast.video.read import Window, frames, opened
 
@@ -60,12 +61,6 @@ def write_source(path: Path, count: int) -> None:
             container.mux(sound.encode(part))
         container.mux(video.encode(None))
         container.mux(sound.encode(None))
-
-
-def resident_mib() -> float:
-    """Memory of this process that is in use now, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * 4096 / 2**20
 
 
 def packets(path: Path) -> list[tuple[int, int]]:
@@ -112,7 +107,7 @@ def measured(folder: Path, count: int, segment: int, settings: dict[str, object]
 
     def watch(stage: str, done: int, total: int) -> None:
         if stage == "denoise" and done * len(cut.spans(count)) >= total * (len(memory) + 1):
-            memory.append(resident_mib())
+            memory.append(resident_bytes() / 2**20)
             print(f"segment {len(memory)}: {memory[-1]:.0f} MiB", file=sys.stderr)
 
     began = perf_counter()

@@ -44,7 +44,8 @@ def propagate(  # noqa: PLR0913 -- each is a flag
     quiet: Quiet = False,
 ) -> None:
     """Carry frames that you edited in any program through the clip; frames count from 0."""
-    keys = dict(parsed_key(each) for each in key)
+    named = [named_picture(each, _KEY, "keyframe", "FRAME=PICTURE, such as 12=painted.png") for each in key]
+    keys = {int(number): picture for number, picture in named}
     with shown(quiet=quiet) as watch:
         from recast.editing.substrates import SubstrateRequest
         from recast.editing.substrates import propagate as carry
@@ -54,12 +55,12 @@ def propagate(  # noqa: PLR0913 -- each is a flag
     tell_written(output, notes, as_json=as_json, quiet=quiet)
 
 
-def parsed_key(text: str) -> tuple[int, Path]:
-    """A frame's number and its picture. Raises RequestError for what is not FRAME=PICTURE."""
-    matched = _KEY.fullmatch(text)
+def named_picture(text: str, form: re.Pattern[str], what: str, example: str) -> tuple[str, Path]:
+    """What a picture stands for, and its path. Raises RequestError for text that is not of the form."""
+    matched = form.fullmatch(text)
     if matched is None:
-        raise RequestError(f"{text[:60]!r} is no keyframe; write FRAME=PICTURE, such as 12=painted.png")
-    return int(matched[1]), Path(matched[2])
+        raise RequestError(f"{text[:60]!r} is no {what}; write {example}")
+    return matched[1], Path(matched[2])
 
 
 def tell_written(output: Path, notes: tuple[str, ...], *, as_json: bool, quiet: bool) -> None:

@@ -9,9 +9,8 @@ import typer
 
 from recast.cli.flags import Input, Json, Overwrite, Quiet
 from recast.cli.progress import shown
-from recast.cli.propagate import CacheOption, MaskOption, PassesOption, SizeOption, tell_written
+from recast.cli.propagate import CacheOption, MaskOption, PassesOption, SizeOption, named_picture, tell_written
 from recast.cli.table import tell
-from recast.errors import RequestError
 
 substrate = typer.Typer(
     name="substrate", no_args_is_help=True, help="A clip as one picture or two layers: edit these, render back."
@@ -65,7 +64,8 @@ def render(  # noqa: PLR0913 -- each is a flag
     quiet: Quiet = False,
 ) -> None:
     """Render the clip with edited pictures: canonical=FILE, or background=FILE and foreground=FILE of an atlas."""
-    layers = dict(_parsed(each) for each in edited)
+    example = "LAYER=PICTURE, such as canonical=painted.png"
+    layers = dict(named_picture(each, _LAYER, "layer", example) for each in edited)
     with shown(quiet=quiet) as watch:
         from recast.editing.substrates import SubstrateRequest
         from recast.editing.substrates import render as rendered
@@ -73,10 +73,3 @@ def render(  # noqa: PLR0913 -- each is a flag
         request = SubstrateRequest(source, mask, size, passes, cache)
         notes = rendered(request, layers, output, by=by, watch=watch, overwrite=overwrite)
     tell_written(output, notes, as_json=as_json, quiet=quiet)
-
-
-def _parsed(text: str) -> tuple[str, Path]:
-    matched = _LAYER.fullmatch(text)
-    if matched is None:
-        raise RequestError(f"{text[:60]!r} is no layer; write LAYER=PICTURE, such as canonical=painted.png")
-    return matched[1], Path(matched[2])

@@ -12,8 +12,7 @@ from recast.editing.progress import no_progress
 from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.segments import Segmentation
-from recast.editing.short_memory import Attempt, made_with_less
+from recast.editing.short_memory import Attempt, made_with_less, with_less
 from recast.editing.stages import generate, write
 from recast.progress import ProgressCallback
 from recast.video.read import Source, opened
@@ -46,14 +45,11 @@ def edit(
     check_target(request)
     source = treated(opened(source_of(request), request.on_damage), request)
 
-    first = first or Attempt(request, model)
-
-    def smaller(attempt: Attempt) -> Attempt | None:
-        resolved = resolve(attempt.request, attempt.model, source)
-        least = 2 * Segmentation.of(resolved).shared
-        return attempt.smaller(source.num_frames or request.segment, max(2, least))
-
-    return made_with_less(first, lambda attempt: _edited(attempt, source, watch, look), smaller)
+    return made_with_less(
+        first or Attempt(request, model),
+        lambda attempt: _edited(attempt, source, watch, look),
+        lambda attempt: with_less(attempt, source, source.num_frames or request.segment),
+    )
 
 
 def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Look) -> WrittenEdit:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from recast.editing.loaded import Model
 from recast.editing.request import Request
+from recast.editing.resolve import resolve
+from recast.editing.segments import Segmentation
 from recast.errors import OutOfMemoryError, RecastWarning
 from recast.files import job_folder
 from recast.video.source import Source
@@ -54,6 +56,12 @@ class Attempt:
         kept = tuple(each for each in self.notes if each.endswith((APART, STREAMED)))
         note = f"{self.why}: {SHORTER.format(new=new)}"
         return replace(self, request=replace(self.request, segment=new), notes=(*kept, note))
+
+
+def with_less(attempt: Attempt, source: Source, frames: int) -> Attempt | None:
+    """The next attempt at an edit of a source, whose segments cannot be shorter than two windows. frames: of it."""
+    shared = Segmentation.of(resolve(attempt.request, attempt.model, source)).shared
+    return attempt.smaller(frames, max(2, 2 * shared))
 
 
 def made_with_less(

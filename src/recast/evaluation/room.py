@@ -4,8 +4,7 @@ from recast.editing.checks import source_of, treated
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.segments import Segmentation
-from recast.editing.short_memory import Attempt
+from recast.editing.short_memory import Attempt, with_less
 from recast.engine.device import free_bytes, resident_bytes
 from recast.errors import OutOfMemoryError
 from recast.evaluation.edit_cost import EditCost, walk_of
@@ -30,7 +29,7 @@ def within(request: Request, model: Model) -> Attempt:
         needed = needed_bytes(attempt, source)
         if needed <= given:
             return attempt
-        following = _smaller(attempt, source)
+        following = with_less(attempt, source, expected_frames(resolve(attempt.request, attempt.model, source)))
         if following is None:
             raise OutOfMemoryError(
                 f"this edit needs {needed / GIB:.2f} GiB at the least and has {given / GIB:.2f}; "
@@ -45,11 +44,6 @@ def needed_bytes(attempt: Attempt, source: Source) -> int:
     longest = max(segment_lengths(resolved, expected_frames(resolved), [0]))
     walks = {longest: walk_of(resolved, attempt.model, longest)}
     return EditCost.of(resolved, attempt.model, walks).memory(longest, resident_bytes())
-
-
-def _smaller(attempt: Attempt, source: Source) -> Attempt | None:
-    resolved = resolve(attempt.request, attempt.model, source)
-    return attempt.smaller(expected_frames(resolved), max(2, 2 * Segmentation.of(resolved).shared))
 
 
 def _in_words(request: Request) -> str:
