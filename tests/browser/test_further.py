@@ -164,5 +164,5 @@ def test_settings_change_over_the_clip_and_what_is_wrong_is_said_beside_them(pag
     page.wait_for_url("**/#/job/*")
     job = ClientJob(Client(url), page.url.rpartition("/")[2])
     assert job.wait()["settings"]["schedules"] == {"words": "0: a meadow, 4: a snowy field"}
-    page.get_by_role("button", name="Use these settings").first.click()
+    page.get_by_role("button", name="Use these settings", exact=True).click()
     expect(words).to_have_value("0: a meadow, 4: a snowy field", timeout=PATIENCE_MS)

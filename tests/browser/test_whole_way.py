@@ -62,7 +62,7 @@ def test_a_reload_loses_nothing(page, clip):
     page.wait_for_url("**/#/job/*")
     page.reload()
     page.get_by_role("link", name="Download", exact=True).wait_for()
-    page.get_by_role("button", name="Use these settings").first.click()
+    page.get_by_role("button", name="Use these settings", exact=True).click()
     assert page.input_value("#seed") == "5"
 
 
