@@ -11,7 +11,7 @@ from recast.methods import METHODS
 from recast.methods.needs import Need
 from recast.types import Clip, Condition, Kind, Structure
 
-FRAMES = 5
+FRAMES = 4
 
 
 def fitting_once(method):

@@ -62,7 +62,7 @@ def test_it_is_a_method_and_its_knobs_are_described(method):
     assert knobs(method) <= set(get_type_hints(method))
 
 
-@pytest.mark.parametrize(("frames", "sampler", "steps"), [(1, "ddim", 2), (2, "dpm++2m", 3), (9, "heun", 2)])
+@pytest.mark.parametrize(("frames", "sampler", "steps"), [(1, "ddim", 2), (2, "dpm++2m", 2), (5, "heun", 2)])
 def test_there_is_one_finite_latent_a_frame(method, backbone, frames, sampler, steps):
     """One frame, a part of a window, and windows with one frame left over; each sampler walks in its own way."""
     latents = method()(inputs_of(backbone, frames, sampler=SAMPLERS[sampler], steps=steps), backbone)
@@ -100,7 +100,9 @@ def test_strength_0_gives_the_source_back(method, backbone, edited):
 def test_a_little_strength_stays_near_the_source_and_much_does_not(method, backbone):
     inputs = inputs_of(backbone, frames=2, steps=10, cfg_scale=1.0)
     source = backbone.encode(inputs.clip.frames)
-    near, far = ((method(strength=s)(inputs, backbone) - source).norm().item() for s in (0.1, 1.0))
+    near = method(strength=0.1)(inputs, backbone)
+    far = method()(replace(inputs, steps=3), backbone)
+    near, far = ((latents - source).norm().item() for latents in (near, far))
     assert 3 * near < 2 * far
 
 
