@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
 
 def generated_pages() -> dict[str, str]:
     """Pages that no file of the tree holds, by their place among the documents."""
-    from recast.backbones import BACKBONES
+    from recast.backbones.families import BACKBONES
     from recast.methods import METHODS
 
     methods = {f"methods/{name}.md": method_page(name) for name in METHODS}
@@ -72,7 +72,7 @@ def method_page(name: str) -> str:
 
 def family_page(name: str) -> str:
     """What a family of models says of itself: its docstring, folders that it opens, and its own document."""
-    from recast.backbones import PIPELINES
+    from recast.backbones.families import PIPELINES
     from recast.model.specs import SPECS
 
     module = import_module(f"recast.backbones.{name}")

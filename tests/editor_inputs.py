@@ -7,7 +7,7 @@ from math import hypot
 
 import torch
 
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import DenoiseInputs

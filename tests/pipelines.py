@@ -7,7 +7,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch.testing import assert_close
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from recast.backbones import BACKBONES, family_of
+from recast.backbones.families import BACKBONES, family_of
 from recast.diffusion.guidance import guided
 from recast.diffusion.parameterization import Prediction, scale_input
 from recast.diffusion.samplers import ddim

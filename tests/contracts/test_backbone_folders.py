@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from backbone_folders import FOLDERS
 from pipelines import opened
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch

@@ -7,7 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from backbone_folders import FOLDERS
-from recast.backbones import BACKBONES, Backbone, family_of
+from recast.backbones.backbone import Backbone
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.tiny import tiny
 from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.content import ContentInput, Medium

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 import recast
 from animatediff_folder import tiny_adapter, write_animatediff
-from recast.backbones import BACKBONES, family_of
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch

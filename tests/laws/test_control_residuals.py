@@ -8,7 +8,7 @@ from einops import repeat
 from torch.testing import assert_close
 
 from animatediff_folder import write_animatediff
-from recast.backbones import BACKBONES, family_of
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.control import ControlResiduals
 from recast.denoising import Branch

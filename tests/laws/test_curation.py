@@ -18,7 +18,7 @@ from torch.testing import assert_close
 
 from curation_files import SQUARE, film, lettered, settings, still, world
 from deeds import Deed, Failing
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.conditions.depth import DepthExtractor, normalized
 from recast.conditions.image import ImageEncoder
 from recast.curation.buckets import fitted

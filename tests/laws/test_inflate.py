@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from recast.backbones.tiny import roughen, tiny_unet
 from recast.errors import ShapeError
-from recast.networks import inflate
+from recast.networks.spacetime import inflate
 from recast.networks.temporal import TemporalConv
 
 CLIPS, FRAMES = 3, 5

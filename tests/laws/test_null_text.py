@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from animatediff_folder import write_animatediff
 from hooked_backbone import conditioned, noisy
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.denoising import Branch
 from recast.diffusion.guidance import guided

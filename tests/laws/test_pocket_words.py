@@ -8,7 +8,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch.testing import assert_close
 
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.depth import depth_channel, normalized

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.cli.app import run
 from recast.methods import METHODS
 

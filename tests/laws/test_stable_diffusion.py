@@ -13,7 +13,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_instruct_pix
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch.testing import assert_close
 
-from recast.backbones import BACKBONES, family_of
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.stable_diffusion import inflated
 from recast.backbones.tiny import tiny_unet, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium

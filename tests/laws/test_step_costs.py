@@ -19,7 +19,7 @@ from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDif
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.backbones.tiny import PUBLISHED_SCHEDULER
 from recast.diffusion.schedule import schedule
-from recast.networks import inflate
+from recast.networks.spacetime import inflate
 from recast.types import Condition, Kind
 from step_costs import COLUMNS, FRAMES, ROWS, gigabytes, on_meta, step_cost
 from transformer_costs import FAMILIES, given

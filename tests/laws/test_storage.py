@@ -8,7 +8,8 @@ from torch.testing import assert_close
 
 from recast.backbones.tiny import roughen, tiny_unet
 from recast.errors import WeightsError
-from recast.networks import inflate, loaded, save
+from recast.networks.spacetime import inflate
+from recast.networks.storage import loaded, save
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import recast
 from animatediff_folder import tiny_controlnet, write_animatediff
-from recast.backbones import BACKBONES, family_of
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.tiny import tiny
 from recast.conditions.detail import as_pictures
 from recast.control import ControlResiduals

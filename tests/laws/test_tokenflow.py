@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from recast.backbones import BACKBONES
+from recast.backbones.families import BACKBONES
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import DenoiseInputs
@@ -56,13 +56,14 @@ def there_and_back(backbone, inputs, refinements):
     return finish(ddim(denoise, up.trajectory[0], sigmas, inputs.source), sigmas[-1])
 
 
-@pytest.mark.parametrize("interval", [1, 3, 6])
-def test_the_clips_own_content_gives_nearly_the_source(backbone, interval):
+def test_the_clips_own_content_gives_nearly_the_source(backbone):
     """The tiny network's temporal layers see keyframes as neighbours, so it is nearer without tokens being carried."""
     inputs = clip_inputs(backbone, still=True, same=True, steps=10)
     source = backbone.encode(inputs.clip.frames)
-    edited = TokenFlow(interval=interval, refinements=8)(inputs, backbone)
-    assert 20 < reconstruction_psnr(source, edited) < reconstruction_psnr(source, there_and_back(backbone, inputs, 8))
+    most = reconstruction_psnr(source, there_and_back(backbone, inputs, 6))
+    for interval in (1, 3):
+        edited = TokenFlow(interval=interval, refinements=6)(inputs, backbone)
+        assert 20 < reconstruction_psnr(source, edited) < most
 
 
 @pytest.mark.parametrize("interval", [1, 2, 6])

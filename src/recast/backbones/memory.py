@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from diffusers.hooks.layerwise_casting import apply_layerwise_casting
 from torch import nn
 
 from recast.backbones.backbone import Backbone
@@ -51,6 +50,9 @@ def store_in_eight_bits(backbone: Backbone) -> None:
     change. Norms, layers outside of blocks and text encoders stay as they are: T5 casts features to the format of its
     weights. For the whole life of the backbone.
     """
+    # Methods stand on this module, and are listed and checked where no network is.
+    from diffusers.hooks.layerwise_casting import apply_layerwise_casting
+
     for block in _blocks(backbone, words=False):
         apply_layerwise_casting(block, EIGHT_BITS, first_weight(block).dtype)
 

@@ -17,7 +17,7 @@ from recast.backbones.gen1 import Gen1Backbone
 from recast.diffusion.schedule import schedule
 from recast.model.folder import quiet
 from recast.model.metadata import ModelMetadata
-from recast.networks import SpaceTimeUNet, inflate
+from recast.networks.spacetime import SpaceTimeUNet, inflate
 
 SCHEDULER = {
     "beta_start": 0.00085,

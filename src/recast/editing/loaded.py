@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from recast.backbones import BACKBONES, Backbone, family_of
+from recast.backbones.backbone import Backbone
+from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.memory import streamed_weights
 from recast.conditions import EXTRACTORS, Extractor
 from recast.editing.record import digest

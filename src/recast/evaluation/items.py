@@ -136,7 +136,8 @@ class EvalContext:
 @cache
 def open_context(setting: EvalConfig) -> EvalContext:
     """The context for a setting, opened once a process. Raises WeightsError, RequestError."""
-    model = Model.loaded(setting.model, device=setting.device, dtype="auto")
+    dtype = Request.asked(**dict(setting.settings)).dtype
+    model = Model.loaded(setting.model, device=setting.device, dtype=dtype)
     pair = ClipPair.opened(setting.model if model.folder.has("image_encoder") else EMBEDDED, model.device)
     judge = Judge.opened()
     return EvalContext(setting, model, judge, encoder=judge, pair=pair)

@@ -52,7 +52,7 @@ class ModelMetadata:
     """A text file of the folder: the words of its training captions, one a line."""
 
     family: str | None = None
-    """The family of networks, a name in `recast.backbones.BACKBONES`; unsaid, model_index.json's class tells."""
+    """The family, a name in `recast.backbones.families.BACKBONES`; unsaid, model_index.json's class tells."""
 
     @classmethod
     def read(cls, path: Path) -> "ModelMetadata":

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 SHALLOW = 1
 """Blocks on the way down, and as many on the way up, that are computed in every pass."""
 
 
-def deep_blocks(unet: UNet2DConditionModel) -> list[nn.Module]:
+def deep_blocks(unet: Any) -> list[nn.Module]:  # noqa: ANN401 -- UNet2DConditionModel, or one with layers over time
     """All but the shallow ones, layers over time among them, in the order of a pass; none where there are no others."""
     if len(unet.down_blocks) <= SHALLOW:
         return []

@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from recast.backbones import Backbone, Gen1Backbone
+from recast.backbones.backbone import Backbone
+from recast.backbones.gen1 import Gen1Backbone
 from recast.conditions.subject import NamedSubject
 from recast.denoising import Branch
 from recast.engine.config import BatchShard, Loss, LossOutput

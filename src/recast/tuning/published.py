@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from recast.backbones import Backbone
+from recast.backbones.backbone import Backbone
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import LearnedWords
 from recast.conditions.subject import EmbeddedWord

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recast.backbones import Backbone
+from recast.backbones.backbone import Backbone
 from recast.backbones.gen1 import Gen1Backbone
 from recast.backbones.stable_diffusion import StableDiffusionBackbone
 from recast.backbones.stable_diffusion.prompt import LearnedWords

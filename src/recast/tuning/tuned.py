@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from recast.backbones import Backbone
+from recast.backbones.backbone import Backbone
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, inflated
 from recast.backbones.stable_diffusion.inflated import TRANSFORMER
 from recast.conditions.subject import NamedSubject

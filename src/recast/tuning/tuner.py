@@ -14,7 +14,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from recast.backbones import Backbone
+from recast.backbones.backbone import Backbone
 from recast.denoising import Branch
 from recast.engine.config import BatchShard, Loss, LossOutput
 from recast.engine.distributed import Engine

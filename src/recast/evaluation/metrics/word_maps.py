@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recast.backbones import Backbone
+from recast.backbones.backbone import Backbone
 from recast.conditions.content import ContentInput
 from recast.denoising import Branch
 from recast.errors import BackboneError

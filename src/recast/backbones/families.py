@@ -1,0 +1,51 @@
+"""Families of networks by name, and which of them a model folder is of."""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from recast.backbones.backbone import Backbone
+from recast.errors import WeightsError
+from recast.model.folder import ModelFolder
+from recast.model.metadata import json_object
+
+
+def _opened(family: str, folder: ModelFolder, **how: Any) -> Backbone:  # noqa: ANN401 -- device, dtype, or a family's own
+    # Networks take seconds to import, and only those of the folder at hand are needed.
+    return import_module(f"recast.backbones.{family}").opened(folder, **how)
+
+
+FAMILIES = ("gen1", "stable_diffusion", "animatediff", "wan", "ltx")
+BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family) for family in FAMILIES}
+"""What opens a model folder, by its family: `opened` of the package of that name."""
+
+PIPELINES = {
+    "AnimateDiffControlNetPipeline": "animatediff",
+    "AnimateDiffPipeline": "animatediff",
+    "Gen1": "gen1",
+    "LTXPipeline": "ltx",
+    "LucyEditPipeline": "wan",
+    "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
+    "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
+    "StableDiffusionPipeline": "stable_diffusion",
+    "StableDiffusionXLPipeline": "stable_diffusion",
+    "WanPipeline": "wan",
+    "WanVACEPipeline": "wan",
+}
+"""The family of a folder that does not say it, by the class that its model_index.json names."""
+
+
+def family_of(folder: ModelFolder) -> str:
+    """The name in BACKBONES of what opens a folder. Raises WeightsError for a family that is not known."""
+    if folder.metadata.family is not None:
+        return _known(folder.metadata.family, f"recast.json names the family {folder.metadata.family!r}", folder)
+    named = json_object(folder.path / "model_index.json").get("_class_name")
+    return _known(PIPELINES.get(str(named)), f"model_index.json names the class {named!r}", folder)
+
+
+def _known(family: str | None, reason: str, folder: ModelFolder) -> str:
+    if family not in BACKBONES:
+        known = f"families are {', '.join(BACKBONES)}, classes {', '.join(PIPELINES)}"
+        raise WeightsError(f"{reason}, which is not known; {known}: say one in recast.json as family; {folder.path}")
+    return family
