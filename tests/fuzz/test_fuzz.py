@@ -4,7 +4,7 @@ import judge
 import pytest
 
 
-@pytest.mark.parametrize(("corpus", "count"), [(judge.media, 75), (judge.folders, 8), (judge.lines, 25)])
+@pytest.mark.parametrize(("corpus", "count"), [(judge.media, 40), (judge.folders, 4), (judge.lines, 12)])
 def test_each_ends_in_one_of_the_ways_that_are_allowed(tmp_path, corpus, count):
     ended = list(corpus(count, 7, tmp_path))
     assert len(ended) >= count

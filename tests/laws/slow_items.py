@@ -1,4 +1,4 @@
-"""Measures items that take minutes in two processes, which leave their numbers in a folder: `slow_items.py FOLDER`."""
+"""Calls that take minutes, in two processes that leave their numbers in a folder: `slow_items.py FOLDER`."""
 
 import os
 import signal
@@ -7,8 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from recast.editing.progress import no_progress
-from recast.evaluation.results import ResultsFile, Workers, collected
+from recast.jobs.processes import processes
 
 
 def measured(folder: Path, item: int) -> int:
@@ -21,5 +20,5 @@ if __name__ == "__main__":
     # What is started in the background of a shell has Ctrl-C ignored from it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(sys.argv[1])
-    items = {str(item): item for item in range(8)}
-    collected(items, partial(measured, folder), ResultsFile(None, {}), Workers(2, folder.exists), no_progress)
+    with processes(2) as pool:
+        list(pool.map(partial(measured, folder), range(8)))

@@ -60,9 +60,7 @@ def test_a_table_of_all_methods_and_the_page_of_one(model, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")
-@pytest.mark.parametrize(
-    "method", ["infedit", "fatezero", "rerender", "gen1", "pix2video", "vid2vid-zero", "video-p2p"]
-)
+@pytest.mark.parametrize("method", ["infedit", "fatezero", "rerender", "pix2video", "vid2vid-zero"])
 def test_a_dry_run_counts_what_an_edit_counts(here, model, method):
     editor = recast.load(model)
     backbone, evaluations = counted(editor.model.backbone)
@@ -72,7 +70,7 @@ def test_a_dry_run_counts_what_an_edit_counts(here, model, method):
     cost = dry_run(method, Model.loaded(model), frames=5, steps=2)
     assert not cost.refusal
     assert (cost.evaluations, cost.gradients) == (evaluations.count, evaluations.gradients)
-    assert bool(cost.gradients) == (method in {"pix2video", "vid2vid-zero", "video-p2p"})
+    assert bool(cost.gradients) == (method in {"pix2video", "vid2vid-zero"})
 
 
 @pytest.mark.filterwarnings("ignore:the walk back:recast.errors.RecastWarning")

@@ -24,10 +24,13 @@ def editor(tmp_path_factory):
     return recast.load(write_stable_diffusion(tmp_path_factory.mktemp("model")))
 
 
-@pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
+@pytest.mark.filterwarnings("ignore:the walk back")  # of one step
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"instruct-pix2pix", "make-a-protagonist", *BY_STRUCTURE}))
 def test_words_edit_a_clip_by_every_method(editor, method):
-    one, other = (editor(CLIP, prompt=words, method=method, steps=2).frames for words in ("dog in snow", "a street"))
+    steps = 2 if method == "csd" else 1  # whose first step spreads the frames apart, whatever the words
+    one, other = (
+        editor(CLIP, prompt=words, method=method, steps=steps).frames for words in ("dog in snow", "a street")
+    )
     assert one.shape == CLIP.frames.shape
     assert not torch.equal(one, other)
 
