@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -65,3 +66,8 @@ def test_no_two_test_files_share_a_name():
     """Where two do, pytest reads neither."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_methods_are_listed_and_clips_curated_without_the_seconds_that_diffusers_takes_to_import():
+    code = "import sys, recast.methods, recast.curation.curate; sys.exit('diffusers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
