@@ -134,6 +134,7 @@ def test_two_machines_equal_one_also_where_a_process_of_one_is_killed(tmp_path: 
     assert torch.equal(written(tmp_path / "whole"), written(tmp_path / "killed"))
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_launcher_reaches_all_and_they_save(tmp_path: Path):
     code = (
         "import sys; from recast.errors import RecastError; from recast.engine.launch import launch\n"
