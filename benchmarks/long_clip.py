@@ -3,7 +3,7 @@
 Draws a clip of 640x360 whose ground moves, with sound, edits it file to file, and prints one JSON object: frames, size,
 rate, sound and times against the source's, seconds, the resident memory at the end of the first segment and how much it
 grew for each 1,000 frames after that, how much more neighbouring frames differ where segments meet than elsewhere, and
-how far the mean colour of the ground's last round is from that of its first.
+how far the mean colours of the ground's later rounds are from that of its first.
 """
 
 import argparse
@@ -30,30 +30,30 @@ from recast.evaluation.metrics.colour import de2000, lab
 from recast.video.read import Window, frames, opened
 
 ROWS, COLUMNS, FPS, SOUND_RATE = 360, 640, 30, 48000
-ROUND = 660
-"""Frames until the ground is back where it was."""
+ROUND = 1320
+"""How far the ground moves until it is back where it was, in pixels."""
 
 
-def drawn(count: int) -> Iterator[np.ndarray]:
-    """Frames of a coloured ground that moves to the left, two pixels a frame, behind a square that goes round."""
+def drawn(count: int, speed: int = 2) -> Iterator[np.ndarray]:
+    """Frames of a coloured ground that moves to the left, `speed` pixels a frame, behind a square that goes round."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(40, 216, (9, 33, 3), dtype=np.uint8)
     ground = np.repeat(np.repeat(coarse, 40, axis=0), 40, axis=1)[:ROWS]
     for number in range(count):
-        frame = np.roll(ground, -2 * number, axis=1)[:, :COLUMNS].copy()
+        frame = np.roll(ground, -speed * number, axis=1)[:, :COLUMNS].copy()
         row = round(ROWS / 2 + ROWS / 4 * np.sin(number / 40))
         frame[row - 40 : row + 40, 280:360] = (200, 60, 40)
         yield frame
 
 
-def write_source(path: Path, count: int) -> None:
+def write_source(path: Path, count: int, speed: int) -> None:
     """The clip as H.264 with a tone as AAC."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20"})
         video.width, video.height, video.pix_fmt = COLUMNS, ROWS, "yuv420p"
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
         samples = SOUND_RATE // FPS
-        for number, frame in enumerate(drawn(count)):
+        for number, frame in enumerate(drawn(count, speed)):
             container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             tone = np.sin(2 * np.pi * 440 * (number * samples + np.arange(samples)) / SOUND_RATE)
             part = av.AudioFrame.from_ndarray((0.2 * tone).astype(np.float32)[None], format="fltp", layout="mono")
@@ -81,26 +81,22 @@ def seams(path: Path, cut: Segmentation, count: int) -> float:
     return float(np.mean(at) / np.mean(elsewhere)) if at else 1.0
 
 
-def drift(path: Path) -> float | None:
-    """How far mean colours of the last whole round of the ground are from the first one's, CIEDE2000; None for one."""
+def drift(path: Path, turn: int) -> list[float]:
+    """How far mean colours of each whole round of the ground, `turn` frames, are from the first one's, CIEDE2000."""
     sums, counts = dict[int, torch.Tensor](), Counter[int]()
     for frame in frames(opened(path), Window()):
-        place = frame.index // ROUND
+        place = frame.index // turn
         counts[place] += 1
         sums[place] = sums.get(place, torch.zeros(3)) + frame.pixels.float().mean((1, 2))
-    whole = [place for place, count in counts.items() if count == ROUND]
-    if len(whole) < 2:
-        return None
-    first, last = (
-        lab((sums[place] / ROUND).round().to(torch.uint8)[None, :, None, None]) for place in whole[:: len(whole) - 1]
-    )
-    return float(de2000(first.flatten(0, -2), last.flatten(0, -2)))
+    means = [sums[place] / turn for place, count in sorted(counts.items()) if count == turn]
+    colours = [lab(mean.round().to(torch.uint8)[None, :, None, None]).flatten(0, -2) for mean in means]
+    return [round(float(de2000(colours[0], colour)), 2) for colour in colours[1:]]
 
 
-def measured(folder: Path, count: int, segment: int, settings: dict[str, object]) -> dict[str, object]:
+def measured(folder: Path, asked: argparse.Namespace, settings: dict[str, object]) -> dict[str, object]:
     """The figures of one edit."""
-    source, target = folder / "source.mp4", folder / "edited.mp4"
-    write_source(source, count)
+    source, target, count, segment = folder / "source.mp4", folder / "edited.mp4", asked.frames, asked.segment
+    write_source(source, count, asked.speed)
     request = Request.asked(source=source, target=target, prompt="a snowy field", segment=segment, **settings)
     model = Model.loaded(request.model)
     cut, memory = Segmentation.of(resolve(request, model, opened(source))), list[float]()
@@ -124,7 +120,7 @@ def measured(folder: Path, count: int, segment: int, settings: dict[str, object]
         "MiB after the first segment": round(memory[0]),
         "MiB more per 1,000 frames": round(_slope(memory, cut), 2),
         "differences at seams, over others": round(seams(target, cut, count), 3),
-        "colour drift, dE2000": drift(target),
+        "colour drift of each round, dE2000": drift(target, ROUND // asked.speed),
     }
 
 
@@ -138,11 +134,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=18000)
     parser.add_argument("--segment", type=int, default=64)
+    parser.add_argument("--speed", type=int, default=2, help="of the ground, in pixels a frame")
     parser.add_argument("--set", action="append", default=[])
     asked = parser.parse_args()
     settings = dict(parsed(each) for each in asked.set)
     with TemporaryDirectory() as folder:
-        print(json.dumps(measured(Path(folder), asked.frames, asked.segment, settings)))
+        print(json.dumps(measured(Path(folder), asked, settings)))
 
 
 if __name__ == "__main__":

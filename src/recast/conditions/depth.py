@@ -25,6 +25,8 @@ TOLERANCE = 2.0
 SMALLEST_TOLERANCE = 1e-3
 """Lower bound of that residual, as a share of the map's standard deviation; else, where most pixels fit exactly, the
 others would get no weight."""
+OWN_SHARE = 1 / 64
+"""How much of each map keeps the scale that it came with, so that no error of a fit outlives some 64 frames."""
 
 _METRIC = frozenset({"glpn", "zoedepth"})
 
@@ -81,7 +83,7 @@ class DepthExtractor:
         """
         starts = range(part.start, part.stop, self.chunk)
         seen = torch.cat([self._around(frames, start, min(start + self.chunk, part.stop)) for start in starts])
-        return aligned(inverse(seen) if self.metric else seen, to=before)
+        return aligned(inverse(seen) if self.metric else standardized(seen), to=before)
 
     def values(self, measured: RawMaps) -> RawMaps:
         """What the clip's quantiles are taken of: the maps themselves."""
@@ -117,15 +119,29 @@ def inverse(metres: Maps) -> Maps:
     return 1 / metres.clamp(min=NEAREST_METRES)
 
 
+def standardized(maps: Maps) -> Maps:
+    """Each map less its median, over its mean distance from it: whatever scale and shift it had, they are gone.
+
+    So the scale-invariant loss compares maps (arXiv:1907.01341, equations 5 and 6). Constant maps become 0.
+    """
+    off = maps - maps.flatten(1).median(dim=1).values[:, None, None, None]
+    spread = off.abs().mean((1, 2, 3), keepdim=True)
+    lows, highs = maps.amin((1, 2, 3)).tolist(), maps.amax((1, 2, 3)).tolist()
+    flat = [_constant(low, high) for low, high in zip(lows, highs, strict=True)]
+    return off / torch.where(torch.tensor(flat)[:, None, None, None], torch.inf, spread)
+
+
 def aligned(maps: Maps, to: RawMap | None = None) -> Maps:
     """Each map with the scale and shift that align it with the one before, which removes jumps between frames.
 
-    Networks such as MiDaS predict inverse depth up to a scale and a shift, which differ from frame to frame.
+    Networks such as MiDaS predict inverse depth up to a scale and a shift, which differ from frame to frame. Each fit
+    is a little wrong, the next one builds on it, and over a long clip nothing of the scale would be left; so a small
+    share of each map's own scale comes back (docs/decisions/0043).
     to: the map before the first one; without it the first one stays as it is.
     """
     fitted: list[Tensor] = []
     for following in maps:
-        fitted.append(following if to is None else _fitted(following, to=to))
+        fitted.append(following if to is None else torch.lerp(_fitted(following, to=to), following, OWN_SHARE))
         to = fitted[-1]
     return torch.stack(fitted)
 

@@ -13,7 +13,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from einops import rearrange
 from torch import Tensor
 
-from recast.conditions.depth import aligned
+from recast.conditions.depth import aligned, standardized
 from recast.data import latent_cache
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import RenderedDataset
@@ -109,7 +109,7 @@ def _encoders(run: Path, version: CacheVersion, trained: Trained) -> latent_cach
     @torch.no_grad()
     def estimate(frames: np.ndarray) -> Tensor:
         pictures = rearrange(torch.tensor(frames).float() / 255, "t h w c -> t c h w")
-        return aligned(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w"))
+        return aligned(standardized(rearrange(estimator(pictures).predicted_depth, "t h w -> t 1 h w")))
 
     scale = vae_scale(vae, RenderedDataset.opened(run / "pool" / "square"))
     return latent_cache.Encoders(vae, scale, estimate, chosen_precision(matrix_rates()))
