@@ -73,6 +73,11 @@ def test_a_clip_goes_there_and_its_edit_comes_back(client, config, clip, tmp_pat
         ({"prompt": ["snow"], "settings": {"sed": 1}}, "there is no setting 'sed'"),
         ({"prompt": [" "]}, "prompt"),
         ({"prompt": ["x" * 3000]}, "at most 2000"),
+        (
+            {"prompt": ["snow"], "settings": {"schedules": {"cfg": "sound(loudness of /etc/passwd, 0..1)"}}},
+            "a sound here",
+        ),
+        ({"prompt": ["snow"], "settings": {"schedules": ["image=0: /etc/passwd"]}}, "pictures with a schedule"),
         ({}, "nothing says what the clip should look like"),
         ({"prompt": ["snow"], "mask": "0" * 32}, "there is no such file"),
     ],

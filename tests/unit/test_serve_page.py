@@ -164,7 +164,7 @@ def test_no_setting_names_a_file_of_this_machine():
 def test_settings_say_what_can_be_chosen(server):
     properties = server.ask("GET", "/settings")["properties"]
     assert {"ddim", "heun"} <= set(properties["scheduler"]["enum"])
-    assert not {"source", "target", "mask", "adapters", "overwrite"} & set(properties)
+    assert not {"source", "target", "mask", "adapters", "overwrite", "fps"} & set(properties)
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: server.ask("GET", "/methods"), range(8)))
     assert all(answer == answers[0] for answer in answers)

@@ -10,7 +10,7 @@ from recast.app.making import Making, commanded
 from recast.errors import RequestError
 from recast.files import write_synced
 
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 2.0
 """How long a new job waits for what is looked for. Then it is queued, and its worker refuses what cannot be done."""
 LOOK_SECONDS = 0.1
 

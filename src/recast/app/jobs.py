@@ -3,15 +3,20 @@
 import json
 import re
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from recast.app.abilities import Abilities
 from recast.app.files import UserFiles
+from recast.app.unchecked import PATIENCE_SECONDS, Checks, unchecked
+from recast.editing.schedules import Schedules, files_in
 from recast.errors import RequestError, known
 from recast.jobs.stored import JobState, StoredJob
 
@@ -22,7 +27,10 @@ OWN = (
     *("adapter", "adapters", "flow", "model", "overwrite", "storyboard"),
 )
 """Settings that say where something lies, or that have a field of their own here."""
+WITHOUT_SOURCE = ("fps",)
+"""Settings of clips that have no source, which an edit ignores."""
 NO_PICTURES = "pictures with a schedule cannot be named here; give words a schedule"
+NO_SOUNDS = "a schedule cannot name a sound here; it can follow the clip's own, as sound(loudness, 0..1)"
 MOST_TEXT = 2000
 FileId = Annotated[str, Field(min_length=32, max_length=32, description="A file that was sent to /files.")]
 Text = Annotated[str, Field(max_length=MOST_TEXT)]
@@ -80,37 +88,65 @@ class JobView(BaseModel):
         return all(word in text for word in search.lower().split())
 
 
-def document(asked: JobRequest, files: UserFiles, data: Path, abilities: Abilities) -> dict[str, Any]:
-    """What the queue is given: the request with paths in place of names. Raises RecastError for what cannot be done.
+@dataclass(frozen=True)
+class JobDesk:
+    """Makes what is asked for into jobs, under the data folder of a server."""
 
-    Paths are relative to the data folder, in which workers stand: the record in a result has them.
-    """
-    from recast.editing.queued import check_queued, document_of
-    from recast.editing.request import Request
+    data: Path
+    files: UserFiles
+    abilities: Abilities
+    checks: Checks
 
+    def document(self, asked: JobRequest) -> dict[str, Any]:
+        """What the queue is given: the request with paths in place of names. Raises RecastError for what cannot be.
+
+        Paths are relative to the data folder, in which workers stand: the record in a result has them.
+        """
+        folder = self.data / "results" / token_hex(16)
+        target = folder / f"edited.{known('format', asked.format, ENDINGS)}"
+        settings = _settings(asked, self.files)
+        made = self._checked if self.checks.are_there(PATIENCE_SECONDS) else unchecked
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            held = made(settings, target)
+        except BaseException:
+            folder.rmdir()
+            raise
+        return {name: _relative(value, f"{self.data}/") for name, value in held.items()}
+
+    def _checked(self, settings: dict[str, object], target: Path) -> dict[str, Any]:
+        from recast.editing.queued import check_queued, document_of
+        from recast.editing.request import Request
+
+        request = Request.asked(**settings, target=target)
+        check_queued(request)
+        self.abilities.check(request.model, request.method)
+        return document_of(request)
+
+
+def check_schedule_files(schedules: Mapping[str, str]) -> None:
+    """Raises RequestError for schedules that name files, which no client may, and for what is wrong with one."""
+    if "pictures" in schedules:
+        raise RequestError(NO_PICTURES)
+    if files_in(schedules):
+        raise RequestError(NO_SOUNDS)
+
+
+def _settings(asked: JobRequest, files: UserFiles) -> dict[str, object]:
+    """What is asked for, by the names of an edit. Raises RequestError for what has no place in a job of a server."""
     taken = sorted(set(OWN) & set(asked.settings))
     if taken:
         raise RequestError(f"{taken[0]} is no setting here; it has a field of its own, or none")
-    folder = data / "results" / token_hex(16)
-    request = Request.asked(
-        source=files.path(asked.source),
-        words=[str(text) for text in asked.prompt],
-        pictures=[str(files.path(number)) for number in asked.images],
-        mask=files.path(asked.mask) if asked.mask else None,
-        model=known("model", asked.model, usable_models()),
-        target=folder / f"edited.{known('format', asked.format, ENDINGS)}",
+    with suppress(ValidationError):  # told of with all other settings
+        check_schedule_files(TypeAdapter(Schedules).validate_python(asked.settings.get("schedules", {})))
+    return {
+        "source": files.path(asked.source),
+        "words": [str(text) for text in asked.prompt],
+        "pictures": [str(files.path(number)) for number in asked.images],
+        "mask": files.path(asked.mask) if asked.mask else None,
+        "model": known("model", asked.model, usable_models()),
         **asked.settings,
-    )
-    if "pictures" in request.schedules:
-        raise RequestError(NO_PICTURES)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        check_queued(request)
-        abilities.check(request.model, request.method)
-    except BaseException:
-        folder.rmdir()
-        raise
-    return {name: _relative(value, f"{data}/") for name, value in document_of(request).items()}
+    }
 
 
 def _relative(value: Any, folder: str) -> Any:  # noqa: ANN401 -- JSON

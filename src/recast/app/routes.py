@@ -15,11 +15,12 @@ from recast.app.abilities import Abilities
 from recast.app.config import ServeConfig
 from recast.app.feed import JobFeed
 from recast.app.files import UserFile, UserFiles
-from recast.app.jobs import ENDINGS, JobRequest, JobView, document, download_name, forgotten, result_path, view
+from recast.app.jobs import ENDINGS, JobDesk, JobRequest, JobView, download_name, forgotten, result_path, view
 from recast.app.making import Making
 from recast.app.media_routes import Id, add_media
 from recast.app.schedules import add_schedules
 from recast.app.table_routes import add_tables
+from recast.app.unchecked import Checks
 from recast.errors import RequestError
 from recast.jobs.store import JobStore
 from recast.jobs.stored import JobState
@@ -32,13 +33,13 @@ def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     """The API over a queue."""
     router, began = APIRouter(prefix="/api/v1"), time.time()
     files, making = UserFiles(config.data / "files", config.most_upload_bytes), Making()
-    abilities = Abilities(config.data / "abilities", making)
-    _add_files(router, files)
-    _add_jobs(router, config, store, (files, abilities))
+    abilities, checks = Abilities(config.data / "abilities", making), Checks()
+    _add_files(router, files, checks)
+    _add_jobs(router, config, store, JobDesk(config.data, files, abilities, checks))
     _add_results(router, config, store, feed)
-    add_schedules(router, files)
+    add_schedules(router, files, checks)
     add_media(router, config, store, files, making)
-    add_tables(router, config, making, abilities)
+    add_tables(router, config, making, abilities, checks)
 
     @router.get("/health")
     async def health() -> dict[str, str]:
@@ -59,10 +60,11 @@ def routes(config: ServeConfig, store: JobStore, feed: JobFeed) -> APIRouter:
     return router
 
 
-def _add_files(router: APIRouter, files: UserFiles) -> None:
+def _add_files(router: APIRouter, files: UserFiles, checks: Checks) -> None:
     @router.post("/files", status_code=201)
     async def send(request: Request, name: Annotated[str, Query(max_length=255)]) -> UserFile:
         """Takes a video or a picture: the file itself is the body."""
+        checks.begin()  # an edit will be asked for
         return await files.add(name, request.stream())
 
     @router.get("/files/{number}")
@@ -76,15 +78,12 @@ def _add_files(router: APIRouter, files: UserFiles) -> None:
         files.remove(number)
 
 
-def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, held: tuple[UserFiles, Abilities]) -> None:
-    files, abilities = held
-
+def _add_jobs(router: APIRouter, config: ServeConfig, store: JobStore, desk: JobDesk) -> None:
     @router.post("/jobs", status_code=201)
     def add(asked: JobRequest) -> JobView:
         """Queues an edit."""
         check_room(store, config.most_jobs)
-        edits = [document(asked, files, config.data, abilities)]
-        [number] = store.add(edits, batch=asked.batch, priority=asked.priority)
+        [number] = store.add([desk.document(asked)], batch=asked.batch, priority=asked.priority)
         return view(store.job(number))
 
     @router.get("/jobs")

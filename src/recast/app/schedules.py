@@ -5,16 +5,18 @@ from fractions import Fraction
 from fastapi import APIRouter
 
 from recast.app.files import UserFile, UserFiles
-from recast.app.jobs import NO_PICTURES, JobRequest, usable_models
+from recast.app.jobs import JobRequest, check_schedule_files, usable_models
+from recast.app.unchecked import Checks
 from recast.errors import RecastError, RequestError, known
 
 
-def add_schedules(router: APIRouter, files: UserFiles) -> None:
+def add_schedules(router: APIRouter, files: UserFiles, checks: Checks) -> None:
     """Adds the question that a form asks while it is filled in."""
 
     @router.post("/schedules")
     def scheduled(asked: JobRequest) -> dict[str, str]:
         """What is wrong with the schedules of an edit that is being prepared, by setting."""
+        checks.are_there()
         return wrong_schedules(asked, files.facts(asked.source))
 
 
@@ -37,10 +39,9 @@ def wrong_schedules(asked: JobRequest, source: UserFile) -> dict[str, str]:
         given = {name: plain[name]} if plain.get(name) not in (None, []) else {}
         method = asked.settings.get("method", "auto")
         try:
+            check_schedule_files({name: text})
             request = Request.asked(**given, model=model, method=method, schedules={name: text})
             check_schedules(request, Fraction(source.fps or 1))
         except RecastError as error:
             errors[name] = str(error)
-        if name == "pictures":
-            errors[name] = NO_PICTURES
     return errors

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from recast.app.abilities import Abilities
 from recast.app.config import ServeConfig
 from recast.app.guard import cookie_of
-from recast.app.jobs import OWN
+from recast.app.jobs import OWN, WITHOUT_SOURCE
 from recast.app.making import Making, commanded
+from recast.app.unchecked import Checks
 from recast.errors import RequestError, known
 from recast.files import write_synced
 
@@ -25,9 +26,9 @@ OWN_MODELS = {
 """What the models of the package are, in a line."""
 
 
-def add_tables(router: APIRouter, config: ServeConfig, making: Making, abilities: Abilities) -> None:
+def add_tables(router: APIRouter, config: ServeConfig, making: Making, abilities: Abilities, checks: Checks) -> None:
     """Adds them."""
-    _add_settings(router)
+    _add_settings(router, checks)
     _add_models(router, abilities)
     _add_doctor(router, config, making)
 
@@ -39,13 +40,14 @@ def add_tables(router: APIRouter, config: ServeConfig, making: Making, abilities
             response.set_cookie(name, value, max_age=COOKIE_SECONDS, httponly=True, samesite="strict")
 
 
-def _add_settings(router: APIRouter) -> None:
+def _add_settings(router: APIRouter, checks: Checks) -> None:
     # Python 3.11 fails where two threads parse syntax at once, as descriptions of methods are found.
     alone = threading.Lock()
 
     @router.get("/methods")
     def methods() -> dict[str, dict[str, Any]]:
         """The methods: paper, what each does and needs, and its settings as a JSON Schema."""
+        checks.are_there()
         with alone:
             return described_methods()
 
@@ -58,8 +60,9 @@ def _add_settings(router: APIRouter) -> None:
         from recast.editing.request import Request
         from recast.video.cuts import DETECTORS
 
+        checks.are_there()
         schema = TypeAdapter(Request).json_schema()
-        for name in {*OWN, "schema_version", "knobs", "method"} & set(schema["properties"]):
+        for name in {*OWN, *WITHOUT_SOURCE, "schema_version", "knobs", "method"} & set(schema["properties"]):
             del schema["properties"][name]
         schema["properties"]["scheduler"]["enum"] = list(SAMPLERS)
         schema["properties"]["cuts"]["enum"] = list(DETECTORS)

@@ -130,6 +130,10 @@ def worker(
 
     Killed at any moment it loses nothing: another worker, or the next one, does the job again and to the same bytes.
     """
+    idle = threading.Event()
+    idle.set()
+    if while_stdin:  # before what imports torch, so that a worker ends at once whose server was killed
+        threading.Thread(target=_stop_with_stdin, args=(idle,), daemon=True).start()
     from recast.editing.queued import EditHandler
     from recast.evaluation.room import within
     from recast.jobs.worker import Worker
@@ -138,8 +142,7 @@ def worker(
     store = store_in(data_dir, most_attempts)
     os.chdir(store.path.parent)  # jobs of a server name its files from there
     with shown(quiet=quiet) as watch, _sigterm_as_sigint():
-        if while_stdin:
-            threading.Thread(target=_stop_with_stdin, daemon=True).start()
+        idle.clear()
         Worker(store, EditHandler(within), batch, on_end=on_end).run(watch, until_empty=until_empty)
 
 
@@ -153,8 +156,11 @@ def _sigterm_as_sigint() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _stop_with_stdin() -> None:
+def _stop_with_stdin(idle: threading.Event) -> None:
+    """Ends the process with its standard input: at once where it has taken no job yet, else as SIGTERM does."""
     sys.stdin.buffer.read()
+    if idle.is_set():
+        os._exit(0)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

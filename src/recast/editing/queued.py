@@ -21,7 +21,7 @@ from recast.editing.values import ALPHA
 from recast.errors import RequestError
 from recast.files import JOB, disk_told, put, sync
 from recast.jobs.stored import JobState, StoredJob
-from recast.model.folder import MODELS
+from recast.model.folder import MODELS, is_public
 from recast.progress import ProgressCallback
 from recast.video.pictures import NUMBER
 from recast.video.read import opened
@@ -29,7 +29,8 @@ from recast.video.read import opened
 
 def document_of(request: Request) -> dict[str, Any]:
     """A request as a job, with whole paths, because its worker may stand in another folder."""
-    model = request.model if request.model in MODELS else str(Path(request.model).absolute())
+    is_name = request.model in MODELS or is_public(request.model)
+    model = request.model if is_name else str(Path(request.model).absolute())
     absolute = replace(
         request,
         source=request.source and request.source.absolute(),
@@ -63,7 +64,7 @@ def made_at(job: StoredJob) -> Path:
 
     Beside it, so that a rename puts the result into its place.
     """
-    target = target_of(request_of(job))
+    target = Path(job.document["target"])  # of a damaged request too, so that what it left can be removed
     return target.with_name(f".{target.name}-job-{job.id}") / target.name
 
 
@@ -96,7 +97,7 @@ class EditHandler:
 
     def publish(self, job: StoredJob) -> None:
         """Gives the result its name, at once. Raises RequestError where something else has it; the result stays."""
-        made, target = made_at(job), target_of(request_of(job))
+        made, target = made_at(job), Path(job.document["target"])
         # It may be there already, where its worker died before it could say so.
         if made.exists() or not target.exists():
             try:

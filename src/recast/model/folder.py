@@ -63,6 +63,11 @@ _NUMBER = re.compile(r"_\d+$")
 """Behind the second ControlNet's name and those that follow."""
 
 
+def is_public(name: str) -> bool:
+    """Whether that is the name of a public model, and of no folder here, which would go first."""
+    return name in SPECS and not Path(name).is_dir()
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """A model on disk. Opening it reads no weights."""
@@ -77,7 +82,7 @@ class ModelFolder:
         Raises WeightsError where there is no such model, or where the folder is not in diffusers' layout.
         """
         name, models = str(name_or_path), f"one of {', '.join(MODELS)}, or a folder in diffusers' layout"
-        if name in SPECS and not Path(name).is_dir():
+        if is_public(name):
             return cls._pulled(name)
         known = name in MODELS
         path = Path(str(files("recast"))) / MODELS[name] if known else Path(name).expanduser()
