@@ -102,13 +102,15 @@ docs: $(VENV)/.docs-stamp
 	@cd build/site && ../../$(BIN)/zensical build --strict -f mkdocs.yml
 	@echo "build/site/site/index.html"
 
-# Before a release. Only torchvision is kept out, as everywhere; .venv stays as it is.
+# Before a release. Only torchvision is kept out, as everywhere, by a constraint: asked for, it would be installed.
+# .venv stays as it is.
 NEWEST := $(VENV)-newest
 newest: export OMP_NUM_THREADS := 1
 newest:
 	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
+	@echo 'torchvision<0' > $(NEWEST)/constraints.txt
 	@$(NEWEST)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --upgrade-strategy eager \
-	  'torchvision<0' torch -e '.[app,train,curate,test,lint]'
+	  -c $(NEWEST)/constraints.txt torch -e '.[app,train,curate,provenance,test,lint]'
 	@$(NEWEST)/bin/python -c "import recast; print('imports', recast.__version__); recast.load('pocket')"
 	@$(MAKE) --no-print-directory BIN=$(NEWEST)/bin DEMO=$(NEWEST)/demo newest-demo
 	@$(NEWEST)/bin/pytest -q $(FAST_TESTS)
@@ -122,7 +124,7 @@ newest-demo:
 
 constraints:
 	@rm -rf $(VENV)-constraints && $(PYTHON) -m venv $(VENV)-constraints
-	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,ray,docs,test,lint]'
+	@$(VENV)-constraints/bin/python -m pip install -qq $(TORCH) hatchling editables -e '.[app,train,curate,provenance,ray,docs,test,lint]'
 	@{ echo "# Every package that the demo, the tests and the build were tried with. Made by: make constraints"; \
 	   echo "# torchvision is kept out: nothing here may need it (docs/decisions)."; \
 	   echo "torchvision<0"; \
@@ -147,7 +149,7 @@ $(VENV)/.demo-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test-stamp: $(VENV)/.venv-stamp pyproject.toml constraints.txt
-	@$(INSTALL) $(TORCH) -e '.[app,train,curate,ray,test,lint]'
+	@$(INSTALL) $(TORCH) -e '.[app,train,curate,provenance,ray,test,lint]'
 	@touch $@ $(VENV)/.demo-stamp
 
 $(VENV)/.docs-stamp: $(VENV)/.demo-stamp

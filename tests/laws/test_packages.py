@@ -40,7 +40,7 @@ def test_torchvision_is_absent():
 
 def test_every_package_that_the_code_imports_is_declared(distributions):
     extras = PROJECT["optional-dependencies"]
-    used = chain.from_iterable(extras[name] for name in ("app", "train", "curate", "ray"))
+    used = chain.from_iterable(extras[name] for name in ("app", "train", "curate", "provenance", "ray"))
     may = declared([*PROJECT["dependencies"], *used])
     trees = {path: ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")}
     imported = {(name, path) for path, tree in trees.items() for name in _imported(tree)}

@@ -13,6 +13,7 @@ import typer
 
 from recast.cli.batch import batch
 from recast.cli.compare import compare
+from recast.cli.credentials import credentials
 from recast.cli.curate import curate
 from recast.cli.customize import customize
 from recast.cli.doctor import doctor
@@ -82,6 +83,7 @@ for command in (
     app.command()(command)
 app.add_typer(models)
 app.add_typer(queue)
+app.add_typer(credentials)
 app.add_typer(study)
 app.add_typer(substrate)
 

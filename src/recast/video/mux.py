@@ -13,7 +13,7 @@ from recast.video.about import keep_chapters, left_out, lost, texts_of
 from recast.video.codecs import Codec
 from recast.video.container import demuxing
 from recast.video.encode import FileKind, Moment, VideoEncoder, container_options, tick
-from recast.video.record import commented
+from recast.video.record import commented, described
 from recast.video.sound import Track, opened_track
 from recast.video.source import Source, Window
 from recast.video.timecode import HOLDS, later, timecode_of
@@ -122,6 +122,8 @@ class Movie:
             ] * bool(names)
         if self._kind.container == "gif" and self._record is not None:
             commented(self._place, self._record)
+        if self._kind.container in ("mp4", "mov") and self._record is not None:
+            described(self._place, self._record)
 
     def __enter__(self) -> "Movie":
         return self
