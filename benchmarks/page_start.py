@@ -1,7 +1,8 @@
 """How soon the page is there: `python benchmarks/page_start.py --times 5`.
 
 Seconds from `recast serve` to its first answer, how many of them it computed (what they come to on a machine that does
-nothing else), whether torch was loaded for it, and milliseconds to the first paint in a fresh chromium.
+nothing else), whether torch was loaded for it, milliseconds to the first paint in a fresh chromium, and seconds until
+the first clip is taken and the first edit of it queued.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from urllib.request import urlopen
 
 from playwright.sync_api import sync_playwright
 
+from recast.app.client import Client
+
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -26,13 +29,18 @@ def main() -> None:
     """Prints a line for each start."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5)
-    for _ in range(parser.parse_args().times):
-        up_seconds, cpu_seconds, has_torch, paint_ms = measured()
-        up = f"up {up_seconds:.2f} s, {cpu_seconds:.2f} s of a core, torch loaded: {has_torch}"
-        print(f"{up}, first paint {paint_ms:.0f} ms, load {os.getloadavg()[0]:.1f}")
+    times = parser.parse_args().times
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        subprocess.run([sys.executable, "-m", "recast", "world", "-q", "--frames", "4", "-o", clip], check=True)
+        for _ in range(times):
+            up_seconds, cpu_seconds, has_torch, paint_ms, (sent, queued) = measured(clip)
+            up = f"up {up_seconds:.2f} s, {cpu_seconds:.2f} s of a core, torch loaded: {has_torch}"
+            job = f"clip taken {sent:.2f} s, job queued {queued:.2f} s"
+            print(f"{up}, first paint {paint_ms:.0f} ms, {job}, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def measured() -> tuple[float, float, bool, float]:
+def measured(clip: Path) -> tuple[float, float, bool, float, tuple[float, float]]:
     """One start, in a new data folder."""
     with closing(create_server(("127.0.0.1", 0))) as found:
         port = found.getsockname()[1]
@@ -46,8 +54,18 @@ def measured() -> tuple[float, float, bool, float]:
             cpu_seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
             has_torch = "libtorch" in Path(f"/proc/{server.pid}/maps").read_text()
             paint_ms = painted(url)
+            job = first_job(url, clip)
             server.terminate()
-    return up_seconds, cpu_seconds, has_torch, paint_ms
+    return up_seconds, cpu_seconds, has_torch, paint_ms, job
+
+
+def first_job(url: str, clip: Path) -> tuple[float, float]:
+    """Seconds until a clip is taken, and from there until an edit of it is queued."""
+    client, began = Client(url.rstrip("/")), time.monotonic()
+    number = client.send(clip)
+    sent = time.monotonic()
+    client.submit_sent(number, prompt=["a snowy field"])
+    return sent - began, time.monotonic() - sent
 
 
 def waited(url: str, began: float) -> float:

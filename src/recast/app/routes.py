@@ -64,8 +64,9 @@ def _add_files(router: APIRouter, files: UserFiles, checks: Checks) -> None:
     @router.post("/files", status_code=201)
     async def send(request: Request, name: Annotated[str, Query(max_length=255)]) -> UserFile:
         """Takes a video or a picture: the file itself is the body."""
-        checks.begin()  # an edit will be asked for
-        return await files.add(name, request.stream())
+        sent = await files.add(name, request.stream())
+        checks.begin()  # an edit will be asked for; not before, since the import would slow the look at the file
+        return sent
 
     @router.get("/files/{number}")
     def facts(number: Id) -> UserFile:
