@@ -47,6 +47,49 @@ def fit(
 
 
 @substrate.command()
+def paint(  # noqa: PLR0913 -- each is a flag
+    source: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.png", help="The painted picture.")],
+    *,
+    prompt: Annotated[str, typer.Option("-p", "--prompt", metavar="TEXT", help="What the clip should show.")],
+    source_prompt: Annotated[
+        str | None, typer.Option("--source-prompt", metavar="TEXT", help="What it shows now, which steers better.")
+    ] = None,
+    by: KindOption = "atlas",
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="NAME", help="Which one (default foreground, or canonical).")
+    ] = None,
+    model: Annotated[
+        str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="Whose CLIP pair judges; a CLIPModel too.")
+    ] = "pocket",
+    steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, metavar="N")] = 300,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N")] = 0,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="Where the CLIP pair computes.")] = "cpu",
+    mask: MaskOption = None,
+    size: SizeOption = 192,
+    passes: PassesOption = 40,
+    cache: CacheOption = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Paint a layer until a CLIP pair finds the words in the clip (Text2LIVE); then render it."""
+    with shown(quiet=quiet) as watch:
+        from recast.editing.paint import PaintRequest, PaintSettings
+        from recast.editing.paint import paint as made
+        from recast.editing.substrates import SubstrateRequest
+
+        settings = PaintSettings(steps=steps, seed=seed)
+        clip = SubstrateRequest(source, mask, size, passes, cache)
+        request = PaintRequest(clip, prompt, source_prompt, by, layer, model, device, settings)
+        found = made(request, output, watch=watch, overwrite=overwrite)
+    if as_json:
+        print(json.dumps({"picture": str(output), "before": found.before, "after": found.after, "pair": found.pair}))
+    elif not quiet:
+        tell({"picture": str(output), "words found": f"{found.after:.3f}, {found.before:.3f} before, by {found.pair}"})
+
+
+@substrate.command()
 def render(  # noqa: PLR0913 -- each is a flag
     source: Input,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The result.")],

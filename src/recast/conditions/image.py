@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from recast.errors import MediaError
 from recast.model.folder import ModelFolder
-from recast.types import Embedding, Frames
+from recast.types import Embedding, Frames, Maps
 from recast.video import isolated
 
 Picture = UInt8[Tensor, "3 h w"]
@@ -61,6 +61,31 @@ class ImageEncoder:
         """Features of the class token and the patches from the last layer but one, on the CPU."""
         states = self.network(pixels.to(self.device), output_hidden_states=True).hidden_states
         return states[-2].float().cpu()
+
+    def seen(self, pictures: Maps) -> tuple[Float[Tensor, "t d"], Float[Tensor, "t n d"]]:
+        """Normed embeddings and patches' features of pictures 0..1 of any size, on the device; lets gradients through.
+
+        Where `pixels` uses the processor of the folder, this resizes by torch's antialiased bicubic filter.
+        """
+        answered = self.network(self._shrunk(pictures.to(self.device)))
+        return F.normalize(answered.image_embeds, dim=-1), answered.last_hidden_state[:, 1:]
+
+    def _shrunk(self, pictures: Maps) -> Float[Tensor, "t 3 side side"]:
+        rows, columns = pictures.shape[-2:]
+        mean, deviation = (
+            pictures.new_tensor(each).reshape(1, 3, 1, 1)
+            for each in (self.processor.image_mean, self.processor.image_std)
+        )
+        centred = (pictures - mean) / deviation
+        if self.keep_all:
+            high, wide = max(0, columns - rows), max(0, rows - columns)
+            square = F.pad(centred, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        else:
+            short = min(rows, columns)
+            top, left = (rows - short) // 2, (columns - short) // 2
+            square = centred[..., top : top + short, left : left + short]
+        side = int(self.network.config.image_size)  # pyrefly: ignore[bad-argument-type, missing-attribute]
+        return F.interpolate(square, (side, side), mode="bicubic", antialias=True)
 
     def pixels(self, frames: Frames) -> Float[Tensor, "t 3 side side"]:
         """Frames as the network sees them."""

@@ -101,7 +101,7 @@ def _baselines() -> Iterator[tuple[str, Claim]]:
     yield "baselines-propagation-warp", Claim(where, says, "warp", "falls", propagated, OURS)
     says = "Depth-SD keeps structure better than SDEdit"
     yield "baselines-depth-outline", Claim(where, says, "outline", "rises", frames, depth)
-    needs = "a layered atlas fitted to each world, as Text2LIVE has one (issue 17)"
+    needs = "an arm that paints an atlas by words, as `recast substrate paint` does for one clip"
     yield "baselines-text2live", Claim(where, "ours against Text2LIVE", needs=needs)
     needs = (
         "raters, whom `recast study` asks: about three in four preferred ours in the paper; a judge of worlds is none"
