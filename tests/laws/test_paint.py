@@ -125,12 +125,12 @@ def test_the_command_paints_a_layer_that_render_takes(here, folder, capsys):
     assert picture("paint.png").shape == picture(str(own)).shape
     rendered = ["substrate", "render", "clip.mkv", "--by", "atlas", "--edited", "foreground=paint.png", *named, "-q"]
     assert run([*rendered, "-o", "out.mkv"]) == 0
-    for more, said in (
+    for more, message in (
         (["-o", "paint.png"], "exists already"),
         (["-o", "paint.jpg"], "is written as a PNG"),
         (["-o", "b.png", "--layer", "foregrond"], "did you mean foreground?"),
         (["-o", "b.png", "-p", " "], "there are no words"),
     ):
         assert run([*asked, *more]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert not (here / "b.png").exists()

@@ -1,6 +1,8 @@
 """`recast propagate` and `recast substrate` on small files: what is kept of the source, the record, what is refused."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +11,10 @@ from video_files import SourceSpec, made
 
 from recast.cli.app import run
 from recast.conditions.image import picture
+from recast.editing.carried import CarriedRequest
+from recast.editing.record import Record
 from recast.editing.substrates import FittedClip, SubstrateRequest
-from recast.errors import Cancelled
+from recast.errors import Cancelled, MediaError
 from recast.substrates.stored import STATE
 from recast.video.read import Window, opened, read
 from recast.video.record import embedded
@@ -127,3 +131,44 @@ def test_a_target_that_is_there_or_of_no_kind_is_refused_before_anything_is_fitt
         assert run(["substrate", "render", *usual, *out, "--edited", f"canonical={clip / 'same.png'}"]) == 2
     assert not (tmp_path / "fits").exists()
     assert (tmp_path / "out.mp4").read_bytes() == b"mine"
+
+
+def test_what_was_carried_is_made_again_from_its_record(clip, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("clip.mp4", "painted.png"):
+        (tmp_path / name).write_bytes((clip / name).read_bytes())
+    assert run(["propagate", "clip.mp4", "--key", "1=painted.png", "-o", "out.mp4", *QUICK]) == 0
+    edited = ["--edited", "canonical=clip.mp4.substrates/canonical.png"]
+    assert run(["substrate", "fit", "clip.mp4", *QUICK]) == 0
+    own = next((tmp_path / "clip.mp4.substrates").glob("*/canonical.png"))
+    (own.parents[1] / "canonical.png").write_bytes(own.read_bytes())
+    assert run(["substrate", "render", "clip.mp4", *edited, "-o", "rendered.mp4", *QUICK]) == 0
+    for result in ("out.mp4", "rendered.mp4"):
+        assert run(["rerun", result, "-o", "again.mp4", "-y", "-q"]) == 0
+        assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / result).read_bytes()
+    assert run(["rerun", "out.mp4", "--set", "steps=3"]) == 2
+    assert "has no --set" in capsys.readouterr().err
+    (tmp_path / "painted.png").write_bytes((clip / "same.png").read_bytes())
+    assert run(["rerun", "out.mp4", "-o", "third.mp4"]) == 2
+    assert "has changed since" in capsys.readouterr().err
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "out.mp4").write_bytes((tmp_path / "out.mp4").read_bytes())
+    assert run(["rerun", "out.mp4", "-o", "third.mp4"]) == 2
+    assert "is not here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"keys": {"-1": "a.png"}}, {"by": 3}, {"command": "rm"}, {"extra": 1}, {"source": None}],
+)
+def test_a_damaged_record_of_it_is_one_line(damage):
+    request = {"command": "propagate", "by": "flow", "keys": {"1": "a.png"}, "source": "c.mp4", "mask": None}
+    worked = {"short_side": 48, "passes": 1}
+    whole = Record("1", request, {}, {}, worked)
+    assert CarriedRequest.of(whole).files == {"source": Path("c.mp4"), "keyframe 1": Path("a.png")}
+    assert CarriedRequest.of(replace(whole, request={"source": "c.mp4"})) is None
+    with pytest.raises(MediaError, match="the file's record is damaged"):
+        CarriedRequest.of(replace(whole, request=request | damage))
+    with pytest.raises(MediaError, match="passes: Input should be less than"):
+        CarriedRequest.of(replace(whole, worked=worked | {"passes": 10**9}))

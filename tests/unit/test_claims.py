@@ -15,6 +15,7 @@ from recast.editing.progress import no_progress
 from recast.editing.request import Request
 from recast.errors import RequestError
 from recast.evaluation import METRICS
+from recast.evaluation.claims import arms
 from recast.evaluation.claims.arms import ArmItem, ClaimRun, held, measured
 from recast.evaluation.claims.claim import SOURCE, Arm, Claim
 from recast.evaluation.claims.reproduce import Reproduction, reproduced, tally, to_markdown
@@ -155,6 +156,16 @@ def test_pictures_and_seeds_reach_the_edit(asked):
     ]
     assert len({figures["distance"] for figures in edits}) == 3
     assert torch.equal(world.clip.frames, world.asked.source)
+
+
+def test_a_painted_arm_is_the_clip_under_paint(asked, monkeypatch):
+    monkeypatch.setattr(arms, "PAINT_STEPS", 4)
+    monkeypatch.setattr(arms, "FIT_PASSES", 1)
+    painted, again, source = (measured(asked.run, ArmItem(arm, WORLD, 0)) for arm in (*[Arm("paint")] * 2, SOURCE))
+    assert painted == again
+    assert painted["distance"] != source["distance"]
+    assert "evaluations" not in painted
+    assert Arm("paint").label == "text2live"
 
 
 def test_the_command_lists_its_claims_and_prints_verdicts(asked, tmp_path, capsys):

@@ -10,6 +10,7 @@ import typer
 
 from recast.cli.flags import Json, Overwrite, Quiet, Settings, named
 from recast.cli.lists import adapter_facts
+from recast.cli.progress import shown
 from recast.cli.table import tell, visible
 from recast.errors import MediaError, RequestError
 
@@ -43,8 +44,8 @@ def info(path: Made, *, as_json: Json = False) -> None:
     record = json.loads(text)
     request = record.pop("request", {})
     tell(record, title="made")
-    shown = request if isinstance(request, dict) else {"request": request}
-    tell({name: value for name, value in shown.items() if value not in (None, [], {})}, title="request")
+    listed = request if isinstance(request, dict) else {"request": request}
+    tell({name: value for name, value in listed.items() if value not in (None, [], {})}, title="request")
 
 
 def _tell_adapter(path: Path, *, as_json: bool) -> None:
@@ -84,6 +85,12 @@ def rerun(
     if text is None:
         raise MediaError(f"{path} carries no record: recast did not make it, or its metadata was removed since")
     record, changes = Record.from_json(text), named(settings)
+    target = output or path.with_name(f"{path.stem}-again{path.suffix}")
+    if "command" in record.request:
+        if changes:
+            raise RequestError("what was carried by `recast propagate` or `recast substrate` has no --set; give these")
+        _carry_again(record, path, target, trust=trust, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        return
     request = Request.from_dict(record.request).updated(**changes)
     named_files = named_by(request, changes)
     if not trust:
@@ -93,8 +100,26 @@ def rerun(
         files = ", ".join(f"{each.setting} {each.path}" for each in named_files)
         print("reads what the record names:", visible(files), file=sys.stderr)
     _check_inputs(record, request, named_files)
-    target = output or path.with_name(f"{path.stem}-again{path.suffix}")
     run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)
+
+
+def _carry_again(
+    record: "Record", path: Path, target: Path, *, trust: bool, overwrite: bool, as_json: bool, quiet: bool
+) -> None:
+    from recast.cli.propagate import tell_written
+    from recast.cli.trust import Named, check_readable, check_trusted
+    from recast.editing.carried import CarriedRequest
+
+    carried = CarriedRequest.of(record)
+    assert carried is not None
+    named_files = [Named(name, each) for name, each in carried.files.items()]
+    if not trust:
+        check_trusted(named_files, path)
+    check_readable(named_files)
+    carried.check_unchanged(record)
+    with shown(quiet=quiet) as watch:
+        notes = carried.made_again(target, watch, overwrite=overwrite)
+    tell_written(target, notes, as_json=as_json, quiet=quiet)
 
 
 def _check_inputs(record: "Record", request: "Request", named_files: "list[Named]") -> None:

@@ -25,11 +25,16 @@ from recast.evaluation.metrics.cost import counted
 from recast.evaluation.metrics.fidelity import correlation
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.trials import FPS, AskedEdit, frames_of
+from recast.substrates.found import fit_of
+from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, WordsOfPaint, painted
+from recast.substrates.painted import repainted
 from recast.types import Clip, Frames
 from recast.world import rendered
 
 NEXT_SEED = 1_000_003
 """From one seed of a world's edits to the next; far from other worlds' numbers, which are their first seeds."""
+FIT_PASSES = 10
+PAINT_STEPS = 100
 HELD = 4
 """Worlds that a process keeps at hand, for arms of the same world come one after the other."""
 
@@ -112,6 +117,8 @@ def measured(run: ClaimRun, item: ArmItem) -> dict[str, float]:
     world = held(context, run.side or context.side, item.world, arm.case)
     if arm.content == "source":
         return world.measured(world.asked.source)
+    if arm.content == "paint":
+        return world.measured(_painted(item, world))
     frames, evaluations = _edited(run, item, world)
     return world.measured(frames) | {"evaluations": float(evaluations)}
 
@@ -142,6 +149,18 @@ def _edited(run: ClaimRun, item: ArmItem, world: HeldWorld) -> tuple[Frames, int
         backbone, evaluations = counted(context.model.backbone)
         frames = generate(resolved, world.prepared, replace(context.model, backbone=backbone)).frames
         return _kept(frames, world.clip, resolved.mask), evaluations.count
+
+
+def _painted(item: ArmItem, world: HeldWorld) -> Frames:
+    """The clip's canonical image painted whole, since the place changes too; by the CLIP pair that measures it."""
+    substrate = fit_of(world.asked.source, "canonical", passes=FIT_PASSES).run()
+    pair, case = world.asked.context.pair, world.asked.case
+    words = WordsOfPaint.of(pair, case.words, case.source_words)
+    settings = PaintSettings(steps=PAINT_STEPS, seed=item.world + NEXT_SEED * item.seed)
+    canvas = painted(Objective(PaintedLayer(substrate, 0), pair, words, settings))
+    picture = (255 * canvas).round().clamp(0, 255).to(torch.uint8)
+    repaint = (repainted(frame, number, substrate, [picture]) for number, frame in enumerate(world.asked.source))
+    return torch.stack(list(repaint))
 
 
 def _kept(frames: Frames, clip: Clip, mask: Mask | None) -> Frames:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 OUTSIDE = "outside"
-Shown = Literal["words", "picture", "source"]
+PAINTED = "text2live"
+"""What paint by words is called, which no method of edits is."""
+Shown = Literal["words", "picture", "source", "paint"]
 Way = Literal["rises", "falls", "stays"]
 
 
@@ -12,7 +14,8 @@ Way = Literal["rises", "falls", "stays"]
 class Arm:
     """One side of a contrast: how a world is edited, or that it is not.
 
-    content: where the edit has its content from; source is the unedited clip. case: of CHANGES in cases/worlds.py.
+    content: where the edit has its content from; source is the unedited clip, paint its canonical image that is painted
+    by words. case: of CHANGES in cases/worlds.py.
     masked: whether all but the subject's true outline is edited, the rest being the source's own pixels.
     model: the run's if empty.
     options: of a request, by name, in the order of names.
@@ -42,7 +45,7 @@ class Arm:
     def label(self) -> str:
         """What results and tables call it."""
         options = dict(self.options)
-        parts = [str(options.pop("method", "unedited"))]
+        parts = [str(options.pop("method", PAINTED if self.content == "paint" else "unedited"))]
         parts += [f"{name} {value}" for name, value in options.items()]
         parts += [self.content] * (self.content == "picture") + ["mask"] * self.masked
         parts += [f"{self.case} alone"] * (self.case != "mixed") + [self.model] * bool(self.model)

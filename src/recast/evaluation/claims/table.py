@@ -33,6 +33,7 @@ BASELINES = {
     "depth-frames": ("Depth-SD per frame", Arm.of("depth-frames")),
     "deforum": ("Deforum", Arm.of("deforum")),
     "bare": ("~s, SDEdit on the video model without structure", Arm.of("sdedit", strength=STRENGTHS[1])),
+    "text2live": ("Text2LIVE, a canonical image painted by words", Arm("paint")),
 }
 
 
@@ -101,8 +102,6 @@ def _baselines() -> Iterator[tuple[str, Claim]]:
     yield "baselines-propagation-warp", Claim(where, says, "warp", "falls", propagated, OURS)
     says = "Depth-SD keeps structure better than SDEdit"
     yield "baselines-depth-outline", Claim(where, says, "outline", "rises", frames, depth)
-    needs = "an arm that paints an atlas by words, as `recast substrate paint` does for one clip"
-    yield "baselines-text2live", Claim(where, "ours against Text2LIVE", needs=needs)
     needs = (
         "raters, whom `recast study` asks: about three in four preferred ours in the paper; a judge of worlds is none"
     )
