@@ -7,10 +7,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recast.editing.schedules import SCHEDULED, Schedules, schedules_of
+from recast.editing.schedules import Schedules, check_schedules
 from recast.editing.values import (
     ALSO_CALLED,
-    ALSO_SET_AS,
     Adapters,
     Gibibytes,
     Listed,
@@ -133,7 +132,7 @@ class Request:
             raise RequestError(f"the clip would end at {self.stop:g} s and start at {self.start:g} s; end it later")
         check_word_fields(self)
         _check_parts(self)
-        _check_schedules(self)
+        check_schedules(self, FIELDS)
 
     @property
     def stop(self) -> float | None:
@@ -218,15 +217,6 @@ def _check_parts(request: Request) -> None:
         able = ", ".join(name for name, method in METHODS.items() if method.ensembles)
         averages = f"{request.method} averages no answers"
         raise RequestError(f"{averages}: ensemble must be 1, not {request.ensemble}; {able} do")
-
-
-def _check_schedules(request: Request) -> None:
-    for name, keyed in schedules_of(request.schedules).items():
-        known("setting with a schedule", name, SCHEDULED)
-        if name in request.knobs or (name in FIELDS and getattr(request, name) != FIELDS[name].default):
-            raise RequestError(f"{ALSO_SET_AS.get(name, name)} is given, and a schedule of it too; keep one of them")
-        for value in keyed.values:
-            request.updated(schedules={}, **{name: value})  # says what is wrong with it
 
 
 def method_for(request: Request, *preferred: str) -> str:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
 from recast.editing.sound_schedules import Driven
-from recast.errors import RequestError
+from recast.editing.values import ALSO_SET_AS
+from recast.errors import RequestError, known
 
 if TYPE_CHECKING:
     from recast.curves import Curve, Keys, Way
@@ -164,3 +165,16 @@ def _shown(text: str) -> str:
 
 Schedules = Annotated[dict[str, str], BeforeValidator(_by_name)]
 """Texts of schedules by setting; also as NAME=KEYS, several in a list, and as {frame: value}."""
+
+
+def check_schedules(request: Any, fields: Mapping[str, Any]) -> None:  # noqa: ANN401 -- a Request, which imports this
+    """Raises RequestError for a schedule of what can have none or is given besides, and for what it says at a key.
+
+    fields: the request's, with their defaults.
+    """
+    for name, keyed in schedules_of(request.schedules).items():
+        known("setting with a schedule", name, SCHEDULED)
+        if name in request.knobs or (name in fields and getattr(request, name) != fields[name].default):
+            raise RequestError(f"{ALSO_SET_AS.get(name, name)} is given, and a schedule of it too; keep one of them")
+        for value in keyed.values:
+            request.updated(schedules={}, **{name: value})  # says what is wrong with it
