@@ -5,6 +5,7 @@ from functools import partial
 from animatediff_folder import write_animatediff, write_gen1_zero
 from ip_adapter_folder import add_ip_adapter
 from ltx_folder import write_ltx
+from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
 from tiny_folder import written
 from wan_folder import write_wan
@@ -22,6 +23,7 @@ FOLDERS = {
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
     "stable_diffusion, xl": write_xl,
     "ltx": write_ltx,
+    "modelscope": write_modelscope,
     "wan": write_wan,
     "wan, lucy": partial(write_wan, lucy=True),
     "wan, vace": partial(write_wan, vace=True),

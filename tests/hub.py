@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789" * 4
 
@@ -27,8 +27,9 @@ class Hub(BaseHTTPRequestHandler):
         self.send(found, body=True)
 
     def found(self):
-        path = urlsplit(self.path).path.strip("/")
-        repo, _, rest = path.removeprefix("api/models/").partition("/resolve/")
+        """What is asked for; a branch of a repository is one of its own, by ID@BRANCH."""
+        path = unquote(urlsplit(self.path).path).strip("/")
+        repo, _, rest = path.removeprefix("api/models/").replace("/revision/", "@").partition("/resolve/")
         if repo not in self.server.repositories:
             return None
         if not rest:

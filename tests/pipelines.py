@@ -32,7 +32,7 @@ def pipeline(kind, path, **parts):
     """diffusers' own, of a folder's parts and others."""
     with quiet():
         held = {
-            "unet": UNet2DConditionModel.from_pretrained(path / "unet"),
+            "unet": parts.get("unet") or UNet2DConditionModel.from_pretrained(path / "unet"),
             "vae": AutoencoderKL.from_pretrained(path / "vae"),
             "text_encoder": CLIPTextModel.from_pretrained(path / "text_encoder"),
             "tokenizer": CLIPTokenizer.from_pretrained(path / "tokenizer"),

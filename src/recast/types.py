@@ -82,11 +82,17 @@ class Kind(StrEnum):
     """1 channel, inverse depth scaled to 0..1 over the whole clip, 1 nearest."""
     EDGES = "edges"
     """1 channel, 0..1, 1 on an edge."""
+    LINEART = "lineart"
+    """1 channel, 0..1, 1 on a drawn line."""
+    HED = "hed"
+    """1 channel, 0..1, how surely there is an outline: soft edges, as of HED (arXiv:1504.06375)."""
+    POSE = "pose"
+    """3 channels, 0..1, OpenPose's skeleton in its colours on black (arXiv:1812.08008)."""
 
     @property
     def channels(self) -> int:
         """Channels of its maps."""
-        return 1
+        return 3 if self is Kind.POSE else 1
 
 
 @runtime_checkable

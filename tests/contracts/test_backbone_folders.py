@@ -33,7 +33,7 @@ def test_an_image_network_answers_each_frame_apart(tmp_path):
 @pytest.mark.parametrize(
     ("family", "part"),
     [
-        *product(["animatediff", "gen1", "stable_diffusion"], ["unet", "vae", "scheduler"]),
+        *product(["animatediff", "gen1", "modelscope", "stable_diffusion"], ["unet", "vae", "scheduler"]),
         ("gen1", "temporal"),
         ("stable_diffusion", "text_encoder"),
         *product(["ltx", "wan"], ["transformer", "vae", "scheduler", "text_encoder", "tokenizer"]),

@@ -9,12 +9,15 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.embeddings import ImageProjection
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_3d_condition import UNet3DConditionModel
 from diffusers.models.unets.unet_motion_model import MotionAdapter
 from torch import nn
 
 from recast.backbones.animatediff import AnimateDiffBackbone
 from recast.backbones.animatediff.motion import put_in
 from recast.backbones.gen1 import Gen1Backbone
+from recast.backbones.modelscope import ModelScopeBackbone
+from recast.backbones.modelscope.network import taken_apart
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.backbones.tiny import PUBLISHED_SCHEDULER
@@ -77,6 +80,12 @@ def gen1_zero():
     return animatediff(**{Kind.DEPTH: on_meta(ControlNetModel, cross_attention_dim=768)})
 
 
+def modelscope():
+    """Also ZeroScope, which has the same network."""
+    image, motion = taken_apart(on_meta(UNet3DConditionModel))
+    return ModelScopeBackbone(unet=image, motion=motion, positions=FRAMES, **words())
+
+
 ONE = ((True, True),)
 EQUATION_8 = ((False, False), (True, False), (True, True))
 """Branches: whether frames see each other, and whether content is given."""
@@ -88,6 +97,7 @@ CASES = {
     "gen1-zero, equation 8": (gen1_zero, EQUATION_8),
     "gen1": (gen1, ONE),
     "sdxl": (sdxl, ONE),
+    "modelscope": (modelscope, ONE),
     **{name: (make, ONE) for name, make in FAMILIES.items()},
 }
 

@@ -16,7 +16,7 @@ def _opened(family: str, folder: ModelFolder, **how: Any) -> Backbone:  # noqa: 
     return import_module(f"recast.backbones.{family}").opened(folder, **how)
 
 
-FAMILIES = ("gen1", "stable_diffusion", "animatediff", "wan", "ltx")
+FAMILIES = ("gen1", "stable_diffusion", "animatediff", "modelscope", "wan", "ltx")
 BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family) for family in FAMILIES}
 """What opens a model folder, by its family: `opened` of the package of that name."""
 
@@ -26,10 +26,12 @@ PIPELINES = {
     "Gen1": "gen1",
     "LTXPipeline": "ltx",
     "LucyEditPipeline": "wan",
+    "StableDiffusionControlNetPipeline": "stable_diffusion",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
     "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",
     "StableDiffusionXLPipeline": "stable_diffusion",
+    "TextToVideoSDPipeline": "modelscope",
     "WanPipeline": "wan",
     "WanVACEPipeline": "wan",
 }

@@ -144,8 +144,10 @@ def _abilities(name: str) -> dict[str, object]:
     from recast.editing.loaded import Model
     from recast.model.folder import ModelFolder
 
-    if ModelFolder.found(name).has("segmenter"):
-        return {"can": "recast mask --words, and no edits"}
+    folder = ModelFolder.found(name)
+    for part, can in {"segmenter": "recast mask --words", "tiny_vae": "--decoder tiny with other models"}.items():
+        if folder.has(part) and not folder.has("vae"):
+            return {"can": f"{can}, and no edits"}
     return Model.loaded(name).abilities
 
 

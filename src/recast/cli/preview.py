@@ -96,7 +96,8 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[di
     for label, request in requests.items():
         resolved = resolve(request, model, treated(opened(source_of(request), request.on_damage), request))
         kinds = tuple(named.kind for named in resolved.structures)
-        sees = (request.source, resolved.stretch, resolved.size, kinds)
+        files = tuple(request.structure_from.items())
+        sees = (request.source, resolved.stretch, resolved.size, kinds, files)
         if sees not in seen:
             seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)

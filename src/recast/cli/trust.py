@@ -30,6 +30,7 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     """What a record's request would have read, but for the settings that the user gave anew."""
     weighted = [Named("pictures", Path(path)) for path, _ in request.pictures]
     weighted += [Named("adapters", Path(path)) for path, _ in request.adapters]
+    weighted += [Named("structure_from", path) for path in request.structure_from.values()]
     weighted += [Named("schedules", Path(path)) for path in files_in(request.schedules)]
     mask = None if request.mask == ALPHA else request.mask
     single = {"source": request.source, "mask": mask, "flow": request.flow, "storyboard": request.storyboard}

@@ -8,6 +8,7 @@ import torch
 from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps
 from recast.conditions.depth import DepthExtractor
 from recast.conditions.edges import EdgeExtractor
+from recast.conditions.lineart import LineArtExtractor
 from recast.model.folder import ModelFolder
 from recast.types import Clip, Frames, Maps, Structure
 
@@ -52,5 +53,6 @@ class Extractor(Protocol):
 EXTRACTORS: dict[str, Callable[[ModelFolder, torch.device], Extractor]] = {
     "depth": DepthExtractor.opened,
     "edges": EdgeExtractor.opened,
+    "lineart": LineArtExtractor.opened,
 }
 """Each opens an extractor from a model's folder; raises WeightsError where the folder lacks what it needs."""

@@ -32,6 +32,7 @@ def check_content(request: Request) -> None:
         request.flow,
         request.storyboard,
         *files_in(request.schedules),
+        *request.structure_from.values(),
         *(path for path, _ in (*request.pictures, *request.adapters)),
     )
     missing = [path for path in named if path and path != ALPHA and not Path(path).exists()]

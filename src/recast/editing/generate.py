@@ -28,7 +28,7 @@ from recast.video.write import save_clip
 
 USUAL = "text-to-video"
 """The way of GENERATORS that is meant where none is said."""
-OF_A_SOURCE = ("source", "source_prompt", "mask", "start", "end", "flow")
+OF_A_SOURCE = ("source", "source_prompt", "mask", "start", "end", "flow", "structure_from")
 """Settings that say something of a source."""
 USUAL_FPS = 8
 """Where neither the model nor the user says a rate."""
@@ -117,7 +117,7 @@ def _inputs(made: Sequence[Edited]) -> dict[str, str]:
 def check_sourceless(request: Request) -> None:
     """Raises RequestError for a method or settings that need a source, and where nothing says what to show."""
     for name in OF_A_SOURCE:
-        if getattr(request, name) != FIELDS[name].default:
+        if getattr(request, name) != FIELDS[name].get_default(call_default_factory=True):
             raise RequestError(f"{name.replace('_', ' ')} is of a source, and generate has none; leave it out")
     if request.vram is not None:
         raise RequestError("vram bounds an edit, and generate edits nothing; leave it out")

@@ -1,6 +1,6 @@
 """A model, ready to edit: its folder, its networks on a device, and what it is known by."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -9,15 +9,22 @@ import torch
 from recast.backbones.backbone import Backbone
 from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.memory import streamed_weights
+from recast.backbones.taesd import TinyDecoder
 from recast.conditions import EXTRACTORS, Extractor
 from recast.editing.record import digest
+from recast.editing.structures import check_structure
 from recast.engine.device import chosen_device
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import Hook
+from recast.progress import Report
 from recast.tuning.adapter import Adapter, read_adapter
 from recast.tuning.published import is_published, with_published
 from recast.tuning.tuned import with_adapters
+from recast.types import ClipLatents, Frames
+
+Decode = Callable[[ClipLatents, Report], Frames]
+"""Latents to frames; reports how many latents are done."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number formats of the network, by name."""
@@ -42,6 +49,7 @@ class Model:
     tokens: frozenset[str] = frozenset()
     streams: bool = False
     _extractors: dict[str, Extractor] = field(default_factory=dict, repr=False)
+    _decoders: dict[str, TinyDecoder | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def loaded(
@@ -100,9 +108,27 @@ class Model:
             "method, cfg, steps": f"{own.method}, {own.cfg_scale:g}, {own.steps}",
         }
 
+    def decode(self, name: str) -> Decode:
+        """What makes pictures of latents, own or tiny. Raises what `TinyDecoder.opened` raises."""
+        if name == "own":
+            return self.backbone.decode
+        held = self.tiny_decoder
+        return (held or TinyDecoder.opened(self.folder, self.backbone, device=self.device, dtype=self.dtype)).decode
+
+    @property
+    def tiny_decoder(self) -> TinyDecoder | None:
+        """The tiny decoder of its latents, opened once; None where there is none on this disk."""
+        if "tiny" not in self._decoders:
+            self._decoders["tiny"] = TinyDecoder.here(self.folder, self.backbone, device=self.device, dtype=self.dtype)
+        return self._decoders["tiny"]
+
     def extractor(self, kind: str) -> Extractor:
-        """The structure extractor of that name, opened once. Raises WeightsError where the model has none."""
+        """The structure extractor of that name, opened once.
+
+        Raises WeightsError where the model has none, RequestError where there is none at all.
+        """
         if kind not in self._extractors:
+            check_structure(kind)
             self._extractors[kind] = EXTRACTORS[kind](self.folder, self.device)
         return self._extractors[kind]
 

@@ -22,7 +22,7 @@ from recast.editing.denoise import Contents, contents_of, denoised, encoded_cont
 from recast.editing.glimpse import Look, no_look
 from recast.editing.job import EditJob
 from recast.editing.loaded import Model
-from recast.editing.prepared import Prepared, extractors
+from recast.editing.prepared import Prepared, extractors, with_made
 from recast.editing.progress import Stage, no_progress, part_of, stage
 from recast.editing.record import Record
 from recast.editing.resolve import ResolvedEdit
@@ -30,7 +30,7 @@ from recast.editing.segments import ClipReader, Segment, Segmentation
 from recast.editing.stages import is_kept, made_record, write_frames
 from recast.editing.survey import Survey, Surveyor
 from recast.errors import BackboneError, Cancelled
-from recast.progress import ProgressCallback, Report
+from recast.progress import ProgressCallback, Report, unreported
 from recast.types import Clip, Frames, Latents
 from recast.video.cuts import SEEN_BEFORE
 from recast.video.read import Source
@@ -157,20 +157,22 @@ class LongEdit:
         around, part = reader.clip(segment.span, self.reach, segment.shot)
         seers = extractors(self.resolved, self.model)
         if segment.is_shot:
-            return Prepared(around, tuple(extractor(around) for extractor in seers.values())), around.frames
+            seen = {kind: extractor(around) for kind, extractor in seers.items()}
+            return Prepared(around, with_made(self.resolved, self.model, around, seen)), around.frames
         shot = self.job.shot(segment.shot.start)
-        before = {} if segment.is_first else self.job.measured(segment.span.start)
-        structures = [
-            extractor.scaled(extractor.measured(around.frames, part, before.get(kind)), shot.scales[kind])
+        before = self.job.measured(segment.span.start) if seers and not segment.is_first else {}
+        seen = {
+            kind: extractor.scaled(extractor.measured(around.frames, part, before.get(kind)), shot.scales[kind])
             for kind, extractor in seers.items()
-        ]
+        }
         clip = Clip(around.frames[part], around.fps, around.first + part.start)
-        return Prepared(clip, tuple(structures)), shot.samples
+        return Prepared(clip, with_made(self.resolved, self.model, clip, seen)), shot.samples
 
     def _decoded(self, segments: Sequence[Segment]) -> Iterator[UInt8[Tensor, "3 h w"]]:
+        decode = self.model.decode(self.resolved.request.decoder)
         for number, segment in enumerate(segments):
             latents = self.job.latents(number)
-            yield from self.model.backbone.decode(latents[: len(latents) - segment.handed_on])
+            yield from decode(latents[: len(latents) - segment.handed_on], unreported)
 
 
 def _holding(before: Latents | None, shared: int) -> Callable[[DenoiseInputs], StepHook]:

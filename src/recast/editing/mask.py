@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from recast.editing.mask_planes import Plane, PlaneReader, alpha_planes, planes_of
+from recast.editing.mask_planes import Plane, PlaneReader, alpha_planes, check_aspect, planes_of
 from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError, ShapeError
 from recast.types import Maps
@@ -88,13 +88,7 @@ class Mask:
         return not any(bool(frame.any()) for frame in self._part(first, count))
 
     def _fitted(self, plane: Float[Tensor, "h w"]) -> Float[Tensor, "H W"]:
-        rows, columns = self.size
-        # One pixel, of the mask or of the clip, is what rounding to whole sizes may cost.
-        if abs(columns * plane.shape[0] / plane.shape[1] - rows) > max(1, rows / plane.shape[0]):
-            raise ShapeError(
-                f"the mask is {plane.shape[1]}x{plane.shape[0]} and the clip {columns}x{rows}; "
-                f"make the mask {columns}x{rows}, or of the same aspect; {self.path}"
-            )
+        check_aspect("mask", (plane.shape[0], plane.shape[1]), self.size, self.path)
         whole = plane[None, None]
         if plane.shape != self.size:
             whole = F.interpolate(whole, self.size, mode="bilinear", antialias=True).clamp(0, 1)

@@ -13,26 +13,27 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from recast.errors import MediaError
+from recast.errors import MediaError, ShapeError
 from recast.video.pictures import STILLS, picture_at
 from recast.video.source import Source
 
 Plane = Float[Tensor, "h w"]
 """0..1, at the size of the file."""
+Planes = Float[Tensor, "*c h w"]
 _PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _NOISE = 16
 """A lossy video's black and white are this far off, out of 255; nearer values count as black and white."""
 
 
 class PlaneReader:
-    """Parts of a mask that are asked for in order. What was asked for last is held, packed; nothing before it is."""
+    """Parts of a mask, or of pictures, asked for in order. What was asked for last is held, packed, nothing before."""
 
-    def __init__(self, opened: Callable[[], Iterator[Plane]]) -> None:
+    def __init__(self, opened: Callable[[], Iterator[Planes]]) -> None:
         """opened: reads from the first frame on."""
         self._opened, self._coming = opened, opened()
         self._first, self._held = 0, deque[tuple[bytes, tuple[int, ...]]]()
 
-    def part(self, first: int, count: int) -> Iterator[Plane]:
+    def part(self, first: int, count: int) -> Iterator[Planes]:
         """Planes first <= i < first + count, fewer where the mask ends. Going back reads it from its start."""
         if first < self._first:
             self._coming, self._first = self._opened(), 0
@@ -49,6 +50,15 @@ class PlaneReader:
                 self._held.append((zlib.compress(plane.numpy().tobytes(), 1), tuple(plane.shape)))
             packed, shape = self._held[place]
             yield torch.from_numpy(np.frombuffer(bytearray(zlib.decompress(packed)), np.float32)).view(shape)
+
+
+def check_aspect(what: str, size: tuple[int, int], clip: tuple[int, int], path: Path) -> None:
+    """Raises ShapeError where what belongs to a clip is of another aspect. size, clip: rows and columns."""
+    (rows, columns), (high, wide) = size, clip
+    # One pixel, of the file or of the clip, is what rounding to whole sizes may cost.
+    if abs(wide * rows / columns - high) > max(1, high / rows):
+        wrong = f"the {what} is {columns}x{rows} and the clip {wide}x{high}"
+        raise ShapeError(f"{wrong}; make the {what} {wide}x{high}, or of the same aspect; {path}")
 
 
 def planes_of(path: Path) -> Iterator[Plane]:

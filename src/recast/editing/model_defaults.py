@@ -9,6 +9,7 @@ from recast.editing.loaded import Model
 from recast.editing.request import knobs_of
 from recast.errors import RequestError, WeightsError, known
 from recast.methods import ALL_METHODS, METHODS, Method
+from recast.model.metadata import ModelMetadata
 
 SAMPLING = ("steps", "cfg", "ensemble")
 """What a model's defaults for a method may say besides its knobs."""
@@ -25,6 +26,13 @@ def own_method(model: Model) -> str:
             f"recast.json names the method {name!r}; there are {', '.join(METHODS)}; {model.folder.path}"
         )
     return name
+
+
+def defaults_of(metadata: ModelMetadata, method: str) -> tuple[dict[str, float], dict[str, float]]:
+    """What a model's folder says of a method, and with that what is usual where the request says nothing."""
+    own = metadata.method_defaults.get(method, {})
+    ensemble = metadata.ensemble if ALL_METHODS[method].ensembles else 1
+    return own, {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
 
 
 def method_of(name: str, own: dict[str, float], knobs: dict[str, Any]) -> Method:

@@ -1,5 +1,6 @@
 """The clip as an edit sees it: read at the size to work at, with its structures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -46,11 +47,15 @@ def prepared_of(clip: Clip, resolved: ResolvedEdit, model: Model, watch: Progres
     """A clip that was read, its cuts, and the structures of each shot."""
     with stage(Stage.STRUCTURE, watch):
         whole = Prepared(clip, (), tuple(cuts(clip.frames, resolved.request.cuts)))
-        shots = [shot.clip for shot in whole.shots]
-        structures = [
-            _joined([extractor(shot) for shot in shots]) for extractor in extractors(resolved, model).values()
-        ]
-    return replace(whole, structures=tuple(structures))
+        shots, seers = [shot.clip for shot in whole.shots], extractors(resolved, model)
+        seen = {kind: _joined([extractor(shot) for shot in shots]) for kind, extractor in seers.items()}
+    return replace(whole, structures=with_made(resolved, model, clip, seen))
+
+
+def with_made(resolved: ResolvedEdit, model: Model, clip: Clip, seen: Mapping[str, Structure]) -> tuple[Structure, ...]:
+    """Structures that were seen in a clip, and those that the user made, in the order in which they were named."""
+    named = resolved.structures if model.backbone.structure_kinds else ()
+    return tuple(resolved.made[each.kind].of(clip) if each.kind in resolved.made else seen[each.kind] for each in named)
 
 
 def _joined(parts: list[Structure]) -> Structure:
@@ -67,6 +72,6 @@ def read_clip(resolved: ResolvedEdit, watch: ProgressCallback = no_progress, mos
 
 
 def extractors(resolved: ResolvedEdit, model: Model) -> dict[str, Extractor]:
-    """Of the structures that were named, by kind in their order; none where the network reads none."""
+    """Of the structures that are seen in the clip, by kind; none where the network reads none."""
     named = resolved.structures if model.backbone.structure_kinds else ()
-    return {each.kind: model.extractor(each.kind) for each in named}
+    return {each.kind: model.extractor(each.kind) for each in named if each.kind not in resolved.made}

@@ -36,6 +36,7 @@ def document_of(request: Request) -> dict[str, Any]:
         source=request.source and request.source.absolute(),
         mask=request.mask if request.mask == ALPHA else request.mask and request.mask.absolute(),
         flow=request.flow and request.flow.absolute(),
+        structure_from={kind: path.absolute() for kind, path in request.structure_from.items()},
         pictures=_absolute(request.pictures),
         adapters=_absolute(request.adapters),
         schedules=with_whole_paths(request.schedules),
@@ -90,7 +91,7 @@ class EditHandler:
         with disk_told(made):
             made.parent.mkdir(exist_ok=True)
         model = self._loaded(request, watch)
-        look = Glimpse(glimpse_at(job), model.backbone)
+        look = Glimpse(glimpse_at(job), model.backbone, model.tiny_decoder)
         asked = replace(request, target=made, overwrite=True)
         result = edit(asked, model, watch, look=look, first=self.fit(asked, model))
         return {"frames": result.num_frames, "notes": [*result.record.notes, *result.notes]}

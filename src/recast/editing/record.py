@@ -74,6 +74,7 @@ def _is_unicode(text: str) -> bool:
 def input_files(request: Request) -> tuple[Path, ...]:
     """The files and folders that a request reads, without the model."""
     named = [Path(path) for path, _ in (*request.pictures, *request.adapters)]
+    named += request.structure_from.values()
     named += map(Path, files_in(request.schedules))
     mask = None if request.mask == ALPHA else request.mask
     return tuple(path for path in (request.source, mask, request.flow, request.storyboard, *named) if path is not None)

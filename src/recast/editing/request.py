@@ -11,6 +11,7 @@ from recast.editing.schedules import Schedules, check_schedules
 from recast.editing.values import (
     ALSO_CALLED,
     Adapters,
+    FilesByKind,
     Gibibytes,
     Listed,
     Seconds,
@@ -52,8 +53,11 @@ class Request:
     model: str = "pocket"
     """The name of a model, or the path of a model folder."""
     structure: Listed = ("depth",)
-    """What of the clip is kept: depth or edges; several where the model has ControlNets of them, each with a weight and
-    the share of the steps in which it acts, as edges:0.5@0-0.6."""
+    """What of the clip is kept: depth, edges or lineart, and hed or pose of a file; several where the model has
+    ControlNets of them, each with a weight and the share of the steps in which it acts, as edges:0.5@0-0.6."""
+    structure_from: FilesByKind = Field(default_factory=dict)
+    """A structure that you made, as KIND=FILE: frame i of a video or folder belongs to frame i of the source, a picture
+    to all; depth is white where it is near, lines are white on black, a pose is OpenPose's skeleton in colours."""
     structure_detail: float = Field(default=0.0, ge=0, le=7)
     """How coarsely structure is kept, 0 (all of it) to 7 (the least), as blur at the size that the model was trained
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
@@ -108,6 +112,8 @@ class Request:
     adapters: Adapters = ()
     """An adapter that `recast tune` wrote, with a weight as DIR:W, or a .safetensors file that others trained: LoRA,
     motion LoRA, a learned embedding; may be repeated. 0 is the model without it."""
+    decoder: Literal["own", "tiny"] = "own"
+    """What makes pictures of latents. tiny: TAESD (`recast models pull taesd`), faster, and fine detail is lost."""
     codec: str = "auto"
     """How a video file is coded: h264, hevc, av1, vp9, prores, prores4444, ffv1 (lossless), as its kind of file allows;
     pictures: png, or png16, which holds no more in its 16 bits. auto is the usual one."""

@@ -15,13 +15,14 @@ from recast.diffusion.samplers import SAMPLERS
 from recast.editing.changing import KeyedContent, changing_of, without_constant
 from recast.editing.idle import idle_settings
 from recast.editing.loaded import Model
+from recast.editing.made_structures import MadeStructure
 from recast.editing.mask import Mask
-from recast.editing.model_defaults import method_of, own_method, sampler_of
+from recast.editing.model_defaults import defaults_of, method_of, own_method, sampler_of
 from recast.editing.request import Request, knobs_of, method_for
-from recast.editing.structures import NamedStructure, named_structures
+from recast.editing.structures import NamedStructure, check_structure, named_structures
 from recast.errors import BackboneError, RecastWarning, RequestError
-from recast.methods import ALL_METHODS, GENERATORS, Method
-from recast.types import Clip
+from recast.methods import GENERATORS, Method
+from recast.types import Clip, Kind
 from recast.video.read import Source, Window
 from recast.video.resize import working_size
 
@@ -45,6 +46,7 @@ class ResolvedEdit:
     sees at once. mask: None where all of the clip is edited. outlines: how strongly the source's are drawn into the
     enlarged result, 1 fully to 0 not at all.
     curves: settings that change over the frames, by name. keyed: the wanted content where that does, and no `cond`.
+    made: structures that the user made, by kind.
     """
 
     request: Request
@@ -68,6 +70,7 @@ class ResolvedEdit:
     outlines: float
     curves: Mapping[str, Curve] = field(default_factory=dict)
     keyed: KeyedContent | None = None
+    made: Mapping[Kind, MadeStructure] = field(default_factory=dict)
 
     def outlines_at(self, frame: int) -> float:
         """`outlines` at a frame of the source."""
@@ -98,12 +101,11 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     """
     metadata = model.folder.metadata
     name = method_for(request, own_method(model))
-    own = metadata.method_defaults.get(name, {})
-    ensemble = metadata.ensemble if ALL_METHODS[name].ensembles else 1
-    usual = {"steps": metadata.steps, "cfg": metadata.cfg_scale, "ensemble": ensemble} | own
+    own, usual = defaults_of(metadata, name)
     steps = int(usual["steps"]) if request.steps is None else request.steps
     recorded, request = replace(request, method=name, model=model.name), without_constant(request)
     changing = changing_of(request, name, model, source)
+    model.decode(request.decoder)  # says what is wrong with it before the work
     resolved = ResolvedEdit(
         request=recorded,
         curves=changing.curves,
@@ -125,6 +127,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         window=_window(request, model),
         seed=request.seed,
         mask=_mask(request, source),
+        made=_made(request, source),
         outlines=enlargement(request),
     )
     _warn(resolved, model)
@@ -174,6 +177,14 @@ def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
 def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStructure, ...]:
     """Those that the request names. Raises BackboneError for what a model that reads structure cannot honour."""
     named = named_structures(request.structure)
+    kinds = [each.kind for each in named]
+    surplus = sorted(request.structure_from.keys() - set(kinds))
+    if surplus:
+        given = f"{surplus[0]} is given from a file, and the structure is {', '.join(kinds)}"
+        raise RequestError(f"{given}; say --structure {surplus[0]} too")
+    for kind in kinds:
+        if kind not in request.structure_from:
+            check_structure(kind)
     if model.backbone.structure_kinds and request.method not in GENERATORS:
         model.backbone.check_structures(named, steps)
     return named
@@ -195,6 +206,11 @@ def _window(request: Request, model: Model) -> int:
         learned = f"{model.name} learned from clips of {metadata.frames} frames"
         warnings.warn(f"{learned}; in a window of {request.window} it guesses", RecastWarning, stacklevel=2)
     return request.window
+
+
+def _made(request: Request, source: Source | Clip) -> dict[Kind, MadeStructure]:
+    """The structures that the user made. Raises MediaError for a file that is not there."""
+    return {Kind(kind): MadeStructure(Kind(kind), path, source.size) for kind, path in request.structure_from.items()}
 
 
 def _mask(request: Request, source: Source | Clip) -> Mask | None:

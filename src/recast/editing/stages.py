@@ -63,9 +63,10 @@ def generate(
             else denoised(resolved, shot, content, model, part_of(report, number, len(shots)), hold=look)
             for number, (shot, content) in enumerate(zip(shots, contents, strict=True))
         ]
+    decode = model.decode(resolved.request.decoder)
     with stage(Stage.DECODE, watch) as report:
         decoded = [
-            model.backbone.decode(each, part_of(report, number, len(shots)))[: len(shot.clip)]
+            decode(each, part_of(report, number, len(shots)))[: len(shot.clip)]
             for number, (shot, each) in enumerate(zip(shots, latents, strict=True))
         ]
     return Edited(

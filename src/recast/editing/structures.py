@@ -26,7 +26,7 @@ class NamedStructure:
         found = _NAMED.fullmatch(text.strip())
         if found is None:
             raise RequestError(f"structure {text!r} is not understood; write KIND, KIND:WEIGHT or KIND:WEIGHT@FROM-TO")
-        known("structure", found["kind"], EXTRACTORS)
+        known("structure", found["kind"], list(Kind))
         weight, start, stop = (float(found[name] or usual) for name, usual in _USUAL.items())
         if weight > MOST_WEIGHT:
             raise RequestError(f"structure {text!r} has weight {weight:g}; weights go from 0 to {MOST_WEIGHT:g}")
@@ -36,6 +36,16 @@ class NamedStructure:
 
 
 _USUAL = {"weight": "1", "start": "0", "stop": "1"}
+
+
+def check_structure(kind: str) -> None:
+    """Raises RequestError for a kind that is not seen in a clip, and has to be given."""
+    if kind not in EXTRACTORS:
+        seen = ", ".join(EXTRACTORS)
+        raise RequestError(
+            f"{kind} is not seen in a clip here ({seen} are); give it as a video, a folder or a picture: "
+            f"--structure-from {kind}=FILE"
+        )
 
 
 def named_structures(texts: tuple[str, ...]) -> tuple[NamedStructure, ...]:

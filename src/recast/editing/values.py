@@ -103,6 +103,19 @@ def _seconds(value: object) -> object:
 
 Weighted = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_weighted)]
 Adapters = Annotated[tuple[tuple[str, FiniteFloat], ...], BeforeValidator(_each_adapter)]
+
+
+def _files_by_kind(value: object) -> object:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        return value
+    pairs = [str(each).partition("=") for each in listed]
+    if not all(kind.strip() and path.strip() for kind, _, path in pairs):
+        raise ValueError("a kind and a file of it, such as pose=dancer-pose.mp4")
+    return {kind.strip(): path.strip() for kind, _, path in pairs}
+
+
+FilesByKind = Annotated[dict[str, Path], BeforeValidator(_files_by_kind)]
 Listed = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 Gibibytes = Annotated[FiniteFloat, Field(gt=0)]
 Pixels = Annotated[int, Field(gt=0)]

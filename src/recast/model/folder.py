@@ -47,6 +47,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "temporal": (),
     "text_encoder": ("config.json",),
     "text_encoder_2": ("config.json",),
+    "tiny_vae": ("config.json",),
     "tokenizer": ("tokenizer_config.json",),
     "tokenizer_2": ("tokenizer_config.json",),
     "transformer": ("config.json",),

@@ -124,23 +124,23 @@ def _planned_part(part: SpecPart) -> Iterator[PlannedFile]:
     reasons = []
     for repo in part.repos:
         try:
-            return iter(_planned_repo(repo, part.files))
+            return iter(_planned_repo(repo, part))
         except WeightsError as error:
             reasons.append(str(error))
     raise WeightsError("; ".join(reasons))
 
 
-def _planned_repo(repo: str, files: tuple[SpecFile, ...]) -> list[PlannedFile]:
+def _planned_repo(repo: str, part: SpecPart) -> list[PlannedFile]:
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
-        return [held for file in files for held in _cached(repo, file)]
+        return [held for file in part.files for held in _cached(repo, file)]
     with _hub_told(repo):
-        info = HfApi().model_info(repo, files_metadata=True)
+        info = HfApi().model_info(repo, revision=part.revision, files_metadata=True)
     there = {sibling.rfilename: sibling for sibling in info.siblings or []}
     found = []
-    for file in files:
+    for file in part.files:
         names = _chosen(file, there)
         if not names:
             raise WeightsError(f"{repo} has no {' or '.join(file.names)}")

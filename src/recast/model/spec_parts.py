@@ -5,6 +5,7 @@ from typing import Any
 
 RAIL = "CreativeML Open RAIL-M"
 APACHE = "Apache-2.0"
+NON_COMMERCIAL = "CC-BY-NC-4.0 (no commercial use)"
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,15 @@ class SpecFile:
 
 @dataclass(frozen=True)
 class SpecPart:
-    """What comes from one repository. repos: it, and others to take where it is gone, in this order."""
+    """What comes from one repository. repos: it, and others to take where it is gone, in this order.
+
+    revision: a branch or pull request of theirs that has the files, where the main one lacks them as safetensors.
+    """
 
     repos: tuple[str, ...]
     licence: str
     files: tuple[SpecFile, ...]
+    revision: str | None = None
 
 
 @dataclass(frozen=True)

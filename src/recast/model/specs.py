@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from recast.model.spec_parts import APACHE, RAIL, ModelSpec, SpecFile, SpecPart, network_files
+from recast.model.spec_parts import (
+    APACHE,
+    NON_COMMERCIAL,
+    RAIL,
+    ModelSpec,
+    SpecFile,
+    SpecPart,
+    network_files,
+)
 from recast.model.video_specs import DEPTH, VIDEO_SPECS
 
 LINEAR = {
@@ -52,7 +60,6 @@ _MOTION = SpecPart(
     APACHE,
     network_files("motion_adapter"),
 )
-_DEPTH_CONTROL = SpecPart(("lllyasviel/control_v11f1p_sd15_depth",), "OpenRAIL", network_files("controlnet"))
 _IP_ADAPTER = SpecPart(
     ("h94/IP-Adapter",),
     APACHE,
@@ -62,14 +69,35 @@ _IP_ADAPTER = SpecPart(
         SpecFile("image_encoder", ("models/image_encoder/model.safetensors",)),
     ),
 )
+_CONTROLS = {
+    "depth": "control_v11f1p_sd15_depth",
+    "edges": "control_v11p_sd15_canny",
+    "lineart": "control_v11p_sd15_lineart",
+    "hed": "control_v11p_sd15_softedge",
+    "pose": "control_v11p_sd15_openpose",
+}
+"""ControlNets 1.1 of Stable Diffusion 1.5, by the kind of structure that each was trained on."""
+_CONTROL_PARTS = tuple(
+    SpecPart((f"lllyasviel/{name}",), "OpenRAIL", network_files(f"controlnet_{number}" if number else "controlnet"))
+    for number, name in enumerate(_CONTROLS.values())
+)
 _GEN1_ZERO = (
     SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler("image_scheduler"))),
     _MOTION,
-    _DEPTH_CONTROL,
+    _CONTROL_PARTS[0],
     DEPTH,
 )
 _OF_ANIMATEDIFF: dict[str, Any] = {"cfg_scale": 7.5, "window": 16, "frames": 16, "family": "animatediff"}
+_OF_MODELSCOPE: dict[str, Any] = {"cfg_scale": 9.0, "fps": 8, "method": "flowedit", "structures": []}
+_WHOLE = (*_NETWORKS, *_TOKENIZER, _scheduler())
 _LINEAR = {"scheduler/scheduler_config.json": LINEAR}
+
+
+def _tiny_decoder(repo: str, of: str) -> ModelSpec:
+    about = f"TAESD: pictures of the latents of {of} in little time, not quite its own; for --decoder tiny"
+    part = SpecPart((f"madebyollin/{repo}",), "MIT", network_files("tiny_vae"))
+    return ModelSpec(about, "AutoencoderTiny", 0.01, (part,))
+
 
 SPECS: dict[str, ModelSpec] = {
     "gen1-zero": ModelSpec(
@@ -96,6 +124,14 @@ SPECS: dict[str, ModelSpec] = {
         _OF_ANIMATEDIFF | {"cfg_scale": 1.5, "steps": 6},
         {"scheduler/scheduler_config.json": LINEAR | {"_class_name": "LCMScheduler", "set_alpha_to_one": True}},
     ),
+    "gen1-zero-control": ModelSpec(
+        "gen1-zero with ControlNets of five structures: depth, edges, lineart, hed, pose; words",
+        "AnimateDiffControlNetPipeline",
+        6.7,
+        (_GEN1_ZERO[0], _MOTION, *_CONTROL_PARTS, DEPTH),
+        _OF_ANIMATEDIFF | {"structures": list(_CONTROLS)},
+        _LINEAR,
+    ),
     "animatediff": ModelSpec(
         "SD 1.5 with motion modules, without structure; words",
         "AnimateDiffPipeline",
@@ -108,8 +144,15 @@ SPECS: dict[str, ModelSpec] = {
         "Stable Diffusion 1.5, an image model for the editors that bring consistency by hooks; words",
         "StableDiffusionPipeline",
         2.1,
-        (SpecPart(_SD15, RAIL, (*_NETWORKS, *_TOKENIZER, _scheduler())),),
+        (SpecPart(_SD15, RAIL, _WHOLE),),
         {"cfg_scale": 7.5},
+    ),
+    "sd15-control": ModelSpec(
+        "Stable Diffusion 1.5 with ControlNets of five structures: depth, edges, lineart, hed, pose; words",
+        "StableDiffusionControlNetPipeline",
+        5.9,
+        (SpecPart(_SD15, RAIL, _WHOLE), *_CONTROL_PARTS, DEPTH),
+        {"cfg_scale": 7.5, "structures": list(_CONTROLS)},
     ),
     "sdxl": ModelSpec(
         "Stable Diffusion XL, an image model of 1024 px for the editors that bring consistency by hooks; words",
@@ -147,9 +190,25 @@ SPECS: dict[str, ModelSpec] = {
         "An image model that follows instructions, such as make it snow; for --method instruct-pix2pix",
         "StableDiffusionInstructPix2PixPipeline",
         2.1,
-        (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", (*_NETWORKS, *_TOKENIZER, _scheduler())),),
+        (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", _WHOLE),),
         {"cfg_scale": 7.5, "method": "instruct-pix2pix"},
     ),
+    "modelscope": ModelSpec(
+        "ModelScope text to video, 1.7B, of 256 px, for clips from words and for flowedit and its kin; words",
+        "TextToVideoSDPipeline",
+        3.7,
+        (SpecPart(("ali-vilab/text-to-video-ms-1.7b", "damo-vilab/text-to-video-ms-1.7b"), NON_COMMERCIAL, _WHOLE),),
+        _OF_MODELSCOPE | {"short_side": 256, "frames": 16},
+    ),
+    "zeroscope": ModelSpec(
+        "ZeroScope v2, ModelScope's network trained on at 576x320 without watermarks; words",
+        "TextToVideoSDPipeline",
+        7.4,
+        (SpecPart(("cerspense/zeroscope_v2_576w",), NON_COMMERCIAL, _WHOLE, "refs/pr/46"),),
+        _OF_MODELSCOPE | {"short_side": 320, "frames": 24},
+    ),
+    "taesd": _tiny_decoder("taesd", "Stable Diffusion 1 and 2, and what has their autoencoder"),
+    "taesdxl": _tiny_decoder("taesdxl", "Stable Diffusion XL"),
     "clipseg": ModelSpec(
         "CLIPSeg: where in a clip what words name is; for recast mask --words, not for edits",
         "CLIPSeg",

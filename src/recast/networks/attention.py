@@ -133,7 +133,7 @@ class _HookedProcessor:
         self.site = site
         self.hooks = tuple(hooks)
         self.installation = installation
-        own = site.layer.processor
+        self.own = own = site.layer.processor
         self.picture = own.picture if isinstance(own, ImagePromptProcessor) else None
         self.attend: Attend = kernel(site)
         for hook in reversed(self.hooks):
@@ -149,12 +149,15 @@ class _HookedProcessor:
         """The layer's answer, as diffusers asks for it."""
         if attention_mask is not None:
             raise BackboneError(f"hooks know no attention mask, and {self.site.path} was given one; leave it out")
+        shares = self.installation.context.shares(self.site.kind, len(hidden_states))
+        if not shares:  # a layer over time of images, each a clip of one frame
+            return self.own(attn, hidden_states, encoder_hidden_states)
         told_to, image = hidden_states if encoder_hidden_states is None else encoder_hidden_states, None
         if self.picture is not None:
             told_to, image = self.picture.split(told_to)
         q, k, v = attn.to_q(hidden_states), attn.to_k(told_to), attn.to_v(told_to)
         answers = []
-        for branch, rows in self.installation.context.shares(self.site.kind, len(q)):
+        for branch, rows in shares:
             parts = (each[rows] for each in (hidden_states, q, k, v))
             answers.append(self.attend(self._call(branch, *parts)))
         answer = _joined(answers)

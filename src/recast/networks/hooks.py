@@ -74,13 +74,16 @@ class PassContext:
         return PassFacts(sigma=self.current.sigma, branch=branch, frames=self.current.frames)
 
     def shares(self, kind: SiteKind, rows: int) -> list[tuple[int | None, slice]]:
-        """Each branch's number and rows in a batch that a layer of this kind sees; all of them outside a known pass."""
+        """Each branch's number and rows in a batch that a layer of this kind sees; all of them outside a known pass.
+
+        None for a layer over time where frames see each other in no branch.
+        """
         current_pass = self.current
         if current_pass is None:
             return [(None, slice(0, rows))]
         pairs = zip(current_pass.branches, current_pass.temporal, strict=True)
         numbers = [number for number, temporal in pairs if temporal or kind is not SiteKind.TEMPORAL]
-        each = rows // len(numbers)
+        each = rows // max(1, len(numbers))
         return [(number, slice(i * each, (i + 1) * each)) for i, number in enumerate(numbers)]
 
 

@@ -1,12 +1,17 @@
 """Opens a folder of Stable Diffusion as the backbone that its network's channels ask for."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
+from recast.backbones.controlnets import opened_controlnets
 from recast.backbones.image_prompt import ImagePrompt
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.controlled import ControlledStableDiffusion
 from recast.backbones.stable_diffusion.instructed import InstructedStableDiffusion
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.backbones.stable_diffusion.xl import PairedPromptEncoder, StableDiffusionXLBackbone
@@ -23,7 +28,7 @@ BY_CHANNELS: dict[tuple[int, int], type[StableDiffusionBackbone]] = {
 
 
 def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> StableDiffusionBackbone:
-    """The backbone in a folder of StableDiffusionPipeline, its Depth2Img kin, or its InstructPix2Pix kin.
+    """The backbone in a folder of StableDiffusionPipeline, or of its kin with ControlNets, depth, or a picture to edit.
 
     dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged, and
     for a network that reads other channels than latents, depth, or a picture to edit, such as one for inpainting.
@@ -39,9 +44,12 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         raise WeightsError(f"{wrong}; stable_diffusion opens {known}; {model.path}")
     for network in (unet, vae):
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-    kind, reader, image_prompt = BY_CHANNELS[channels], PromptEncoder, ImagePrompt.put_in(model, unet, device)
+    kind: Callable[..., StableDiffusionBackbone] = BY_CHANNELS[channels]
+    reader, image_prompt = PromptEncoder, ImagePrompt.put_in(model, unet, device)
     if unet.config.addition_embed_type is not None:
         kind, reader = _xl(unet, model), PairedPromptEncoder
+    elif model.has("controlnet") and channels == (4, 4):
+        kind = partial(ControlledStableDiffusion, controlnets=opened_controlnets(model, device, dtype))
     return kind(
         unet=unet.to(device).requires_grad_(False),
         vae=vae.to(device).requires_grad_(False),
@@ -61,6 +69,7 @@ def _xl(unet: UNet2DConditionModel, model: ModelFolder) -> type[StableDiffusionX
     if kind != "text_time" or not (model.has("text_encoder") and model.has("text_encoder_2")):
         wrong = f"the unet is conditioned on {kind} beside words, and stable_diffusion opens the base network of XL"
         raise WeightsError(f"{wrong}, with two text encoders; {model.path}")
-    if model.has("ip_adapter"):
-        raise WeightsError(f"IP-Adapters of XL are not opened; take the folder without ip_adapter; {model.path}")
+    for part, named in {"ip_adapter": "IP-Adapters", "controlnet": "ControlNets"}.items():
+        if model.has(part):
+            raise WeightsError(f"{named} of XL are not opened; take the folder without {part}; {model.path}")
     return StableDiffusionXLBackbone

@@ -1,0 +1,5 @@
+"""ModelScope's text-to-video network and those trained from it (arXiv:2308.06571): Stable Diffusion 2 with time."""
+
+from recast.backbones.modelscope.backbone import ModelScopeBackbone, opened
+
+__all__ = ["ModelScopeBackbone", "opened"]

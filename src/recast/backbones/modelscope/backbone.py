@@ -1,0 +1,78 @@
+"""ModelScope's text-to-video network as a backbone: an image UNet whose frames see each other, conditioned on words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_3d_condition import UNet3DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.backbones.modelscope.network import taken_apart
+from recast.backbones.stable_diffusion.backbone import MAX_FRAMES, StableDiffusionBackbone
+from recast.backbones.stable_diffusion.inflated import InflatedStableDiffusion
+from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.denoising import Branch
+from recast.diffusion.schedule import schedule
+from recast.errors import WeightsError
+from recast.model.folder import ModelFolder
+from recast.networks.temporal import BatchLayout
+from recast.types import Condition
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelScopeBackbone(InflatedStableDiffusion):
+    """An image UNet with convolutions and transformers over time in it, that was trained so. arXiv:2308.06571.
+
+    Images are clips of one frame, as in its training: its layers over time then see that frame alone. They know no
+    positions, so clips may be of any length; longer ones than it was trained on are guesses.
+    """
+
+    @property
+    def short_side(self) -> int:
+        """What recast.json says; the network's own configuration is that of the smaller model it was trained from."""
+        return self.metadata.short_side
+
+    def _answered(
+        self,
+        inputs: Float[Tensor, "t channels y x"],
+        sigma: float,
+        condition: Condition,
+        branches: Mapping[int, Branch],
+    ) -> Float[Tensor, "branches t c y x"]:
+        over_time = dict(zip(branches, self._temporal(branches, len(inputs)), strict=True))
+        answers: dict[int, Tensor] = {}
+        for temporal in sorted(set(over_time.values())):
+            asked = {number: branches[number] for number, on in over_time.items() if on is temporal}
+            with self.motion.on(BatchLayout(len(inputs) if temporal else 1)):
+                made = StableDiffusionBackbone._answered(self, inputs, sigma, condition, asked)
+            answers.update(zip(asked, made, strict=True))
+        return torch.stack([answers[number] for number in branches])
+
+
+def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> ModelScopeBackbone:
+    """The backbone in a folder of TextToVideoSDPipeline.
+
+    dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged, and
+    for a network that reads more than latents.
+    """
+    whole, vae = model.network("unet", UNet3DConditionModel), model.network("vae", AutoencoderKL)
+    channels = whole.config.in_channels, whole.config.out_channels
+    if channels != (4, 4):
+        wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}; modelscope opens 4 to 4"
+        raise WeightsError(f"{wrong}; {model.path}")
+    unet, motion = taken_apart(whole)
+    networks: list[nn.Module] = [unet, vae]
+    for network in networks:
+        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+        network.to(device, dtype).requires_grad_(False)
+    return ModelScopeBackbone(
+        unet=unet,
+        motion=motion,
+        positions=MAX_FRAMES,
+        vae=vae,
+        prompt=PromptEncoder.opened(model, device, dtype),
+        schedule=schedule(model.scheduler_config()),
+        metadata=model.metadata,
+    )
