@@ -116,6 +116,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:CLIP pair of model")
 def test_the_command_paints_a_layer_that_render_takes(here, folder, capsys):
     named = ["--mask", "mask.mkv", "--size", "64", "--passes", "1"]
     asked = ["substrate", "paint", "clip.mkv", "-p", "snow", "-m", str(folder), "--steps", "3", *named, "-q"]

@@ -1,5 +1,6 @@
 """A layer of a clip's substrate painted by words, as a picture that `recast substrate render` takes."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,12 +10,15 @@ from PIL import Image
 from recast.conditions.clip_pair import ClipPair
 from recast.editing.progress import no_progress
 from recast.editing.substrates import FittedClip, SubstrateRequest
-from recast.errors import RequestError, known
+from recast.errors import RecastWarning, RequestError, known
 from recast.progress import ProgressCallback
 from recast.substrates.layers import Canvas
 from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, WordsOfPaint, painted
 from recast.substrates.stored import as_image, picture_names
 from recast.video.output import check_free, new_file
+
+LEAST_RISE = 0.05
+"""Of the mean cosine, below which nobody would see the words in the result."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,21 @@ def paint(
     layer = PaintedLayer(substrate, names.index(known("layer", request.layer or names[-1], names)))
     objective = Objective(layer, pair, words, request.settings)
     made = painted(objective, lambda done, total: watch("paint", done, total))
+    before, after = (_words_found(objective, canvas) for canvas in (layer.picture, made))
+    if after - before < LEAST_RISE:
+        warnings.warn(
+            f"{pair.name} finds the words hardly more than before ({before:.3f}, {after:.3f}); take more --steps, give "
+            "--source-prompt, or name a model that knows such pictures with -m",
+            RecastWarning,
+            stacklevel=2,
+        )
     with new_file(target, overwrite) as part:
         Image.fromarray(as_image(made)).save(part, "PNG")
-    before, after = (_found(objective, canvas) for canvas in (layer.picture, made))
     return PaintScores(before, after, pair.name)
 
 
 @torch.no_grad()
-def _found(objective: Objective, canvas: Canvas) -> float:
+def _words_found(objective: Objective, canvas: Canvas) -> float:
     layer, encoder = objective.layer, objective.pair.pictures
     seen = [encoder.seen(layer.frame(canvas, number))[0].cpu() for number in range(len(layer.substrate))]
     return (torch.cat(seen) @ objective.words.wanted).mean().item()
