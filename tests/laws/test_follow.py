@@ -100,6 +100,24 @@ def test_outside_a_followed_box_every_pixel_is_the_sources(clip, tmp_path, capsy
     assert not torch.equal(after, before)
 
 
+def test_regions_with_their_own_words_one_after_the_other_leave_each_other_alone(clip, tmp_path):
+    model = Model.loaded(str(written(tmp_path / "model")))
+    shown = {clip: read(opened(clip), Window()).frames}
+    before, whites = clip, []
+    for name, words in (("left", "a red ball"), ("right", "snow")):
+        white = torch.zeros(SIZE, dtype=torch.bool)
+        white[20:80, slice(10, 50) if name == "left" else slice(70, 110)] = True
+        Image.fromarray(white.numpy()).save(tmp_path / f"{name}.png")
+        after = tmp_path / f"{name}.mkv"
+        settings = {"steps": 1, "mask": tmp_path / f"{name}.png", "feather": 0, "codec": "ffv1"}
+        edit(Request.asked(source=before, target=after, prompt=words, **settings), model)
+        shown[after] = read(opened(after), Window()).frames
+        assert torch.equal(shown[after][..., ~white], shown[before][..., ~white])
+        assert not torch.equal(shown[after][..., white], shown[before][..., white])
+        before, whites = after, [*whites, white]
+    assert not (whites[0] & whites[1]).any()
+
+
 def test_growing_and_inverting(clip, tmp_path):
     box = ",".join(map(str, (*place(0), 32, 32)))
     areas = {}

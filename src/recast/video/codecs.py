@@ -11,7 +11,10 @@ from recast.video.source import Colour
 os.environ.setdefault("SVT_LOG", "1")
 
 _KEPT = {"flags": "+frame_duration"}
-# No frames out of order: with varying frame times MP4's length would come out wrong.
+# One thread: with two, 6 of 300 encodings of the same frames had other bytes (docs/decisions/0044), and a run that was
+# stopped would not end with those of one that was not. No frames out of order, here and in HEVC: with varying frame
+# times MP4's length would come out wrong.
+_X264 = {"crf": "16", "preset": "faster", "bf": "0", **_KEPT}
 _X265 = "log-level=none:bframes=0:frame-threads=1"
 
 
@@ -19,7 +22,7 @@ _X265 = "log-level=none:bframes=0:frame-threads=1"
 class Codec:
     """An encoder. odd: its pixel format where a side is odd, None where it refuses that. tag: its name in MP4.
 
-    tagged: the stream tells its colour matrix.
+    tagged: the stream tells its colour matrix. num_threads: the same on any machine, since it changes bytes.
     """
 
     encoder: str
@@ -28,6 +31,7 @@ class Codec:
     odd: str | None
     tag: str | None = None
     tagged: bool = True
+    num_threads: int = 4
 
     @property
     def is_rgb(self) -> bool:
@@ -37,7 +41,7 @@ class Codec:
 
 CODECS: dict[str, Codec] = {
     # H.264 and HEVC crop whole chroma pixels only: odd sizes need one chroma value for each pixel.
-    "h264": Codec("libx264", {"crf": "16", "preset": "faster", "bf": "0", **_KEPT}, "yuv420p", "yuv444p"),
+    "h264": Codec("libx264", _X264, "yuv420p", "yuv444p", num_threads=1),
     "hevc": Codec(
         "libx265", {"crf": "18", "preset": "fast", "x265-params": _X265, **_KEPT}, "yuv420p", "yuv444p", "hvc1"
     ),

@@ -19,8 +19,6 @@ from recast.video.codecs import Codec, colour_notes, colour_tags, pixel_format
 from recast.video.colour import BT709, assumed_matrix, encodable
 from recast.video.source import Source
 
-# The encoder's work is split in as many parts on any machine: the number of threads changes x264's bytes.
-NUM_THREADS = 4
 FINEST_TICKS = 10**7
 ODD_NOTE = "an odd size needs full colour (4:4:4), which some players refuse; webm plays in all browsers"
 
@@ -137,7 +135,7 @@ class VideoEncoder:
             context.codec_tag = codec.tag
         self.notes = [ODD_NOTE] if self._pixel_format == "yuv444p" else []
         self.notes += colour_notes(codec, source.colour)
-        context.time_base, context.thread_count = tick, NUM_THREADS
+        context.time_base, context.thread_count = tick, codec.num_threads
         context.sample_aspect_ratio = source.sample_aspect
 
     def tell(self, name: str, text: str) -> None:
