@@ -11,7 +11,8 @@ from playwright.sync_api import sync_playwright
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
+"""A machine that others use too may take long."""
 
 
 @dataclass(frozen=True)

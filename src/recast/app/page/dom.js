@@ -84,9 +84,10 @@ export function segments(label, choices, chosen, choose, kind = "") {
   return { element: group, show: (/** @type {string} */ value) => buttons.forEach((each) => each.setAttribute("aria-pressed", String(each.value === value))) };
 }
 
-/** Says what went wrong, until it is closed. @param {unknown} error */
+/** Says what went wrong, until it is closed; the same once, however often it comes. @param {unknown} error */
 export function complain(error) {
   const text = error instanceof Error ? error.message : String(error);
+  for (const said of byId("toasts").querySelectorAll(".toast")) if (said.textContent === text) said.remove();
   const toast = h("div", { class: "toast" }, h("span", { class: "grow" }, text), tool("close", "Close", () => toast.remove(), "button plain"));
   byId("toasts").append(toast);
   setTimeout(() => toast.remove(), 15000);

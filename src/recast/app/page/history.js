@@ -77,7 +77,8 @@ function how(job) {
 export async function showComparison(first, second) {
   const sheet = byId("sheet");
   fill(sheet, h("h1", {}, "Compare"));
-  const [one, two] = await Promise.all([jobs.found(first), jobs.found(second)]);
+  const [one, two] = await Promise.all([first, second].map((id) => jobs.found(id, "#/history")));
+  if (!one || !two) return null;
   const facts = await fileFacts(one.source).catch(() => null);
   const begins = (/** @type {Job} */ job) => (one.source === two.source ? job.settings.start ?? 0 : 0);
   const player = new Player({ one: ofJob(one.id, title(one)), two: ofJob(two.id, title(two)), offset: Math.max(0, begins(two) - begins(one)),

@@ -1,6 +1,7 @@
 // @ts-check
 /** The server's jobs, kept up to date. They are the only state that tabs share: a page that is reloaded asks for them. */
-import { API, ask } from "./api.js";
+import { API, ask, Refusal } from "./api.js";
+import { complain } from "./dom.js";
 
 /** @typedef {import("./api.js").Job} Job */
 
@@ -29,9 +30,19 @@ export function ahead(job) {
   return newest().filter((other) => other.state === "running" || (other.state === "queued" && goesFirst(other))).length;
 }
 
-/** A job that may be older than those that are followed. @param {string} id @returns {Promise<Job>} */
-export async function found(id) {
-  return jobs.get(id) ?? ask("GET", `/jobs/${id}`);
+/**
+ * A job that may be older than those that are followed. Where it is gone, says so, and shows `instead`.
+ * @param {string} id @param {string} instead @returns {Promise<Job | null>}
+ */
+export async function found(id, instead) {
+  try {
+    return jobs.get(id) ?? (await ask("GET", `/jobs/${id}`));
+  } catch (error) {
+    if (!(error instanceof Refusal && error.status === 404)) throw error;
+    complain(new Error("This edit is no longer on the server."));
+    location.replace(instead); // so that the way back does not lead here again
+    return null;
+  }
 }
 
 /** Takes a job that an answer told of, before the stream does. @param {Job} job */

@@ -23,8 +23,8 @@ const FIRST_FRAMES = 8;
 /** Settings that say how long a frame takes. */
 const ALIKE = ["steps", "ensemble", "size", "cfg"];
 
-/** @type {{methods: Record<string, Method> | null, settings: Schema | null, models: string[], fields: Shown[], loading: boolean}} */
-const known = { methods: null, settings: null, models: ["pocket", "pocket-words"], fields: [], loading: false };
+/** @type {{methods: Record<string, Method> | null, settings: Schema | null, models: string[], fields: Shown[], loading: boolean, asking: boolean}} */
+const known = { methods: null, settings: null, models: ["pocket", "pocket-words"], fields: [], loading: false, asking: false };
 
 const words = h("textarea", { id: "words", rows: 3, maxlength: 4000, placeholder: "a snowy field in winter", oninput: () => change({ words: words.value }) });
 const pictures = h("div", { class: "pictures" });
@@ -39,7 +39,7 @@ const seed = h("input", { type: "number", id: "seed", min: 0, step: 1, placehold
 const format = h("select", { id: "format", onchange: () => change({ format: format.value }) }, ...["mp4", "mov", "mkv", "webm"].map((each) => h("option", {}, each)));
 const estimate = h("p", { class: "hint", role: "status" });
 const edit = h("button", { type: "submit", class: "button strong", title: "Ctrl+Enter" }, "Edit the clip");
-const tryOut = h("button", { type: "button", class: "button", id: "try", title: "A few frames from the in point, in four variants", onclick: () => void begin(FIRST_FRAMES).catch(complain) }, "Try four");
+const tryOut = h("button", { type: "button", class: "button", id: "try", title: "A few frames from the in point, in four variants", onclick: () => void once(() => begin(FIRST_FRAMES)).catch(complain) }, "Try four");
 
 /** Puts the panel together. */
 export function showPanel() {
@@ -78,12 +78,24 @@ async function learn() {
 }
 
 /** Queues the edit of the whole stretch, and shows it. */
-export async function run() {
-  if (edit.disabled) return;
+export const run = () => once(async () => {
   const job = await ask("POST", "/jobs", asked());
   jobs.took(job);
   location.hash = `#/job/${job.id}`;
   byId("main").focus({ preventScroll: true }); // on the button, the space bar would begin another one
+});
+
+/** Queues something, unless something is being queued: a second press of a button or key asks for nothing more. @param {() => Promise<void>} queue */
+async function once(queue) {
+  if (edit.disabled || known.asking) return;
+  known.asking = true;
+  show();
+  try {
+    await queue();
+  } finally {
+    known.asking = false;
+    show();
+  }
 }
 
 /** @param {import("./api.js").UserFile} file that was dropped or chosen */
@@ -186,7 +198,8 @@ function makeKnobs() {
 function guess() {
   const same = (/** @type {Job} */ job) => ALIKE.every((name) => JSON.stringify(job.settings[name]) === JSON.stringify(draft.settings[name]));
   const like = jobs.newest().find((job) => job.state === "done" && job.started && job.finished && job.frames && job.model === draft.model && job.method === draft.method && same(job));
-  if (!draft.source) estimate.textContent = "Give a clip first.";
+  if (known.asking) estimate.textContent = "Being queued.";
+  else if (!draft.source) estimate.textContent = "Give a clip first.";
   else if (!says()) estimate.textContent = "Say what it should look like, in words or by a picture.";
   else if (refusalOf(draft.model, draft.method)) estimate.textContent = `${draft.model} cannot do ${draft.method}.`;
   else if (scheduleTrouble(draft, show)) estimate.textContent = "What changes over the clip is not right yet: see All settings.";

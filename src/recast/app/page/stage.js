@@ -22,7 +22,8 @@ export const shownTimeline = () => stage.timeline;
 
 /** Shows what the address and the draft ask for. @param {string | null} id of a job */
 export async function showStage(id) {
-  const job = id ? await jobs.found(id).catch((error) => void complain(error)) : null;
+  const job = id ? await jobs.found(id, "#/").catch((error) => void complain(error)) : null;
+  if (id && !job) return;
   const source = job ? job.source : draft.source;
   const key = job ? `job ${job.id} ${job.state === "running" || job.state === "queued" ? "open" : job.state}` : source ?? "empty";
   if (key !== stage.key) await put(key, job ?? null, source);

@@ -7,6 +7,7 @@ import { byId, fill, h } from "./dom.js";
 /** @typedef {import("./api.js").UserFile} UserFile */
 
 let isSending = false;
+let turn = 0; // of what was given last, which is the clip, however long others take
 
 /** The part of the page that asks for a clip. @param {string} [why] why the last one was refused */
 export function welcome(why) {
@@ -42,6 +43,7 @@ export function acceptDrops(pictured) {
  */
 export async function take(file, pictured) {
   if (!file) return;
+  const mine = ++turn;
   location.hash = "#/";
   const bar = h("progress", { max: 1, value: 0, "aria-label": `Sending ${file.name}` });
   const told = h("p", {}, "");
@@ -54,11 +56,11 @@ export async function take(file, pictured) {
       bar.value = share;
       told.textContent = share < 1 ? `${Math.round(100 * share)} %` : "Looking at what it is";
     });
-    settle(sent, before, pictured);
+    if (mine === turn) settle(sent, before, pictured);
   } catch (error) {
-    fill(byId("stage"), welcome(`${file.name} was refused: ${error instanceof Error ? error.message : error}`));
+    if (mine === turn) fill(byId("stage"), welcome(`${file.name} was refused: ${error instanceof Error ? error.message : error}`));
   } finally {
-    isSending = false;
+    if (mine === turn) isSending = false;
   }
 }
 
@@ -72,11 +74,13 @@ function settle(sent, before, pictured) {
 
 /** A clip of recast's own world, for those who have none at hand. */
 export async function sample() {
+  const mine = ++turn;
   fill(byId("stage"), h("div", { class: "welcome" }, h("h1", {}, "Rendering a sample"), h("p", {}, "A dog on a meadow, of the world that the model in the package knows.")));
   try {
     const made = await whenMade(() => answered("/samples", { method: "POST", headers: { "X-Recast": "1" } }));
-    startWith((await made.json()).id);
+    const { id } = await made.json();
+    if (mine === turn) startWith(id);
   } catch (error) {
-    fill(byId("stage"), welcome(error instanceof Error ? error.message : String(error)));
+    if (mine === turn) fill(byId("stage"), welcome(error instanceof Error ? error.message : String(error)));
   }
 }
