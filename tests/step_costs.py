@@ -16,9 +16,9 @@ def on_meta(kind, **config):
 
 
 def step_cost(backbone, latents, condition, branches):
-    """Products of a step in TFLOP, and the peak of its activations in GB, in half precision with fused attention.
+    """Of a step: products in TFLOP, the peak of its activations in GB, and operators, in half precision.
 
-    branches: whether frames see each other, and whether content is given, in each.
+    Attention is fused. branches: whether frames see each other, and whether content is given, in each.
     """
     x = torch.zeros(latents, device="meta")
     asked = [
@@ -27,7 +27,7 @@ def step_cost(backbone, latents, condition, branches):
     counter, alive = FlopCounterMode(display=False), Alive()
     with torch.no_grad(), fused_attention(), counter, alive:
         backbone.denoise_branches(x, 2.0, condition, asked)
-    return counter.get_total_flops() / 1e12, alive.most / 1e9
+    return counter.get_total_flops() / 1e12, alive.most / 1e9, alive.operators
 
 
 def gigabytes(networks):

@@ -156,7 +156,7 @@ def test_structure_that_is_missing_or_too_much_is_refused(backbone, frames, cond
 def test_structures_that_it_was_not_trained_with_are_refused(backbone):
     for kind in set(Kind) - backbone.structure_kinds:
         with pytest.raises(BackboneError, match=f"cannot be conditioned on {kind}; it was trained with"):
-            backbone.structure_channels(Structure(kind, torch.zeros(1, 1, 32, 48)))
+            backbone.structure_channels(Structure(kind, torch.zeros(1, kind.channels, 32, 48)))
 
 
 def test_half_precision_stays_near(backbone, folder, frames, condition):

@@ -1,6 +1,7 @@
 """Stable Diffusion with several ControlNets is diffusers' pipeline frame by frame, and structures may be user-made."""
 
 import json
+from fractions import Fraction
 
 import pytest
 import torch
@@ -161,7 +162,7 @@ def test_line_art_is_where_a_place_is_darker_than_around_it():
     frames[:, :, 20, 10:40] = 40  # a dark line
     frames[:, :, 30, 10:40] = 255  # a light one
     frames[1] = 128
-    maps = LineArtExtractor()(Clip(frames, 8)).maps
+    maps = LineArtExtractor()(Clip(frames, Fraction(8))).maps
     assert maps[0, 0, 20, 15:35].min() > 0.9
     assert maps[0, 0, 30].max() < 0.2
     assert maps[0, 0, 5].max() < 0.2

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from animatediff_folder import write_gen1_zero
 from ltx_folder import write_ltx
+from modelscope_folder import write_modelscope
 from pipelines import drawn, opened
 from recast.backbones.memory import networks_of, store_in_eight_bits, streamed_bytes, streamed_weights
 from recast.backbones.tiny import write_stable_diffusion
@@ -20,6 +21,7 @@ from xl_folder import write_xl
 FOLDERS = {
     "gen1-zero": write_gen1_zero,
     "ltx": write_ltx,
+    "modelscope": write_modelscope,
     "sd": write_stable_diffusion,
     "vace": partial(write_wan, vace=True),
     "xl": write_xl,

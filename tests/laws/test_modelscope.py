@@ -18,11 +18,15 @@ from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import WeightsError
+from recast.methods import METHODS
+from recast.methods.needs import lacking
 from recast.model.folder import quiet
 from recast.networks.hooks import SiteKind
 from recast.types import Clip, Condition
 
 PROMPT, FRAMES, SIGMA = "a red ball in the snow", 5, 2.0
+PARTLY = {name: {"strength": 0.8} for name in ("controlvideo", "deforum", "depth-frames", "text2video-zero")}
+"""Settings of methods that keep nothing else of a source that the network reads no structure of."""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,11 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def backbone(path):
     return opened(path)
+
+
+@pytest.fixture(scope="module")
+def editor(path):
+    return recast.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +112,8 @@ def test_each_frame_may_have_words_of_its_own(backbone, condition):
     assert not torch.allclose(other, expected, atol=1e-3)
 
 
-def test_words_edit_a_clip_and_make_one(path, tmp_path):
+def test_words_edit_a_clip_and_make_one(path, editor, tmp_path):
     frames = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    editor = recast.load(path)
     asked = {"steps": 2, "source_prompt": "a ball", "method": "flowedit"}
     one, other = (editor(Clip(frames, Fraction(8)), prompt=words, **asked).frames for words in ("dog", "a street"))
     assert one.shape == frames.shape
@@ -114,6 +122,19 @@ def test_words_edit_a_clip_and_make_one(path, tmp_path):
     given = ["generate", "-p", "a dog", "-m", str(path), "--steps", "1", "--frames", "3", "-q", "-o", f"{made}/"]
     assert run(given) == 0
     assert len(list(made.glob("*.png"))) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_it_hosts_every_editor_that_needs_no_picture(editor, method):
+    if lacking(METHODS[method].needs, editor.model.backbone):
+        assert method in {"instruct-pix2pix", "make-a-protagonist"}
+        return
+    frames = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    edited = editor(Clip(frames, Fraction(8)), prompt="dog in snow", method=method, steps=2, **PARTLY.get(method, {}))
+    assert edited.frames.shape == frames.shape
+    assert not torch.equal(edited.frames, frames)
 
 
 def test_a_network_of_other_channels_is_refused(tmp_path):

@@ -122,7 +122,7 @@ def conditioned(backbone):
 
 
 def costs(name):
-    """Branches, TFLOP, GB of activations and GB of weights of a row."""
+    """Branches, TFLOP, GB of activations, GB of weights and operators of a row."""
     make, branches = CASES[name]
     backbone = make()
     if name in FAMILIES:
@@ -130,19 +130,24 @@ def costs(name):
     else:
         latents, condition = (FRAMES, 4, ROWS // 8, COLUMNS // 8), conditioned(backbone)
         networks = [backbone.unet, *getattr(backbone, "controlnets", {}).values()]
-    flops, activations = step_cost(backbone, latents, condition, branches)
-    return len(branches), round(flops, 2), round(activations, 2), round(gigabytes(networks), 2)
+    flops, activations, operators = step_cost(backbone, latents, condition, branches)
+    return len(branches), round(flops, 2), round(activations, 2), round(gigabytes(networks), 2), operators
 
 
 def published():
-    """The rows of the page's table: name, branches, TFLOP, GB of activations, GB of weights."""
-    rows = re.findall(r"^\| `?([\w., -]+?)`? \| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE.read_text(), re.M)
+    """The rows of the page's table: name, branches, TFLOP, GB of activations, GB of weights, operators."""
+    rows = re.findall(
+        r"^\| `?([\w., -]+?)`? \| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) \|$", PAGE.read_text(), re.M
+    )
     return {name: tuple(map(float, numbers)) for name, *numbers in rows}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_page_has_what_is_counted(name):
-    assert costs(name) == published()[name]
+    *counted, operators = costs(name)
+    *numbers, listed = published()[name]
+    assert counted == numbers
+    assert operators == pytest.approx(listed, rel=0.05)  # releases of PyTorch fuse some of them
 
 
 def test_equation_8_saves_a_control_network():

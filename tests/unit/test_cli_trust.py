@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recast.cli.app import run
+from recast.editing.queued import document_of
 from recast.editing.record import Record
 from recast.editing.request import Request
 from tiny_folder import clip_folder, written
@@ -39,6 +40,14 @@ def found(folder: Path, **settings: object) -> str:
 def reads(folder: Path) -> list[str]:
     """The files of a folder that were read since it was made, by their time of access."""
     return [file.name for file in folder.iterdir() if file.stat().st_atime_ns > 0]
+
+
+def test_a_structure_of_a_file_is_one_of_the_files_that_are_named(here, capsys):
+    given = found(here / "given", structure="edges", structure_from={"edges": "../secret"})
+    assert run(["rerun", given, "-o", "out", "--set", "steps=1"]) == 2
+    assert "none of it was read: structure_from ../secret;" in capsys.readouterr().err
+    queued = document_of(Request.asked(source="clip", target="out", words="snow", structure_from="edges=lines.mp4"))
+    assert queued["structure_from"] == {"edges": str(here / "lines.mp4")}
 
 
 @pytest.mark.parametrize("setting", ["source", "mask", "pictures", "model"])

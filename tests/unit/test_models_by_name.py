@@ -175,6 +175,7 @@ def test_every_model_of_the_table_is_whole(name, tmp_path, monkeypatch, capsys):
     spec = SPECS[name]
     held = {file.into for part in spec.parts for file in part.files} | {path.partition("/")[0] for path in spec.written}
     assert {re.sub(r"_\d+$", "", each) if "controlnet" in each else each for each in held} <= COMPONENTS.keys()
+    assert spec.edits is not bool(held & {"segmenter", "tiny_vae"})
     if held != {"tiny_vae"}:
         assert held >= ({"tokenizer"} if "segmenter" in held else {"vae", "text_encoder", "tokenizer", "scheduler"})
         assert {"unet", "transformer", "segmenter"} & held

@@ -211,7 +211,7 @@ def usable_models() -> list[str]:
     from recast.model.pulled import is_pulled
     from recast.model.specs import SPECS
 
-    return [*MODELS, *(name for name in SPECS if is_pulled(name))]
+    return [*MODELS, *(name for name, spec in SPECS.items() if spec.edits and is_pulled(name))]
 
 
 def download_name(job: StoredJob) -> str:

@@ -27,15 +27,15 @@ class LineArtExtractor:
 
     full: float = 0.98
     """Quantile of differences over the clip that is drawn at full strength, 0..1."""
-    wide_px: float = 6.0
-    """Sigma of the surroundings."""
+    wide: float = 6 / 512
+    """Sigma of the surroundings, as a share of the frame's short side."""
     fine_px: float = 0.7
-    """Sigma of the place."""
+    """Sigma of the place; that of the surroundings is twice as much at least."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.full <= 1 or not 0 < self.fine_px < self.wide_px:
-            wrong = f"full {self.full:g}, fine {self.fine_px:g} px and wide {self.wide_px:g} px"
-            raise RequestError(f"line art of {wrong}: full goes from 0 to 1, and fine is below wide")
+        if not 0 < self.full <= 1 or min(self.fine_px, self.wide) <= 0:
+            wrong = f"full {self.full:g}, fine {self.fine_px:g} px and wide {self.wide:g}"
+            raise RequestError(f"line art of {wrong}: full goes from 0 to 1, and the others are above 0")
 
     @classmethod
     def opened(cls, _folder: ModelFolder, _device: torch.device) -> "LineArtExtractor":
@@ -60,7 +60,8 @@ class LineArtExtractor:
     def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:  # noqa: ARG002 -- one by one
         """By how many grey levels places are darker than around them, in the colour where that is most."""
         pixels = frames[part].cpu().float()
-        return reduce(_blurred(pixels, self.wide_px) - _blurred(pixels, self.fine_px), "t c h w -> t 1 h w", "max")
+        wide_px = max(2 * self.fine_px, self.wide * min(pixels.shape[-2:]))
+        return reduce(_blurred(pixels, wide_px) - _blurred(pixels, self.fine_px), "t c h w -> t 1 h w", "max")
 
     def values(self, measured: RawMaps) -> Maps:
         """What the clip's quantile is taken of."""

@@ -76,8 +76,8 @@ def clean_between(before: Latents, high: float, after: Latents, low: float) -> L
     return (after - ratio * before) / (1 - ratio) if ratio <= APART else after
 
 
-def _decoded_by(decoder: TinyDecoder) -> Callable[[Latents], UInt8[Tensor, "3 y x"]]:
-    def colours(x: Latents) -> UInt8[Tensor, "3 y x"]:
+def _decoded_by(decoder: TinyDecoder) -> Callable[[Latents], UInt8[Tensor, "3 h w"]]:
+    def colours(x: Latents) -> UInt8[Tensor, "3 h w"]:
         return decoder.decode(x)[0]
 
     return colours

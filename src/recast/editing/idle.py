@@ -18,7 +18,11 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
     ignored = _changed(request, sorted(method.ignores))
     yield from _sentence(ignored, f"{request.method} does not read that")
     if not backbone.structure_kinds:
-        kept = [name for name in _changed(request, ["structure", "structure_detail"]) if name not in ignored]
+        kept = [
+            name
+            for name in _changed(request, ["structure", "structure_from", "structure_detail"])
+            if name not in ignored
+        ]
         yield from _sentence(kept, f"{request.model} reads no structure")
     if not method.needs_source:
         yield from _sentence(_changed(request, ["source_prompt"]), f"{request.method} does not ask what the clip shows")
@@ -37,7 +41,8 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
 
 
 def _changed(request: Request, names: Iterable[str]) -> list[str]:
-    return [name for name in names if getattr(request, name) != FIELDS[name].default]
+    usual = {name: FIELDS[name].get_default(call_default_factory=True) for name in names}
+    return [name for name, default in usual.items() if getattr(request, name) != default]
 
 
 def _sentence(names: list[str], reason: str) -> Iterator[str]:

@@ -49,6 +49,11 @@ class ModelSpec:
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
+    def edits(self) -> bool:
+        """Whether it is a network that edits; other models are what those use besides."""
+        return any(file.into in {"unet", "transformer"} for part in self.parts for file in part.files)
+
+    @property
     def licences(self) -> tuple[str, ...]:
         """All that apply, each once."""
         return tuple(dict.fromkeys(part.licence for part in self.parts))

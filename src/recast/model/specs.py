@@ -189,7 +189,7 @@ SPECS: dict[str, ModelSpec] = {
     "instruct-pix2pix": ModelSpec(
         "An image model that follows instructions, such as make it snow; for --method instruct-pix2pix",
         "StableDiffusionInstructPix2PixPipeline",
-        2.1,
+        4.3,
         (SpecPart(("timbrooks/instruct-pix2pix",), "MIT", _WHOLE),),
         {"cfg_scale": 7.5, "method": "instruct-pix2pix"},
     ),
