@@ -63,6 +63,11 @@ def application(config: ServeConfig) -> FastAPI:
         missing = status == 422 and str(error).startswith("there is no such")
         return JSONResponse({"error": str(error)}, 404 if missing else status)
 
+    @app.exception_handler(FileNotFoundError)
+    async def gone(_request: Request, _error: FileNotFoundError) -> JSONResponse:
+        # Deleted by another client between the look for it and the answer.
+        return JSONResponse({"error": "there is no such file any more"}, 404)
+
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
