@@ -103,7 +103,7 @@ def test_no_trace_is_left(condition, fails):
 def test_no_trace_is_left_of_an_error_in_a_later_window(together):
     """Five frames in windows of four: the hook fails in the second one, in an edit with two branches."""
     own = tiny(1, together=together)
-    inputs, seen = inputs_of(own), set[tuple[int, ...] | None]()
+    inputs, seen = inputs_of(own, frames=5), set[tuple[int, ...] | None]()
     plain = METHODS["gen1"]()(inputs, own)
 
     class Failing:
