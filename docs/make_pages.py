@@ -6,6 +6,7 @@ writes FOLDER/mkdocs.yml and FOLDER/docs, of which Zensical makes FOLDER/site (`
 """
 
 import inspect
+import json
 import re
 import shutil
 import sys
@@ -19,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 LINKED = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 ARXIV = re.compile(r"(?<![\[/])arXiv:(\d{4}\.\d{4,5})(?![\]\d])")
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 ALSO = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 """Documents beside docs/ that are pages too."""
 
@@ -48,7 +50,10 @@ def generated_pages() -> dict[str, str]:
 
     methods = {f"methods/{name}.md": method_page(name) for name in METHODS}
     families = {f"families/{name}.md": family_page(name) for name in BACKBONES}
-    return methods | families | {f"api/{name}.md": api_page(name) for name in import_module("recast").__all__}
+    notebooks = {f"notebooks/{path.stem}.md": notebook_page(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    return (
+        methods | families | notebooks | {f"api/{name}.md": api_page(name) for name in import_module("recast").__all__}
+    )
 
 
 def method_page(name: str) -> str:
@@ -86,6 +91,16 @@ def family_page(name: str) -> str:
     parts += [f"## {kind.__name__}\n\n{inspect.getdoc(kind) or ''}" for kind in kinds]
     parts += [re.sub(r"^#", "##", own.read_text(), flags=re.MULTILINE)] if own.exists() else []
     return "\n\n".join(parts) + "\n"
+
+
+def notebook_page(path: Path) -> str:
+    """A notebook to be read: its text and its code, and where the notebook itself is."""
+    parts = []
+    for cell in json.loads(path.read_text())["cells"]:
+        text = "".join(cell["source"])
+        parts.append(f"```python\n{text}\n```" if cell["cell_type"] == "code" else text)
+    own = f"This page is the notebook [{path.name}]({path.name}), to be run in Jupyter."
+    return "\n\n".join([parts[0], own, *parts[1:]]) + "\n"
 
 
 def api_page(name: str) -> str:

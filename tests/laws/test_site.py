@@ -1,5 +1,6 @@
-"""The documents make a site: each has its place in it, links lead to pages, and its guides' commands run."""
+"""The documents make a site: each has its place in it, links lead to pages, and its guides and notebooks run."""
 
+import json
 import re
 import runpy
 import shlex
@@ -18,6 +19,7 @@ from recast.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 REQUESTED = re.compile(r"""(?:src|href)=["'](?:https?:)?//[^"']+\.(?:css|js|woff2?|png|jpg|svg)""")
@@ -84,3 +86,27 @@ def test_what_a_guide_shows_runs(guide, tmp_path, monkeypatch):
             assert program == "recast"
             assert run(arguments) == 0, line
             monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(notebook.read_text())["cells"]
+    assert not any(cell.get("outputs") for cell in cells)
+    names = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"{notebook.name}, cell {number}", "exec"), names)
+    pictures = [cell for cell in cells if "".join(cell["source"]).splitlines()[-1].startswith("sheet(")]
+    assert len(pictures) >= 2
+    assert names["sheet"](names["clip"]).size == (256 * len(names["clip"]), 144)
+
+
+def test_there_are_four_notebooks_that_python_reads():
+    assert len(NOTEBOOKS) == 4
+    for notebook in NOTEBOOKS:
+        for cell in json.loads(notebook.read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                compile("".join(cell["source"]), notebook.name, "exec")
