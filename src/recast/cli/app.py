@@ -155,8 +155,13 @@ def _trace_if_debugging() -> None:
 
 
 def _show_own_warnings() -> None:
+    shown: set[str] = set()
+
     def show(message: Warning | str, *_where: object, **_more: object) -> None:
-        print("warning:", visible(" ".join(str(message).split())), file=sys.stderr)
+        text = " ".join(str(message).split())
+        if text not in shown:  # a command of many edits would say it of each
+            shown.add(text)
+            print("warning:", visible(text), file=sys.stderr)
 
     warnings.showwarning = show
     if not os.environ.get("RECAST_DEBUG"):
