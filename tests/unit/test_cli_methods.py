@@ -86,7 +86,8 @@ def test_methods_side_by_side_with_one_that_refuses(here, model, capsys):
     assert len(recast.open_clip("both.mp4").frames) == len(recast.open_clip("clip").frames)
 
 
-def test_what_all_methods_would_warn_of_is_said_once(here, model, capsys):
+@pytest.mark.usefixtures("here")
+def test_what_all_methods_would_warn_of_is_said_once(model, capsys):
     asked = ("compare", "clip", "-p", "a zebra", "-m", model, "--steps", "1", "-q", "-o", "both.png")
     assert run([*asked, "--methods", "sdedit,sdedit-frames"]) == 0
     assert capsys.readouterr().err.count("does not know: zebra") == 1
