@@ -15,7 +15,7 @@ import typer
 
 from recast.cli.flags import FLAGS, Overwrite, Quiet, Settings, flagged, request_from, usual_target
 from recast.cli.progress import shown
-from recast.cli.queue import DataDir, store_in, tell_ended
+from recast.cli.queue import DataDir, ThroughRay, handler_of, store_in, tell_ended
 from recast.cli.table import visible
 from recast.editing.request import ALSO_CALLED, Request
 from recast.errors import Cancelled, MediaError, RecastError, RequestError
@@ -32,7 +32,7 @@ CLIPS = frozenset(
 
 
 @flagged(*FLAGS)
-def batch(
+def batch(  # noqa: PLR0913 -- each is a flag
     jobs: Annotated[
         Path, typer.Argument(metavar="JOBS.jsonl|FOLDER", help="An edit in JSON a line, or a folder of clips.")
     ],
@@ -42,6 +42,7 @@ def batch(
     ] = None,
     *,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, max=256, help="Processes.")] = 1,
+    ray: ThroughRay = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check all jobs and say what would be done.")] = False,
     settings: Settings = None,
     overwrite: Overwrite = False,
@@ -61,7 +62,7 @@ def batch(
         print(visible(f"{len(added.numbers) or len(requests)} jobs are in order, {added.finished} of them done"))
         return
     with shown(quiet=True) as watch:
-        _work(added, workers, data_dir, watch, quiet=quiet)
+        _work(added, workers, data_dir, watch, ray=ray, quiet=quiet)
     _tell_all(added, quiet=quiet)
 
 
@@ -148,17 +149,27 @@ def _added(requests: list[Request], store: "JobStore", *, add: bool) -> JobBatch
     return JobBatch(store, name, tuple(store.add(documents, batch=name)) if add else (), finished)
 
 
-def _work(added: JobBatch, workers: int, data_dir: Path | None, watch: "ProgressCallback", *, quiet: bool) -> None:
-    from recast.editing.queued import EditHandler
-    from recast.evaluation.room import within
+def _work(
+    added: JobBatch, workers: int, data_dir: Path | None, watch: "ProgressCallback", *, ray: bool, quiet: bool
+) -> None:
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
     if workers == 1:
-        Worker(added.store, EditHandler(within), added.name, on_end=on_end).run(watch, until_empty=True)
+        Worker(added.store, handler_of(ray=ray), added.name, on_end=on_end).run(watch, until_empty=True)
         return
     where = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    command = [sys.executable, "-m", "recast", "worker", "--batch", added.name, "--until-empty", *where]
+    command = [
+        sys.executable,
+        "-m",
+        "recast",
+        "worker",
+        "--batch",
+        added.name,
+        "--until-empty",
+        *where,
+        *["--ray"] * ray,
+    ]
     processes = [subprocess.Popen([*command, "-q"] if quiet else command) for _ in range(workers)]
     try:
         while any(process.poll() is None for process in processes):

@@ -21,6 +21,7 @@ from recast.cli.table import table, tell, visible
 if TYPE_CHECKING:
     from recast.jobs.store import JobStore
     from recast.jobs.stored import StoredJob
+    from recast.jobs.worker import Handler
 
 DataDir = Annotated[
     Path | None,
@@ -31,6 +32,9 @@ MostAttempts = Annotated[
     typer.Option(
         "--most-attempts", metavar="N", min=1, help="A job has failed when N workers died with it [default: 5]."
     ),
+]
+ThroughRay = Annotated[
+    bool, typer.Option("--ray", help="On the Ray cluster of RAY_ADDRESS, whose machines share the folders, else here.")
 ]
 Number = Annotated[int, typer.Argument(metavar="N", help="The job's number.")]
 
@@ -121,6 +125,7 @@ def worker(
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="NAME", help="Do the jobs of this batch only.")
     ] = None,
+    ray: ThroughRay = False,
     while_stdin: Annotated[bool, typer.Option("--while-stdin", help="Stop when the standard input ends.")] = False,
     most_attempts: MostAttempts = None,
     data_dir: DataDir = None,
@@ -134,8 +139,6 @@ def worker(
     idle.set()
     if while_stdin:  # before what imports torch, so that a worker ends at once whose server was killed
         threading.Thread(target=_stop_with_stdin, args=(idle,), daemon=True).start()
-    from recast.editing.queued import EditHandler
-    from recast.evaluation.room import within
     from recast.jobs.worker import Worker
 
     on_end = (lambda _job: None) if quiet else tell_ended
@@ -143,7 +146,19 @@ def worker(
     os.chdir(store.path.parent)  # jobs of a server name its files from there
     with shown(quiet=quiet) as watch, _sigterm_as_sigint():
         idle.clear()
-        Worker(store, EditHandler(within), batch, on_end=on_end).run(watch, until_empty=until_empty)
+        Worker(store, handler_of(ray=ray), batch, on_end=on_end).run(watch, until_empty=until_empty)
+
+
+def handler_of(*, ray: bool) -> "Handler":
+    """What does the jobs: this process, or machines of a Ray cluster. Raises ExtraError where Ray is not installed."""
+    from recast.editing.queued import EditHandler
+    from recast.evaluation.room import within
+
+    if not ray:
+        return EditHandler(within)
+    from recast.editing.remote import connected
+
+    return connected(within)
 
 
 @contextmanager

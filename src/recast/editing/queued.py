@@ -74,14 +74,15 @@ def glimpse_at(job: StoredJob) -> Path:
     return made_at(job).with_name("glimpse.jpg")
 
 
+Fit = Callable[[Request, Model], Attempt]
+"""How an edit is tried first."""
+
+
 @dataclass
 class EditHandler:
-    """Does the edits of a queue; the model of the last one stays loaded for the next.
+    """Does the edits of a queue; the model of the last one stays loaded for the next."""
 
-    fit: how an edit is tried first.
-    """
-
-    fit: Callable[[Request, Model], Attempt] = Attempt
+    fit: Fit = Attempt
     _model: Model | None = field(default=None, repr=False)
 
     def make(self, job: StoredJob, watch: ProgressCallback) -> dict[str, Any]:
