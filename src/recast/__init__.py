@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recast.editing.edit import edit
     from recast.editing.record import Record
     from recast.editing.request import Request
+    from recast.editing.substrates import propagate
     from recast.editing.tune import tune
     from recast.errors import RecastError
     from recast.evaluation.pairs import evaluate
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "load",
     "open_clip",
+    "propagate",
     "tune",
 ]
 
@@ -53,6 +55,7 @@ _HOMES = {
     "evaluate": "evaluation.pairs",
     "load": "editing.api",
     "open_clip": "editing.api",
+    "propagate": "editing.substrates",
     "tune": "editing.tune",
 }
 

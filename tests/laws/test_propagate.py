@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from video_files import SourceSpec, made
 
+import recast
 from recast.cli.app import run
 from recast.conditions.image import picture
 from recast.editing.carried import CarriedRequest
@@ -131,6 +132,26 @@ def test_a_target_that_is_there_or_of_no_kind_is_refused_before_anything_is_fitt
         assert run(["substrate", "render", *usual, *out, "--edited", f"canonical={clip / 'same.png'}"]) == 2
     assert not (tmp_path / "fits").exists()
     assert (tmp_path / "out.mp4").read_bytes() == b"mine"
+
+
+def test_python_carries_as_the_command_does(clip, tmp_path):
+    assert (
+        run(
+            [
+                "propagate",
+                str(clip / "clip.mp4"),
+                "--key",
+                f"1={clip / 'painted.png'}",
+                "-o",
+                str(tmp_path / "a.mp4"),
+                "-q",
+            ]
+        )
+        == 0
+    )
+    notes = recast.propagate(str(clip / "clip.mp4"), {1: str(clip / "painted.png")}, str(tmp_path / "b.mp4"))
+    assert notes == ()
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_what_was_carried_is_made_again_from_its_record(clip, tmp_path, monkeypatch, capsys):

@@ -101,9 +101,9 @@ class FittedClip:
 
 
 def propagate(
-    request: SubstrateRequest,
-    keys: Mapping[int, Path],
-    target: Path,
+    request: SubstrateRequest | Path | str,
+    keys: Mapping[int, Path | str],
+    target: Path | str,
     *,
     by: str = "flow",
     watch: ProgressCallback = no_progress,
@@ -111,10 +111,13 @@ def propagate(
 ) -> tuple[str, ...]:
     """Carries edited frames through a clip and writes it, with its size, times and sound. by: of CARRIERS.
 
-    keys: pictures of the clip's frames as they were edited, by the frames' numbers from 0 on. Returns what could not be
-    kept. Raises RequestError for a frame that is not there, ShapeError for a picture of another aspect.
+    request: a clip's file, or a request that also says how it is fitted. keys: pictures of the clip's frames as they
+    were edited, by the frames' numbers from 0 on. Returns what could not be kept. Raises RequestError for a frame that
+    is not there, ShapeError for a picture of another aspect.
     """
     known("way to carry keyframes", by, CARRIERS)
+    request = request if isinstance(request, SubstrateRequest) else SubstrateRequest(Path(request))
+    target, keys = Path(target), {number: Path(each) for number, each in keys.items()}
     _check_target(target, overwrite=overwrite)
     if not keys:
         raise RequestError("there is no edited keyframe to carry; give one with --key FRAME=PICTURE")
