@@ -20,8 +20,9 @@ from served import free_port, serving
 EXAMPLES = 2000
 LEFT_OUT = {("post", "/api/v1/samples"), ("post", "/api/v1/doctor"), ("get", "/api/v1/events")}
 """Two begin processes of a minute, and the last never ends."""
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
-JSON = st.recursive(SCALARS, lambda held: st.lists(held, max_size=4) | st.dictionaries(st.text(), held, max_size=4))
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
+JSON = st.recursive(SCALARS, lambda held: st.lists(held, max_size=4) | st.dictionaries(ANY_TEXT, held, max_size=4))
 NUMBERS = st.integers() | st.integers(-300, 300) | st.floats() | st.sampled_from(["", "nan", "1e999", "0x1"])
 
 
@@ -64,7 +65,7 @@ def bodies(operation, document, ids):
     known = st.dictionaries(
         st.sampled_from(["method", "steps", "seed", "size", "start", "end", "cfg", "edit"]), SCALARS
     )
-    fields["settings"] = known | JSON
+    fields["settings"] = known | st.fixed_dictionaries({"method": ANY_TEXT}) | JSON
     fields["source"] = st.just(ids[0]) | fields["source"]
     shaped = st.fixed_dictionaries({}, optional=fields)
     return (shaped | JSON).map(json.dumps).map(str.encode) | st.binary(max_size=100)

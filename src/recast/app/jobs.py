@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from recast.app.abilities import Abilities
 from recast.app.files import UserFiles
+from recast.app.plain import PlainSettings, showable
 from recast.app.unchecked import PATIENCE_SECONDS, Checks, unchecked
 from recast.editing.schedules import Schedules, files_in
 from recast.errors import RequestError, known
@@ -49,7 +50,7 @@ class JobRequest(BaseModel):
     format: str = Field(default="mp4", description=", ".join(ENDINGS))
     priority: int = Field(default=0, ge=-100, le=100)
     batch: str = Field(default="", max_length=64, description="A name for jobs that belong together.")
-    settings: dict[str, Any] = Field(
+    settings: PlainSettings = Field(
         default={}, max_length=100, description="Any other setting of an edit, or of its method, by its name."
     )
 
@@ -157,7 +158,7 @@ def _relative(value: Any, folder: str) -> Any:  # noqa: ANN401 -- JSON
 
 def view(job: StoredJob) -> JobView:
     """The job without paths."""
-    settings, result = job.document, job.result or {}
+    settings, result = showable(job.document), showable(job.result or {})
     return JobView(
         id=job.key,
         state=job.state,
@@ -171,13 +172,13 @@ def view(job: StoredJob) -> JobView:
         finished=job.finished,
         frames=result.get("frames"),
         notes=[without_paths(note, job) for note in result.get("notes", [])],
-        error=without_paths(job.error, job),
+        error=showable(without_paths(job.error, job)),
         cancelling=job.cancel,
         source=_number(settings.get("source")) or "",
         images=[number for path, _ in settings.get("pictures", []) if (number := _number(path))],
         mask=_number(settings.get("mask")),
         format=Path(settings.get("target", "")).suffix[1:],
-        batch=job.batch,
+        batch=showable(job.batch),
         priority=job.priority,
         settings=_changed(settings),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from recast.app.config import ServeConfig
@@ -57,11 +58,21 @@ def application(config: ServeConfig) -> FastAPI:
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
 
+    _add_refusals(app)
+    return app
+
+
+def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RecastError)
     async def answered(_request: Request, error: RecastError) -> JSONResponse:
         status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
         missing = status == 422 and str(error).startswith("there is no such")
         return JSONResponse({"error": str(error)}, 404 if missing else status)
+
+    @app.exception_handler(HTTPException)
+    async def nothing_there(_request: Request, error: HTTPException) -> JSONResponse:
+        # Unknown paths, methods that a path has not, bodies that are no JSON.
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
     @app.exception_handler(FileNotFoundError)
     async def gone(_request: Request, _error: FileNotFoundError) -> JSONResponse:
@@ -73,8 +84,6 @@ def application(config: ServeConfig) -> FastAPI:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
         return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
-
-    return app
 
 
 def serve(config: ServeConfig) -> None:
