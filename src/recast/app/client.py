@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -17,6 +19,13 @@ from recast.files import whole_file
 from recast.progress import ProgressCallback
 
 TIMEOUT_SECONDS = 60
+RESTART_SECONDS = 60
+"""How long a server may be away while a job is waited for: one that was killed goes on with its jobs."""
+ENDED = ("done", "failed", "cancelled")
+
+
+class NoAnswerError(RecastError):
+    """No server answers, or it broke off."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,13 @@ class Client:
     def send(self, path: str | PathLike[str]) -> str:
         """Sends a video or picture; returns the name that the server has for it."""
         path = Path(path)
-        with path.open("rb") as body:
-            return self.ask("POST", f"/files?name={quote(path.name)}", body, path.stat().st_size)["id"]
+        where = f"/files?name={quote(path.name, errors='replace')}"
+        try:
+            with path.open("rb") as body:
+                return self.ask("POST", where, body, path.stat().st_size)["id"]
+        except NoAnswerError:
+            self.jobs()  # where the token is wrong, this says so; an upload is hung up on before its answer is read
+            raise
 
     def submit(self, source: str | PathLike[str], **settings: object) -> "ClientJob":
         """Sends a clip, and queues an edit of it. settings: as of POST /jobs: prompt=["snow"], settings={"seed": 7}."""
@@ -58,16 +72,15 @@ class Client:
             headers["Content-Length"] = str(size)
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        request = Request(f"{self.url}/api/v1{path}", body, headers, method=method)
+        request = Request(f"{self.url.rstrip('/')}/api/v1{path}", body, headers, method=method)
         try:
             return urlopen(request, timeout=TIMEOUT_SECONDS)
         except HTTPError as error:
             raise RequestError(_reason(error)) from None
         except TimeoutError:
-            raise RecastError(f"the server at {self.url} did not answer within {TIMEOUT_SECONDS} s") from None
-        except URLError as error:
-            why = f"no server answers at {self.url} ({error.reason})"
-            raise RecastError(f"{why}; start it with `recast serve`") from None
+            raise NoAnswerError(f"the server at {self.url} did not answer within {TIMEOUT_SECONDS} s") from None
+        except (OSError, HTTPException) as error:
+            raise _unanswered(self.url, getattr(error, "reason", error)) from None
 
 
 @dataclass(frozen=True)
@@ -82,11 +95,17 @@ class ClientJob:
         return self.client.ask("GET", f"/jobs/{self.id}")
 
     def wait(self, watch: ProgressCallback | None = None) -> dict[str, Any]:
-        """Follows the job to its end, and returns it. Raises RecastError where it failed or was cancelled."""
+        """Follows the job to its end, and returns it, though the server is started again meanwhile.
+
+        Raises RecastError where it failed, was cancelled or is gone, or no server answers for RESTART_SECONDS.
+        """
         view = self.view()
-        for view in self._events():
-            if watch is not None and view["progress"] is not None:
-                watch(view["stage"], round(1000 * view["progress"]), 1000)
+        while view["state"] not in ENDED:
+            for view in self._events():
+                if watch is not None and view["progress"] is not None:
+                    watch(view["stage"], round(1000 * view["progress"]), 1000)
+            if view["state"] not in ENDED:
+                view = self._again()
         if view["state"] != "done":
             raise RecastError(f"the job is {view['state']}: {view['error'] or 'nothing more is known'}")
         return view
@@ -103,15 +122,45 @@ class ClientJob:
             whole_file(target) as part,
             part.open("wb") as file,
         ):
-            shutil.copyfileobj(answer, file)
+            try:
+                shutil.copyfileobj(answer, file)
+            except (ConnectionError, TimeoutError, HTTPException) as error:
+                raise _broken_off(self.client.url, error) from None
+            if file.tell() != int(answer.headers["Content-Length"]):
+                raise _broken_off(self.client.url, f"only {file.tell()} bytes of the result came")
             file.flush()
         return target
 
+    def _again(self) -> dict[str, Any]:
+        """The job after its events broke off."""
+        until = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                return self.view()
+            except NoAnswerError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.5)
+
     def _events(self) -> Iterator[dict[str, Any]]:
-        with self.client.open("GET", f"/jobs/{self.id}/events") as answer:
+        """The job at each change, until its end or until the server breaks off."""
+        with (
+            suppress(OSError, HTTPException, NoAnswerError),
+            self.client.open("GET", f"/jobs/{self.id}/events") as answer,
+        ):
             for line in answer:
-                if line.startswith(b"data: "):
+                if line.startswith(b"data: ") and line.endswith(b"\n"):
                     yield json.loads(line[6:])
+
+
+def _unanswered(url: str, why: object) -> NoAnswerError:
+    if isinstance(why, (ConnectionResetError, BrokenPipeError, HTTPException)):
+        return _broken_off(url, why)
+    return NoAnswerError(f"no server answers at {url} ({why}); start it with `recast serve`")
+
+
+def _broken_off(url: str, why: object) -> NoAnswerError:
+    return NoAnswerError(f"the server at {url} broke off ({why}); see whether it runs, and ask again")
 
 
 def _reason(error: HTTPError) -> str:
