@@ -51,7 +51,7 @@ def test_a_folder_without_an_index_is_no_model_and_says_so(
             r"recast.json, short_sides: Unexpected.*entries are short_side, trained_side, structures",
         ),
         ('{"short_side": 2}', r"recast.json, short_side: Input should be greater than or equal to 8"),
-        ('{"structures": ["smell"]}', r"recast.json, structures.0: Input should be 'depth' or 'edges'"),
+        ('{"structures": ["smell"]}', r"recast.json, structures.0: Input should be 'depth', 'edges', 'lineart', 'hed' or 'pose'"),
         ('{"short_side": ', r"recast.json is damaged"),
         ("[1]", r"recast.json is damaged"),
     ],
