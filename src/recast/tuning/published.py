@@ -33,7 +33,7 @@ class LowRankFile:
         """What it adds to a weight. Raises KeyError for a half of it, RuntimeError for another shape."""
         down, up = (self.parts[name].float().flatten(1) for name in ("down", "up"))
         if "alpha" in self.parts:
-            scale *= float(self.parts["alpha"]) / len(down)
+            scale *= self.parts["alpha"].item() / len(down)
         return scale * (up @ down).view_as(like)
 
 
@@ -83,14 +83,21 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
 
 def _header_scales(header: Mapping[str, str], path: str) -> dict[str, float]:
     """Alpha / rank by network, where the file's header says it; 1 where it does not."""
-    noted = json.loads(header.get(HEADER, "{}"))
+    try:
+        noted = {**json.loads(header.get(HEADER, "{}"))}
+    except (TypeError, ValueError) as fault:
+        raise WeightsError(f"{path}: {HEADER} in its header is damaged ({fault}); get the file again") from fault
     if any(noted.get(f"{network}.{name}") for network in (UNET, TEXT) for name in ("alpha_pattern", "rank_pattern")):
         raise WeightsError(f"{path} has an alpha or rank of each layer's own in its header, which is not read")
-    return {
-        network: noted[f"{network}.lora_alpha"] / noted[f"{network}.r"]
-        for network in (UNET, TEXT)
-        if f"{network}.lora_alpha" in noted
-    }
+    try:
+        return {
+            network: noted[f"{network}.lora_alpha"] / noted[f"{network}.r"]
+            for network in (UNET, TEXT)
+            if f"{network}.lora_alpha" in noted
+        }
+    except (KeyError, TypeError, ZeroDivisionError) as fault:
+        wrong = f"its header says an alpha and no rank that it could be divided by ({fault!r})"
+        raise WeightsError(f"{path}: {wrong}; get the file again") from fault
 
 
 @torch.no_grad()
@@ -118,8 +125,9 @@ def _merge(
         target = networks[network].get_parameter(f"{module}.weight")
         try:
             added = change.change(weight * scales.get(network, 1.0), target)
-        except (KeyError, RuntimeError) as fault:
-            wrong = f"{Path(path).name}: its change of {module} does not fit the layer ({fault})"
+        except (KeyError, IndexError, RuntimeError, ZeroDivisionError) as fault:
+            why = f"the file lacks {fault}" if isinstance(fault, KeyError) else fault
+            wrong = f"{Path(path).name}: its change of {module} does not fit the layer ({why})"
             raise WeightsError(f"{wrong}; take one that was made for this family; {path}") from fault
         target.copy_(target.float() + added.to(target.device))
 
@@ -129,11 +137,15 @@ def _with_embedding(
 ) -> StableDiffusionBackbone:
     """The backbone that reads the file's name as learned embeddings: textual inversion, arXiv:2208.01618."""
     if len(tensors) != 1:
-        some = ", ".join(list(tensors)[:3])
+        some = ", ".join(list(tensors)[:3]) or "no tensors"
         raise WeightsError(f"{path.name} is neither a LoRA nor one learned embedding; it holds {some}; {path}")
     if weight != 1:
         raise RequestError(f"{path.name} is a learned embedding, which is there or not: its weight is 0 or 1")
-    [vectors] = (tensor.float().reshape(-1, tensor.shape[-1]) for tensor in tensors.values())
+    [(name, tensor)] = tensors.items()
+    if not tensor.ndim or not tensor.numel():
+        wrong = f"{name} of shape {tuple(tensor.shape)} is no learned embedding, which is rows of numbers"
+        raise WeightsError(f"{path.name}: {wrong}; get another; {path}")
+    vectors = tensor.float().reshape(-1, tensor.shape[-1])
     encoder: Any = backbone.prompt.network
     table = encoder.get_input_embeddings().weight
     if vectors.shape[1] != table.shape[1]:
