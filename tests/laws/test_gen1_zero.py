@@ -137,6 +137,12 @@ def test_images_are_asked_for_at_the_image_models_own_timesteps(backbone, tmp_pa
     assert not torch.allclose(own, other, atol=1e-3)
 
 
+def test_a_pipeline_with_a_controlnet_that_lost_it_is_refused(tmp_path):
+    rmtree(write_gen1_zero(tmp_path) / "controlnet")
+    with pytest.raises(WeightsError, match="the model has no controlnet; it has depth_estimator"):
+        opened(tmp_path)
+
+
 def test_image_levels_of_another_prediction_are_refused(tmp_path):
     other = write_gen1_zero(tmp_path)
     rmtree(other / "image_scheduler")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recast.control import Control, ControlResiduals
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
+from recast.model.metadata import json_object
 from recast.networks.placement import first_weight
 from recast.types import Kind, Latents, Tokens
 
@@ -91,9 +92,11 @@ def opened_controlnets(model: ModelFolder, device: str, dtype: torch.dtype) -> d
     """The ControlNets in controlnet/, controlnet_1/ and so on (diffusers' MultiControlNetModel), by kind of structure.
 
     Kinds are those of recast.json, in its order; a single ControlNet serves them all. Raises WeightsError for another
-    number of ControlNets than of kinds.
+    number of ControlNets than of kinds, and for none where model_index.json names a pipeline that has one.
     """
     names = ["controlnet"] if model.has("controlnet") else []
+    if not names and "ControlNet" in str(json_object(model.path / "model_index.json").get("_class_name")):
+        model.component("controlnet")
     while model.has(f"controlnet_{len(names)}"):
         names.append(f"controlnet_{len(names)}")
     kinds = [Kind(name) for name in model.metadata.structures]
