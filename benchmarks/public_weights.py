@@ -94,7 +94,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Measures, and prints the table."""
     args = parsed()
-    names = args.models or [name for name in SPECS if is_pulled(name) and name != "clipseg"]
+    names = args.models or [name for name, spec in SPECS.items() if spec.edits and is_pulled(name)]
     if not names:
         raise SystemExit("no model was pulled; `recast models pull NAME` brings one, or name folders with --models")
     rows, shown = [], []

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipelines import UNCHECKED, drawn, pipeline
 from recast.backbones.taesd import TinyDecoder
 from recast.backbones.tiny import write_stable_diffusion
+from recast.cli.app import run
 from recast.editing.edit import edit
 from recast.editing.glimpse import Glimpse
 from recast.editing.loaded import Model
@@ -112,6 +113,14 @@ def test_a_folder_may_hold_its_own(home):
         other.save_pretrained(path / "tiny_vae")
     held = decoder_of(Model.loaded(str(path)))
     assert_close(held.network.decoder.layers[-1].bias, other.decoder.layers[-1].bias)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_decoder_alone_is_no_model_that_edits(capsys):
+    with pytest.raises(WeightsError, match="is for --decoder tiny with other models, and edits nothing by itself"):
+        Model.loaded("taesd")
+    assert run(["models", "info", "taesd"]) == 0
+    assert "--decoder tiny with other models, and no edits" in capsys.readouterr().out
 
 
 def test_what_is_not_here_or_of_other_latents_is_refused_before_the_work(tmp_path, monkeypatch):

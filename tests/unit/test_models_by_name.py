@@ -140,12 +140,17 @@ def test_what_has_changed_since_is_found_and_a_folder_is_removed(pulled, tmp_pat
     weights.unlink()
     weights.write_bytes(b"other")
     (folder_of(NAME) / "unet" / "config.json").unlink()
+    (folder_of(NAME) / "unet" / "config.json").symlink_to(tmp_path / "swept")
+    with pytest.raises(WeightsError, match=r"links to files that are gone from the cache, such as config\.json"):
+        ModelFolder.found(NAME).component("unet")
     assert run(["models", "verify", NAME]) == 3
     printed = capsys.readouterr().err
     assert "vae/diffusion_pytorch_model.safetensors has changed" in printed
     assert "unet/config.json is gone" in printed
     assert run(["models", "rm", NAME]) == 0
     assert run(["models", "rm", NAME]) == 2
+    assert run(["models", "verify", NAME]) == 3
+    assert f"`recast models pull {NAME}` brings it" in capsys.readouterr().err
     with pytest.raises(WeightsError, match=r"`recast models pull gen1-zero` brings it, about 3\.8 GB"):
         ModelFolder.found(NAME)
 

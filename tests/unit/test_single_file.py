@@ -86,6 +86,12 @@ def test_what_is_no_checkpoint_is_named(tmp_path, source, capsys):
     assert "it has no text encoder, but lora_unet.x" in capsys.readouterr().err
 
 
+def test_a_file_that_is_not_there_is_told_so(tmp_path, source, capsys):
+    asked = ["models", "import", str(tmp_path / "b.safetensors"), "-o", str(tmp_path / "made"), "--like", str(source)]
+    assert run(asked) == 2
+    assert "there is no such file" in capsys.readouterr().err
+
+
 def test_pickles_and_places_that_are_taken_are_refused(source, file, tmp_path, capsys):
     pickle = tmp_path / "a.ckpt"
     pickle.write_bytes(b"\x80\x04")

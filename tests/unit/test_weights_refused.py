@@ -24,6 +24,8 @@ def test_an_unknown_name_gets_the_known_ones() -> None:
         match=rf"'poket' is neither a known model nor a folder; say one of {', '.join(MODELS)}, or a folder",
     ):
         ModelFolder.found("poket")
+    with pytest.raises(WeightsError, match=r"; did you mean gen1-zero\?$"):
+        ModelFolder.found("gen1-zer0")
 
 
 def test_a_file_is_no_model(path: Path) -> None:
@@ -51,7 +53,10 @@ def test_a_folder_without_an_index_is_no_model_and_says_so(
             r"recast.json, short_sides: Unexpected.*entries are short_side, trained_side, structures",
         ),
         ('{"short_side": 2}', r"recast.json, short_side: Input should be greater than or equal to 8"),
-        ('{"structures": ["smell"]}', r"recast.json, structures.0: Input should be 'depth', 'edges', 'lineart', 'hed' or 'pose'"),
+        (
+            '{"structures": ["smell"]}',
+            r"recast.json, structures.0: Input should be 'depth', 'edges', 'lineart', 'hed' or 'pose'",
+        ),
         ('{"short_side": ', r"recast.json is damaged"),
         ("[1]", r"recast.json is damaged"),
     ],

@@ -38,8 +38,19 @@ PIPELINES = {
 """The family of a folder that does not say it, by the class that its model_index.json names."""
 
 
+_BESIDES = {"segmenter": "recast mask --words", "tiny_vae": "--decoder tiny with other models"}
+"""What a folder without an autoencoder is for, by its component."""
+
+
+def use_besides(folder: ModelFolder) -> str | None:
+    """What the folder is for, where it is of a network that edits nothing by itself; None for other folders."""
+    return next((use for part, use in _BESIDES.items() if folder.has(part) and not folder.has("vae")), None)
+
+
 def family_of(folder: ModelFolder) -> str:
     """The name in BACKBONES of what opens a folder. Raises WeightsError for a family that is not known."""
+    if use := use_besides(folder):
+        raise WeightsError(f"this model is for {use}, and edits nothing by itself; {folder.path}")
     if folder.metadata.family is not None:
         return _known(folder.metadata.family, f"recast.json names the family {folder.metadata.family!r}", folder)
     named = json_object(folder.path / "model_index.json").get("_class_name")

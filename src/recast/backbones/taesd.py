@@ -11,7 +11,7 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from recast.backbones.autoencoder import ImageLatentBackbone, as_frames
 from recast.backbones.backbone import Backbone
 from recast.errors import BackboneError, WeightsError
-from recast.model.folder import ModelFolder
+from recast.model.folder import ModelFolder, quiet
 from recast.model.pulled import is_pulled
 from recast.model.specs import SPECS
 from recast.networks.placement import first_weight
@@ -52,7 +52,8 @@ class TinyDecoder:
         if made != wanted:
             wrong = "{} channels and gives {} pixels a latent, and the model has {} and {}".format(*made, *wanted)
             raise WeightsError(f"{COMPONENT} reads latents of {wrong}; take another; {folder.path}")
-        return cls(network.to(device, dtype).requires_grad_(False))
+        with quiet():  # diffusers notes that an empty list of layers should be kept in fp32
+            return cls(network.to(device, dtype).requires_grad_(False))
 
     @classmethod
     def here(

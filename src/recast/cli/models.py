@@ -93,9 +93,12 @@ def import_file(
 @models.command()
 def verify(name: Name) -> None:
     """Compare the files of a pulled model with what came, by SHA-256."""
+    from recast.model.folder import ModelFolder
     from recast.model.pulled import changed_files, folder_of
 
     _spec(name)
+    if not folder_of(name).is_dir():
+        ModelFolder.found(name)
     wrong = changed_files(folder_of(name))
     if wrong:
         raise WeightsError(f"{name}: {'; '.join(wrong)}; `recast models pull {name}` brings it again")
@@ -141,13 +144,13 @@ def _spec_facts(name: str, spec: "ModelSpec") -> dict[str, object]:
 
 
 def _abilities(name: str) -> dict[str, object]:
+    from recast.backbones.families import use_besides
     from recast.editing.loaded import Model
     from recast.model.folder import ModelFolder
 
     folder = ModelFolder.found(name)
-    for part, can in {"segmenter": "recast mask --words", "tiny_vae": "--decoder tiny with other models"}.items():
-        if folder.has(part) and not folder.has("vae"):
-            return {"can": f"{can}, and no edits"}
+    if use := use_besides(folder):
+        return {"can": f"{use}, and no edits"}
     return Model.loaded(name).abilities
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
@@ -91,7 +92,8 @@ class ModelFolder:
             raise WeightsError(f"model {name!r} is not in this installation; install recast-video again")
         if not path.is_dir():
             wrong = "is a file, not a model folder" if path.exists() else "is neither a known model nor a folder"
-            raise WeightsError(f"{name!r} {wrong}; say {models}")
+            near = get_close_matches(name[:60], [*MODELS, *SPECS], n=1)
+            raise WeightsError(f"{name!r} {wrong}; say {models}" + "".join(f"; did you mean {each}?" for each in near))
         if not (path / "model_index.json").is_file():
             around = path.resolve().parent
             better = f"the folder around it, {around}" if (around / "model_index.json").is_file() else models
@@ -122,6 +124,10 @@ class ModelFolder:
             raise WeightsError(
                 f"the model has no {name}; it has {held_in(self.path)}; get the whole folder; {self.path}"
             )
+        gone = sorted(each.name for each in path.iterdir() if each.is_symlink() and not each.exists())
+        if gone:
+            wrong = f"{name} links to files that are gone from the cache, such as {gone[0]}"
+            raise WeightsError(f"{wrong}; `recast models pull` brings the model again; {path}")
         for needed in COMPONENTS.get(_NUMBER.sub("", name), ("config.json",)):
             if not (path / needed).is_file():
                 raise WeightsError(f"{name} has no {needed}; it has {held_in(path)}; get the whole folder; {path}")

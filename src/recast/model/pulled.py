@@ -110,8 +110,10 @@ def sha256_of(path: Path) -> str:
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        return [{**entry} for entry in json.loads(path.read_text("utf-8"))]
-    except (TypeError, ValueError) as fault:
+        return [
+            entry | {key: entry[key] for key in ("target", "sha256")} for entry in json.loads(path.read_text("utf-8"))
+        ]
+    except (KeyError, TypeError, ValueError) as fault:
         raise WeightsError(f"{path.name} is damaged ({fault}); pull the model again; {path}") from fault
 
 

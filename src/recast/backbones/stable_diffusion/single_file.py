@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from recast.errors import WeightsError
+from recast.errors import RequestError, WeightsError
 from recast.files import disk_told, whole_folder
 from recast.model.folder import ModelFolder, quiet
 from recast.model.metadata import json_object
@@ -36,7 +36,7 @@ def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     """Writes a folder with the checkpoint's networks and all other parts of `like`; all of it or nothing.
 
     Raises WeightsError for a pickle, a damaged file, a checkpoint of another family, and weights that are missing or
-    left over; WriteError for a full disk.
+    left over; RequestError where there is no such file, WriteError for a full disk.
     """
     tensors, texts = _read(file)
     with quiet():
@@ -57,6 +57,8 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if file.suffix.lower() != ".safetensors":
         way_out = "take its .safetensors version, or convert it on a machine that may run it"
         raise WeightsError(f"{file.name} is no safetensors file; pickles can run code when read: {way_out}; {file}")
+    if not file.is_file():
+        raise RequestError(f"there is no such file: {file}")
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as fault:
