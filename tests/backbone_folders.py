@@ -2,11 +2,16 @@
 
 from functools import partial
 
+import numpy as np
+from PIL import Image
+
 from animatediff_folder import write_animatediff, write_gen1_zero
 from ip_adapter_folder import add_ip_adapter
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
+from recast.conditions.content import ContentInput, Medium
+from svd_folder import write_svd
 from tiny_folder import written
 from wan_folder import write_wan
 from xl_folder import write_xl
@@ -24,8 +29,20 @@ FOLDERS = {
     "stable_diffusion, xl": write_xl,
     "ltx": write_ltx,
     "modelscope": write_modelscope,
+    "svd": write_svd,
     "wan": write_wan,
     "wan, lucy": partial(write_wan, lucy=True),
     "wan, vace": partial(write_wan, vace=True),
 }
 """What writes a folder, by family, and behind a comma what is special about it."""
+
+
+def contents_of(backbone, path):
+    """Two contents in a medium that the family reads. path: of a folder for pictures."""
+    if Medium.WORDS in backbone.media:
+        return [[ContentInput(Medium.WORDS, words)] for words in ("a red ball", "snow")]
+    files = [path / f"{number}.png" for number in range(2)]
+    for number, file in enumerate(files):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file)
+    return [[ContentInput(Medium.PICTURE, str(file))] for file in files]

@@ -49,6 +49,36 @@ class Control:
         return replace(self, pictures=self.pictures[picks.to(self.pictures.device)])
 
 
+@dataclass(frozen=True)
+class Motion:
+    """What a network that starts from a picture is told of the clip. fps: frames a second.
+
+    bucket: how much moves, 1..255 in training. picture_noise: the deviation of noise on the picture's pixels, -1..1.
+    """
+
+    fps: float = 7.0
+    bucket: float = 127.0
+    picture_noise: float = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class FirstFrame:
+    """The picture that a clip starts with, for networks that read it beside each of their frames.
+
+    latents: of the wanted picture. own: of the clip's first frame as it is. number: of the frame, in the source.
+    """
+
+    latents: Float[Tensor, "1 c y x"]
+    own: Float[Tensor, "1 c y x"]
+    motion: Motion
+    number: int = 0
+
+    @property
+    def of_source(self) -> "FirstFrame":
+        """The same for the clip as it is."""
+        return replace(self, latents=self.own)
+
+
 @dataclass(frozen=True, eq=False)
 class ReferenceLatents:
     """Pictures that a network sees before a clip's first latent, r of them.

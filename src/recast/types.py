@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from recast.control import Control, ControlResiduals, ReferenceLatents
+from recast.control import Control, ControlResiduals, FirstFrame, ReferenceLatents
 from recast.errors import ClipError, ShapeError
 from recast.prompt import PromptTokens
 
@@ -153,7 +153,8 @@ class Condition:
     `temporal_stride` is above 1, "frame" here is a latent, and its number is `Clip.latent_frames`.
     residuals: added to the UNet's features, besides what a ControlNet of the backbone adds. controls: what
     `Backbone.with_structures` gave its ControlNets, several and each with a weight. words: how `cond` spells a prompt.
-    references: pictures that the network sees before the clip, the same in any window.
+    references: pictures that the network sees before the clip, the same in any window. first: the picture that the clip
+    starts with, where the network reads one.
     """
 
     cond: Tokens
@@ -165,6 +166,7 @@ class Condition:
     controls: tuple[Control, ...] = ()
     words: PromptTokens | None = None
     references: ReferenceLatents | None = None
+    first: FirstFrame | None = None
 
     def check_frames(self, count: int) -> None:
         """Raises ShapeError unless all that is given frame by frame is given for `count` of them."""

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.embeddings import ImageProjection
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_3d_condition import UNet3DConditionModel
 from diffusers.models.unets.unet_motion_model import MotionAdapter
+from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel
 from torch import nn
 
 from recast.backbones.animatediff import AnimateDiffBackbone
@@ -20,11 +22,16 @@ from recast.backbones.modelscope import ModelScopeBackbone
 from recast.backbones.modelscope.network import taken_apart
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
+from recast.backbones.svd import SVDBackbone
 from recast.backbones.tiny import PUBLISHED_SCHEDULER
+from recast.conditions.image import ImageEncoder
+from recast.control import FirstFrame, Motion
+from recast.diffusion.continuous import continuous_schedule
 from recast.diffusion.schedule import schedule
 from recast.networks.spacetime import inflate
 from recast.types import Condition, Kind
 from step_costs import COLUMNS, FRAMES, ROWS, gigabytes, on_meta, step_cost
+from svd_folder import SCHEDULER
 from transformer_costs import FAMILIES, given
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -86,6 +93,16 @@ def modelscope():
     return ModelScopeBackbone(unet=image, motion=motion, positions=FRAMES, **words())
 
 
+def svd():
+    """Also svd-xt, which has the same network."""
+    # Its mixing factors are made on the processor whatever the device.
+    network = on_meta(UNetSpatioTemporalConditionModel, num_attention_heads=(5, 10, 20, 20)).to("meta")
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "block_out_channels": (128, 256, 512, 512)}
+    vae = on_meta(AutoencoderKLTemporalDecoder, **blocks, layers_per_block=2)
+    encoder = ImageEncoder(nn.Identity(), None, torch.device("meta"))
+    return SVDBackbone(network=network, vae=vae, encoder=encoder, schedule=continuous_schedule(SCHEDULER))
+
+
 ONE = ((True, True),)
 EQUATION_8 = ((False, False), (True, False), (True, True))
 """Branches: whether frames see each other, and whether content is given."""
@@ -98,6 +115,7 @@ CASES = {
     "gen1": (gen1, ONE),
     "sdxl": (sdxl, ONE),
     "modelscope": (modelscope, ONE),
+    "svd": (svd, ONE),
     **{name: (make, ONE) for name, make in FAMILIES.items()},
 }
 
@@ -127,6 +145,10 @@ def costs(name):
     backbone = make()
     if name in FAMILIES:
         latents, condition, networks = *given(backbone), [backbone.network]
+    elif isinstance(backbone, SVDBackbone):
+        latents, networks = (FRAMES, 4, ROWS // 8, COLUMNS // 8), [backbone.network]
+        picture, tokens = torch.zeros(1, *latents[1:], device="meta"), torch.zeros(1, 1024, device="meta")
+        condition = Condition(tokens, tokens.clone(), first=FirstFrame(picture, picture, Motion()))
     else:
         latents, condition = (FRAMES, 4, ROWS // 8, COLUMNS // 8), conditioned(backbone)
         networks = [backbone.unet, *getattr(backbone, "controlnets", {}).values()]

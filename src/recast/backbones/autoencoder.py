@@ -7,6 +7,7 @@ from math import isfinite
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,6 +20,9 @@ from recast.networks.placement import first_weight
 from recast.progress import Report, unreported
 from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, StructureUse
 
+ImageEncodingVAE = AutoencoderKL | AutoencoderKLTemporalDecoder
+"""Both encode images one by one; the second decodes frames that see each other."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ImageLatentBackbone(ABC):
@@ -28,7 +32,7 @@ class ImageLatentBackbone(ABC):
     are the same. pass_context: tells hooks the pass at hand.
     """
 
-    vae: AutoencoderKL
+    vae: ImageEncodingVAE
     schedule: Schedule
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
@@ -113,12 +117,13 @@ def as_frames(pixels: Float[Tensor, "t 3 h w"]) -> Frames:
     return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
-def encoded_picture(vae: AutoencoderKL, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
+def encoded_picture(vae: ImageEncodingVAE, pictures: Float[Tensor, "t 3 h w"]) -> Latents:
     """Pictures of -1..1 to latents, all at once."""
     mean = vae.encode(pictures.to(first_weight(vae))).latent_dist.mean
     return mean.float() * vae.config.scaling_factor
 
 
-def _decoded_picture(vae: AutoencoderKL, latents: Latents) -> Float[Tensor, "t 3 h w"]:
+def _decoded_picture(vae: ImageEncodingVAE, latents: Latents) -> Float[Tensor, "t 3 h w"]:
+    assert isinstance(vae, AutoencoderKL), "a family of another decoder says how it decodes"
     scaled = (latents / vae.config.scaling_factor).to(first_weight(vae))
     return vae.decode(scaled).sample.float()

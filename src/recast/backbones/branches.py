@@ -1,6 +1,6 @@
 """What backbones of every family do alike with the branches and frames that they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 
@@ -28,6 +28,15 @@ def batches(branches: Sequence[Branch], *, together: bool) -> list[dict[int, Bra
     numbered = dict(enumerate(branches))
     alike = len({branch.tokens.shape[-2:] for branch in branches}) == 1
     return [numbered] if together and alike else [{number: branch} for number, branch in numbered.items()]
+
+
+def passes(branches: Sequence[Branch], *, together: bool, single: bool) -> list[Mapping[int, Branch]]:
+    """The branches of each pass by their number: alike in their tokens' length, and in whether latents see others."""
+    passes: dict[tuple[object, ...], dict[int, Branch]] = {}
+    for number, branch in enumerate(branches):
+        alike = (branch.temporal or single, branch.tokens.shape[-2]) if together else (number,)
+        passes.setdefault(alike, {})[number] = branch
+    return list(passes.values())
 
 
 def isolated(

@@ -1,10 +1,11 @@
 """What a network reads besides words that is conditioned on a whole video: control, what is kept, and pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
+from recast.control import Motion
 from recast.errors import ShapeError
 from recast.types import Condition, Frames, Maps, Structure
 
@@ -15,7 +16,8 @@ class VideoControl:
 
     frames: the clip. structures: what it is to keep; at most one. edited: how far each place is made anew, 0..1, one
     map a frame; None where all of the clip is. pictures: files of what it should show. seed: of the noise that these
-    are under. Raises ShapeError for maps of another number of frames.
+    are under. first: the number of the first frame in the source. motion: for networks that start from a picture.
+    Raises ShapeError for maps of another number of frames.
     """
 
     frames: Frames
@@ -23,6 +25,8 @@ class VideoControl:
     edited: Maps | None = None
     pictures: Sequence[str] = ()
     seed: int = 0
+    first: int = 0
+    motion: Motion = field(default_factory=Motion)
 
     def __post_init__(self) -> None:
         counts = [len(each.maps) for each in self.structures] + ([] if self.edited is None else [len(self.edited)])

@@ -1,7 +1,7 @@
 """Transformers of video as backbones: flow matching over compressed time, words by T5; what the families share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.backbones.autoencoder import as_frames, as_pixels
-from recast.backbones.branches import check_sole, structure_of
+from recast.backbones.branches import check_sole, passes, structure_of
 from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.video_autoencoder import VideoAutoencoder, filled
 from recast.conditions.blend import blended
@@ -177,7 +177,7 @@ class VideoTransformerBackbone(ABC):
             structure_of(condition, self._read_channels)
         scaled = scale_input(x, sigma, Prediction.FLOW)
         answers: dict[int, Latents] = {}
-        for group in _passes(branches, together=self.together, single=len(x) == 1):
+        for group in passes(branches, together=self.together, single=len(x) == 1):
             apart = not next(iter(group.values())).temporal and len(x) > 1
             pattern = "t c y x -> (b t) c 1 y x" if apart else "t c y x -> b c t y x"
             rows = [_rows(branch.tokens, len(x) if apart else 1) for branch in group.values()]
@@ -202,15 +202,6 @@ def check_asked(condition: Condition, branches: Sequence[Branch]) -> None:
 
 def _rows(tokens: Tokens, count: int) -> Float[Tensor, "rows n d"]:
     return tokens.expand(count, -1, -1)
-
-
-def _passes(branches: Sequence[Branch], *, together: bool, single: bool) -> list[Mapping[int, Branch]]:
-    """The branches of each pass by their number: alike in their tokens' length, and in whether latents see others."""
-    passes: dict[tuple[object, ...], dict[int, Branch]] = {}
-    for number, branch in enumerate(branches):
-        alike = (branch.temporal or single, branch.tokens.shape[-2]) if together else (number,)
-        passes.setdefault(alike, {})[number] = branch
-    return list(passes.values())
 
 
 def flow_schedule(model: ModelFolder) -> FlowSchedule:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.blend import tokens_over
 from recast.conditions.content import ContentInput, Medium
+from recast.control import Motion
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import in_turn
@@ -15,6 +16,7 @@ from recast.editing.progress import reporting
 from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit
 from recast.errors import RequestError
+from recast.methods.text_to_video import TextToVideo
 from recast.progress import Report
 from recast.types import Clip, Condition, Frames, Latents, Structure, Tokens, latent_count
 
@@ -127,7 +129,9 @@ def _control_video(resolved: ResolvedEdit, clip: Clip, structures: list[Structur
     mask = resolved.mask
     edited = None if mask is None else mask.at(clip.size, clip.first, len(clip))
     pictures = [each.text for each in resolved.cond if each.medium is Medium.PICTURE]
-    return VideoControl(clip.frames, structures, edited, pictures, resolved.seed)
+    moving = resolved.method.motion if isinstance(resolved.method, TextToVideo) else {}
+    motion = Motion(fps=float(clip.fps), **moving)
+    return VideoControl(clip.frames, structures, edited, pictures, resolved.seed, clip.first, motion)
 
 
 def _denoise_inputs(
@@ -136,7 +140,8 @@ def _denoise_inputs(
     source = None
     if contents.own is not None:
         words = model.backbone.prompt_tokens(resolved.shown)
-        source = replace(condition, cond=contents.own, negative=None, words=words, references=None)
+        first = condition.first and condition.first.of_source
+        source = replace(condition, cond=contents.own, negative=None, words=words, references=None, first=first)
     return DenoiseInputs(
         clip=prepared.clip,
         condition=condition,

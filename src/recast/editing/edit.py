@@ -13,7 +13,7 @@ from recast.editing.record import Record
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.short_memory import Attempt, made_with_less, with_less
-from recast.editing.stages import generate, write
+from recast.editing.stages import check_in_one_part, generate, write
 from recast.progress import ProgressCallback
 from recast.video.read import Source, opened
 
@@ -59,6 +59,7 @@ def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Loo
     with job_beside(target) as job, model.placed():
         clip = read_clip(resolved, watch, most=request.segment + 1)
         if len(clip) > request.segment:
+            check_in_one_part(model, 2, "segments or more (--segment)")
             record, count, notes = edit_long(resolved, model, target, job, watch, look=look)
             return WrittenEdit(count, record, notes)
         job.check_unbegun()

@@ -7,6 +7,9 @@ from itertools import accumulate
 
 import torch
 
+from recast.backbones.backbone import Backbone
+from recast.conditions.content import Medium
+from recast.conditions.image import picture
 from recast.editing.checks import check_content, check_target, target_of
 from recast.editing.edit import WrittenEdit
 from recast.editing.glimpse import Look, no_look
@@ -138,7 +141,7 @@ def canvas(request: Request, model: Model) -> Clip:
     count = (own.frames or own.window or WINDOW) if backbone.has_temporal_layers else 1
     if request.duration is not None:
         count = max(1, round(request.duration * rate))
-    aspect = WIDE if backbone.temporal_stride > 1 else Fraction(1)
+    aspect = _aspect(request, backbone)
     side = request.size if isinstance(request.size, int) else backbone.short_side
     pixel = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
     # Large, so that it is not taken for a small picture, which would be enlarged twice at most.
@@ -146,3 +149,11 @@ def canvas(request: Request, model: Model) -> Clip:
     rows, columns = chosen_size(request, Clip(shape, rate), model)
     frame = torch.zeros(1, 3, rows, columns, dtype=torch.uint8)
     return Clip(frame.expand(request.max_frames or count, -1, -1, -1), rate)
+
+
+def _aspect(request: Request, backbone: Backbone) -> Fraction:
+    """Width by height: of the picture where clips start with one, else what the family makes."""
+    if Medium.WORDS not in backbone.media and request.pictures:
+        shown = picture(request.pictures[0][0])
+        return Fraction(shown.shape[-1], shown.shape[-2])
+    return WIDE if backbone.temporal_stride > 1 else Fraction(1)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from recast.conditions.content import Medium
 from recast.conditions.detail import as_pictures, softened
 from recast.editing.denoise import contents_of, denoised, encoded_contents
 from recast.editing.glimpse import Look, no_look
@@ -53,6 +54,7 @@ def generate(
     Raises RequestError where the model was loaded with other adapters.
     """
     shots = prepared.shots
+    check_in_one_part(model, len(shots), "shots")
     with stage(Stage.CONTENT, watch):
         words = encoded_contents(resolved, model)
         contents = [contents_of(words, resolved, shot.clip.frames, model) for shot in shots]
@@ -72,6 +74,13 @@ def generate(
     return Edited(
         resolved, prepared, torch.cat(decoded), made_record(resolved, prepared.clip, len(prepared.clip), model)
     )
+
+
+def check_in_one_part(model: Model, parts: int, kind: str) -> None:
+    """Raises BackboneError for a clip that is edited in parts by a network that starts from a picture."""
+    if parts > 1 and Medium.WORDS not in model.backbone.media:
+        wrong = f"this model carries one picture through one shot, and the clip has {parts} {kind}"
+        raise BackboneError(f"{wrong}; edit them one by one with --start and --end, each with its own picture")
 
 
 def is_kept(resolved: ResolvedEdit, clip: Clip) -> bool:

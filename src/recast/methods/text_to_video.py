@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from recast.backbones.backbone import Backbone
+from recast.curves import Curve, Keys
 from recast.denoising import DenoiseInputs
 from recast.diffusion.long_walks import LONG_WALKS, LongWalk
 from recast.diffusion.noise import frequency_mixed, gaussian_low_pass, noise_draw, shuffled_noise
 from recast.diffusion.noise_starts import NOISE_STARTS, every
-from recast.errors import known
+from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs
 from recast.methods.needs import Need
 from recast.methods.without_source import without_structure
@@ -49,6 +50,12 @@ class TextToVideo(GuidanceKnobs):
     """How a clip is made that is longer than a window: overlap averages windows at each step, more of those that have
     a frame near their middle, gen-l-video (arXiv:2305.18264) all alike; stream goes on part after part (VidRD,
     arXiv:2309.03549); keys makes frames of the whole clip first, then those between (NUWA-XL, arXiv:2303.12346)."""
+    first_cfg: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Guidance of the first frame, from which it changes evenly to --cfg at the last; --cfg for all if not said."""
+    motion_bucket: Annotated[float, Field(ge=0, le=1000)] | None = None
+    """Of networks that start from a picture: how much moves, 1 to 255 in training; 127 if not said."""
+    picture_noise: Annotated[float, Field(ge=0, le=10)] | None = None
+    """Of the same: noise on the picture's pixels of -1..1; more leaves it more freely; 0.02 if not said."""
     flat_structure: bool = False
     """A network that always reads a structure is given a flat one of the least detail, which it hardly knows: colours
     and places come, shapes do not."""
@@ -63,8 +70,22 @@ class TextToVideo(GuidanceKnobs):
         """What is kept of a source: there is none."""
         return frozenset({"structure", "structure_detail"})
 
+    @property
+    def motion(self) -> dict[str, float]:
+        """What was said of motion, by the fields of `recast.control.Motion`."""
+        given = {"bucket": self.motion_bucket, "picture_noise": self.picture_noise}
+        return {name: value for name, value in given.items() if value is not None}
+
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
-        """The clip's latents. Raises BackboneError for a network that cannot do without a source."""
+        """The clip's latents. Raises BackboneError for a network that cannot do without a source.
+
+        Raises RequestError for settings of motion where the network starts from no picture, and for guidance of the
+        first frame beside a schedule of it.
+        """
+        if self.motion and inputs.condition.first is None:
+            raise RequestError(
+                "motion_bucket and picture_noise are of networks that start from a picture; leave them out"
+            )
         condition = without_structure(inputs, backbone, flat=self.flat_structure)
         walk = self._walk(replace(inputs, condition=condition), backbone)
         made = LONG_WALKS[self.long] if len(walk.start) > walk.size else LONG_WALKS["overlap"]
@@ -78,7 +99,7 @@ class TextToVideo(GuidanceKnobs):
             inputs,
             backbone,
             backbone.denoise_branches,
-            inputs.curves.get("cfg", inputs.cfg_scale),
+            self._cfg(inputs),
             inputs.curves.get("temporal_guidance", self.temporal_guidance),
         )
         start = hypot(1, sigmas[0]) * self._noise(inputs, backbone, size, overlap)
@@ -92,6 +113,14 @@ class TextToVideo(GuidanceKnobs):
             overlap=overlap,
             step_hook=inputs.step_hook,
         )
+
+    def _cfg(self, inputs: DenoiseInputs) -> float | Curve:
+        curve, frames = inputs.curves.get("cfg"), inputs.condition.frames
+        if self.first_cfg is None or frames is None or len(frames) == 1:
+            return curve or inputs.cfg_scale
+        if curve is not None:
+            raise RequestError("first_cfg and a schedule of cfg both say how guidance changes; keep one of them")
+        return Curve(Keys((int(frames[0]), int(frames[-1]))), (self.first_cfg, inputs.cfg_scale))
 
     def _noise(self, inputs: DenoiseInputs, backbone: Backbone, size: int, overlap: int) -> Latents:
         """Of unit variance, for all latents."""

@@ -1,6 +1,6 @@
-"""Transformers of video by name."""
+"""Transformers of video, and Stable Video Diffusion, by name."""
 
-from recast.model.spec_parts import APACHE, ModelSpec, SpecFile, SpecPart
+from recast.model.spec_parts import APACHE, ModelSpec, SpecFile, SpecPart, network_files
 
 DEPTH = SpecPart(
     ("depth-anything/Depth-Anything-V2-Small-hf",),
@@ -33,7 +33,30 @@ _T5_TOKENIZER = SpecPart(
 """T5's vocabulary is the same for all sizes; the repository of LTX-Video has it in a form that needs sentencepiece."""
 _OF_WAN = {"short_side": 480, "window": 81, "frames": 81, "fps": 16, "cfg_scale": 5.0, "steps": 50}
 
+_STABILITY = "Stable Video Diffusion Community License (no commercial use without a licence of Stability AI's)"
+
+
+def _svd(repo: str, frames: int) -> ModelSpec:
+    files = (
+        *network_files("unet", "unet"),
+        *network_files("vae", "vae"),
+        *network_files("image_encoder", "image_encoder", "model"),
+        SpecFile("feature_extractor", ("feature_extractor/preprocessor_config.json",)),
+        _SCHEDULER,
+    )
+    return ModelSpec(
+        f"Stable Video Diffusion, 1.5B: {frames} frames of 1024x576 from the picture that they start with; pictures",
+        "StableVideoDiffusionPipeline",
+        4.5,
+        (SpecPart((f"stabilityai/{repo}",), _STABILITY, files),),
+        {"short_side": 576, "frames": frames, "fps": 7, "cfg_scale": 3.0, "method": "flowedit", "structures": []}
+        | {"method_defaults": {"text-to-video": {"first_cfg": 1.0}}},
+    )
+
+
 VIDEO_SPECS: dict[str, ModelSpec] = {
+    "svd": _svd("stable-video-diffusion-img2vid", 14),
+    "svd-xt": _svd("stable-video-diffusion-img2vid-xt", 25),
     "wan-1.3b": ModelSpec(
         "Wan 2.1 text to video, 1.3B, for flowedit and its kin; words",
         "WanPipeline",
