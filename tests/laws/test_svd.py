@@ -205,10 +205,12 @@ def test_settings_of_motion_are_refused_where_no_picture_starts_the_clip(tmp_pat
         editor.generate(prompt="a dog", steps=1, max_frames=1, motion_bucket=60)
 
 
-def test_a_clip_without_a_picture_is_refused(backbone):
+def test_a_clip_without_a_picture_or_of_another_size_is_refused(backbone, shown):
     x, tokens = drawn(2, 4, 4, 6, seed=1), backbone.null_tokens()
     with pytest.raises(BackboneError, match="was given none; say --image FILE"):
         backbone.denoise_branches(x, 2.0, Condition(tokens, tokens), [Branch(tokens)])
+    with pytest.raises(BackboneError, match="frames of 8x6 latents cannot start with a picture of 4x6"):
+        backbone.denoise_branches(torch.cat([x, x], dim=-2), 2.0, conditioned(backbone, shown), [Branch(tokens)])
 
 
 @pytest.mark.parametrize(

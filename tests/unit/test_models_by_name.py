@@ -182,7 +182,8 @@ def test_every_model_of_the_table_is_whole(name, tmp_path, monkeypatch, capsys):
     assert {re.sub(r"_\d+$", "", each) if "controlnet" in each else each for each in held} <= COMPONENTS.keys()
     assert spec.edits is not bool(held & {"segmenter", "tiny_vae"})
     if held != {"tiny_vae"}:
-        assert held >= ({"tokenizer"} if "segmenter" in held else {"vae", "text_encoder", "tokenizer", "scheduler"})
+        reads = {"text_encoder", "tokenizer"} if "tokenizer" in held else {"image_encoder", "feature_extractor"}
+        assert held >= ({"tokenizer"} if "segmenter" in held else {"vae", "scheduler"} | reads)
         assert {"unet", "transformer", "segmenter"} & held
     assert run(["models", "info", name, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

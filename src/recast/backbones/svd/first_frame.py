@@ -16,7 +16,15 @@ from recast.types import Condition, Latents
 def beside(
     frames: Latents, first: FirstFrame, branches: Mapping[int, Branch]
 ) -> Float[Tensor, "branches t channels y x"]:
-    """The latents of each branch with the picture's behind each frame's; zeros in branches without content."""
+    """The latents of each branch with the picture's behind each frame's; zeros in branches without content.
+
+    Raises BackboneError for frames of another size than the picture.
+    """
+    sizes = [(each.shape[-2], each.shape[-1]) for each in (frames, first.latents)]
+    if sizes[0] != sizes[1]:
+        (rows, columns), own = sizes[0], sizes[1]
+        wrong = f"frames of {rows}x{columns} latents cannot start with a picture of {own[0]}x{own[1]}"
+        raise BackboneError(f"{wrong}; take a method that edits frames at their own size")
     clips = []
     for branch in branches.values():
         shown = first.latents.to(frames) * (branch.tokens.any() if branch.picture else 0)
