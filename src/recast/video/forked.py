@@ -25,12 +25,14 @@ from PIL import Image
 
 from recast.errors import MediaError, RequestError
 from recast.video import messages
+from recast.video.about import about
 from recast.video.container import SOUND_FORMATS, demuxing, reported, video_stream
 from recast.video.ffmpeg_log import ErrorLines
+from recast.video.messages import Errand
 from recast.video.pictures import STILLS, picture_in, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
-from recast.video.source import Source, Window
+from recast.video.tracks import DAMAGED_TRACK, part_to_bytes, parts_of
 from recast.video.waveform import waveform_in
 
 FILE, PIPE, ERRORS = 3, 4, 5
@@ -106,15 +108,17 @@ def _forked(request: bytes, file: int, pipe: int, foreign: list[int]) -> int:
 
 def _answer(request: bytes, file: int, pipe: int) -> None:
     limits = _settled(file, pipe)
-    what, path, source, window = messages.request_from_json(request)
+    errand = messages.errand_from_json(request)
     try:
-        with os.fdopen(FILE, "rb", closefd=False) as held, reported(Path(path)):
-            ANSWERS[what](Path(path), held, source, window, limits)
+        with os.fdopen(FILE, "rb", closefd=False) as held, reported(errand.path):
+            ANSWERS[errand.what](errand, held, limits)
     except (MediaError, RequestError) as error:
         if isinstance(error.__cause__, MemoryError):
-            error = MediaError(f"the file takes more memory than pictures of its size need; it is damaged: {path}")
-        if source is not None:
-            messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
+            error = MediaError(
+                f"the file takes more memory than pictures of its size need; it is damaged: {errand.path}"
+            )
+        if errand.source is not None:
+            messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(errand.source.damage))
         messages.send(PIPE, messages.ERROR, messages.error_to_json(error))
         return
     messages.send(PIPE, messages.END)
@@ -155,48 +159,64 @@ def _settled(file: int, pipe: int) -> Limits:
     return Limits()
 
 
-def _probe(path: Path, file: BufferedReader, _source: None, _window: Window, limits: Limits) -> None:
-    with demuxing(path, file) as container:
-        stream = video_stream(container, path)
+def _probe(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with demuxing(errand.path, file) as container:
+        stream = video_stream(container, errand.path)
         limits.for_pixels(stream.codec_context.width * stream.codec_context.height)
-        found = probed(path, container, stream)
+        found = probed(errand.path, container, stream)
     found.damage.reported = limits.errors()
     messages.send(PIPE, messages.SOURCE, messages.source_to_json(found))
 
 
-def _comment(path: Path, file: BufferedReader, _source: None, _window: Window, _limits: Limits) -> None:
-    with demuxing(path, file) as container:
+def _comment(errand: Errand, file: BufferedReader, _limits: Limits) -> None:
+    with demuxing(errand.path, file) as container:
         found = next((text for key, text in container.metadata.items() if key.lower() == "comment"), "")
     messages.send(PIPE, messages.COMMENT, found.encode("utf-8", errors="replace"))
 
 
-def _sound(path: Path, file: BufferedReader, _source: None, _window: Window, _limits: Limits) -> None:
-    with demuxing(path, file, SOUND_FORMATS) as container:
-        for start, samples in waveform_in(container, path):
+def _sound(errand: Errand, file: BufferedReader, _limits: Limits) -> None:
+    with demuxing(errand.path, file, SOUND_FORMATS) as container:
+        for start, samples in waveform_in(container, errand.path):
             messages.send(PIPE, messages.SOUND, messages.BEGUN.pack(start) + samples.tobytes())
 
 
-def _frames(_path: Path, file: BufferedReader, source: Source, window: Window, limits: Limits) -> None:
+def _about(errand: Errand, file: BufferedReader, _limits: Limits) -> None:
+    with demuxing(errand.path, file) as container:
+        messages.send(PIPE, messages.ABOUT, messages.about_to_json(about(container)))
+
+
+def _track(errand: Errand, file: BufferedReader, _limits: Limits) -> None:
+    assert errand.wanted is not None
+    with demuxing(errand.path, file) as container, reported(errand.path, DAMAGED_TRACK):
+        for part in parts_of(container, errand.wanted, partial(messages.send, PIPE, messages.TICK)):
+            messages.send(PIPE, messages.PART, part_to_bytes(part))
+
+
+def _frames(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    source = errand.source
+    assert source is not None
     limits.for_pixels(source.size[0] * source.size[1])
     for shown in shown_video(
-        source, window, file, errors=limits.errors, tick=partial(messages.send, PIPE, messages.TICK)
+        source, errand.window, file, errors=limits.errors, tick=partial(messages.send, PIPE, messages.TICK)
     ):
         messages.send_frame(PIPE, shown)
     messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
 
 
-def _picture(path: Path, file: BufferedReader, _source: None, _window: Window, limits: Limits) -> None:
-    with picture_in(file, path, STILLS) as picture:
+def _picture(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with picture_in(file, errand.path, STILLS) as picture:
         limits.for_pixels(picture.width * picture.height)
         messages.send_frame(PIPE, Shown(upright_rgba(picture), 0, 0, 0))
 
 
-ANSWERS: dict[str, Callable[..., None]] = {
+ANSWERS: dict[str, Callable[[Errand, BufferedReader, Limits], None]] = {
     "probe": _probe,
     "frames": _frames,
     "comment": _comment,
     "picture": _picture,
     "sound": _sound,
+    "about": _about,
+    "track": _track,
 }
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ decoded in this process.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,15 @@ from jaxtyping import UInt8
 
 from recast.errors import MediaError
 from recast.video import messages
+from recast.video.about import About, about
 from recast.video.children import DecodingServer, Pipe
 from recast.video.container import MAX_PIXELS, SOUND_FORMATS, demuxing, regular_file, reported, video_stream
+from recast.video.messages import Errand, errand_to_json
 from recast.video.pictures import STILLS, picture_at, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.source import OnDamage, Source, Window
+from recast.video.tracks import DAMAGED_TRACK, Part, Wanted, part_from_bytes, parts_of
 from recast.video.waveform import Waveform, joined, waveform_in
 
 AVAILABLE = hasattr(os, "fork")
@@ -65,9 +68,33 @@ def waveform_of(path: Path) -> Waveform:
         with demuxing(path, formats=SOUND_FORMATS) as container, reported(path):
             return joined(waveform_in(container, path))
     size = messages.BEGUN.size
-    with _answers(path, messages.request_to_json("sound", None, Window(), path), messages.MOST_BYTES) as answers:
+    with _answers(path, errand_to_json(Errand("sound", path)), messages.MOST_BYTES) as answers:
         parts = [bytes(body) for kind, body in answers if kind == messages.SOUND]
         return joined((messages.BEGUN.unpack_from(part)[0], np.frombuffer(part, "<f4", offset=size)) for part in parts)
+
+
+def about_file(path: Path) -> About:
+    """What a video file holds beside its pictures. Raises MediaError for what cannot be read."""
+    if not AVAILABLE:
+        with demuxing(path) as container, reported(path):
+            return about(container)
+    with _understood(path):
+        return messages.about_from_json(bytes(_only(path, "about", messages.ABOUT)))
+
+
+def track(path: Path, wanted: Wanted) -> Generator[Part]:
+    """A track's packets, or its decoded sound, in the file's order. Raises MediaError.
+
+    The process that reads ends with the iterator.
+    """
+    if not AVAILABLE:
+        with demuxing(path) as container, reported(path, DAMAGED_TRACK):
+            yield from parts_of(container, wanted, lambda: None)
+        return
+    with _answers(path, errand_to_json(Errand("track", path, wanted=wanted)), messages.MOST_BYTES) as answers:
+        for kind, body in answers:
+            if kind == messages.PART:
+                yield part_from_bytes(bytes(body))
 
 
 def shown(source: Source, window: Window) -> Iterator[Shown]:
@@ -77,7 +104,7 @@ def shown(source: Source, window: Window) -> Iterator[Shown]:
             yield from shown_video(source, window, file)
         return
     most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
-    with _answers(source.path, messages.request_to_json("frames", source, window), most) as answers:
+    with _answers(source.path, errand_to_json(Errand("frames", source.path, source, window)), most) as answers:
         for kind, body in answers:
             if kind == messages.DAMAGE:
                 source.damage.found(messages.damage_from_json(bytes(body)))
@@ -87,7 +114,7 @@ def shown(source: Source, window: Window) -> Iterator[Shown]:
 
 def _only(path: Path, what: str, kind: bytes, most_bytes: int = messages.MOST_BYTES) -> UInt8[np.ndarray, " n"]:
     """The one message of that kind that answers the request."""
-    with _answers(path, messages.request_to_json(what, None, Window(), path), most_bytes) as answers:
+    with _answers(path, errand_to_json(Errand(what, path)), most_bytes) as answers:
         (found,) = [body for each, body in answers if each == kind]
     return found
 

@@ -2,15 +2,17 @@
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from struct import Struct
 
 from pydantic import TypeAdapter
 
 from recast.errors import MediaError, RequestError
+from recast.video.about import About
 from recast.video.shown import Shown
 from recast.video.source import Damage, Source, Window
+from recast.video.tracks import Wanted
 
 HEAD = Struct("<cI")
 """Kind of message, and bytes that follow."""
@@ -19,12 +21,13 @@ PLACE = Struct("<qqqII")
 BEGUN = Struct("<d")
 """Of a part of a sound: its time in seconds; its samples follow."""
 FRAME, TICK, SOURCE, COMMENT, DAMAGE, SOUND, ERROR, END = b"F", b"T", b"S", b"C", b"D", b"A", b"E", b"Z"
+ABOUT, PART = b"I", b"P"
 MOST_BYTES = 2**24
 """Of a message that is no frame."""
 TOLD = {kind.__name__: kind for kind in (MediaError, RequestError)}
 """Errors that a decoding process may raise."""
 
-_SOURCE, _DAMAGE, _WINDOW = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(Window)
+_SOURCE, _DAMAGE, _ABOUT = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(About)
 
 
 def send(pipe: int, kind: bytes, body: bytes = b"") -> None:
@@ -66,18 +69,42 @@ def damage_from_json(text: bytes) -> Damage:
     return _DAMAGE.validate_json(text)
 
 
-def request_to_json(what: str, source: Source | None, window: Window, path: Path | None = None) -> bytes:
-    """What a decoding process is to do: "probe" or "frames" of a file, or the "comment" in it. path: for its errors."""
-    held = None if source is None else source_to_json(replace(source, pictures=())).decode()
-    place = str(path if source is None else source.path)
-    return json.dumps({"what": what, "path": place, "source": held, "window": asdict(window)}).encode()
+@dataclass(frozen=True)
+class Errand:
+    """What a decoding process is to do with a file: "probe", "frames", "comment", "picture", "sound", "about", "track".
+
+    path: for its errors. source, window: of the frames. wanted: of the track.
+    """
+
+    what: str
+    path: Path
+    source: Source | None = None
+    window: Window = field(default_factory=Window)
+    wanted: Wanted | None = None
 
 
-def request_from_json(text: bytes) -> tuple[str, str, Source | None, Window]:
-    """What `request_to_json` had."""
-    asked = json.loads(text)
-    source = asked["source"] and source_from_json(asked["source"])
-    return asked["what"], asked["path"], source or None, _WINDOW.validate_python(asked["window"])
+_ERRAND = TypeAdapter(Errand)
+
+
+def errand_to_json(errand: Errand) -> bytes:
+    """An errand as JSON."""
+    source = None if errand.source is None else replace(errand.source, pictures=())
+    return _ERRAND.dump_json(replace(errand, source=source))
+
+
+def errand_from_json(text: bytes) -> Errand:
+    """The errand. Raises ValueError for anything else."""
+    return _ERRAND.validate_json(text)
+
+
+def about_to_json(about: About) -> bytes:
+    """What a file holds beside its pictures, as JSON."""
+    return _ABOUT.dump_json(about)
+
+
+def about_from_json(text: bytes) -> About:
+    """What it holds. Raises ValueError for anything else."""
+    return _ABOUT.validate_json(text)
 
 
 def error_to_json(error: MediaError | RequestError) -> bytes:

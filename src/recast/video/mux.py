@@ -6,17 +6,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer
 from jaxtyping import UInt8
 
-from recast.video.about import keep_chapters, left_out, lost, texts_of
+from recast.video import isolated
+from recast.video.about import About, keep_chapters, lost, texts_of
 from recast.video.codecs import Codec
-from recast.video.container import demuxing
 from recast.video.encode import FileKind, Moment, VideoEncoder, container_options, tick
 from recast.video.record import commented, described
 from recast.video.sound import Track, opened_track
 from recast.video.source import Source, Window
-from recast.video.timecode import HOLDS, later, timecode_of
+from recast.video.timecode import HOLDS, later
 
 
 class Movie:
@@ -54,36 +53,33 @@ class Movie:
         source, kind, window = self._source, self._kind, self._window
         if not source.path.is_file():  # a clip from memory
             return []
-        tracks = []
-        with demuxing(source.path) as container:
-            numbers = [stream.index for stream in container.streams if stream.type in ("audio", "subtitle")]
-            self.notes += left_out(container)
-            self._keep_timecode(container)
-            self._tell(container, Fraction(window.start) + source.first_seconds)
-        for number in numbers:
+        found, tracks = isolated.about_file(source.path), []
+        self.notes += found.notes
+        self._keep_timecode(found.timecode)
+        self._tell(found, Fraction(window.start) + source.first_seconds)
+        for facts in found.tracks:
             # Each is read by itself, so that none waits for another.
-            container = self._resources.enter_context(demuxing(source.path))
-            stream = container.streams[number]
-            track, notes = opened_track(source, container, stream, self._container, kind, early=not window.start)
+            track, notes = opened_track(source, facts, self._container, kind, early=not window.start)
             self.notes += notes
-            tracks += [] if track is None else [track]
+            if track is not None:
+                self._resources.callback(track.close)
+                tracks.append(track)
         return tracks
 
-    def _tell(self, container: InputContainer, begin: Fraction) -> None:
+    def _tell(self, found: About, begin: Fraction) -> None:
         if self._source.first_pts and not self._window.start:
             self.notes.append(f"times begin at 0, and in the source at {float(self._source.first_seconds):.3f} s")
         if self._kind.container == "gif":
             return
-        self._texts = texts_of(container)
+        self._texts = texts_of(found.metadata)
         self._container.metadata.update(self._texts)
         if self._kind.chapters:
-            keep_chapters(container, self._container, self._window, begin, self._source.seconds)
-        elif container.chapters():
+            keep_chapters(found.chapters, self._container, self._window, begin, self._source.seconds)
+        elif found.chapters:
             self.notes.append(f"{self._kind.container} cannot hold chapters; they were left out")
 
-    def _keep_timecode(self, container: InputContainer) -> None:
+    def _keep_timecode(self, timecode: str | None) -> None:
         """Gives the video the source's time code, that of its first frame."""
-        timecode = timecode_of(container)
         if timecode is None:
             return
         if self._kind.container not in HOLDS:
@@ -115,8 +111,7 @@ class Movie:
             track.finish(rest=self._whole)
         self._container.close()
         if self._texts:
-            with demuxing(self._place) as written:
-                names = lost(self._texts, written.metadata)
+            names = lost(self._texts, isolated.about_file(self._place).metadata)
             self.notes += [
                 f"{self._kind.container} cannot hold these texts; they were left out: {', '.join(names)}"
             ] * bool(names)

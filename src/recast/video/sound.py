@@ -1,18 +1,26 @@
-"""Tracks of sound and subtitles, copied packet by packet beside the pictures; sound is re-encoded where it must be."""
+"""Tracks of sound and subtitles, copied packet by packet beside the pictures; sound is re-encoded where it must be.
 
-from collections.abc import Iterator
+What is written here was read, and decoded where it had to be, in another process (`recast.video.isolated`).
+"""
+
+from collections.abc import Generator
 from fractions import Fraction
+from math import ceil
 
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
-from av.packet import Packet
-from av.stream import Stream
+from av.container import OutputContainer
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
+from av.stream import Disposition
 
-from recast.video.container import SOUND_CODECS, reported, time_base
+from recast.errors import MediaError
+from recast.video import isolated
+from recast.video.container import SOUND_CODECS, reported
 from recast.video.encode import FileKind, Moment
+from recast.video.mould import mould
 from recast.video.source import Source
+from recast.video.tracks import DAMAGED_TRACK, Heard, Packed, Part, TrackFacts, Voice, Wanted, frame_of
 
 OPUS_RATE = 48_000
 # QuickTime's own list of languages has one code for each of these, and FFmpeg drops the other.
@@ -23,13 +31,34 @@ _LEFT_OUT = {"sound": "it was", "subtitles": "they were"}
 class _Copied:
     """Packets as they are."""
 
-    def __init__(self, stream: Stream, target: OutputContainer) -> None:
-        self._target, self.stream = target, target.add_stream_from_template(stream)
+    decoded = False
 
-    def write(self, packet: Packet, shift: int) -> None:
-        assert packet.pts is not None
-        packet.pts -= shift
-        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+    def __init__(self, facts: TrackFacts, target: OutputContainer) -> None:
+        if facts.voice is not None and not (facts.voice.rate and facts.voice.channels):
+            raise MediaError("a track of sound says no rate, or no channels; leave it out")
+        self._tick, voice = facts.tick, facts.voice or Voice(0, 0, "", None, None)
+        with mould(
+            facts.codec, voice.rate, voice.channels, delay=voice.delay, preroll=voice.preroll, depth=voice.depth
+        ) as like:
+            self._target, self.stream = target, target.add_stream_from_template(like)
+        self.stream.time_base = facts.tick
+        self.stream.codec_context.extradata = bytes.fromhex(facts.extra) or None
+        if isinstance(self.stream, AudioStream):
+            _told(self.stream, voice)
+
+    def write(self, head: Packed | Heard, data: bytes, shift: int) -> None:
+        assert isinstance(head, Packed)
+        packet = Packet(data)
+        packet.time_base, packet.is_keyframe = self._tick, head.key
+        packet.pts, packet.duration = head.pts - shift, head.duration
+        packet.dts = packet.pts if head.dts is None else head.dts - shift
+        for name, text in head.sides:
+            beside = bytes.fromhex(text)
+            kind = packet_sidedata_type_from_literal(name)
+            # PyAV makes one so, which its types do not tell.
+            side = PacketSideData(kind, len(beside))  # pyrefly: ignore[bad-argument-count]
+            side.update(beside)
+            packet.set_sidedata(side)
         packet.stream = self.stream
         self._target.mux(packet)
 
@@ -37,27 +66,36 @@ class _Copied:
         pass
 
 
-class _Reencoded:
-    """Sound packets decoded and encoded anew, in one or two channels."""
+def _told(stream: AudioStream, voice: Voice) -> None:
+    context = stream.codec_context
+    context.sample_rate, context.layout = voice.rate, voice.layout
+    if voice.form is not None:
+        context.format = voice.form
+    context.bit_rate = voice.bit_rate or 0
 
-    def __init__(self, stream: AudioStream, target: OutputContainer, encoder: str) -> None:
-        context = stream.codec_context
-        rate = OPUS_RATE if encoder == "libopus" else context.rate
+
+class _Reencoded:
+    """Decoded sound encoded anew, in one or two channels."""
+
+    decoded = True
+
+    def __init__(self, voice: Voice, target: OutputContainer, encoder: str) -> None:
+        rate = OPUS_RATE if encoder == "libopus" else voice.rate
         self._target = target
         out = target.add_stream(encoder, rate=rate, options={"flags": "+bitexact"})
         assert isinstance(out, AudioStream)
         self.stream = self._out = out
-        self._out.layout = "mono" if context.channels == 1 else "stereo"
+        self._out.layout = "mono" if voice.channels == 1 else "stereo"
         self._out.codec_context.open()
         self.became = self._out.codec_context.codec.canonical_name
         frame_size = self._out.codec_context.frame_size or None
         self._resampler = AudioResampler(self._out.format.name, self._out.layout, rate, frame_size)
 
-    def write(self, packet: Packet, shift: int) -> None:
-        for frame in packet.decode():
-            assert isinstance(frame, AudioFrame)
-            frame.pts = None if frame.pts is None else frame.pts - shift
-            self._target.mux(self._encoded(frame))
+    def write(self, head: Packed | Heard, data: bytes, shift: int) -> None:
+        assert isinstance(head, Heard)
+        frame = frame_of(head, data)
+        frame.pts = None if frame.pts is None else frame.pts - shift
+        self._target.mux(self._encoded(frame))
 
     def flush(self) -> None:
         self._target.mux([*self._encoded(None), *self._out.encode(None)])
@@ -67,25 +105,17 @@ class _Reencoded:
 
 
 class Track:
-    """Carries one track of an open source, sound or subtitles, into an open target, a stretch at each call.
+    """Carries one track of a source, sound or subtitles, into an open target, a stretch at each call.
 
     out: what takes its packets. early: also what comes before the first frame is carried, with times below 0: the
     packet that an AAC decoder needs to start is such.
     """
 
-    def __init__(
-        self, source: Source, container: InputContainer, stream: Stream, out: _Copied | _Reencoded, *, early: bool
-    ) -> None:
-        self._source, self._container, self._stream = source, container, stream
-        self._out, self._early = out, early
+    def __init__(self, source: Source, facts: TrackFacts, out: _Copied | _Reencoded, *, early: bool) -> None:
+        self._source, self._facts, self._out, self._early = source, facts, out, early
         self._begin: Fraction | None = None
-        self._waiting: Packet | None = None
-        self._packets = self._incoming()
-
-    def _incoming(self) -> Iterator[Packet]:
-        with reported(self._source.path, "has a damaged track of sound or subtitles; leave it out"):
-            packets = self._container.demux(self._stream)
-            yield from (packet for packet in packets if packet.size and packet.pts is not None)
+        self._waiting: Part | None = None
+        self._parts: Generator[Part] | None = None
 
     def carry(self, moment: Moment) -> None:
         """Writes what comes until the end of `moment`. The first one sets the clocks."""
@@ -94,14 +124,18 @@ class Track:
         self._carry_until(moment.seconds + moment.duration)
 
     def _carry_until(self, end: Fraction | None) -> None:
-        begin, tick = self._begin or Fraction(0), time_base(self._stream)
-        while (packet := self._waiting or next(self._packets, None)) is not None:
-            time = (packet.pts or 0) * tick - begin
-            self._waiting = packet if end is not None and time >= end else None
-            if self._waiting is not None:
-                return
-            if time >= 0 or self._early:
-                self._out.write(packet, round(begin / tick))
+        begin, tick = self._begin or Fraction(0), self._facts.tick
+        if self._parts is None:
+            first = None if self._early else ceil(begin / tick)
+            self._parts = isolated.track(
+                self._source.path, Wanted(self._facts.number, first, decoded=self._out.decoded)
+            )
+        with reported(self._source.path, DAMAGED_TRACK):
+            while (part := self._waiting or next(self._parts, None)) is not None:
+                self._waiting = part if end is not None and part[0].pts * tick - begin >= end else None
+                if self._waiting is not None:
+                    return
+                self._out.write(*part, round(begin / tick))
 
     def finish(self, *, rest: bool) -> None:
         """Writes what the encoder holds back; with `rest`, first what goes on after the last frame."""
@@ -109,22 +143,28 @@ class Track:
             self._carry_until(None)
         self._out.flush()
 
+    def close(self) -> None:
+        """Ends the process that reads the track."""
+        if self._parts is not None:
+            self._parts.close()
+
 
 def opened_track(
-    source: Source, container: InputContainer, stream: Stream, target: OutputContainer, kind: FileKind, *, early: bool
+    source: Source, facts: TrackFacts, target: OutputContainer, kind: FileKind, *, early: bool
 ) -> tuple[Track | None, list[str]]:
     """A track and its place in the target; None where that cannot hold it. With what could not be kept."""
-    codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-    what = "sound" if stream.type == "audio" else "subtitles"
-    if codec in (kind.sounds if stream.type == "audio" else kind.subtitles):
-        out, notes = _Copied(stream, target), []
-    elif isinstance(stream, AudioStream) and kind.resound and codec in SOUND_CODECS:
-        out = _Reencoded(stream, target, kind.resound)
+    codec, voice = facts.codec, facts.voice
+    what = "sound" if facts.kind == "audio" else "subtitles"
+    if codec in (kind.sounds if facts.kind == "audio" else kind.subtitles):
+        with reported(source.path, DAMAGED_TRACK):
+            out, notes = _Copied(facts, target), []
+    elif voice is not None and kind.resound and codec in SOUND_CODECS:
+        out = _Reencoded(voice, target, kind.resound)
         notes = [f"sound was re-encoded from {codec} to {out.became}"]
     else:
         return None, [f"{kind.container} cannot hold the {what} ({codec}); {_LEFT_OUT[what]} left out"]
-    out.stream.metadata.update({key: text for key, text in stream.metadata.items() if key in ("language", "title")})
+    out.stream.metadata.update(facts.metadata)
     if kind.container == "mov" and (language := out.stream.metadata.get("language")) in _OTHER_CODES:
         out.stream.metadata["language"] = _OTHER_CODES[language]
-    out.stream.disposition = stream.disposition
-    return Track(source, container, stream, out, early=early), notes
+    out.stream.disposition = Disposition(facts.disposition)
+    return Track(source, facts, out, early=early), notes
