@@ -11,6 +11,7 @@ pytest.importorskip("fastapi")
 
 from recast.app.client import Client
 from recast.app.config import ServeConfig
+from recast.cli.app import run
 from recast.errors import RequestError
 from recast.jobs.store import JobStore
 from served import free_port, serving
@@ -69,3 +70,9 @@ def test_whatever_is_refused_says_why_under_one_name(client):
             answer = connection.getresponse()
             assert answer.status in (404, 405, 422)
             assert set(json.load(answer)) == {"error"}
+
+
+def test_a_number_that_no_job_can_have_is_refused(tmp_path, capsys):
+    for command in ("show", "cancel", "retry", "rm"):
+        assert run(["queue", command, str(10**30), "--data-dir", str(tmp_path)]) == 2
+        assert "should not" not in capsys.readouterr().err

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from recast.app.config import ServeConfig
@@ -58,16 +59,21 @@ def application(config: ServeConfig) -> FastAPI:
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
 
-    _add_refusals(app)
+    _add_refusals(app, config)
     return app
 
 
-def _add_refusals(app: FastAPI) -> None:
+def _add_refusals(app: FastAPI, config: ServeConfig) -> None:
     @app.exception_handler(RecastError)
     async def answered(_request: Request, error: RecastError) -> JSONResponse:
         status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
         missing = status == 422 and str(error).startswith("there is no such")
-        return JSONResponse({"error": str(error)}, 404 if missing else status)
+        return JSONResponse({"error": str(error).replace(f"{config.data}/", "")}, 404 if missing else status)
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_request: Request, _error: ClientDisconnect) -> JSONResponse:
+        # Nobody reads it; without it, each upload that is broken off is an exception in the log.
+        return JSONResponse({"error": "the request broke off"}, 400)
 
     @app.exception_handler(HTTPException)
     async def nothing_there(_request: Request, error: HTTPException) -> JSONResponse:

@@ -36,7 +36,7 @@ MostAttempts = Annotated[
 ThroughRay = Annotated[
     bool, typer.Option("--ray", help="On the Ray cluster of RAY_ADDRESS, whose machines share the folders, else here.")
 ]
-Number = Annotated[int, typer.Argument(metavar="N", help="The job's number.")]
+Number = Annotated[int, typer.Argument(metavar="N", min=1, max=2**63 - 1, help="The job's number.")]
 
 queue = typer.Typer(name="queue", no_args_is_help=True, help="Edits that wait for a worker, and what came of them.")
 
