@@ -1,6 +1,5 @@
 """Stable Video Diffusion here is diffusers' own at the same seed; what it cannot do is said. arXiv:2311.15127."""
 
-import json
 from fractions import Fraction
 
 import numpy as np
@@ -14,12 +13,11 @@ from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion 
 )
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 import recast
-from pipelines import drawn, opened
+from pipelines import drawn
 from recast.backbones.svd.picture import squeezed
 from recast.backbones.tiny import write_stable_diffusion
 from recast.backbones.video_control import VideoControl
@@ -30,7 +28,8 @@ from recast.curves import Curve, Keys
 from recast.denoising import Branch
 from recast.diffusion.guidance import guided
 from recast.diffusion.samplers import ddim
-from recast.errors import BackboneError, RecastError, RequestError, WeightsError
+from recast.errors import BackboneError, RecastError, RequestError
+from recast.evaluation.meta_networks import MetaNetworks
 from recast.model.folder import quiet
 from recast.types import Clip, Condition
 from svd_folder import write_svd
@@ -74,12 +73,6 @@ def pipeline(path):
         )
     pipe.set_progress_bar_config(disable=True)
     return pipe
-
-
-def linked(path, other, apart):
-    """Every part of a folder in another, and an empty one in place of `apart`."""
-    for part in path.iterdir():
-        (other / part.name).mkdir() if part.name == apart else (other / part.name).symlink_to(part)
 
 
 def conditioned(backbone, shown, motion=MOTION):
@@ -213,37 +206,10 @@ def test_a_clip_without_a_picture_or_of_another_size_is_refused(backbone, shown)
         backbone.denoise_branches(torch.cat([x, x], dim=-2), 2.0, conditioned(backbone, shown), [Branch(tokens)])
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"timestep_type": "discrete"}, "timestep_type is 'discrete', not 'continuous'"),
-        ({"sigma_max": None}, "sigma_min and sigma_max are 0.002 and None"),
-    ],
-)
-def test_another_scheduler_is_refused(path, tmp_path, change, reason):
-    linked(path, tmp_path, "scheduler")
-    config = json.loads((path / "scheduler" / "scheduler_config.json").read_text())
-    (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(config | change))
-    with pytest.raises(WeightsError, match=reason):
-        opened(tmp_path)
-
-
-@pytest.mark.parametrize("part", ["unet", "vae"])
-def test_missing_and_unexpected_keys_are_named(path, tmp_path, part):
-    linked(path, tmp_path, part)
-    (tmp_path / part / "config.json").write_bytes((path / part / "config.json").read_bytes())
-    name = "diffusion_pytorch_model.safetensors"
-    weights = load_file(path / part / name)
-    gone = min(weights)
-    rest = {key: value for key, value in weights.items() if key != gone}
-    save_file(rest, tmp_path / part / name)
-    with pytest.raises(WeightsError, match=f"{part} lacks 1 weights of its network, such as {gone}"):
-        opened(tmp_path)
-    save_file(weights | {"more.weight": torch.ones(2)}, tmp_path / part / name)
-    with pytest.raises(WeightsError, match=f"{part} has besides 1 weights of its network, such as more.weight"):
-        opened(tmp_path)
-
-
-def test_a_network_of_other_channels_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="reads 4 channels and gives 4; svd opens 8 to 4"):
-        opened(write_svd(tmp_path, in_channels=4))
+def test_a_plan_counts_the_frames_that_are_decoded_at_once(backbone):
+    networks, latents = MetaNetworks.of(backbone, ()), (4, 4, 6)
+    single = MetaNetworks.of(backbone, ())
+    object.__setattr__(single.backbone, "decoded_at_once", 1)
+    whole, alone = networks.decoding(latents), single.decoding(latents)
+    assert whole.alive > 6 * alone.alive
+    assert whole.flops == pytest.approx(alone.flops, rel=0.05)

@@ -82,8 +82,10 @@ class MetaNetworks:
         return _counted(lambda: self.backbone.encode_pixels(torch.empty(1, 3, *size, device="meta")))
 
     def decoding(self, latents: tuple[int, ...]) -> NetworkCost:
-        """Of one frame's latents [c y x]."""
-        return _counted(lambda: self.backbone.decode_pixels(torch.empty(1, *latents, device="meta")))
+        """Of one frame's latents [c y x]; what is alive is of as many frames as are decoded at once."""
+        count = getattr(self.backbone, "decoded_at_once", 1)
+        cost = _counted(lambda: self.backbone.decode_pixels(torch.empty(count, *latents, device="meta")))
+        return NetworkCost(cost.flops / count, cost.alive)
 
 
 def _counted(work: Callable[[], object]) -> NetworkCost:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
@@ -33,8 +34,6 @@ from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, St
 
 MAX_FRAMES = 1024
 """Positions over time are sines of any number, so only memory bounds a pass."""
-DECODED = 8
-"""Frames that are decoded at once, and see each other there; more need much memory at 1024x576."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +42,10 @@ class SVDBackbone(ImageLatentBackbone):
 
     arXiv:2311.15127. It is told the rate, how much moves, and how much noise the picture is under. Where content is
     dropped so is the picture: tokens that are all zero mean none.
+    decoded_at_once: frames that see each other in the decoder; more need much memory at 1024x576.
     """
+
+    decoded_at_once: ClassVar[int] = 8
 
     vae: AutoencoderKLTemporalDecoder
     network: UNetSpatioTemporalConditionModel
@@ -133,14 +135,14 @@ class SVDBackbone(ImageLatentBackbone):
         return replace(condition, first=FirstFrame(wanted, source, video.motion, video.first))
 
     def decode_pixels(self, latents: ClipLatents) -> Float[Tensor, "t 3 h w"]:
-        """Latents to pixels of about -1..1, DECODED frames at a time; gradients pass through."""
-        return torch.cat([self._decoded(part) for part in latents.split(DECODED)])
+        """Latents to pixels of about -1..1, `decoded_at_once` frames at a time; gradients pass through."""
+        return torch.cat([self._decoded(part) for part in latents.split(self.decoded_at_once)])
 
     @torch.no_grad()
     def decode(self, latents: ClipLatents, report: Report = unreported) -> Frames:
         """The same as frames on the CPU; `report` is called after each part."""
         decoded: list[Frames] = []
-        for part in latents.split(DECODED):
+        for part in latents.split(self.decoded_at_once):
             decoded.append(as_frames(self._decoded(part)))
             report(sum(map(len, decoded)), len(latents))
         return torch.cat(decoded)
