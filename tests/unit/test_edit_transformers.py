@@ -109,3 +109,10 @@ def test_what_an_edit_would_cost_is_counted(editor, tmp_path, capsys):
     asked = ["plan", str(clip), "-p", "a dog", "-m", str(editor.model.folder.path), "--method", "gen1", "--steps", "2"]
     assert run([*asked, "--json"]) == 0
     assert '"evaluations": 4' in capsys.readouterr().out.replace("\n", "")
+
+
+def test_an_instructed_network_is_edited_by_the_noised_source(tmp_path):
+    editor, frames = recast.load(write_wan(tmp_path, lucy=True)), torch.full((4, 3, 32, 32), 90, dtype=torch.uint8)
+    edited = editor(Clip(frames, Fraction(8)), prompt="snow", method="sdedit", steps=2)
+    assert edited.frames.shape == frames.shape
+    assert not torch.equal(edited.frames, frames)

@@ -27,9 +27,12 @@ class NoisedSourceKnobs:
 
 
 def unstructured(inputs: DenoiseInputs, backbone: Backbone) -> DenoiseInputs:
-    """The inputs without their structure: a flat one of the least detail where the network reads any."""
+    """The inputs without their structure: a flat one of the least detail where the network reads any.
+
+    What an instructed network reads is the clip itself, and stays.
+    """
     condition = inputs.condition
-    if condition.structure_channels is None and not condition.controls:
+    if not backbone.structure_kinds or (condition.structure_channels is None and not condition.controls):
         return inputs
     kind = min(backbone.structure_kinds)
     value = 0.5 if kind is Kind.DEPTH else 0.0
