@@ -22,7 +22,7 @@ from recast.video.encode import KINDS
 from recast.video.mould import CODEC_DELAY, SEEK_PRE_ROLL, mould, number_in
 from recast.video.read import Window, frames, opened
 from recast.video.source import OnDamage
-from recast.video.tracks import Heard, Packed, Wanted, frame_of, part_from_bytes, part_to_bytes
+from recast.video.tracks import Decoded, Packed, Wanted, frame_of, part_from_bytes, part_to_bytes
 from recast.video.write import writing
 
 SOURCE = Path(recast.__file__).parent
@@ -134,24 +134,24 @@ def test_a_track_is_set_up_from_numbers_alone(container, codec):
     rate, channels = (0, 0) if codec in SUBTITLES else (48000, 2)
     with mould(codec, rate, channels, delay=6_500_000, preroll=80_000_000, depth=16) as like:
         assert like.codec_context.codec.canonical_name == codec
-        header = BytesIO()
-        with av.open(header, "w", format=container) as target:
+        with av.open(BytesIO(), "w", format=container) as target:
             made = target.add_stream_from_template(like)
             assert made.codec_context.codec.canonical_name == codec
-        told = BytesIO()
-        if rate:
-            with av.open(told, "w", format="matroska") as target:
-                target.add_stream_from_template(like)
-                target.start_encoding()
-            assert abs(number_in(told.getvalue(), CODEC_DELAY) - 6_500_000) < 30_000  # a sample
-            assert abs(number_in(told.getvalue(), SEEK_PRE_ROLL) - 80_000_000) < 30_000
+        if codec in SUBTITLES or codec == "vorbis":  # which has no header before its decoder's texts are known
+            return
+        header = BytesIO()
+        with av.open(header, "w", format="matroska") as target:
+            target.add_stream_from_template(like)
+            target.start_encoding()
+        assert abs(number_in(header.getvalue(), CODEC_DELAY) - 6_500_000) < 30_000  # a sample
+        assert number_in(header.getvalue(), SEEK_PRE_ROLL) == (80_000_000 if codec == "opus" else 0)
 
 
 @pytest.mark.parametrize(
     "part",
     [
         (Packed(-5, None, 1024, True, (("skip_samples", "00ff"),)), b"\x01\x02"),
-        (Heard(7, 1920, Fraction(1, 48000), 48000, "fltp", "stereo", (2, 3)), bytes(24)),
+        (Decoded(7, 1920, Fraction(1, 48000), 48000, "fltp", "stereo", (2, 3)), bytes(24)),
     ],
 )
 def test_what_is_sent_of_a_track_comes_as_it_was(part):
@@ -170,6 +170,20 @@ def test_what_is_sent_of_a_track_is_data_and_may_be_wrong(tmp_path, monkeypatch,
         list(isolated.track(tmp_path / "a", Wanted(0, None, decoded=False)))
 
 
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("first", [None, 20_000])
+def test_a_track_is_as_it_is_read_in_this_process(tmp_path, monkeypatch, decoded, first):
+    source = opened(rich(tmp_path / "in.mp4", subtitle=False))
+    facts = isolated.about_file(source.path)
+    wanted = Wanted(facts.tracks[1].number, first, decoded=decoded)
+    apart = list(isolated.track(source.path, wanted))
+    monkeypatch.setattr(isolated, "AVAILABLE", False)
+    assert isolated.about_file(source.path) == facts
+    assert list(isolated.track(source.path, wanted)) == apart
+    assert len(apart) > 50
+    assert min(head.pts for head, _ in apart) >= (first or -1024)
+
+
 def test_samples_of_another_size_than_announced_are_refused():
     with pytest.raises(ValueError, match="reshape"):
-        frame_of(Heard(0, 0, Fraction(1, 48000), 48000, "s16", "mono", (1, 100)), bytes(10))
+        frame_of(Decoded(0, 0, Fraction(1, 48000), 48000, "s16", "mono", (1, 100)), bytes(10))

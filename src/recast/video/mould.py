@@ -115,8 +115,8 @@ def _lossless(codec: str, rate: int, channels: int, depth: int) -> bytes:
     if codec == "alac" and depth and 0 < channels <= 8:
         return struct.pack(">IBBBBBBHIII", 4096, 0, depth, 40, 10, 14, channels, 255, 0, 0, rate)
     if codec == "flac" and 4 <= depth <= 32 and 0 < channels <= 8 and rate < 2**20:
-        told = (rate << 44) + (channels - 1 << 41) + (depth - 1 << 36)
-        return b"fLaC\x80\0\0\x22" + struct.pack(">HH6xQ16x", 4096, 4096, told)
+        packed = (rate << 44) + (channels - 1 << 41) + (depth - 1 << 36)
+        return b"fLaC\x80\0\0\x22" + struct.pack(">HH6xQ16x", 4096, 4096, packed)
     return b""
 
 

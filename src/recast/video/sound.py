@@ -20,7 +20,7 @@ from recast.video.container import SOUND_CODECS, reported
 from recast.video.encode import FileKind, Moment
 from recast.video.mould import mould
 from recast.video.source import Source
-from recast.video.tracks import DAMAGED_TRACK, Heard, Packed, Part, TrackFacts, Voice, Wanted, frame_of
+from recast.video.tracks import DAMAGED_TRACK, Decoded, Packed, Part, TrackFacts, Voice, Wanted, frame_of
 
 OPUS_RATE = 48_000
 # QuickTime's own list of languages has one code for each of these, and FFmpeg drops the other.
@@ -44,9 +44,9 @@ class _Copied:
         self.stream.time_base = facts.tick
         self.stream.codec_context.extradata = bytes.fromhex(facts.extra) or None
         if isinstance(self.stream, AudioStream):
-            _told(self.stream, voice)
+            _set_up(self.stream, voice)
 
-    def write(self, head: Packed | Heard, data: bytes, shift: int) -> None:
+    def write(self, head: Packed | Decoded, data: bytes, shift: int) -> None:
         assert isinstance(head, Packed)
         packet = Packet(data)
         packet.time_base, packet.is_keyframe = self._tick, head.key
@@ -66,7 +66,7 @@ class _Copied:
         pass
 
 
-def _told(stream: AudioStream, voice: Voice) -> None:
+def _set_up(stream: AudioStream, voice: Voice) -> None:
     context = stream.codec_context
     context.sample_rate, context.layout = voice.rate, voice.layout
     if voice.form is not None:
@@ -91,8 +91,8 @@ class _Reencoded:
         frame_size = self._out.codec_context.frame_size or None
         self._resampler = AudioResampler(self._out.format.name, self._out.layout, rate, frame_size)
 
-    def write(self, head: Packed | Heard, data: bytes, shift: int) -> None:
-        assert isinstance(head, Heard)
+    def write(self, head: Packed | Decoded, data: bytes, shift: int) -> None:
+        assert isinstance(head, Decoded)
         frame = frame_of(head, data)
         frame.pts = None if frame.pts is None else frame.pts - shift
         self._target.mux(self._encoded(frame))

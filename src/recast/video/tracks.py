@@ -33,7 +33,7 @@ SAMPLES = {"u8": "u1", "s16": "<i2", "s32": "<i4", "flt": "<f4", "dbl": "<f8"}
 """Kinds of samples in one plane; with a p behind them they are in one plane a channel."""
 DAMAGED_TRACK = "has a damaged track of sound or subtitles; leave it out"
 MOST_SILENT = 1000
-"""Packets of other tracks after which it is told that reading goes on."""
+"""Packets of other tracks after which it is written that reading goes on."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Decoded:
     """Decoded sound of the packet at `pts`, but for its samples. begin: its own time, in ticks of its own."""
 
     pts: Int64
@@ -97,8 +97,8 @@ class Heard:
     shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0)]]
 
 
-Part = tuple[Packed | Heard, bytes]
-_PART = TypeAdapter(Packed | Heard)
+Part = tuple[Packed | Decoded, bytes]
+_PART = TypeAdapter(Packed | Decoded)
 
 
 def facts_of(stream: Stream) -> TrackFacts:
@@ -120,9 +120,9 @@ def facts_of(stream: Stream) -> TrackFacts:
 def _voice(stream: Stream, context: AudioCodecContext) -> Voice:
     header = BytesIO()
     # PyAV tells neither delay nor depth, and a Matroska file does. What it cannot hold has none to be kept.
-    with suppress(Exception), av.open(header, "w", format="matroska") as told:
-        told.add_stream_from_template(stream)
-        told.start_encoding()
+    with suppress(Exception), av.open(header, "w", format="matroska") as written:
+        written.add_stream_from_template(stream)
+        written.start_encoding()
     numbers = {name: number_in(header.getvalue(), name) for name in (CODEC_DELAY, SEEK_PRE_ROLL, BIT_DEPTH)}
     return Voice(
         rate=context.rate,
@@ -152,7 +152,7 @@ def parts_of(container: InputContainer, wanted: Wanted, tick: Callable[[], None]
             continue
         for frame in packet.decode():
             assert isinstance(frame, AudioFrame)
-            yield _heard(packet.pts, frame, container.streams[wanted.number])
+            yield _decoded(packet.pts, frame, container.streams[wanted.number])
 
 
 def _packed(packet: Packet) -> Packed:
@@ -162,11 +162,11 @@ def _packed(packet: Packet) -> Packed:
     return Packed(packet.pts, packet.dts, packet.duration, packet.is_keyframe, sides)
 
 
-def _heard(pts: int, frame: AudioFrame, stream: Stream) -> Part:
+def _decoded(pts: int, frame: AudioFrame, stream: Stream) -> Part:
     samples = frame.to_ndarray()
     tick = frame.time_base or time_base(stream)
     shape = (samples.shape[0], samples.shape[1])
-    head = Heard(pts, frame.pts, tick, frame.sample_rate, frame.format.name, frame.layout.name, shape)
+    head = Decoded(pts, frame.pts, tick, frame.sample_rate, frame.format.name, frame.layout.name, shape)
     return head, np.ascontiguousarray(samples).tobytes()
 
 
@@ -182,7 +182,7 @@ def part_from_bytes(body: bytes) -> Part:
     return _PART.validate_json(body[4:size]), body[size:]
 
 
-def frame_of(head: Heard, data: bytes) -> AudioFrame:
+def frame_of(head: Decoded, data: bytes) -> AudioFrame:
     """Decoded sound as a frame. Raises ValueError where its bytes are not what its facts say."""
     samples = np.frombuffer(data, SAMPLES[head.form.removesuffix("p")]).reshape(head.shape)
     frame = AudioFrame.from_ndarray(samples, format=head.form, layout=head.layout)
