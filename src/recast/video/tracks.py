@@ -33,7 +33,7 @@ SAMPLES = {"u8": "u1", "s16": "<i2", "s32": "<i4", "flt": "<f4", "dbl": "<f8"}
 """Kinds of samples in one plane; with a p behind them they are in one plane a channel."""
 DAMAGED_TRACK = "has a damaged track of sound or subtitles; leave it out"
 MOST_SILENT = 1000
-"""Packets of other tracks after which it is written that reading goes on."""
+"""Packets of other tracks after which a sign is given that reading goes on."""
 
 
 @dataclass(frozen=True)
