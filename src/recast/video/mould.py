@@ -100,7 +100,7 @@ def _header(codec: str, rate: int, channels: int, numbers: dict[str, int]) -> by
     if rate:
         packet, private = _silence(codec, rate), _lossless(codec, rate, channels, numbers[BIT_DEPTH])
         depth = _DEPTHS.get(codec, numbers[BIT_DEPTH])
-        sound = _element("b5", struct.pack(">d", rate)) + _number("9f", channels)
+        sound = _element("b5", struct.pack(">d", rate)) + _number("9f", 2 if packet else channels)
         track += _element("e1", sound + (_number(BIT_DEPTH, depth) if depth else b""))
     track += _element("63a2", private) if private else b""
     kind = _element("4282", b"matroska") + _number("4287", 4) + _number("4285", 2)
