@@ -97,8 +97,9 @@ def test_frames_that_see_no_other_are_each_the_plain_edit_of_their_value(editor,
     (name, text), frame = next(iter(schedules.items())), 3
     value = Keyed.parsed(name, text).curve(clip.fps)(clip.first + frame)
     plain = edited(editor, clip, method="depth-frames", **{name: value})
-    assert torch.equal(whole[frame], plain[frame])
-    assert not torch.equal(whole[0], plain[0])
+    # A schedule's values are of single precision, which may round a pixel the other way.
+    assert (whole[frame].int() - plain[frame].int()).abs().max() <= 1
+    assert (whole[0].int() - plain[0].int()).abs().max() > 1
 
 
 def resolved_for(editor, clip, **settings):

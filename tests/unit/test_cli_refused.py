@@ -58,7 +58,7 @@ def refused(here, capsys):
             "there is no method 'gen2', did you mean gen1? known: auto, " + ", ".join(METHODS),
         ),
         (("-p", "x", "--scheduler", "euler"), "there is no scheduler 'euler'"),
-        (("-p", "x", "--structure", "pose"), "there is no structure 'pose'; known: depth, edges"),
+        (("-p", "x", "--structure", "pose"), "pose is not seen in a clip here"),
         (("-p", "x", "--size", "100x70"), "size 100x70:"),
         (("-p", "x", "-ss", "100"), "no frame lies in the window from 100 s"),
         (("-p", "x", "-o", "out.xyz"), "recast does not write .xyz"),
