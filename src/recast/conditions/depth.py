@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
+from recast.conditions.extractor import Extractor
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
-from recast.types import Clip, Frames, Kind, Maps, Structure
+from recast.types import Frames, Kind, Maps, Structure
 
 CONSTANT = 1e-6
 """Maps whose range is below this share of their largest value count as constant; fp32 resolves no finer."""
@@ -32,7 +33,7 @@ _METRIC = frozenset({"glpn", "zoedepth"})
 
 
 @dataclass(frozen=True, eq=False)
-class DepthExtractor:
+class DepthExtractor(Extractor):
     """Depth structure by DPT (the estimator of Gen-1, arXiv:2302.03011, section 3.3), Depth Anything, GLPN or similar.
 
     network: predicts `predicted_depth` [b h w]. processor: its own resizing and normalisation, PIL based.
@@ -70,11 +71,6 @@ class DepthExtractor:
     def shares(self) -> tuple[float, ...]:
         """The quantiles that become 0 and 1."""
         return ROBUST_RANGE
-
-    def __call__(self, clip: Clip) -> Structure:
-        """Inverse depth, 0..1 over the clip, 1 nearest."""
-        measured = self.measured(clip.frames, slice(0, len(clip)))
-        return self.scaled(measured, exact_scale(measured, self.shares))
 
     def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:
         """Inverse depth of a part of the frames, each map aligned with the one before, not yet scaled.

@@ -10,10 +10,11 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
+from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps
+from recast.conditions.extractor import Extractor
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
-from recast.types import Clip, Frames, Kind, Structure
+from recast.types import Frames, Kind, Structure
 
 REACH = 6
 """Distance from a line, in sigmas of its profile, at which drawing stops; the profile is 1.5e-8 there."""
@@ -24,7 +25,7 @@ Grey = UInt8[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True)
-class EdgeExtractor:
+class EdgeExtractor(Extractor):
     """Canny's edges (Canny 1986), drawn soft: 1 on the line, with a Gaussian profile across it.
 
     Differs: thresholds come from the gradients of the whole clip, so that a line does not flicker as others change.
@@ -51,19 +52,9 @@ class EdgeExtractor:
         return cls()
 
     @property
-    def reach(self) -> int:
-        """0: frames are seen one by one."""
-        return 0
-
-    @property
     def shares(self) -> tuple[float, ...]:
         """The quantile of gradients at which a line starts."""
         return (self.busy,)
-
-    def __call__(self, clip: Clip) -> Structure:
-        """One line map a frame, 0..1, 1 on an edge."""
-        measured = self.measured(clip.frames, slice(0, len(clip)))
-        return self.scaled(measured, exact_scale(self.values(measured), self.shares))
 
     def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:  # noqa: ARG002 -- one by one
         """Gradients to the right and down of a part of the frames, in Sobel units."""

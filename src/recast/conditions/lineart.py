@@ -8,17 +8,18 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
+from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps
+from recast.conditions.extractor import Extractor
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
-from recast.types import Clip, Frames, Kind, Maps, Structure
+from recast.types import Frames, Kind, Maps, Structure
 
 FAINTEST = 12.0
 """Grey levels by which a place is darker than around it for a line of full strength, at least; keeps out noise."""
 
 
 @dataclass(frozen=True)
-class LineArtExtractor:
+class LineArtExtractor(Extractor):
     """What is darker than its surroundings, as a pencil draws it (XDoG, Winnemoeller et al. 2012): 1 on a dark line.
 
     Differs: strength is scaled by a quantile of the whole clip, so that lines do not flicker as others change.
@@ -43,19 +44,9 @@ class LineArtExtractor:
         return cls()
 
     @property
-    def reach(self) -> int:
-        """0: frames are seen one by one."""
-        return 0
-
-    @property
     def shares(self) -> tuple[float, ...]:
         """The quantile of differences that is drawn at full strength."""
         return (self.full,)
-
-    def __call__(self, clip: Clip) -> Structure:
-        """One drawing a frame, 0..1, 1 on a line."""
-        measured = self.measured(clip.frames, slice(0, len(clip)))
-        return self.scaled(measured, exact_scale(self.values(measured), self.shares))
 
     def measured(self, frames: Frames, part: slice, before: RawMap | None = None) -> RawMaps:  # noqa: ARG002 -- one by one
         """By how many grey levels places are darker than around them, in the colour where that is most."""
