@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.backbones.branches import check_sole
+from recast.backbones.sides import SizedByMetadata
 from recast.diffusion.schedule import Schedule
 from recast.errors import NotFiniteError, WeightsError
-from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import PassContext
 from recast.networks.placement import first_weight
 from recast.progress import Report, unreported
@@ -25,7 +25,7 @@ ImageEncodingVAE = AutoencoderKL | AutoencoderKLTemporalDecoder
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ImageLatentBackbone(ABC):
+class ImageLatentBackbone(SizedByMetadata, ABC):
     """The part of a backbone that is an image autoencoder and noise levels; a frame has one latent.
 
     together: asks for all branches in one pass, which is faster; one after the other needs less memory, and the answers
@@ -34,7 +34,6 @@ class ImageLatentBackbone(ABC):
 
     vae: ImageEncodingVAE
     schedule: Schedule
-    metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
     pass_context: PassContext = field(default_factory=PassContext, repr=False)
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange, repeat
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recast.backbones.autoencoder import as_frames, as_pixels
 from recast.backbones.branches import check_sole, passes, structure_of
+from recast.backbones.sides import SizedByMetadata
 from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.video_autoencoder import VideoAutoencoder, filled
 from recast.conditions.blend import blended
@@ -21,7 +22,6 @@ from recast.diffusion.parameterization import Prediction, clean_from, scale_inpu
 from recast.diffusion.schedule import FlowSchedule, schedule
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata
 from recast.networks.hooks import Hook
 from recast.progress import Report, unreported
 from recast.prompt import PromptTokens
@@ -32,7 +32,7 @@ Videos = Float[Tensor, "b c t y x"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class VideoTransformerBackbone(ABC):
+class VideoTransformerBackbone(SizedByMetadata, ABC):
     """An autoencoder that compresses time, a T5 and noise levels of rectified flow (arXiv:2209.03003); latents in fp32.
 
     together: asks for all branches in one pass, which is faster; one after the other needs less memory, and the answers
@@ -43,7 +43,6 @@ class VideoTransformerBackbone(ABC):
     autoencoder: VideoAutoencoder
     prompt: T5Prompt
     schedule: FlowSchedule
-    metadata: ModelMetadata = field(default_factory=ModelMetadata)
     together: bool = True
 
     @property
@@ -81,16 +80,6 @@ class VideoTransformerBackbone(ABC):
     def temporal_stride(self) -> int:
         """Frames that share a latent."""
         return self.autoencoder.temporal_stride
-
-    @property
-    def short_side(self) -> int:
-        """In pixels, of clips as they are worked on where the user says no size: what recast.json says."""
-        return self.metadata.short_side
-
-    @property
-    def trained_side(self) -> int:
-        """In pixels, of the frames of training, by which t_s is measured: what recast.json says, else the same."""
-        return self.metadata.trained_side or self.short_side
 
     @property
     def has_temporal_layers(self) -> bool:

@@ -66,16 +66,6 @@ class Gen1Backbone(ImageLatentBackbone):
         return True
 
     @property
-    def short_side(self) -> int:
-        """The short side, in pixels, that clips are brought to where the user says none."""
-        return self.metadata.short_side
-
-    @property
-    def trained_side(self) -> int:
-        """The short side, in pixels, of the frames that the network was trained on; t_s is measured at it."""
-        return self.metadata.trained_side or self.short_side
-
-    @property
     def max_frames(self) -> int:
         """The most frames that have places."""
         return self.net.max_frames

@@ -66,11 +66,6 @@ class StableDiffusionBackbone(ImageLatentBackbone):
         return self.unet.config.sample_size * self.pixel_multiple
 
     @property
-    def trained_side(self) -> int:
-        """What recast.json says, else the same."""
-        return self.metadata.trained_side or self.short_side
-
-    @property
     def max_frames(self) -> int:
         """See MAX_FRAMES."""
         return MAX_FRAMES

@@ -72,16 +72,6 @@ class SVDBackbone(ImageLatentBackbone):
         return False
 
     @property
-    def short_side(self) -> int:
-        """What recast.json says; the network's own configuration is of latents of a square."""
-        return self.metadata.short_side
-
-    @property
-    def trained_side(self) -> int:
-        """What recast.json says, else the same."""
-        return self.metadata.trained_side or self.short_side
-
-    @property
     def max_frames(self) -> int:
         """See MAX_FRAMES; it was trained on fewer, as recast.json says."""
         return MAX_FRAMES
