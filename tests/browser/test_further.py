@@ -70,6 +70,7 @@ def test_the_history_is_searched_and_any_two_are_compared(page, clip):
         edited(page)
         page.get_by_role("link", name="Back to the clip").click()
     page.get_by_role("link", name="History").click()
+    page.locator("#search").wait_for()
     page.keyboard.press("/")
     page.keyboard.type("beach purple")
     until(page, "document.querySelectorAll('.card').length === 1")

@@ -1,8 +1,10 @@
 """What `recast serve` answers to the page: clips to be shown, frames, one stream of all jobs, a cookie."""
 
 import json
+import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -192,6 +194,26 @@ def test_what_is_made_in_the_background_is_made_once_and_fails_once(tmp_path):
         time.sleep(0.01)
     made(making, tmp_path / "b", lambda: (tmp_path / "b").write_text("b"))
     assert not making.is_being_made(tmp_path / "b")
+
+
+def test_what_many_ask_for_in_one_moment_is_made_once(tmp_path):
+    making, calls = Making(), Counter()
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet half-way in what they ask
+
+    def make(target):
+        calls[target] += 1
+        target.write_text("made")
+
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for number in range(40):
+                target = tmp_path / str(number)
+                list(threads.map(lambda _, each=target: making.is_made(each, lambda: make(each)), range(16)))
+                made(making, target, lambda each=target: make(each))
+    finally:
+        sys.setswitchinterval(often)
+    assert set(calls.values()) == {1}, calls
 
 
 def made(making, target, make):

@@ -27,26 +27,33 @@ class Making:
 
         Raises what `make` raised, once: the next call begins anew; RequestError where too many others wait.
         """
-        if target.exists():
-            return True
-        if not self.is_being_made(target):
-            with self._lock:
-                waiting = sum(error is None for error in self._errors.values())
-                if waiting >= MOST_WAITING:
-                    raise RequestError(f"{waiting} things are being made already; ask again when some are done")
-                self._errors[target] = None
-                # A daemon: a server that is stopped does not wait for what nobody will fetch.
-                threading.Thread(target=self._made, args=(target, make), daemon=True).start()
+        with self._lock:
+            # Whether it is there comes first: what is done is in its place before it leaves the table.
+            if not self._is_being_made(target):
+                if target.exists():
+                    return True
+                self._begin(target, make)
         return False
 
     def is_being_made(self, target: Path) -> bool:
         """Whether it was begun and is not done. Raises as `is_made`."""
         with self._lock:
-            error = self._errors.get(target)
-            if error is not None:
-                del self._errors[target]
-                raise error
-            return target in self._errors
+            return self._is_being_made(target)
+
+    def _is_being_made(self, target: Path) -> bool:
+        error = self._errors.get(target)
+        if error is not None:
+            del self._errors[target]
+            raise error
+        return target in self._errors
+
+    def _begin(self, target: Path, make: Callable[[], object]) -> None:
+        waiting = sum(error is None for error in self._errors.values())
+        if waiting >= MOST_WAITING:
+            raise RequestError(f"{waiting} things are being made already; ask again when some are done")
+        self._errors[target] = None
+        # A daemon: a server that is stopped does not wait for what nobody will fetch.
+        threading.Thread(target=self._made, args=(target, make), daemon=True).start()
 
     def _made(self, target: Path, make: Callable[[], object]) -> None:
         with self._turns:

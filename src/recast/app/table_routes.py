@@ -134,10 +134,10 @@ def _add_doctor(router: APIRouter, config: ServeConfig, making: Making) -> None:
     @router.get("/doctor", response_model=None, responses={202: {}})
     def found() -> dict[str, Any] | JSONResponse:
         """What was found; 202 while it looks. Raises RequestError where it was not asked to."""
-        if report.exists():
-            return json.loads(report.read_text("utf-8"))
         if making.is_being_made(report):
             return JSONResponse({"made": False}, 202, {"Retry-After": "1"})
+        if report.exists():
+            return json.loads(report.read_text("utf-8"))
         raise RequestError("there is no such report; POST /doctor begins one")
 
     def _examined() -> None:
