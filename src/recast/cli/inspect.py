@@ -16,6 +16,7 @@ from recast.errors import MediaError, RequestError
 
 if TYPE_CHECKING:
     from recast.cli.trust import Named
+    from recast.editing.carried import CarriedRequest
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.video.source import Source
@@ -76,7 +77,8 @@ def rerun(
     It reads what the record names beside the file or in the current folder, and what you give with --set.
     """
     from recast.cli.edit import run
-    from recast.cli.trust import check_readable, check_trusted, named_by
+    from recast.cli.trust import Named, check_allowed, named_by
+    from recast.editing.carried import CarriedRequest
     from recast.editing.record import Record
     from recast.editing.request import Request
     from recast.video.record import embedded
@@ -86,40 +88,33 @@ def rerun(
         raise MediaError(f"{path} carries no record: recast did not make it, or its metadata was removed since")
     record, changes = Record.from_json(text), named(settings)
     target = output or path.with_name(f"{path.stem}-again{path.suffix}")
-    if "command" in record.request:
+    if (carried := CarriedRequest.of(record)) is not None:
         if changes:
             raise RequestError("what was carried by `recast propagate` or `recast substrate` has no --set; give these")
-        _carry_again(record, path, target, trust=trust, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        check_allowed([Named(name, each) for name, each in carried.files.items()], path, trust=trust)
+        carried.check_unchanged(record)
+        _carry_again(carried, target, overwrite=overwrite, as_json=as_json, quiet=quiet)
         return
     request = Request.from_dict(record.request).updated(**changes)
     named_files = named_by(request, changes)
-    if not trust:
-        check_trusted(named_files, path)
-    check_readable(named_files)
-    if named_files and not quiet:
-        files = ", ".join(f"{each.setting} {each.path}" for each in named_files)
-        print("reads what the record names:", visible(files), file=sys.stderr)
+    check_allowed(named_files, path, trust=trust)
     _check_inputs(record, request, named_files)
+    if named_files and not quiet:
+        _tell_read(named_files)
     run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 
-def _carry_again(
-    record: "Record", path: Path, target: Path, *, trust: bool, overwrite: bool, as_json: bool, quiet: bool
-) -> None:
+def _carry_again(carried: "CarriedRequest", target: Path, *, overwrite: bool, as_json: bool, quiet: bool) -> None:
     from recast.cli.propagate import tell_written
-    from recast.cli.trust import Named, check_readable, check_trusted
-    from recast.editing.carried import CarriedRequest
 
-    carried = CarriedRequest.of(record)
-    assert carried is not None
-    named_files = [Named(name, each) for name, each in carried.files.items()]
-    if not trust:
-        check_trusted(named_files, path)
-    check_readable(named_files)
-    carried.check_unchanged(record)
     with shown(quiet=quiet) as watch:
         notes = carried.made_again(target, watch, overwrite=overwrite)
     tell_written(target, notes, as_json=as_json, quiet=quiet)
+
+
+def _tell_read(named_files: "list[Named]") -> None:
+    files = ", ".join(f"{each.setting} {each.path}" for each in named_files)
+    print("reads what the record names:", visible(files), file=sys.stderr)
 
 
 def _check_inputs(record: "Record", request: "Request", named_files: "list[Named]") -> None:

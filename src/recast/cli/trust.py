@@ -1,7 +1,7 @@
 """Which files a record may name: it comes from a file, perhaps a stranger's, and is data, not the user's request."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,6 +39,13 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
         found.append(Named("model", Path(request.model)))
     given = {ALSO_CALLED.get(name, name) for name in changes}
     return [each for each in found if each.setting not in given]
+
+
+def check_allowed(named: Sequence[Named], made: Path, *, trust: bool) -> None:
+    """Raises RequestError where what the record of the file `made` names may not, or can not, be read."""
+    if not trust:
+        check_trusted(named, made)
+    check_readable(named)
 
 
 def check_trusted(named: Iterable[Named], made: Path) -> None:

@@ -1,12 +1,11 @@
 """Edits of a queue made by machines of a Ray cluster, which share the folders of clips and results."""
 
-import logging
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from recast.editing.queued import EditHandler, Fit
-from recast.errors import Cancelled, RecastError, extra
+from recast.errors import Cancelled, RecastError
+from recast.jobs.runners import start_ray
 from recast.jobs.stored import StoredJob
 from recast.progress import ProgressCallback
 
@@ -96,10 +95,5 @@ class RayHandler:
 
 def connected(fit: Fit) -> RayHandler:
     """The handler, once Ray runs. fit: as of `EditHandler`. Raises ExtraError where Ray is not installed."""
-    with extra("ray"):
-        import ray
-    if not ray.is_initialized():
-        ray.init(
-            os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-        )
+    start_ray()
     return RayHandler(fit)

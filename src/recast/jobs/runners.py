@@ -59,14 +59,11 @@ def local(jobs: Sequence[Job], workers: int) -> Iterator[None]:
 
 def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
     """Runs jobs with Ray Data: on the cluster of RAY_ADDRESS, which shares the folder, else with local workers."""
-    with extra("ray"):
-        import ray
-        import ray.data
+    start_ray(workers)
+    import ray.data
+
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    if not ray.is_initialized():
-        cores = None if os.environ.get("RAY_ADDRESS") else workers
-        ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     listed = list(jobs)
 
     def done(row: dict[str, int]) -> dict[str, int]:
@@ -76,6 +73,18 @@ def through_ray(jobs: Sequence[Job], workers: int) -> Iterator[None]:
 
     for _ in ray.data.range(len(listed), override_num_blocks=len(listed)).map(done, num_cpus=1).iter_rows():
         yield
+
+
+def start_ray(cores: int | None = None) -> None:
+    """Starts Ray, unless it runs: on the cluster of RAY_ADDRESS, else here with so many cores (all: None).
+
+    Raises ExtraError where it is not installed.
+    """
+    with extra("ray"):
+        import ray
+    if not ray.is_initialized():
+        here = None if os.environ.get("RAY_ADDRESS") else cores
+        ray.init(num_cpus=here, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
 
 RUNNERS: dict[str, Runner] = {"local": local, "ray": through_ray}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recast.conditions.warping import Shares
@@ -66,6 +66,11 @@ class Substrate:
         squared = (self.rendered() - shown).square().mean(dim=1, keepdim=True)
         parts = [torch.ones_like(squared) > 0, *(share > 0.5 for share in self.shares())]
         return [float(-10 * squared[part].mean().clamp(min=1e-10).log10()) for part in parts]
+
+
+def as_pixels(pictures: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+    """Colours of 0..1 as 8-bit numbers; what lies beyond becomes the nearest."""
+    return (255 * pictures).round().clamp(0, 255).to(torch.uint8)
 
 
 def layer_shares(alphas: Sequence[Shares]) -> list[Shares]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recast.conditions.flow import ClipFlow, Flow, flow_between
 from recast.conditions.warping import Shares, composed, visible
-from recast.substrates.layers import Canvas, Places, filled, sampled
+from recast.substrates.layers import Canvas, Places, as_pixels, filled, sampled
 from recast.types import Maps
 
 CERTAIN = 0.5
@@ -54,7 +54,7 @@ def corrected(moves: Places, shown: Maps, share: Shares, picture: Canvas, origin
     better = []
     for move, frame, part in zip(moves.split(1), shown.split(1), share.split(1), strict=True):
         seen = part * sampled(picture, own + move) + (1 - part) * frame
-        step = _continued(flow_between(_bytes(frame), _bytes(seen)), part, torch.ones_like(part))
+        step = _continued(flow_between(as_pixels(frame), as_pixels(seen)), part, torch.ones_like(part))
         tried = composed(step, move)
         errors = [_local_error(frame, sampled(picture, own + each), part) for each in (move, tried)]
         gain = F.avg_pool2d((errors[1] < errors[0]).float(), AROUND, 1, AROUND // 2)
@@ -76,7 +76,3 @@ def _continued(flow: Flow, share: Shares, sight: Shares) -> Flow:
 def _local_error(frame: Maps, seen: Maps, part: Shares) -> Shares:
     squared = part * (frame - seen).square().sum(dim=1, keepdim=True)
     return F.avg_pool2d(squared, AROUND, 1, AROUND // 2)
-
-
-def _bytes(pictures: Maps) -> Tensor:
-    return (255 * pictures).round().clamp(0, 255).to(torch.uint8)

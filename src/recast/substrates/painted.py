@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recast.substrates.between import at_size
 from recast.substrates.keys import EditedKey
-from recast.substrates.layers import Substrate, sampled
+from recast.substrates.layers import Substrate, as_pixels, sampled
 from recast.video.resize import resized
 
 Image = UInt8[Tensor, "3 h w"]
@@ -35,5 +35,5 @@ def repainted(
 
 def _painted_over(own: Float[Tensor, "3 y x"], picture: UInt8[Tensor, "3 _ _"]) -> Float[Tensor, "4 _ _"]:
     """The picture's colours, 0..255, and how far it differs from the layer's own one, 0..1."""
-    before = resized((255 * own).round().to(torch.uint8)[None], (picture.shape[-2], picture.shape[-1]))[0]
+    before = resized(as_pixels(own)[None], (picture.shape[-2], picture.shape[-1]))[0]
     return EditedKey(before, picture).layered[0]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from einops import rearrange
 from PIL import Image
 from safetensors import SafetensorError
@@ -17,7 +16,7 @@ from recast.files import disk_told, run_lock, whole_file, whole_folder
 from recast.progress import Report, unreported
 from recast.substrates.descent import State
 from recast.substrates.fit import Fit
-from recast.substrates.layers import Canvas, Layer, Substrate
+from recast.substrates.layers import Canvas, Layer, Substrate, as_pixels
 
 FORMAT = 1
 """Of the folder, and of what the fit comes to; another one is fitted anew."""
@@ -80,7 +79,7 @@ def _write(folder: Path, made: Substrate, fit: Fit) -> None:
 
 def as_image(picture: Canvas) -> np.ndarray:
     """A picture of colours 0..1 as 8-bit numbers [h w 3]."""
-    return rearrange((255 * picture).round().clamp(0, 255).to(torch.uint8), "c h w -> h w c").numpy()
+    return rearrange(as_pixels(picture), "c h w -> h w c").numpy()
 
 
 def _read(path: Path) -> State | None:
