@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from cv2 import checkHardwareSupport
+
 from recast.errors import RequestError, known
 from recast.video.colour import BT709, HDR_NOTES, UNTOLD
 from recast.video.source import Colour
@@ -11,10 +13,13 @@ from recast.video.source import Colour
 os.environ.setdefault("SVT_LOG", "1")
 
 _KEPT = {"flags": "+frame_duration"}
-# One thread: with two, 6 of 300 encodings of the same frames had other bytes (docs/decisions/0044), and a run that was
-# stopped would not end with those of one that was not. No frames out of order, here and in HEVC: with varying frame
-# times MP4's length would come out wrong.
-_X264 = {"crf": "16", "preset": "faster", "bf": "0", **_KEPT}
+# By AVX-512 x264 gave other bytes in some of 300 encodings of the same frames, by AVX2 in none (docs/decisions/0056): a
+# run that was stopped would not end with those of one that was not. Processors that have the one have the other.
+_AVX512 = 256
+"""OpenCV's number for AVX-512 with what x264 asks for beside it: F, CD, BW, DQ and VL."""
+_BY_AVX2 = {"x264-params": "asm=MMX2,SSE2Fast,SSSE3,SSE4.2,AVX,FMA3,BMI2,AVX2"}
+# No frames out of order, here and in HEVC: with varying frame times MP4's length would come out wrong.
+_X264 = {"crf": "16", "preset": "faster", "bf": "0", **_KEPT, **(_BY_AVX2 if checkHardwareSupport(_AVX512) else {})}
 _X265 = "log-level=none:bframes=0:frame-threads=1"
 
 
