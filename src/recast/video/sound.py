@@ -4,6 +4,7 @@ What is written here was read, and decoded where it had to be, in another proces
 """
 
 from collections.abc import Generator
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -25,6 +26,8 @@ from recast.video.tracks import DAMAGED_TRACK, Decoded, Packed, Part, TrackFacts
 OPUS_RATE = 48_000
 # QuickTime's own list of languages has one code for each of these, and FFmpeg drops the other.
 _OTHER_CODES = {"deu": "ger", "nld": "dut", "ell": "gre", "ces": "cze", "slk": "slo", "isl": "ice", "ron": "rum"}
+_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
+"""FFmpeg's own of one to eight channels."""
 _LEFT_OUT = {"sound": "it was", "subtitles": "they were"}
 
 
@@ -155,9 +158,10 @@ def opened_track(
     """A track and its place in the target; None where that cannot hold it. With what could not be kept."""
     codec, voice = facts.codec, facts.voice
     what = "sound" if facts.kind == "audio" else "subtitles"
+    facts, layout = _laid_out(facts, kind)
     if codec in (kind.sounds if facts.kind == "audio" else kind.subtitles):
         with reported(source.path, DAMAGED_TRACK):
-            out, notes = _Copied(facts, target), []
+            out, notes = _Copied(facts, target), layout
     elif voice is not None and kind.resound and codec in SOUND_CODECS:
         out = _Reencoded(voice, target, kind.resound)
         notes = [f"sound was re-encoded from {codec} to {out.became}"]
@@ -168,3 +172,18 @@ def opened_track(
         out.stream.metadata["language"] = _OTHER_CODES[language]
     out.stream.disposition = Disposition(facts.disposition)
     return Track(source, facts, out, early=early), notes
+
+
+def _laid_out(facts: TrackFacts, kind: FileKind) -> tuple[TrackFacts, list[str]]:
+    """The track with named channels, where the target has to name them and its source does not; and what is assumed.
+
+    Raises MediaError for more channels than have usual names.
+    """
+    voice = facts.voice
+    if voice is None or kind.container != "mp4" or not facts.codec.startswith("pcm") or "channels" not in voice.layout:
+        return facts, []
+    if voice.channels > len(_LAYOUTS):
+        raise MediaError(f"MP4 has no usual order for {voice.channels} channels of sound without names; use mov or mkv")
+    layout = _LAYOUTS[voice.channels - 1]
+    notes = [f"the sound's {voice.channels} channels have no names; {layout} is assumed"] * (voice.channels > 2)
+    return replace(facts, voice=replace(voice, layout=layout)), notes
