@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from test_isolated import child_of
-from test_video_fidelity import rich, tracks, with_notes
+from test_video_fidelity import rich, tracks
 from video_files import copied, picture
 
 import recast
@@ -187,46 +187,3 @@ def test_a_track_is_as_it_is_read_in_this_process(tmp_path, monkeypatch, decoded
 def test_samples_of_another_size_than_announced_are_refused():
     with pytest.raises(ValueError, match="reshape"):
         frame_of(Decoded(0, 0, Fraction(1, 48000), 48000, "s16", "mono", (1, 100)), bytes(10))
-
-
-def unnamed(path, codec, layout, channels):
-    """A video with PCM sound whose channels have no names, as Matroska has none."""
-    deep = codec == "pcm_s24le"
-    with av.open(str(path), "w") as file:
-        video = file.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound = file.add_stream(codec, rate=48000)
-        sound.layout, sound.codec_context.format = layout, "s32" if deep else "s16"
-        for index in range(8):
-            file.mux(video.encode(av.VideoFrame.from_ndarray(picture((48, 64), index), format="rgb24")))
-        file.mux(video.encode(None))
-        samples = np.arange(4800 * channels, dtype=np.int32 if deep else np.int16)[None] << (16 if deep else 0)
-        frame = av.AudioFrame.from_ndarray(samples, format="s32" if deep else "s16", layout=layout)
-        frame.pts, frame.rate, frame.time_base = 0, 48000, Fraction(1, 48000)
-        file.mux([*sound.encode(frame), *sound.encode(None)])
-    return path
-
-
-def sound_of(path):
-    with av.open(str(path)) as file:
-        return b"".join(bytes(packet) for packet in file.demux(audio=0)), file.streams.audio[0].layout.name
-
-
-@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le"])
-@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6), ("7.1", 8)])
-def test_channels_without_names_are_copied_to_mp4_which_names_them(tmp_path, codec, layout, channels):
-    source = unnamed(tmp_path / "in.mkv", codec, layout, channels)
-    notes = with_notes(opened(source), tmp_path / "out.mp4")
-    assert sound_of(tmp_path / "out.mp4")[0] == sound_of(source)[0]
-    assert sound_of(tmp_path / "out.mp4")[1] in (layout, "1 channels")
-    assumed = [note for note in notes if "channels have no names" in note]
-    assert assumed == [f"the sound's {channels} channels have no names; {layout} is assumed"] * (channels > 2)
-
-
-def test_more_channels_than_have_names_are_refused_for_mp4_alone(tmp_path):
-    source = opened(unnamed(tmp_path / "in.mkv", "pcm_s16le", "9 channels", 9))
-    with pytest.raises(MediaError, match="9 channels of sound without names; use mov or mkv"):
-        copied(source, tmp_path / "out.mp4")
-    copied(source, tmp_path / "out.mkv")
-    copied(source, tmp_path / "out.mov")
-    assert sound_of(tmp_path / "out.mov")[0] == sound_of(tmp_path / "in.mkv")[0] == sound_of(tmp_path / "out.mkv")[0]

@@ -11,6 +11,7 @@ from math import ceil
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec import Codec
 from av.container import OutputContainer
 from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 from av.stream import Disposition
@@ -24,6 +25,8 @@ from recast.video.source import Source
 from recast.video.tracks import DAMAGED_TRACK, Decoded, Packed, Part, TrackFacts, Voice, Wanted, frame_of
 
 OPUS_RATE = 48_000
+LEAST_MP3_RATE = 16_000
+"""In MP4, by its standard."""
 # QuickTime's own list of languages has one code for each of these, and FFmpeg drops the other.
 _OTHER_CODES = {"deu": "ger", "nld": "dut", "ell": "gre", "ces": "cze", "slk": "slo", "isl": "ice", "ron": "rum"}
 _LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
@@ -83,7 +86,7 @@ class _Reencoded:
     decoded = True
 
     def __init__(self, voice: Voice, target: OutputContainer, encoder: str) -> None:
-        rate = OPUS_RATE if encoder == "libopus" else voice.rate
+        rate = OPUS_RATE if encoder == "libopus" else _nearest(voice.rate, Codec(encoder, "w").audio_rates or [])
         self._target = target
         out = target.add_stream(encoder, rate=rate, options={"flags": "+bitexact"})
         assert isinstance(out, AudioStream)
@@ -91,6 +94,8 @@ class _Reencoded:
         self._out.layout = "mono" if voice.channels == 1 else "stereo"
         self._out.codec_context.open()
         self.became = self._out.codec_context.codec.canonical_name
+        if rate != voice.rate:
+            self.became += f" at {rate} Hz"
         frame_size = self._out.codec_context.frame_size or None
         self._resampler = AudioResampler(self._out.format.name, self._out.layout, rate, frame_size)
 
@@ -105,6 +110,12 @@ class _Reencoded:
 
     def _encoded(self, frame: AudioFrame | None) -> list[Packet]:
         return [packet for part in self._resampler.resample(frame) for packet in self._out.encode(part)]
+
+
+def _nearest(rate: int, able: list[int]) -> int:
+    """A rate that an encoder takes: this one, else the next above, else its highest."""
+    above = [each for each in able if each >= rate]
+    return min(above, default=max(able, default=rate))
 
 
 class Track:
@@ -159,7 +170,7 @@ def opened_track(
     codec, voice = facts.codec, facts.voice
     what = "sound" if facts.kind == "audio" else "subtitles"
     facts, layout = _laid_out(facts, kind)
-    if codec in (kind.sounds if facts.kind == "audio" else kind.subtitles):
+    if _is_held(facts, kind):
         with reported(source.path, DAMAGED_TRACK):
             out, notes = _Copied(facts, target), layout
     elif voice is not None and kind.resound and codec in SOUND_CODECS:
@@ -172,6 +183,14 @@ def opened_track(
         out.stream.metadata["language"] = _OTHER_CODES[language]
     out.stream.disposition = Disposition(facts.disposition)
     return Track(source, facts, out, early=early), notes
+
+
+def _is_held(facts: TrackFacts, kind: FileKind) -> bool:
+    """Whether the target takes the track's packets as they are."""
+    if facts.voice is None:
+        return facts.codec in kind.subtitles
+    slow = kind.container == "mp4" and facts.codec == "mp3" and facts.voice.rate < LEAST_MP3_RATE
+    return facts.codec in kind.sounds and not slow
 
 
 def _laid_out(facts: TrackFacts, kind: FileKind) -> tuple[TrackFacts, list[str]]:
