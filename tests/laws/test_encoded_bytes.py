@@ -67,7 +67,7 @@ def encoded(codec, images):
     return packets.hexdigest()
 
 
-@pytest.mark.parametrize("size", [(40, 52), (100, 148)], ids=str)
+@pytest.mark.parametrize("size", [(72, 84), (100, 148)], ids=str)
 @pytest.mark.parametrize("name", sorted(CODECS.keys() - {"gif"}))
 def test_what_memory_held_does_not_change_what_is_encoded(name, size):
     images = moving(*size, 8)

@@ -127,7 +127,7 @@ PAIRS = sorted({(kind.container, ending, codec) for ending, kind in KINDS.items(
 
 @pytest.mark.parametrize(("container", "ending", "codec"), PAIRS)
 def test_every_codec_of_every_container_gives_back_frames_and_times(tmp_path, container, ending, codec):
-    source = opened(noise(tmp_path / "in.mp4", count=6))
+    source = opened(noise(tmp_path / "in.mp4", count=6, size=(72, 96)))
     targets = [tmp_path / f"{number}{ending}" for number in range(2)]
     for target in targets:
         with_notes(source, target, codec=codec)

@@ -72,13 +72,19 @@ def copied(source: Source, target: Path, window: Window | None = None, **options
     return kept
 
 
-def noise(path: Path, count: int = 40, codec: str = "libx264", options: dict[str, str] | None = None) -> Path:
+def noise(
+    path: Path,
+    count: int = 40,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    size: tuple[int, int] = (48, 64),
+) -> Path:
     rng = np.random.default_rng(0)
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=25, options={"g": "10"})
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
         for _ in range(count):
-            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

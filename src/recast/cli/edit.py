@@ -78,8 +78,9 @@ def check(request: Request) -> bool:
     generates = request.method in GENERATORS and request.source is None
     if generates:
         check_sourceless(request)
+        check_target(request)
     else:
-        treated(opened(source_of(request), request.on_damage), request)
+        source = treated(opened(source_of(request), request.on_damage), request)
         check_inputs(request)
-    check_target(request)
+        check_target(request, source)
     return generates

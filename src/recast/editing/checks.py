@@ -13,6 +13,7 @@ from recast.video.colour import HDR_NOTES, TONE_MAPPED
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
 from recast.video.source import Source
+from recast.video.write import check_writable
 
 
 def check_inputs(request: Request) -> None:
@@ -43,12 +44,17 @@ def check_content(request: Request) -> None:
         raise RequestError('nothing says what the clip should look like; write -p "a snowy field" or --image FILE')
 
 
-def check_target(request: Request) -> Path:
-    """The result's path, when a clip may be written to it. Raises RequestError when not."""
+def check_target(request: Request, source: Source | None = None) -> Path:
+    """The result's path, when a clip may be written to it. Raises RequestError when not.
+
+    source: whose frames the codec has to take.
+    """
     target = free_target(request)
     if not is_folder(target):
         kind = kind_of(target)
         chosen(request.codec, kind.codecs, kind.container)
+    if source is not None:
+        check_writable(target, source, codec=request.codec)
     return target
 
 

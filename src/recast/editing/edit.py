@@ -42,8 +42,8 @@ def edit(
     the record says.
     """
     check_inputs(request)
-    check_target(request)
     source = treated(opened(source_of(request), request.on_damage), request)
+    check_target(request, source)
 
     return made_with_less(
         first or Attempt(request, model),

@@ -50,7 +50,7 @@ def check_queued(request: Request) -> None:
     source = treated(opened(source_of(request), request.on_damage), request)
     check_inputs(request)
     check_schedules(request, source.fps)
-    target = check_target(request)
+    target = check_target(request, source)
     if NUMBER.search(target.name):
         raise RequestError(f"a queued edit fills a folder of its own: name {target.parent}/ instead of {target}")
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from fractions import Fraction
 
 from cv2 import checkHardwareSupport
 
@@ -28,6 +29,7 @@ class Codec:
     """An encoder. odd: its pixel format where a side is odd, None where it refuses that. tag: its name in MP4.
 
     tagged: the stream tells its colour matrix. num_threads: the same on any machine, since it changes bytes.
+    least: the shortest side that it takes, in pixels. most_fps: the most frames a second, None for any.
     """
 
     encoder: str
@@ -37,6 +39,8 @@ class Codec:
     tag: str | None = None
     tagged: bool = True
     num_threads: int = 4
+    least: int = 1
+    most_fps: int | None = None
 
     @property
     def is_rgb(self) -> bool:
@@ -47,10 +51,17 @@ class Codec:
 CODECS: dict[str, Codec] = {
     # H.264 and HEVC crop whole chroma pixels only: odd sizes need one chroma value for each pixel.
     "h264": Codec("libx264", _X264, "yuv420p", "yuv444p", num_threads=1),
+    # x265 works in squares of 64 pixels. Where a frame is one of them wide, pictures come back wrong, and at 33x17 it
+    # writes beyond its memory (docs/log.md, 2026-11-30).
     "hevc": Codec(
-        "libx265", {"crf": "18", "preset": "fast", "x265-params": _X265, **_KEPT}, "yuv420p", "yuv444p", "hvc1"
+        "libx265",
+        {"crf": "18", "preset": "fast", "x265-params": _X265, **_KEPT},
+        "yuv420p",
+        "yuv444p",
+        "hvc1",
+        least=65,
     ),
-    "av1": Codec("libsvtav1", {"crf": "20", "preset": "8", **_KEPT}, "yuv420p10le", None),
+    "av1": Codec("libsvtav1", {"crf": "20", "preset": "8", **_KEPT}, "yuv420p10le", None, least=4, most_fps=240),
     "vp9": Codec(
         "libvpx-vp9",
         {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", **_KEPT},
@@ -59,7 +70,7 @@ CODECS: dict[str, Codec] = {
     ),
     "prores": Codec("prores_ks", {"profile": "hq", **_KEPT}, "yuv422p10le", None),
     "prores4444": Codec("prores_ks", {"profile": "4444", **_KEPT}, "yuv444p10le", None),
-    "ffv1": Codec("ffv1", {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", **_KEPT}, "bgr0", "bgr0"),
+    "ffv1": Codec("ffv1", {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", **_KEPT}, "bgr0", "bgr0", least=2),
     "mpeg4": Codec(
         "mpeg4", {"flags": "+qscale+bitexact", "global_quality": str(2 * 118)}, "yuv420p", "yuv420p", tagged=False
     ),
@@ -79,6 +90,22 @@ def chosen(name: str, able: tuple[str, ...], container: str) -> Codec:
         fitting = [each for each in able if each in CODECS]
         raise RequestError(f"{container} files cannot hold {name} here; they hold {', '.join(fitting)}")
     return CODECS[name]
+
+
+def check_frames(codec: Codec, size: tuple[int, int], fps: Fraction) -> None:
+    """Raises RequestError for frames of `size` rows and columns, `fps` a second, that the encoder does not take."""
+    rows, columns = size
+    if min(size) < codec.least:
+        raise RequestError(
+            f"{codec.encoder} takes sides of at least {codec.least} pixels, and frames are {columns}x{rows}; "
+            "use h264 or vp9"
+        )
+    if codec.most_fps is not None and fps > codec.most_fps:
+        raise RequestError(
+            f"{codec.encoder} takes at most {codec.most_fps} frames a second, and there are {float(fps):.6g}; "
+            "use h264, vp9 or ffv1"
+        )
+    pixel_format(codec, size)
 
 
 def pixel_format(codec: Codec, size: tuple[int, int]) -> str:

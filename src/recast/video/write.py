@@ -14,7 +14,7 @@ from torch import Tensor
 from recast.errors import RequestError, ShapeError
 from recast.progress import Report, unreported
 from recast.types import Clip
-from recast.video.codecs import chosen, pixel_format
+from recast.video.codecs import check_frames, chosen
 from recast.video.encode import Moment, kind_of
 from recast.video.frame import Frame
 from recast.video.mux import Movie
@@ -102,7 +102,7 @@ def writing(
     where no frame was added.
     """
     target, size = Path(target), source.size
-    _check(target, source, fps, codec)
+    check_writable(target, source, codec=codec, fps=fps)
     if is_folder(target):
         pattern = target.name if NUMBER.search(target.name) else "%05d.png"
         folder = target.parent if NUMBER.search(target.name) else target
@@ -155,7 +155,8 @@ def _filled(sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | N
     sink.finish()
 
 
-def _check(target: Path, source: Source, fps: Fraction | None, codec: str) -> None:
+def check_writable(target: Path, source: Source, *, codec: str, fps: Fraction | None = None) -> None:
+    """Raises RequestError where `writing` would: for the target's name, and frames that its encoder does not take."""
     if target.exists() and source.path.exists() and target.samefile(source.path):
         raise RequestError(f"this would write over the source; give another name: {target}")
     if fps is not None and not 0 < fps <= MOST_FPS:
@@ -165,4 +166,4 @@ def _check(target: Path, source: Source, fps: Fraction | None, codec: str) -> No
             raise RequestError(f"pictures are PNG files, which hold no {codec}; say png16 or leave it out: {target}")
     else:
         kind = kind_of(target)
-        pixel_format(chosen(codec, kind.codecs, kind.container), source.size)
+        check_frames(chosen(codec, kind.codecs, kind.container), source.size, fps or source.fps)
