@@ -32,7 +32,18 @@ StillOption = Annotated[
 WordsOption = Annotated[
     list[str] | None, typer.Option("--words", metavar="TEXT", help="What is marked, in words; may be repeated.")
 ]
-LikelyOption = Annotated[float, typer.Option(min=0, max=1, help="Of --words: how likely a place must be to be marked.")]
+LikelyOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Of --words: how likely a place must be to be marked (.5 by clipseg, .3 by grounded-sam)."
+    ),
+]
+FrameOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="The frame of the still (0 if not said); of --words: see it alone, and follow."
+    ),
+]
 SegmenterOption = Annotated[
     str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="Of --words: a folder with a segmenter.")
 ]
@@ -48,9 +59,9 @@ def mask(  # noqa: PLR0913 -- each is a flag
     box: BoxOption = None,
     still: StillOption = None,
     words: WordsOption = None,
-    likely: LikelyOption = 0.5,
+    likely: LikelyOption = None,
     model: SegmenterOption = "clipseg",
-    frame: Annotated[int, typer.Option(metavar="N", help="The frame that the still was painted on.")] = 0,
+    frame: FrameOption = None,
     grow: Annotated[
         int, typer.Option(metavar="PX", help="Grow the region by so many pixels; less than 0 shrinks.")
     ] = 0,
@@ -62,7 +73,7 @@ def mask(  # noqa: PLR0913 -- each is a flag
     """Mark a box, a painted frame or what words name through a clip, and write the mask for `recast edit --mask`."""
     if sum(bool(each) for each in (box, still, words)) != 1:
         raise RequestError("a mask is made of --box, of --still or of --words; give one of them")
-    place, at = (None, frame) if box is None else _parsed(box)
+    place, at = (None, frame or 0) if box is None else _parsed(box)
 
     from recast.editing.followed import follow
     from recast.video.read import opened
@@ -70,7 +81,7 @@ def mask(  # noqa: PLR0913 -- each is a flag
 
     clip = opened(source)
     if words:
-        found = _by_words(clip, words, likely, model)
+        found = _by_words(clip, words, model, likely=likely, frame=frame)
     else:
         found = follow(clip, at, box=place, still=still, short_side=FOLLOWED_PX)
     found = replace(found, masks=found.shaped(grow, invert=invert))
@@ -80,13 +91,19 @@ def mask(  # noqa: PLR0913 -- each is a flag
     _report(output, found.confidence, as_json=as_json, quiet=quiet)
 
 
-def _by_words(clip: "Source", words: list[str], likely: float, model: str) -> "FollowedFile":
-    from recast.conditions.word_masks import WordMasks
-    from recast.editing.followed import named_by_words
+def _by_words(
+    clip: "Source", words: list[str], model: str, *, likely: float | None, frame: int | None
+) -> "FollowedFile":
+    from recast.conditions.segmenters import segmenter_of
+    from recast.editing.followed import named_by_words, named_once
     from recast.engine.device import chosen_device
     from recast.model.folder import ModelFolder
 
-    return named_by_words(clip, words, WordMasks.opened(ModelFolder.found(model), chosen_device("auto")), likely)
+    segmenter = segmenter_of(ModelFolder.found(model), chosen_device("auto"))
+    share = segmenter.usual if likely is None else likely
+    if frame is None:
+        return named_by_words(clip, words, segmenter, share)
+    return named_once(clip, words, segmenter, share, at=frame, short_side=FOLLOWED_PX)
 
 
 def _report(output: Path, confidence: tuple[float, ...], *, as_json: bool, quiet: bool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ class WordMasks:
     The network sees each frame as a square, stretched, as it was trained; what it says is stretched back.
     """
 
+    usual: ClassVar[float] = 0.5
+
     network: Any
     processor: Any
     tokenizer: Any
@@ -40,18 +42,18 @@ class WordMasks:
         return cls(network, processor, folder.part("tokenizer", CLIPTokenizer), device)
 
     @torch.no_grad()
-    def __call__(self, frames: Frames, words: Sequence[str]) -> Float[Tensor, "t 1 h w"]:
-        """How likely each place shows what any of the words names, 0..1, on the CPU.
+    def __call__(self, frames: Frames, words: Sequence[str], likely: float = 0.0) -> Float[Tensor, "t 1 h w"]:  # noqa: ARG002
+        """How likely each place shows what any of the words names, 0..1, on the CPU; right whatever `likely` is.
 
         Raises RequestError for words of too many tokens.
         """
         places = min(self.tokenizer.model_max_length, self.network.config.text_config.max_position_embeddings)
         prompts = [tokenized(self.tokenizer, text, places) for text in words]
-        likely = [
+        found = [
             torch.stack([self._likely(part, prompt) for prompt in prompts]).amax(0)
             for part in frames.split(FRAMES_AT_ONCE)
         ]
-        return torch.cat(likely)
+        return torch.cat(found)
 
     def _likely(self, frames: Frames, prompt: Any) -> Float[Tensor, "part 1 h w"]:  # noqa: ANN401 -- transformers' own
         read = self.processor(list(frames.cpu().numpy()), input_data_format="channels_first")["pixel_values"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -10,10 +11,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from recast.conditions.follow import Box, Followed, followed_box, followed_still
-from recast.conditions.word_masks import WordMasks
+from recast.conditions.segmenters import WordSegmenter
 from recast.editing.mask import Mask
 from recast.errors import RequestError
-from recast.types import Maps
+from recast.types import Frames, Maps
 from recast.video.read import Frame, Source, Window, frames, read
 
 BLACK_AND_WHITE = 0.5
@@ -51,11 +52,7 @@ def follow(source: Source, at: int, *, box: Box | None, still: Path | None, shor
     All frames are held at `short_side` px. Raises RequestError for a frame or box that is not there, ShapeError for a
     still of another aspect.
     """
-    scale = max(1.0, min(source.size) / short_side)
-    size = (round(source.size[0] / scale), round(source.size[1] / scale))
-    clip = read(source, Window(size=size)).frames
-    if at >= len(clip):
-        raise RequestError(f"there is no frame {at}: the clip has {len(clip)}, counted from 0")
+    clip, scale = _small(source, short_side, at)
     if box is not None:
         found = followed_box(clip, _scaled(box, scale, source.size), at)
     else:
@@ -64,19 +61,48 @@ def follow(source: Source, at: int, *, box: Box | None, still: Path | None, shor
     return FollowedFile(found.masks, found.confidence, scale, Window())
 
 
-def named_by_words(source: Source, words: Sequence[str], segmenter: WordMasks, share: float) -> FollowedFile:
+def named_by_words(source: Source, words: Sequence[str], segmenter: WordSegmenter, share: float) -> FollowedFile:
     """What any of the words names in each frame, where it is likelier than `share`, 0..1; frames are seen one by one.
 
     confidence: of a frame, the likeliest place in it. Raises RequestError where no place of any frame is as likely.
     """
     clip = read(source, Window(size=source.size)).frames
-    likely = segmenter(clip, words)
-    masks, highest = (likely > share).float(), likely.amax((1, 2, 3))
-    if not masks.any():
+    likely = _likely(clip, words, segmenter, share)
+    return FollowedFile((likely > share).float(), tuple(likely.amax((1, 2, 3)).tolist()), 1.0, Window())
+
+
+def named_once(
+    source: Source, words: Sequence[str], segmenter: WordSegmenter, share: float, *, at: int, short_side: int
+) -> FollowedFile:
+    """What any of the words names in frame `at`, seen there at the source's size and followed as a painted still is.
+
+    Raises RequestError for a frame that is not there, and where no place of it is likelier than `share`.
+    """
+    clip, scale = _small(source, short_side, at)
+    seen = next(islice(frames(source, Window()), at, None)).pixels
+    likely = _likely(seen[None], words, segmenter, share)
+    small = F.interpolate((likely > share).float(), clip.shape[-2:], mode="area")[0, 0]
+    found = followed_still(clip, small, at)
+    return FollowedFile(found.masks, found.confidence, scale, Window())
+
+
+def _small(source: Source, short_side: int, at: int) -> tuple[Frames, float]:
+    """All frames at `short_side` px, and how many pixels of the source are one of theirs."""
+    scale = max(1.0, min(source.size) / short_side)
+    clip = read(source, Window(size=(round(source.size[0] / scale), round(source.size[1] / scale)))).frames
+    if at >= len(clip):
+        raise RequestError(f"there is no frame {at}: the clip has {len(clip)}, counted from 0")
+    return clip, scale
+
+
+def _likely(shown: Frames, words: Sequence[str], segmenter: WordSegmenter, share: float) -> Maps:
+    """How likely each place shows what the words name. Raises RequestError where none is likelier than `share`."""
+    likely = segmenter(shown, words, share)
+    if not (likely > share).any():
         named = " or ".join(map(repr, words))
-        seen = f"{named} is nowhere likelier than {share:g}: the likeliest place has {float(highest.max()):.2g}"
+        seen = f"{named} is nowhere likelier than {share:g}: the likeliest place has {float(likely.max()):.2g}"
         raise RequestError(f"{seen}; say it otherwise, or say a smaller --likely")
-    return FollowedFile(masks, tuple(highest.tolist()), 1.0, Window())
+    return likely
 
 
 def _still(clip: UInt8[Tensor, "t 3 h w"], still: Path, source: Source, at: int) -> Followed:

@@ -35,6 +35,7 @@ MODELS: dict[str, str] = {
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "controlnet": ("config.json",),
     "depth_estimator": ("config.json",),
+    "detector": ("config.json", "preprocessor_config.json"),
     "feature_extractor": ("preprocessor_config.json",),
     "image_encoder": ("config.json",),
     "image_scheduler": ("scheduler_config.json",),

@@ -34,6 +34,7 @@ CLIP_PIXELS = {
 
 
 _CLIP_FILES = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
+_BERT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _TOKENIZER = tuple(SpecFile("tokenizer", (f"tokenizer/{name}",)) for name in _CLIP_FILES)
 _NETWORKS = (
     *network_files("unet", "unet"),
@@ -97,6 +98,11 @@ def _tiny_decoder(repo: str, of: str) -> ModelSpec:
     about = f"TAESD: pictures of the latents of {of} in little time, not quite its own; for --decoder tiny"
     part = SpecPart((f"madebyollin/{repo}",), "MIT", network_files("tiny_vae"))
     return ModelSpec(about, "AutoencoderTiny", 0.01, (part,))
+
+
+def _flat(into: str) -> tuple[SpecFile, ...]:
+    """A network of transformers with its image processor, which have a repository to themselves."""
+    return tuple(SpecFile(into, (name,)) for name in ("config.json", "preprocessor_config.json", "model.safetensors"))
 
 
 SPECS: dict[str, ModelSpec] = {
@@ -217,12 +223,21 @@ SPECS: dict[str, ModelSpec] = {
             SpecPart(
                 ("CIDAS/clipseg-rd64-refined", "CIDAS/clipseg-rd64"),
                 APACHE,
-                (
-                    *(SpecFile("segmenter", (name,)) for name in ("config.json", "preprocessor_config.json")),
-                    SpecFile("segmenter", ("model.safetensors",)),
-                    *(SpecFile("tokenizer", (name,)) for name in _CLIP_FILES),
-                ),
+                (*_flat("segmenter"), *(SpecFile("tokenizer", (name,)) for name in _CLIP_FILES)),
             ),
+        ),
+    ),
+    "grounded-sam": ModelSpec(
+        "Grounding DINO and SAM: where in a clip what words name is, outlined; for recast mask --words, not for edits",
+        "GroundedSAM",
+        1.1,
+        (
+            SpecPart(
+                ("IDEA-Research/grounding-dino-tiny", "IDEA-Research/grounding-dino-base"),
+                APACHE,
+                (*_flat("detector"), *(SpecFile("tokenizer", (name,)) for name in _BERT_FILES)),
+            ),
+            SpecPart(("facebook/sam-vit-base", "facebook/sam-vit-large"), APACHE, _flat("segmenter")),
         ),
     ),
     **VIDEO_SPECS,
