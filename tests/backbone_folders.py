@@ -31,8 +31,10 @@ FOLDERS = {
     "modelscope": write_modelscope,
     "svd": write_svd,
     "wan": write_wan,
+    "wan, bernini": partial(write_wan, bernini=True),
     "wan, lucy": partial(write_wan, lucy=True),
     "wan, vace": partial(write_wan, vace=True),
+    "wan, two vace": partial(write_wan, vace=True, two=True),
 }
 """What writes a folder, by family, and behind a comma what is special about it."""
 

@@ -1,5 +1,7 @@
 """Transformers of video at their published sizes on the meta device, with what a step of them is given."""
 
+from functools import partial
+
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -11,14 +13,16 @@ from torch import nn
 from recast.backbones.ltx import LTXBackbone
 from recast.backbones.ltx.autoencoder import LTXAutoencoder
 from recast.backbones.t5_prompt import T5Prompt
-from recast.backbones.wan import WanBackbone, WanInstructedBackbone, WanVACEBackbone
+from recast.backbones.wan import WanBackbone, WanInContextBackbone, WanInstructedBackbone, WanVACEBackbone
 from recast.backbones.wan.autoencoder import WanAutoencoder
+from recast.backbones.wan.in_context import told_apart
 from recast.diffusion.schedule import FlowSchedule
 from recast.types import Condition, latent_count
 from step_costs import COLUMNS, FRAMES, ROWS, on_meta
 
 WAN_1_3B = {"num_attention_heads": 12, "attention_head_dim": 128, "ffn_dim": 8960, "num_layers": 30}
 WAN_5B = {"num_attention_heads": 24, "attention_head_dim": 128, "ffn_dim": 14336, "num_layers": 30}
+WAN_14B = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40}
 VACE = {"vace_layers": list(range(0, 30, 2)), "vace_in_channels": 96}
 WAN_2_2_VAE = {
     "base_dim": 160,
@@ -41,13 +45,13 @@ def shared(places):
     }
 
 
-def wan():
-    network = on_meta(WanTransformer3DModel, **WAN_1_3B)
+def wan(sizes=WAN_1_3B):
+    network = on_meta(WanTransformer3DModel, **sizes)
     return WanBackbone(network=network, autoencoder=WanAutoencoder(on_meta(AutoencoderKLWan)), **shared(512))
 
 
-def vace():
-    network = on_meta(WanVACETransformer3DModel, **WAN_1_3B, **VACE)
+def vace(sizes=WAN_1_3B | VACE):
+    network = on_meta(WanVACETransformer3DModel, **sizes)
     return WanVACEBackbone(network=network, autoencoder=WanAutoencoder(on_meta(AutoencoderKLWan)), **shared(512))
 
 
@@ -57,12 +61,26 @@ def lucy():
     return WanInstructedBackbone(network=network, autoencoder=vae, **shared(512))
 
 
+def bernini():
+    network = told_apart(on_meta(WanTransformer3DModel, **WAN_1_3B))
+    return WanInContextBackbone(network=network, autoencoder=WanAutoencoder(on_meta(AutoencoderKLWan)), **shared(512))
+
+
 def ltx():
     vae = LTXAutoencoder(on_meta(AutoencoderKLLTXVideo))
     return LTXBackbone(network=on_meta(LTXVideoTransformer3DModel), autoencoder=vae, **shared(128))
 
 
-FAMILIES = {"wan-1.3b": wan, "wan-vace-1.3b": vace, "lucy-edit": lucy, "ltx-0.9": ltx}
+FAMILIES = {
+    "wan-1.3b": wan,
+    "wan-14b": partial(wan, WAN_14B),
+    "wan-vace-1.3b": vace,
+    "wan-vace-14b": partial(vace, WAN_14B | VACE | {"vace_layers": list(range(0, 40, 5))}),
+    "bernini-1.3b": bernini,
+    "lucy-edit": lucy,
+    "ltx-0.9": ltx,
+}
+"""Wan 2.2's networks of 14B are of the same shapes, two of them, one at a level."""
 
 
 def given(backbone):
@@ -75,6 +93,6 @@ def given(backbone):
     )
     width = config.get("text_dim") or config["caption_channels"]
     tokens = torch.zeros(backbone.prompt.places, width, device="meta")
-    read = config.get("vace_in_channels") or config["in_channels"] - config["out_channels"]
+    read = config.get("vace_in_channels") or backbone._read_channels
     planes = torch.zeros(count, read, rows, columns, device="meta") if read else None
     return (count, config["out_channels"], rows, columns), Condition(tokens, tokens.clone(), planes)

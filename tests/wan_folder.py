@@ -1,4 +1,4 @@
-"""Tiny folders of Wan: WanPipeline's, LucyEditPipeline's, and WanVACEPipeline's with a depth estimator beside it."""
+"""Tiny folders of Wan: WanPipeline's, LucyEditPipeline's and Bernini's; WanVACEPipeline's has a depth estimator too."""
 
 import json
 
@@ -20,7 +20,7 @@ PUBLISHED = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flo
 """What Wan's published schedulers are."""
 
 
-def write_wan(path, *, vace=False, lucy=False, two=False, unipc=True, seed=0):
+def write_wan(path, *, vace=False, lucy=False, bernini=False, two=False, unipc=True, seed=0):
     """Writes the folder and returns it. two: a second transformer for little noise, as Wan 2.2 has it."""
     scheduler = UniPCMultistepScheduler(**PUBLISHED) if unipc else FlowMatchEulerDiscreteScheduler(shift=3.0)
     more = {"vace_layers": [0, 1], "vace_in_channels": 72} if vace else {"in_channels": 8} if lucy else {}
@@ -34,7 +34,8 @@ def write_wan(path, *, vace=False, lucy=False, two=False, unipc=True, seed=0):
         scheduler.save_pretrained(path / "scheduler")
         if vace:
             write_depth_estimator(path / "depth_estimator", path / "depth_estimator")
-    name = "WanVACEPipeline" if vace else "LucyEditPipeline" if lucy else "WanPipeline"
+    kinds = {"WanVACEPipeline": vace, "LucyEditPipeline": lucy, "BerniniRendererPipeline": bernini}
+    name = next((kind for kind, asked in kinds.items() if asked), "WanPipeline")
     (path / "model_index.json").write_text(json.dumps({"_class_name": name} | ({"boundary_ratio": 0.8} if two else {})))
     (path / "recast.json").write_text(json.dumps({"short_side": 32, "window": 9, "steps": 2}))
     return path

@@ -1,37 +1,41 @@
 """Wan and VACE over published layouts are diffusers' own pipelines: arXiv:2503.20314, arXiv:2503.07598."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.models.transformers.transformer_wan_vace import WanVACETransformer3DModel
-from diffusers.pipelines.lucy.pipeline_lucy_edit import LucyEditPipeline
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan_vace import WanVACEPipeline
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from einops import rearrange
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from pipelines import SCALE, STEPS, asked, assert_same_walk, drawn, flow_walked, opened
+from pipelines import SCALE, STEPS, assert_same_walk, drawn, flow_walked, opened
 from recast.backbones.video_control import VideoControl
-from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.diffusion.parameterization import Prediction, scale_input
 from recast.diffusion.schedule import schedule
-from recast.errors import BackboneError, WeightsError
+from recast.errors import BackboneError
 from recast.model.folder import quiet
-from recast.types import Condition, Kind, Structure
+from recast.types import Kind, Structure
 from wan_folder import PUBLISHED, write_wan
-
-FRAMES, SIZE, LATENTS = 9, (32, 48), (3, 4, 4, 6)
-WORDS = [ContentInput(Medium.WORDS, "a red ball")]
+from wan_walks import (
+    FRAMES,
+    LATENTS,
+    SIZE,
+    WORDS,
+    asked_wan,
+    conditioned,
+    in_place_of_words,
+    pictures,
+    pipeline,
+    read,
+    shown,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,33 +53,6 @@ def vace(vace_path):
     return opened(vace_path)
 
 
-def pipeline(kind, path, transformer, **more):
-    with quiet():
-        network = transformer.from_config(transformer.load_config(path / "transformer"))
-        network.load_state_dict(load_file(path / "transformer" / "diffusion_pytorch_model.safetensors"))
-        vae = AutoencoderKLWan.from_pretrained(path / "vae")
-        scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(path / "scheduler")
-        pipe = kind(tokenizer=None, text_encoder=None, vae=vae, scheduler=scheduler, transformer=network.eval(), **more)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def conditioned(backbone, planes=None):
-    return Condition(backbone.encode_content(WORDS), backbone.null_tokens(), planes)
-
-
-def in_place_of_words(condition):
-    """What pipelines are told in place of words, which they clean by a library that is not needed here."""
-    return {"prompt_embeds": condition.cond[None], "negative_prompt_embeds": condition.uncond[None]}
-
-
-def asked_wan(pipe, noise, condition, **inputs):
-    size = {"height": SIZE[0], "width": SIZE[1], "num_frames": FRAMES}
-    whole = rearrange(noise, "t c y x -> 1 c t y x")
-    made = asked(pipe, whole, **size, **in_place_of_words(condition), **inputs)
-    return [rearrange(each, "1 c t y x -> t c y x") for each in made]
-
-
 def test_text_to_video_is_diffusers_own(path):
     backbone, noise = opened(path), drawn(*LATENTS, seed=0)
     condition = conditioned(backbone)
@@ -83,17 +60,28 @@ def test_text_to_video_is_diffusers_own(path):
     assert_same_walk(flow_walked(backbone, noise, condition), expected, 1e-4)
 
 
-def shown():
-    """Depth in 8 bits, so that it is the same as pictures, and frames."""
-    rng = torch.Generator().manual_seed(1)
-    depth = torch.randint(0, 256, (FRAMES, 1, *SIZE), generator=rng) / 255
-    return depth, torch.randint(0, 256, (FRAMES, 3, *SIZE), generator=rng, dtype=torch.uint8)
-
-
-def pictures(pixels):
-    """Pixels of 0..1 as pictures, which pipelines take as they are."""
-    eight = (255 * pixels).round().to(torch.uint8).expand(-1, 3, -1, -1)
-    return [Image.fromarray(rearrange(each, "c h w -> h w c").numpy()) for each in eight]
+@pytest.mark.parametrize("vace", [False, True])
+def test_two_networks_are_diffusers_own_at_their_levels(tmp_path, vace):
+    """Wan 2.2's: one walk through both, by words and by a control video."""
+    path, noise, (depth, frames) = (
+        write_wan(tmp_path, vace=vace, two=True, unipc=False),
+        drawn(*LATENTS, seed=0),
+        shown(),
+    )
+    backbone, kind = opened(path), WanVACETransformer3DModel if vace else WanTransformer3DModel
+    condition, given = conditioned(backbone), {}
+    if vace:
+        video = VideoControl(frames, [Structure(Kind.DEPTH, depth)])
+        condition, given = backbone.with_control_video(condition, video, STEPS), {"video": pictures(depth)}
+    second = {"transformer_2": read(path / "transformer_2", kind), "boundary_ratio": 0.8}
+    pipe = pipeline(WanVACEPipeline if vace else WanPipeline, path, kind, **second)
+    expected = asked_wan(pipe, noise, condition, **given)
+    made = flow_walked(backbone, noise, condition)
+    assert_same_walk(made, expected, 1e-4)
+    alone = flow_walked(replace(backbone, at_little_noise=None), noise, condition)
+    same = [torch.equal(*pair) for pair in zip(alone, made, strict=True)]
+    assert same == sorted(same, reverse=True)
+    assert 0 < sum(same) < STEPS
 
 
 def test_vace_by_depth_is_diffusers_own(vace, vace_path):
@@ -153,14 +141,6 @@ def test_vace_sees_pictures_as_diffusers_does(vace, vace_path, tmp_path):
     assert not torch.allclose(flow_walked(vace, noise, plain)[-1], kept[-1], atol=1e-3)
 
 
-def test_an_instructed_edit_is_diffusers_own(tmp_path):
-    backbone, noise, (_, frames) = opened(write_wan(tmp_path, lucy=True, unipc=False)), drawn(*LATENTS, seed=0), shown()
-    condition = backbone.with_control_video(conditioned(backbone), VideoControl(frames), STEPS)
-    pipe = pipeline(LucyEditPipeline, tmp_path, WanTransformer3DModel)
-    expected = asked_wan(pipe, noise, condition, video=pictures(frames / 255))
-    assert_same_walk(flow_walked(backbone, noise, condition), expected, 1e-4)
-
-
 def test_structure_acts_with_its_weight_and_in_its_range(vace):
     (depth, _), x = shown(), drawn(*LATENTS, seed=0)
     structure = Structure(Kind.DEPTH, depth)
@@ -215,32 +195,3 @@ def test_words_are_encoded_alone_and_padding_is_zero(vace):
     tokens = vace.encode_content(WORDS)
     assert_close(tokens[: len(expected)], expected)
     assert not tokens[len(expected) :].any()
-
-
-def test_a_scheduler_that_is_no_flow_is_refused(tmp_path):
-    path = write_wan(tmp_path)
-    UniPCMultistepScheduler().save_pretrained(path / "scheduler")
-    with pytest.raises(WeightsError, match=r"scheduler is of epsilon .* predict flow_prediction"):
-        opened(path)
-
-
-def test_weights_that_are_missing_or_left_over_are_named(tmp_path):
-    path = write_wan(tmp_path)
-    file = path / "transformer" / "diffusion_pytorch_model.safetensors"
-    held = load_file(file)
-    bias = held.pop("proj_out.bias")
-    save_file(held, file)
-    with pytest.raises(WeightsError, match=r"transformer lacks 1 weights .* proj_out\.bias"):
-        opened(path)
-    save_file(held | {"proj_out.bias": bias, "proj_out.other": bias.clone()}, file)
-    with pytest.raises(WeightsError, match=r"transformer has besides 1 weights .* proj_out\.other"):
-        opened(path)
-
-
-def test_a_network_that_is_told_a_first_frame_is_refused(tmp_path):
-    path = write_wan(tmp_path)
-    config = json.loads((path / "transformer" / "config.json").read_text()) | {"in_channels": 9}
-    with quiet():
-        WanTransformer3DModel.from_config(config).save_pretrained(path / "transformer")
-    with pytest.raises(WeightsError, match="reads 9 channels and gives 4"):
-        opened(path)

@@ -130,6 +130,24 @@ def test_weights_in_any_number_of_files_come_whole(tmp_path, monkeypatch):
     assert_close(dict(ours.named_parameters()), dict(network.named_parameters()), atol=0, rtol=0)
 
 
+@pytest.mark.parametrize(("name", "made"), [("wan2.2-vace-14b", {"vace": True, "two": True}), ("bernini-1.3b", {})])
+def test_what_the_files_do_not_say_of_a_network_comes_with_its_name(name, made, tmp_path, monkeypatch):
+    """Where Wan 2.2's networks meet, that Bernini's network reads the clip, and by which levels it walks."""
+    folder, hub = write_wan(tmp_path / "made", **made), tmp_path / "hf" / "hub"
+    (folder / "model_index.json").unlink()
+    if SPECS[name].written:
+        shutil.rmtree(folder / "scheduler")
+    for part in SPECS[name].parts:
+        held = folder if any(file.into == "vae" for file in part.files) else folder / "depth_estimator"
+        shutil.copytree(held, hub / f"models--{part.repos[0].replace('/', '--')}" / "snapshots" / COMMIT)
+    pulled = recast_models(tmp_path, "pull", name, "--yes", offline=True)
+    assert pulled.returncode == 0, pulled.stderr
+    monkeypatch.setenv("RECAST_HOME", str(tmp_path / "recast"))
+    backbone = opened(folder_of(name))
+    assert backbone.boundary == (0.875 if "two" in made else 0.0)
+    assert backbone.reads_clip is (name == "bernini-1.3b")
+
+
 def test_what_has_changed_since_is_found_and_a_folder_is_removed(pulled, tmp_path, monkeypatch, capsys):
     home = copytree(pulled[0] / "recast", tmp_path / "recast", symlinks=True)
     monkeypatch.setenv("RECAST_HOME", str(home))

@@ -23,6 +23,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family
 PIPELINES = {
     "AnimateDiffControlNetPipeline": "animatediff",
     "AnimateDiffPipeline": "animatediff",
+    "BerniniRendererPipeline": "wan",
     "Gen1": "gen1",
     "LTXPipeline": "ltx",
     "LucyEditPipeline": "wan",

@@ -118,7 +118,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _written(spec: ModelSpec) -> dict[str, dict[str, Any]]:
-    fixed = {"model_index.json": {"_class_name": spec.pipeline}, "recast.json": spec.metadata}
+    fixed = {"model_index.json": {"_class_name": spec.pipeline} | spec.index, "recast.json": spec.metadata}
     return fixed | spec.written
 
 

@@ -38,7 +38,7 @@ class ModelSpec:
     """A model by name. about: in a line. gigabytes: of what a pull brings, about; the hub says it to the byte.
 
     pipeline: the class that model_index.json names. written: JSON files that the repositories lack, by path.
-    metadata: the folder's recast.json. trained: what its networks were trained on, in words.
+    metadata: the folder's recast.json. index: entries of model_index.json besides the class.
     """
 
     about: str
@@ -47,6 +47,7 @@ class ModelSpec:
     parts: tuple[SpecPart, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    index: dict[str, Any] = field(default_factory=dict)
 
     @property
     def edits(self) -> bool:

@@ -31,6 +31,20 @@ _T5_TOKENIZER = SpecPart(
     tuple(SpecFile("tokenizer", (name,)) for name in ("tokenizer.json", "tokenizer_config.json")),
 )
 """T5's vocabulary is the same for all sizes; the repository of LTX-Video has it in a form that needs sentencepiece."""
+_TWO = (*_shards("transformer_2"), *_WHOLE)
+"""With a second network, for little noise."""
+_BOUNDARY = {"boundary_ratio": 0.875}
+"""The share of timesteps from which Wan 2.2's first network has the levels."""
+_FLOW = {
+    "_class_name": "UniPCMultistepScheduler",
+    "prediction_type": "flow_prediction",
+    "use_flow_sigmas": True,
+    "num_train_timesteps": 1000,
+    "flow_shift": 5.0,
+}
+"""Levels by which Bernini's published recipes walk; its repository has no file of them."""
+_VACE_FUN = ("linoyts/Wan2.2-VACE-Fun-14B-diffusers", "Pyros13/Wan2.2-VACE-Fun-A14B-Diffusers")
+"""In diffusers' layout, of alibaba-pai/Wan2.2-VACE-Fun-A14B, which has another."""
 _OF_WAN = {"short_side": 480, "window": 81, "frames": 81, "fps": 16, "cfg_scale": 5.0, "steps": 50}
 
 _STABILITY = "Stable Video Diffusion Community License (no commercial use without a licence of Stability AI's)"
@@ -54,22 +68,44 @@ def _svd(repo: str, frames: int) -> ModelSpec:
     )
 
 
+def _wan(about: str, repo: str, gigabytes: float, *, two: bool = False) -> ModelSpec:
+    return ModelSpec(
+        f"{about}, for flowedit and its kin; words",
+        "WanPipeline",
+        gigabytes,
+        (SpecPart((repo,), APACHE, _TWO if two else _WHOLE),),
+        _OF_WAN | {"method": "flowedit", "structures": []},
+        index=_BOUNDARY if two else {},
+    )
+
+
+def _vace(about: str, repos: tuple[str, ...], gigabytes: float, *, two: bool = False) -> ModelSpec:
+    return ModelSpec(
+        f"{about} by depth at any t_s, masks and pictures; words, pictures",
+        "WanVACEPipeline",
+        gigabytes,
+        (SpecPart(repos, APACHE, _TWO if two else _WHOLE), DEPTH),
+        _OF_WAN | {"structures": ["depth", "edges"]},
+        index=_BOUNDARY if two else {},
+    )
+
+
 VIDEO_SPECS: dict[str, ModelSpec] = {
     "svd": _svd("stable-video-diffusion-img2vid", 14),
     "svd-xt": _svd("stable-video-diffusion-img2vid-xt", 25),
-    "wan-1.3b": ModelSpec(
-        "Wan 2.1 text to video, 1.3B, for flowedit and its kin; words",
-        "WanPipeline",
+    "wan-1.3b": _wan("Wan 2.1 text to video, 1.3B", "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", 29.0),
+    "wan-14b": _wan("Wan 2.1 text to video, 14B", "Wan-AI/Wan2.1-T2V-14B-Diffusers", 80.0),
+    "wan2.2-14b": _wan("Wan 2.2 text to video, 14B twice", "Wan-AI/Wan2.2-T2V-A14B-Diffusers", 126.0, two=True),
+    "wan-vace-1.3b": _vace("VACE 1.3B: Wan 2.1", ("Wan-AI/Wan2.1-VACE-1.3B-diffusers",), 32.0),
+    "wan-vace-14b": _vace("VACE 14B: Wan 2.1", ("Wan-AI/Wan2.1-VACE-14B-diffusers",), 82.0),
+    "wan2.2-vace-14b": _vace("VACE Fun, 14B twice: Wan 2.2", _VACE_FUN, 82.0, two=True),
+    "bernini-1.3b": ModelSpec(
+        "Bernini's renderer, 1.3B: reads the clip and an instruction, such as make it snow; words",
+        "BerniniRendererPipeline",
         29.0,
-        (SpecPart(("Wan-AI/Wan2.1-T2V-1.3B-Diffusers",), APACHE, _WHOLE),),
-        _OF_WAN | {"method": "flowedit", "structures": []},
-    ),
-    "wan-vace-1.3b": ModelSpec(
-        "VACE 1.3B: Wan 2.1 by depth at any t_s, masks and pictures; words, pictures",
-        "WanVACEPipeline",
-        32.0,
-        (SpecPart(("Wan-AI/Wan2.1-VACE-1.3B-diffusers",), APACHE, _WHOLE), DEPTH),
-        _OF_WAN | {"structures": ["depth", "edges"]},
+        (SpecPart(("ByteDance/Bernini-R-1.3B-Diffusers",), APACHE, (*_NETWORKS, *_FAST_TOKENIZER)),),
+        _OF_WAN | {"cfg_scale": 4.0, "steps": 40, "structures": []},
+        {"scheduler/scheduler_config.json": _FLOW},
     ),
     "lucy-edit": ModelSpec(
         "Lucy-Edit, 5B: reads the clip and an instruction, such as make it snow; words",

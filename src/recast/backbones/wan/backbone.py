@@ -52,7 +52,7 @@ class WanBackbone(VideoTransformerBackbone):
             self._timesteps(sigma, len(videos)),
             tokens.to(like),
         )
-        return network(*inputs, return_dict=False)[0]
+        return network(*inputs, return_dict=False)[0][:, :, -videos.shape[2] :]
 
     def _given(
         self,
@@ -60,8 +60,8 @@ class WanBackbone(VideoTransformerBackbone):
         condition: Condition,  # noqa: ARG002 -- for a network that reads more
         *,
         apart: bool,  # noqa: ARG002 -- the same
-    ) -> Float[Tensor, "b channels t y x"]:
-        """What the network reads: the latents, or these and others beside them."""
+    ) -> Float[Tensor, "b channels whole y x"]:
+        """What the network reads: the latents, or these and others beside or before them."""
         return videos
 
     def _at(self, sigma: float) -> WanNetwork:

@@ -35,7 +35,7 @@ class WanInstructedBackbone(WanBackbone):
     def _read_channels(self) -> int:
         return self.network.config.in_channels - self.network.config.out_channels
 
-    def _given(self, videos: Videos, condition: Condition, *, apart: bool) -> Float[Tensor, "b channels t y x"]:
+    def _given(self, videos: Videos, condition: Condition, *, apart: bool) -> Float[Tensor, "b channels whole y x"]:
         clip = structure_of(condition, self._read_channels)
         assert clip is not None, "as many channels as are read"
         branches = len(videos) // (len(clip) if apart else 1)

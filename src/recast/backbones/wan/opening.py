@@ -1,4 +1,4 @@
-"""Opens a folder of WanPipeline, WanVACEPipeline or LucyEditPipeline."""
+"""Opens a folder of WanPipeline, WanVACEPipeline, LucyEditPipeline or Bernini's renderer."""
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -9,6 +9,7 @@ from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.video_transformer import flow_schedule
 from recast.backbones.wan.autoencoder import WanAutoencoder
 from recast.backbones.wan.backbone import WanBackbone, WanNetwork
+from recast.backbones.wan.in_context import WanInContextBackbone, told_apart
 from recast.backbones.wan.instructed import WanInstructedBackbone
 from recast.backbones.wan.vace import WanVACEBackbone
 from recast.errors import WeightsError
@@ -22,6 +23,8 @@ CLASSES: dict[str, tuple[type, type[WanBackbone]]] = {
     "WanVACETransformer3DModel": (WanVACETransformer3DModel, WanVACEBackbone),
 }
 """The network and the backbone, by the class that the transformer's config.json names."""
+IN_CONTEXT = "BerniniRendererPipeline"
+"""The class in model_index.json by which a folder says that its network reads the clip as tokens before its own."""
 
 
 def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> WanBackbone:
@@ -40,6 +43,9 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     second = _network(model, "transformer_2", kind, (device, dtype)) if model.has("transformer_2") else None
     if network.config.in_channels != network.config.out_channels:
         backbone = WanInstructedBackbone
+    if json_object(model.path / "model_index.json").get("_class_name") == IN_CONTEXT:
+        backbone = WanInContextBackbone
+        network, second = told_apart(network), None if second is None else told_apart(second)
     vae = model.network("vae", AutoencoderKLWan).to(device).requires_grad_(False)
     return backbone(
         network=network,
