@@ -1,6 +1,7 @@
 """Depth through the real estimators: folders in their published layout, tiny and random."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from pose_folder import add_pose
 from recast.conditions import EXTRACTORS, Extractor
 from recast.conditions.depth import DepthExtractor, aligned, inverse, normalized, standardized
 from recast.errors import WeightsError
@@ -187,12 +189,12 @@ def test_a_model_without_depth_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
-def test_every_extractor_keeps_the_protocol(folder: ModelFolder, clip: Clip, name: str) -> None:
-    extractor = EXTRACTORS[name](folder, CPU)
+def test_every_extractor_keeps_the_protocol(folder: ModelFolder, clip: Clip, name: str, tmp_path: Path) -> None:
+    extractor = EXTRACTORS[name](replace(folder, path=add_pose(tmp_path)) if name == "pose" else folder, CPU)
     assert isinstance(extractor, Extractor)
     structure = extractor(clip)
     assert structure.kind == Kind(name)
-    assert structure.maps.shape == (len(clip), 1, *clip.size)
+    assert structure.maps.shape == (len(clip), structure.kind.channels, *clip.size)
     assert structure.maps.device == CPU
     assert (structure.maps >= 0).all()
     assert (structure.maps <= 1).all()

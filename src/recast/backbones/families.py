@@ -40,7 +40,11 @@ PIPELINES = {
 """The family of a folder that does not say it, by the class that its model_index.json names."""
 
 
-_BESIDES = {"segmenter": "recast mask --words", "tiny_vae": "--decoder tiny with other models"}
+_BESIDES = {
+    "pose_estimator": "--structure pose with other models",
+    "segmenter": "recast mask --words",
+    "tiny_vae": "--decoder tiny with other models",
+}
 """What a folder without an autoencoder is for, by its component."""
 
 

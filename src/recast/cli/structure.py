@@ -25,7 +25,7 @@ def structure(
     quiet: Quiet = False,
     **options: object,
 ) -> None:
-    """Export the structure of a clip, softened by --structure-detail; white is near, or an edge."""
+    """Export the structure of a clip, softened by --structure-detail; white is near, or an edge; poses are sticks."""
     request = request_from(source, output, options, None, overwrite=overwrite)
 
     from recast.editing.checks import check_target, source_of, treated

@@ -41,6 +41,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "image_scheduler": ("scheduler_config.json",),
     "ip_adapter": (),
     "motion_adapter": ("config.json",),
+    "person_detector": ("config.json", "preprocessor_config.json"),
+    "pose_estimator": ("config.json", "preprocessor_config.json"),
     "prior": ("config.json",),
     "prior_scheduler": ("scheduler_config.json",),
     "projection": ("config.json",),

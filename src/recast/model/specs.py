@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from recast.model.beside_specs import BESIDE_SPECS, CLIP_FILES
 from recast.model.spec_parts import (
     APACHE,
     NON_COMMERCIAL,
@@ -33,9 +34,7 @@ CLIP_PIXELS = {
 """How CLIP's image encoders see a picture; the repository of IP-Adapter has no file of it."""
 
 
-_CLIP_FILES = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
-_BERT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
-_TOKENIZER = tuple(SpecFile("tokenizer", (f"tokenizer/{name}",)) for name in _CLIP_FILES)
+_TOKENIZER = tuple(SpecFile("tokenizer", (f"tokenizer/{name}",)) for name in CLIP_FILES)
 _NETWORKS = (
     *network_files("unet", "unet"),
     *network_files("vae", "vae"),
@@ -92,17 +91,6 @@ _OF_ANIMATEDIFF: dict[str, Any] = {"cfg_scale": 7.5, "window": 16, "frames": 16,
 _OF_MODELSCOPE: dict[str, Any] = {"cfg_scale": 9.0, "fps": 8, "method": "flowedit", "structures": []}
 _WHOLE = (*_NETWORKS, *_TOKENIZER, _scheduler())
 _LINEAR = {"scheduler/scheduler_config.json": LINEAR}
-
-
-def _tiny_decoder(repo: str, of: str) -> ModelSpec:
-    about = f"TAESD: pictures of the latents of {of} in little time, not quite its own; for --decoder tiny"
-    part = SpecPart((f"madebyollin/{repo}",), "MIT", network_files("tiny_vae"))
-    return ModelSpec(about, "AutoencoderTiny", 0.01, (part,))
-
-
-def _flat(into: str) -> tuple[SpecFile, ...]:
-    """A network of transformers with its image processor, which have a repository to themselves."""
-    return tuple(SpecFile(into, (name,)) for name in ("config.json", "preprocessor_config.json", "model.safetensors"))
 
 
 SPECS: dict[str, ModelSpec] = {
@@ -213,33 +201,7 @@ SPECS: dict[str, ModelSpec] = {
         (SpecPart(("cerspense/zeroscope_v2_576w",), NON_COMMERCIAL, _WHOLE, "refs/pr/46"),),
         _OF_MODELSCOPE | {"short_side": 320, "frames": 24},
     ),
-    "taesd": _tiny_decoder("taesd", "Stable Diffusion 1 and 2, and what has their autoencoder"),
-    "taesdxl": _tiny_decoder("taesdxl", "Stable Diffusion XL"),
-    "clipseg": ModelSpec(
-        "CLIPSeg: where in a clip what words name is; for recast mask --words, not for edits",
-        "CLIPSeg",
-        0.6,
-        (
-            SpecPart(
-                ("CIDAS/clipseg-rd64-refined", "CIDAS/clipseg-rd64"),
-                APACHE,
-                (*_flat("segmenter"), *(SpecFile("tokenizer", (name,)) for name in _CLIP_FILES)),
-            ),
-        ),
-    ),
-    "grounded-sam": ModelSpec(
-        "Grounding DINO and SAM: where in a clip what words name is, outlined; for recast mask --words, not for edits",
-        "GroundedSAM",
-        1.1,
-        (
-            SpecPart(
-                ("IDEA-Research/grounding-dino-tiny", "IDEA-Research/grounding-dino-base"),
-                APACHE,
-                (*_flat("detector"), *(SpecFile("tokenizer", (name,)) for name in _BERT_FILES)),
-            ),
-            SpecPart(("facebook/sam-vit-base", "facebook/sam-vit-large"), APACHE, _flat("segmenter")),
-        ),
-    ),
+    **BESIDE_SPECS,
     **VIDEO_SPECS,
 }
 """Every model that `recast models pull` knows. None of their weights was at hand where this table was written."""
