@@ -60,7 +60,7 @@ def peaks(heat: Heat) -> tuple[Float[np.ndarray, "points 2"], Float[np.ndarray, 
     blurred = [cv2.GaussianBlur(each, (KERNEL, KERNEL), SIGMA, borderType=cv2.BORDER_REFLECT) for each in heat]
     logs = np.pad(np.log(np.clip(blurred, FAINTEST, STRONGEST)), ((0, 0), (1, 1), (1, 1)), mode="edge")
     # Where all of a map is 0 or less there is no peak; it is left out by its height.
-    moved = [place - _newton(log, *place.astype(int)) for place, log in zip(places, logs, strict=True)]
+    moved = [place - _newton(log, *map(int, place)) for place, log in zip(places, logs, strict=True)]
     return np.array(moved), heights
 
 
