@@ -22,7 +22,8 @@ def fitting_once(method):
     return make_dataclass(method.__name__, once, bases=(method,), frozen=True, kw_only=True)
 
 
-ABLE = {name: fitting_once(method) for name, method in METHODS.items() if Need.PICTURE not in method.needs}
+OTHERS = frozenset({Need.PICTURE, Need.FIRST_FRAME})
+ABLE = {name: fitting_once(method) for name, method in METHODS.items() if not method.needs & OTHERS}
 """Methods that need no other family than the tiny backbone's."""
 
 

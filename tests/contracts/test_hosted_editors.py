@@ -22,7 +22,7 @@ CLIP = Clip(
 PAIRS = list(product(sorted(METHODS), FOLDERS))
 TURNS = [(method, list(FOLDERS)[number % len(FOLDERS)]) for number, method in enumerate(sorted(METHODS))]
 """Each method on one family, and the next on the next."""
-REASONS = ("reads no structure", "cannot start with a picture of")
+REASONS = ("reads no structure", "cannot start with a picture of", "reads one prompt for a whole clip")
 """Parts of what is said where a method needs more than the parts of a family."""
 # One step is few to invert by, and what tiny models do not know is no matter here.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")

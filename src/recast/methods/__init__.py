@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs
+from recast.methods.anyv2v import AnyV2V
 from recast.methods.codef import CoDeF
 from recast.methods.controlvideo import ControlVideo
 from recast.methods.csd import CSD
@@ -82,6 +83,7 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
+    "anyv2v": AnyV2V,
     "codef": CoDeF,
     "controlvideo": ControlVideo,
     "csd": CSD,

@@ -7,8 +7,8 @@ from recast.networks.hooks import Hook, SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.networks.recorded_features import LimitedHook, RecordFeatures, ReplayFeatures
 
-CONVOLUTION = re.compile(r"up_blocks\.1\.resnets\.1\.conv2")
-"""Layer 4 of the paper, in Stable Diffusion's decoder."""
+CONVOLUTION = re.compile(r"up_blocks\.1\.resnets\.1\.(spatial_res_block\.)?conv2")
+"""Layer 4 of the paper, in Stable Diffusion's decoder, and in that of Stable Video Diffusion."""
 ATTENTION = re.compile(r"up_blocks\.(?![01]\.attentions\.0\.).*attn1")
 """Layers 4 to 11: self-attention of the decoder but the first."""
 

@@ -20,6 +20,8 @@ class Need(StrEnum):
     """`Backbone.temporal_stride` is 1."""
     PICTURE = "a network that reads the picture to edit"
     """It is a `PictureBackbone`."""
+    FIRST_FRAME = "a network that starts a clip from a picture"
+    """It reads a picture, and no words (Stable Video Diffusion)."""
     WORDS_AND_PICTURES = "content said in words and in pictures"
     """`Backbone.media` has both."""
 
@@ -59,6 +61,10 @@ def _unpictured(backbone: Backbone) -> str:
     return "its network reads no picture to edit; take a folder of StableDiffusionInstructPix2PixPipeline"
 
 
+def _no_first_frame(backbone: Backbone) -> str:
+    return "it starts no clip from a picture; take svd" if Medium.WORDS in backbone.media else ""
+
+
 def _one_medium(backbone: Backbone) -> str:
     missing = sorted(frozenset(Medium) - backbone.media)
     return f"it reads no content from a {missing[0]}; take a Gen-1 model" if missing else ""
@@ -68,6 +74,7 @@ _REASONS: dict[Need, Callable[[Backbone], str]] = {
     Need.HOOKS: _unhooked,
     Need.FRAME_LATENTS: _shared_latents,
     Need.PICTURE: _unpictured,
+    Need.FIRST_FRAME: _no_first_frame,
     Need.WORDS_AND_PICTURES: _one_medium,
 }
 """Why a backbone lacks what is needed; empty where it does not."""

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from diffusers.models.attention_processor import Attention
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,13 +26,20 @@ from recast.networks.hooks import (
     interested,
 )
 from recast.networks.image_prompt import ImagePromptProcessor
-from recast.networks.sites import AttentionSite, FeatureSite, attention_sites, feature_sites, grid_holders
+from recast.networks.sites import (
+    AttentionSite,
+    FeatureSite,
+    HookedNetwork,
+    attention_sites,
+    feature_sites,
+    grid_holders,
+)
 from recast.networks.spacetime import SpaceTimeUNet
 
 
 @contextmanager
 def hooked(
-    network: UNet2DConditionModel | SpaceTimeUNet,
+    network: HookedNetwork | SpaceTimeUNet,
     *hooks: Hook,
     context: PassContext | None = None,
     outermost: bool = False,
@@ -58,7 +64,7 @@ def hooked(
 class _Installation:
     """Hooks of one block, ready to be put into the network and taken out again, as often as needed."""
 
-    def __init__(self, unet: UNet2DConditionModel, hooks: Sequence[Hook], context: PassContext) -> None:
+    def __init__(self, unet: HookedNetwork, hooks: Sequence[Hook], context: PassContext) -> None:
         self.unet = unet
         self.hooks = tuple(hooks)
         self.context = context
@@ -192,7 +198,7 @@ def _exchange(stack: ExitStack, holder: nn.Module, name: str, value: object) -> 
     setattr(holder, name, value)
 
 
-_IN_FORCE: WeakKeyDictionary[UNet2DConditionModel, _Installation] = WeakKeyDictionary()
+_IN_FORCE: WeakKeyDictionary[HookedNetwork, _Installation] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -207,7 +213,7 @@ def _in_force(installation: _Installation) -> Iterator[None]:
 
 
 @contextmanager
-def _without_hooks(unet: UNet2DConditionModel) -> Iterator[_Installation | None]:
+def _without_hooks(unet: HookedNetwork) -> Iterator[_Installation | None]:
     """The network as it is without hooks; gives what was in force, which is so again after the block."""
     outer = _IN_FORCE.pop(unet, None)
     if outer is None:

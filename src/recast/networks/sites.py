@@ -4,16 +4,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention import BasicTransformerBlock, TemporalBasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.transformers.transformer_temporal import TransformerSpatioTemporalModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel
 from torch import nn
 
 from recast.networks.hooks import SiteKind
 from recast.networks.temporal import FOLLOWER
 
+HookedNetwork = UNet2DConditionModel | UNetSpatioTemporalConditionModel
+"""An image network, with layers over time behind its own or none; or one whose blocks hold layers of both."""
+_TRANSFORMERS = (Transformer2DModel, TransformerSpatioTemporalModel)
 _WHOLE_BLOCK = re.compile(r"(down_blocks|up_blocks)\.\d+|mid_block")
 _OVER_TIME = f".{FOLLOWER}"
 """How the path of a layer over time ends."""
@@ -38,7 +43,7 @@ class FeatureSite:
     module: nn.Module
 
 
-def attention_sites(unet: UNet2DConditionModel) -> Iterator[AttentionSite]:
+def attention_sites(unet: HookedNetwork) -> Iterator[AttentionSite]:
     """Every attention layer of the network's transformers, in the order of its modules."""
     for holder, transformer in grid_holders(unet):
         for name, block in transformer.named_modules(prefix=holder):
@@ -46,26 +51,27 @@ def attention_sites(unet: UNet2DConditionModel) -> Iterator[AttentionSite]:
             inside = name.startswith(f"{holder}.{FOLLOWER}.")
             if isinstance(block, BasicTransformerBlock) and not inside:
                 yield from _of_block(name, block, holder, temporal=holder.endswith(_OVER_TIME))
+            elif isinstance(block, TemporalBasicTransformerBlock):
+                # What its places are told of content, they are told of the first frame's: that is no site.
+                yield AttentionSite(f"{name}.attn1", SiteKind.TEMPORAL, block.attn1, holder)
 
 
-def grid_holders(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
+def grid_holders(unet: HookedNetwork) -> Iterator[tuple[str, nn.Module]]:
     """The spatial transformers and the layers over time, by path."""
     modules = unet.named_modules()
     # The test of a path is written out: as a function it would be the one that is called most often of all.
     return (
-        (path, module)
-        for path, module in modules
-        if isinstance(module, Transformer2DModel) or path.endswith(_OVER_TIME)
+        (path, module) for path, module in modules if isinstance(module, _TRANSFORMERS) or path.endswith(_OVER_TIME)
     )
 
 
-def feature_sites(unet: UNet2DConditionModel) -> Iterator[FeatureSite]:
+def feature_sites(unet: HookedNetwork) -> Iterator[FeatureSite]:
     """Every block that gives features, see SiteKind."""
     for path, module in unet.named_modules():
         if isinstance(module, ResnetBlock2D):
             yield FeatureSite(f"{path}.conv2", SiteKind.RESIDUAL, module.conv2)
             yield FeatureSite(path, SiteKind.RESNET, module)
-        elif isinstance(module, Transformer2DModel):
+        elif isinstance(module, _TRANSFORMERS):
             yield FeatureSite(path, SiteKind.TRANSFORMER, module)
         elif _WHOLE_BLOCK.fullmatch(path):
             yield FeatureSite(path, SiteKind.BLOCK, module)

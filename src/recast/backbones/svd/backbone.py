@@ -1,7 +1,7 @@
 """Stable Video Diffusion as a backbone: frames that see each other and the picture that they start from."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.backbones.autoencoder import ImageLatentBackbone, as_frames, as_pixels
-from recast.backbones.branches import check_kind, passes
+from recast.backbones.branches import check_kind, frame_numbers, passes
 from recast.backbones.svd.first_frame import beside, first_frame
 from recast.backbones.svd.picture import covering, embeddings
 from recast.backbones.video_control import VideoControl
@@ -26,7 +26,8 @@ from recast.diffusion.continuous import continuous_schedule
 from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import ModelFolder
-from recast.networks.hooks import Hook
+from recast.networks.attention import hooked
+from recast.networks.hooks import DenoisePass, Hook
 from recast.networks.placement import first_weight
 from recast.progress import Report, unreported
 from recast.prompt import PromptTokens
@@ -149,17 +150,16 @@ class SVDBackbone(ImageLatentBackbone):
         answers: dict[int, Latents] = {}
         for group in passes(branches, together=self.together, single=len(x) == 1):
             apart = not next(iter(group.values())).temporal and len(x) > 1
-            made = self._answered(beside(scaled, first, group), sigma, first.motion, group, apart=apart)
+            numbers = frame_numbers(condition, len(x))
+            current = DenoisePass(sigma, tuple(group), (not apart and len(x) > 1,) * len(group), numbers)
+            with self.pass_context.on(current):
+                made = self._answered(beside(scaled, first, group), sigma, first.motion, group, apart=apart)
             answers |= dict(zip(group, made.to(x), strict=True))
         return [clean_from(self.schedule.prediction, answers[number], x, sigma) for number in range(len(branches))]
 
     def hooked(self, *hooks: Hook) -> AbstractContextManager[None]:
-        """Raises BackboneError for any hook."""
-        if hooks:
-            raise BackboneError(
-                "its layers mix space and time in one block, and hooks know networks that hold them apart"
-            )
-        return nullcontext()
+        """Hooks are in force in the block, see `recast.networks.attention.hooked`."""
+        return hooked(self.network, *hooks, context=self.pass_context)
 
     def _answered(
         self,
