@@ -17,6 +17,7 @@ from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, k
 from recast.editing.values import weighted
 from recast.errors import RequestError, known
 from recast.methods import ALL_METHODS, METHODS
+from recast.methods.needs import Need
 from recast.model.metadata import ModelMetadata
 
 
@@ -194,3 +195,9 @@ def test_auto_is_the_models_method_unless_a_knob_belongs_to_another():
 def test_a_models_own_method_must_be_known():
     with pytest.raises(RequestError, match="there is no method 'gen2', did you mean gen1"):
         method_for(Request(), "gen2")
+
+
+def test_settings_that_most_methods_have_need_no_method_that_few_models_host():
+    for settings in ({"deep_cache": 2}, {"refinements": 2}, {"features_until": 0.5}):
+        request = Request.asked(source="clip.mp4", prompt="snow", **settings)
+        assert Need.FIRST_FRAME not in METHODS[method_for(request, *METHODS)].needs

@@ -83,7 +83,6 @@ class Method(Protocol):
 
 
 METHODS: dict[str, type[Method]] = {
-    "anyv2v": AnyV2V,
     "codef": CoDeF,
     "controlvideo": ControlVideo,
     "csd": CSD,
@@ -122,6 +121,8 @@ METHODS: dict[str, type[Method]] = {
     "videocontrolnet": VideoControlNet,
     "videoswap": VideoSwap,
     "vidtome": VidToMe,
+    # Last: "auto" takes the first that has a request's knobs, and few models can host this one.
+    "anyv2v": AnyV2V,
 }
 """Every editing method by name."""
 
