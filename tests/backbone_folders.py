@@ -7,6 +7,7 @@ from PIL import Image
 
 from animatediff_folder import write_animatediff, write_gen1_zero
 from ip_adapter_folder import add_ip_adapter
+from ltx2_folder import write_ltx2
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
@@ -28,6 +29,7 @@ FOLDERS = {
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
     "stable_diffusion, xl": write_xl,
     "ltx": write_ltx,
+    "ltx, 2": write_ltx2,
     "modelscope": write_modelscope,
     "svd": write_svd,
     "wan": write_wan,

@@ -4,13 +4,15 @@ from functools import partial
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
+from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.models.transformers.transformer_wan_vace import WanVACETransformer3DModel
 from torch import nn
 
-from recast.backbones.ltx import LTXBackbone
+from recast.backbones.ltx import LTX2Backbone, LTXBackbone
 from recast.backbones.ltx.autoencoder import LTXAutoencoder
 from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.wan import WanBackbone, WanInContextBackbone, WanInstructedBackbone, WanVACEBackbone
@@ -71,6 +73,11 @@ def ltx():
     return LTXBackbone(network=on_meta(LTXVideoTransformer3DModel), autoencoder=vae, **shared(128))
 
 
+def ltx2():
+    vae = LTXAutoencoder(on_meta(AutoencoderKLLTX2Video))
+    return LTX2Backbone(network=on_meta(LTX2VideoTransformer3DModel), autoencoder=vae, **shared(1024))
+
+
 FAMILIES = {
     "wan-1.3b": wan,
     "wan-14b": partial(wan, WAN_14B),
@@ -79,6 +86,7 @@ FAMILIES = {
     "bernini-1.3b": bernini,
     "lucy-edit": lucy,
     "ltx-0.9": ltx,
+    "ltx-2": ltx2,
 }
 """Wan 2.2's networks of 14B are of the same shapes, two of them, one at a level."""
 

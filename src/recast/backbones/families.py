@@ -25,6 +25,7 @@ PIPELINES = {
     "AnimateDiffPipeline": "animatediff",
     "BerniniRendererPipeline": "wan",
     "Gen1": "gen1",
+    "LTX2Pipeline": "ltx",
     "LTXPipeline": "ltx",
     "LucyEditPipeline": "wan",
     "StableDiffusionControlNetPipeline": "stable_diffusion",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
@@ -43,12 +43,16 @@ class T5Prompt:
     @torch.no_grad()
     def __call__(self, text: str) -> Tokens:
         """One token for each place, those of padding zero. Raises RequestError for more tokens than places."""
+        ids, mask = self._read(text)
+        hidden = self.network(ids, attention_mask=None if self.sees_padding else mask)[0][0]
+        return hidden.float() * mask[0, :, None]
+
+    def _read(self, text: str) -> tuple[Tensor, Tensor]:
+        """The numbers of a prompt's tokens, padded to all places, and where they are words. One row each."""
         words = " ".join(text.split())
         count = len(self.tokenizer(words)["input_ids"])
         if count > self.places:
             read = f"the words come to {count} tokens and the model reads {self.places}"
             raise RequestError(f"{read}; leave out about {count - self.places}: {words[:80]!r}")
         read = self.tokenizer(words, padding="max_length", max_length=self.places, return_tensors="pt")
-        ids, mask = read["input_ids"].to(self.device), read["attention_mask"].to(self.device)
-        hidden = self.network(ids, attention_mask=None if self.sees_padding else mask)[0][0]
-        return hidden.float() * mask[0, :, None]
+        return read["input_ids"].to(self.device), read["attention_mask"].to(self.device)

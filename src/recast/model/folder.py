@@ -33,6 +33,7 @@ MODELS: dict[str, str] = {
 """Models that come with the package: name, and folder inside it."""
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
+    "connectors": ("config.json",),
     "controlnet": ("config.json",),
     "depth_estimator": ("config.json",),
     "detector": ("config.json", "preprocessor_config.json"),

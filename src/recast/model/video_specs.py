@@ -114,6 +114,14 @@ VIDEO_SPECS: dict[str, ModelSpec] = {
         (SpecPart(("decart-ai/Lucy-Edit-Dev",), "LUCY Edit Dev Model Non-Commercial License", _WHOLE),),
         _OF_WAN | {"fps": 24, "structures": []},
     ),
+    "ltx-2": ModelSpec(
+        "LTX-2's pictures, 19B, without its sound, for flowedit and its kin; words",
+        "LTX2Pipeline",
+        67.0,
+        (SpecPart(("Lightricks/LTX-2",), "LTX-2 Community License", (*_shards("connectors"), *_WHOLE)),),
+        {"short_side": 512, "window": 121, "frames": 121, "fps": 24, "cfg_scale": 4.0, "steps": 40}
+        | {"method": "flowedit", "structures": []},
+    ),
     "ltx-0.9": ModelSpec(
         "LTX-Video 0.9, 2B, for flowedit and its kin, fast; words",
         "LTXPipeline",

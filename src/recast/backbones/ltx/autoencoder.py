@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
+from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -15,12 +16,12 @@ from recast.types import ClipLatents, Latents
 
 @dataclass(frozen=True, eq=False)
 class LTXAutoencoder:
-    """AutoencoderKLLTXVideo. arXiv:2501.00103, section 2.1.
+    """AutoencoderKLLTXVideo (arXiv:2501.00103, section 2.1), or AutoencoderKLLTX2Video.
 
     Decoders that are told how much noise is left (0.9.1 and later) are told none, where the pipeline may add some.
     """
 
-    network: AutoencoderKLLTXVideo
+    network: AutoencoderKLLTXVideo | AutoencoderKLLTX2Video
 
     @property
     def temporal_stride(self) -> int:

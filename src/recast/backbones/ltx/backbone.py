@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -26,6 +27,7 @@ MAX_LATENTS = 128
 USUAL_FPS = 25.0
 """Frames a second where recast.json says none; positions over time are in seconds."""
 USUAL_FRAMES = 121
+LTXNetwork = LTXVideoTransformer3DModel | LTX2VideoTransformer3DModel
 ASPECT = 1.5
 """Width over height of the clip whose places tell the shift of the levels; recast.json says its side and window."""
 
@@ -34,7 +36,7 @@ ASPECT = 1.5
 class LTXBackbone(VideoTransformerBackbone):
     """LTXVideoTransformer3DModel with its autoencoder and T5. arXiv:2501.00103."""
 
-    network: LTXVideoTransformer3DModel
+    network: LTXNetwork
 
     @property
     def pixel_multiple(self) -> int:
@@ -80,9 +82,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     from transformers import T5EncoderModel
 
     network = model.network("transformer", LTXVideoTransformer3DModel, dtype=dtype).to(device).requires_grad_(False)
-    if (network.config.patch_size, network.config.patch_size_t) != (1, 1):
-        sides = f"{network.config.patch_size}x{network.config.patch_size} by {network.config.patch_size_t}"
-        raise WeightsError(f"the transformer reads patches of {sides} latents, and ltx opens single ones; {model.path}")
+    check_patches(network, model)
     vae = model.network("vae", AutoencoderKLLTXVideo, dtype=dtype).to(device).requires_grad_(False)
     autoencoder = LTXAutoencoder(vae)
     config = model.scheduler_config()
@@ -93,6 +93,13 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         schedule=dynamic_schedule(config, usual_tokens(model.metadata, autoencoder)),
         metadata=model.metadata,
     )
+
+
+def check_patches(network: LTXNetwork, model: ModelFolder) -> None:
+    """Raises WeightsError for a network whose places are patches of several latents."""
+    if (network.config.patch_size, network.config.patch_size_t) != (1, 1):
+        sides = f"{network.config.patch_size}x{network.config.patch_size} by {network.config.patch_size_t}"
+        raise WeightsError(f"the transformer reads patches of {sides} latents, and ltx opens single ones; {model.path}")
 
 
 def usual_tokens(metadata: ModelMetadata, autoencoder: LTXAutoencoder) -> int:
