@@ -147,6 +147,12 @@ def test_without_injection_it_is_the_walk_back_under_the_edited_frame(editor, pi
     assert torch.equal(edited(editor, picture, **none), walked)
 
 
+def test_strength_0_gives_the_source_back_and_a_seed_its_answer(editor, picture):
+    backbone = editor.model.backbone
+    assert torch.equal(edited(editor, picture, strength=0.0), backbone.decode(backbone.encode(CLIP.frames)))
+    assert torch.equal(edited(editor, picture), edited(editor, picture))
+
+
 def test_its_own_first_frame_gives_the_clip_nearly_back(editor, picture, tmp_path):
     first = tmp_path / "first.png"
     Image.fromarray(CLIP.frames[0].permute(1, 2, 0).numpy()).save(first)

@@ -1,5 +1,7 @@
 """Words become masks by boxes: Grounding DINO finds them (arXiv:2303.05499) and SAM draws them (arXiv:2304.02643)."""
 
+import json
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,10 +9,12 @@ from transformers.models.grounding_dino.processing_grounding_dino import Groundi
 from transformers.models.sam.processing_sam import SamProcessor
 
 from grounded_sam_folder import write_grounded_sam
+from recast.backbones.families import family_of
 from recast.cli.app import run
 from recast.conditions.box_masks import BoxMasks
 from recast.conditions.follow import followed_still
-from recast.conditions.segmenters import segmenter_of
+from recast.conditions.segmenters import WordSegmenter, segmenter_of
+from recast.conditions.word_masks import WordMasks
 from recast.errors import RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.video.read import Window, opened, read
@@ -64,6 +68,15 @@ def test_a_place_is_as_likely_as_the_likeliest_box_whose_mask_it_is_in(segmenter
         expected = (scores[:, None, None] * masks).amax(0)
         assert expected.any()
         assert_close(likely[0], expected)
+
+
+def test_both_ways_are_segmenters_and_the_folder_says_what_it_is_for(segmenter, folder, capsys):
+    assert isinstance(segmenter, WordSegmenter)
+    assert isinstance(WordMasks(None, None, None, torch.device("cpu")), WordSegmenter)
+    assert run(["models", "info", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"can": "recast mask --words, and no edits"}
+    with pytest.raises(WeightsError, match="this model is for recast mask --words"):
+        family_of(ModelFolder.found(folder))
 
 
 def test_below_the_threshold_the_likeliest_box_alone_is_drawn(segmenter):

@@ -159,6 +159,12 @@ def test_an_edit_follows_the_poses_that_are_seen(tmp_path):
     assert not torch.equal(made["seen"], made["other"])
 
 
+def test_the_folder_of_both_networks_says_what_it_is_for(tmp_path, capsys):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "VitPose"}')
+    assert run(["models", "info", str(add_pose(tmp_path)), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"can": "--structure pose with other models, and no edits"}
+
+
 def test_a_model_without_networks_for_poses_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("RECAST_HOME", str(tmp_path))
     (tmp_path / "model_index.json").write_text("{}")

@@ -15,6 +15,8 @@ CLIP = Clip(
     torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), Fraction(8)
 )
 
+ELSEWHERE = {"anyv2v", "instruct-pix2pix", "make-a-protagonist"}
+"""What needs a network that reads a picture."""
 BY_STRUCTURE = ["controlvideo", "deforum", "depth-frames", "text2video-zero"]
 """Methods that keep nothing else of the source, unless their strength is below 1."""
 
@@ -25,7 +27,7 @@ def editor(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore:the walk back")  # of one step
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"instruct-pix2pix", "make-a-protagonist", *BY_STRUCTURE}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {*ELSEWHERE, *BY_STRUCTURE}))
 def test_words_edit_a_clip_by_every_method(editor, method):
     steps = 2 if method == "csd" else 1  # whose first step spreads the frames apart, whatever the words
     one, other = (

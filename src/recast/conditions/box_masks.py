@@ -68,7 +68,7 @@ class BoxMasks:
         found = []
         for frame in frames.cpu():
             boxes, scores = self.boxes(frame, read)
-            shown = torch.maximum(scores > likely, scores == scores.max())
+            shown = (scores > likely) | (scores == scores.max())
             found.append(self._drawn(frame, boxes[shown], scores[shown]))
         return torch.stack(found)
 
