@@ -95,6 +95,18 @@ def test_vace_by_depth_is_diffusers_own(vace, vace_path):
     assert_same_walk(flow_walked(vace, noise, conditioned(vace, planes)), expected, 1e-4)
 
 
+def test_vace_by_poses_is_diffusers_own(vace, vace_path):
+    """Coloured sticks, as they are drawn."""
+    noise, (_, frames) = drawn(*LATENTS, seed=0), shown()
+    sticks = frames.flip(0) / 255
+    seer = replace(vace, metadata=replace(vace.metadata, structures=("depth", "pose")))
+    condition = seer.with_control_video(conditioned(seer), VideoControl(frames, [Structure(Kind.POSE, sticks)]), STEPS)
+    pipe = pipeline(WanVACEPipeline, vace_path, WanVACETransformer3DModel)
+    assert_same_walk(
+        flow_walked(seer, noise, condition), asked_wan(pipe, noise, condition, video=pictures(sticks)), 1e-4
+    )
+
+
 def test_vace_keeps_what_a_mask_keeps_as_diffusers_does(vace, vace_path):
     noise, (depth, frames) = drawn(*LATENTS, seed=0), shown()
     edited = torch.zeros(FRAMES, 1, *SIZE)

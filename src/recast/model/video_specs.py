@@ -81,11 +81,11 @@ def _wan(about: str, repo: str, gigabytes: float, *, two: bool = False) -> Model
 
 def _vace(about: str, repos: tuple[str, ...], gigabytes: float, *, two: bool = False) -> ModelSpec:
     return ModelSpec(
-        f"{about} by depth at any t_s, masks and pictures; words, pictures",
+        f"{about} by depth at any t_s, poses, masks and pictures; words, pictures",
         "WanVACEPipeline",
         gigabytes,
         (SpecPart(repos, APACHE, _TWO if two else _WHOLE), DEPTH),
-        _OF_WAN | {"structures": ["depth", "edges"]},
+        _OF_WAN | {"structures": ["depth", "edges", "pose"]},
         index=_BOUNDARY if two else {},
     )
 

@@ -39,7 +39,7 @@ class WanVACEBackbone(WanBackbone):
 
     @property
     def structure_kinds(self) -> frozenset[Kind]:
-        """Those that recast.json names; depth where it names none. VACE was trained on depth, scribbles and others."""
+        """Those that recast.json names; depth where it names none. VACE was trained on depth, poses and others."""
         return frozenset(map(Kind, self.metadata.structures))
 
     @property
