@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from animatediff_folder import write_animatediff, write_gen1_zero
+from image_variations_folder import write_gen1_clip, write_image_variations
 from ip_adapter_folder import add_ip_adapter
 from ltx2_folder import write_ltx2
 from ltx_folder import write_ltx
@@ -22,6 +23,9 @@ FOLDERS = {
     "animatediff, depth": partial(write_animatediff, depth=True),
     "animatediff, gen1-zero": write_gen1_zero,
     "gen1": written,
+    "image_variations": write_image_variations,
+    "image_variations, gen1-clip": write_gen1_clip,
+    "image_variations, words": partial(write_gen1_clip, words=True),
     "stable_diffusion": write_stable_diffusion,
     "stable_diffusion, ip-adapter": lambda path: add_ip_adapter(write_stable_diffusion(path)),
     "stable_diffusion, velocity": partial(write_stable_diffusion, prediction="v_prediction"),

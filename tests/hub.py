@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -79,3 +82,11 @@ def sibling(path, folder):
     large = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
     held = {"rfilename": path.relative_to(folder).as_posix(), "size": len(content), "blobId": "b"}
     return held | ({"lfs": large} if path.suffix == ".safetensors" else {})
+
+
+def recast_models(home, *args, endpoint="", offline=False):
+    """The program in a process of its own, as huggingface_hub reads its settings when it is imported."""
+    own = {"HF_HOME": str(home / "hf"), "RECAST_HOME": str(home / "recast"), "HF_ENDPOINT": endpoint}
+    own |= {"HF_HUB_OFFLINE": str(int(offline)), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+    command = [sys.executable, "-m", "recast", "models", *args]
+    return subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False)

@@ -35,6 +35,7 @@ def test_an_image_network_answers_each_frame_apart(tmp_path):
     [
         *product(["animatediff", "gen1", "modelscope", "stable_diffusion"], ["unet", "vae", "scheduler"]),
         ("gen1", "temporal"),
+        *product(["image_variations"], ["unet", "vae", "scheduler", "image_encoder", "feature_extractor"]),
         ("stable_diffusion", "text_encoder"),
         *product(["svd"], ["unet", "vae", "scheduler", "image_encoder", "feature_extractor"]),
         *product(["ltx", "wan"], ["transformer", "vae", "scheduler", "text_encoder", "tokenizer"]),

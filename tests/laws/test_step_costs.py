@@ -18,16 +18,20 @@ from torch import nn
 from recast.backbones.animatediff import AnimateDiffBackbone
 from recast.backbones.animatediff.motion import put_in
 from recast.backbones.gen1 import Gen1Backbone
+from recast.backbones.image_variations import ImageVariationsVideo
 from recast.backbones.modelscope import ModelScopeBackbone
 from recast.backbones.modelscope.network import taken_apart
 from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.backbones.svd import SVDBackbone
 from recast.backbones.tiny import PUBLISHED_SCHEDULER
+from recast.conditions.content import ContentEncoders
 from recast.conditions.image import ImageEncoder
 from recast.control import FirstFrame, Motion
 from recast.diffusion.continuous import continuous_schedule
 from recast.diffusion.schedule import schedule
+from recast.model.folder import ModelFolder
+from recast.model.metadata import ModelMetadata
 from recast.networks.spacetime import inflate
 from recast.types import Condition, Kind
 from step_costs import COLUMNS, FRAMES, ROWS, gigabytes, on_meta, step_cost
@@ -87,6 +91,16 @@ def gen1_zero():
     return animatediff(**{Kind.DEPTH: on_meta(ControlNetModel, cross_attention_dim=768)})
 
 
+def gen1_clip():
+    """Its ControlNet reads no content, so all branches share it."""
+    image, adapter = unet(), on_meta(MotionAdapter, use_motion_mid_block=False)
+    nets = {Kind.DEPTH: on_meta(ControlNetModel, cross_attention_dim=768)}
+    content = ContentEncoders(ModelFolder(Path(), ModelMetadata()), torch.device("meta"))
+    nothing = torch.zeros(77, 768, device="meta")
+    moving = {"motion": put_in(image, adapter), "positions": 32, "controlnets": nets}
+    return ImageVariationsVideo(unet=image, content=content, no_words=nothing, **moving, **shared())
+
+
 def modelscope():
     """Also ZeroScope, which has the same network."""
     image, motion = taken_apart(on_meta(UNet3DConditionModel))
@@ -112,6 +126,8 @@ CASES = {
     "animatediff": (animatediff, ONE),
     "gen1-zero": (gen1_zero, ONE),
     "gen1-zero, equation 8": (gen1_zero, EQUATION_8),
+    "gen1-clip": (gen1_clip, ONE),
+    "gen1-clip, equation 8": (gen1_clip, EQUATION_8),
     "gen1": (gen1, ONE),
     "sdxl": (sdxl, ONE),
     "modelscope": (modelscope, ONE),
@@ -134,7 +150,8 @@ def conditioned(backbone):
         count, stride = channels[name]
         planes = torch.zeros(FRAMES, count, ROWS // stride, COLUMNS // stride, device="meta")
     width = backbone.unet.config.cross_attention_dim
-    places = 4 if isinstance(backbone, Gen1Backbone) else 77 + isinstance(backbone, StableDiffusionXLBackbone)
+    places = 77 + isinstance(backbone, StableDiffusionXLBackbone)
+    places = 4 if isinstance(backbone, Gen1Backbone) else 1 if isinstance(backbone, ImageVariationsVideo) else places
     tokens = [torch.zeros(places, width, device="meta") for _ in range(2)]
     return Condition(*tokens, planes)
 

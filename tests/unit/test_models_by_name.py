@@ -1,11 +1,8 @@
 """`recast models` brings a model of the table from a hub that is this machine, and nothing fetches unasked."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from fractions import Fraction
 from shutil import copytree
 
@@ -16,7 +13,7 @@ from torch.testing import assert_close
 
 import recast
 from animatediff_folder import write_gen1_zero
-from hub import COMMIT, served
+from hub import COMMIT, recast_models, served
 from modelscope_folder import write_modelscope
 from pipelines import opened
 from recast.cli.app import run
@@ -28,14 +25,6 @@ from recast.types import Clip
 from wan_folder import SHAPE, write_wan
 
 NAME = "gen1-zero"
-
-
-def recast_models(home, *args, endpoint="", offline=False):
-    """The program in a process of its own, as huggingface_hub reads its settings when it is imported."""
-    own = {"HF_HOME": str(home / "hf"), "RECAST_HOME": str(home / "recast"), "HF_ENDPOINT": endpoint}
-    own |= {"HF_HUB_OFFLINE": str(int(offline)), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-    command = [sys.executable, "-m", "recast", "models", *args]
-    return subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

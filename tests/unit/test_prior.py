@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
-from recast.conditions.prior import Prior, PriorSchedule, ddim
+from recast.conditions.prior import Prior, PriorSchedule, ddim, unclip
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 
@@ -55,6 +55,30 @@ def test_ddim_equals_diffusers_at_every_step(steps: int, clip: float) -> None:
         return guess
 
     assert_close(ddim(clean, start, PriorSchedule(clip=clip), steps), expected[-1], atol=1e-4, rtol=1e-4)
+    assert len(expected) == steps + 1
+
+
+@pytest.mark.parametrize(("steps", "clip"), [(25, 5.0), (2, 1.5), (100, 1.5)])
+def test_karlos_walk_equals_diffusers_at_every_step(steps: int, clip: float) -> None:
+    scheduler = UnCLIPScheduler(prediction_type="sample", clip_sample_range=clip)
+    scheduler.alphas_cumprod = PriorSchedule().alpha_bars()  # in fp32 its last step is 5e-4 off
+    scheduler.set_timesteps(steps)
+    levels, theirs = [*scheduler.timesteps.tolist(), None], torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(0)
+    start, goal = torch.randn(4, 8, generator=rng), 2 * torch.randn(4, 8, generator=rng)
+    ours = torch.Generator().manual_seed(1)
+    fresh = torch.stack([torch.randn(4, 8, generator=ours) for _ in range(steps - 1)])
+    expected = [start]
+
+    def clean(x: Tensor, level: int) -> Tensor:
+        step = len(expected) - 1
+        assert level == levels[step]
+        assert_close(x, expected[-1], atol=1e-4, rtol=1e-4)
+        guess = 0.7 * goal + 0.3 * torch.sin(x)
+        expected.append(scheduler.step(guess, level, x, levels[step + 1], generator=theirs).prev_sample)
+        return guess
+
+    assert_close(unclip(clean, start, PriorSchedule(clip=clip), fresh), expected[-1], atol=1e-4, rtol=1e-4)
     assert len(expected) == steps + 1
 
 
@@ -109,7 +133,7 @@ def test_the_priors_levels_come_from_its_folder(folder: ModelFolder) -> None:
     path = folder.path / "prior_scheduler"
     assert Prior.opened(folder, CPU).schedule == PriorSchedule(1000, math.inf)
     UnCLIPScheduler(num_train_timesteps=500, prediction_type="sample", clip_sample_range=5.0).save_pretrained(path)
-    assert Prior.opened(folder, CPU).schedule == PriorSchedule(500, 5.0)
+    assert Prior.opened(folder, CPU).schedule == PriorSchedule(500, 5.0, ancestral=True)
     UnCLIPScheduler(prediction_type="epsilon").save_pretrained(path)
     with pytest.raises(WeightsError, match="it predicts epsilon; it must be squaredcos_cap_v2 and sample"):
         Prior.opened(folder, CPU)

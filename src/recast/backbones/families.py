@@ -16,7 +16,7 @@ def _opened(family: str, folder: ModelFolder, **how: Any) -> Backbone:  # noqa: 
     return import_module(f"recast.backbones.{family}").opened(folder, **how)
 
 
-FAMILIES = ("gen1", "stable_diffusion", "animatediff", "modelscope", "svd", "wan", "ltx")
+FAMILIES = ("gen1", "stable_diffusion", "animatediff", "image_variations", "modelscope", "svd", "wan", "ltx")
 BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family) for family in FAMILIES}
 """What opens a model folder, by its family: `opened` of the package of that name."""
 
@@ -30,6 +30,7 @@ PIPELINES = {
     "LucyEditPipeline": "wan",
     "StableDiffusionControlNetPipeline": "stable_diffusion",
     "StableDiffusionDepth2ImgPipeline": "stable_diffusion",
+    "StableDiffusionImageVariationPipeline": "image_variations",
     "StableDiffusionInstructPix2PixPipeline": "stable_diffusion",
     "StableDiffusionPipeline": "stable_diffusion",
     "StableDiffusionXLPipeline": "stable_diffusion",

@@ -24,11 +24,13 @@ Batch = Float[Tensor, "b d"]
 class PriorSchedule:
     """The noise schedule of a prior, from its scheduler's configuration.
 
-    num_train: timesteps. clip: clean embeddings are clamped to +-clip; 5 for Karlo.
+    num_train: timesteps. clip: clean embeddings are clamped to +-clip; 5 for Karlo. ancestral: whether it is walked
+    with fresh noise between the steps, as Karlo is published (`unclip`), else by `ddim`.
     """
 
     num_train: int = 1000
     clip: float = math.inf
+    ancestral: bool = False
 
     def alpha_bars(self) -> Float[Tensor, " n"]:
         """The share of signal in the variance at each level, in fp64: squaredcos_cap_v2 (arXiv:2102.09672, eq. 17)."""
@@ -39,7 +41,7 @@ class PriorSchedule:
 class Prior:
     """A trained `PriorTransformer` with the text encoder that it is conditioned on.
 
-    scale: classifier-free guidance away from the empty prompt; 1 is none. steps: of DDIM. num_samples: embeddings
+    scale: classifier-free guidance away from the empty prompt; 1 is none. steps: of the walk. num_samples: embeddings
     sampled, of which the one nearest to the text embedding is kept, as DALL-E 2 does with two.
     """
 
@@ -66,10 +68,11 @@ class Prior:
         cond, uncond = self.text(text), self.text("")
         rng = torch.Generator().manual_seed(seed)
         # One sample at a time, so that the first n of more samples are the same as n samples.
-        noise = torch.stack(
-            [torch.randn(self.network.config.embedding_dim, generator=rng) for _ in range(self.num_samples)]
-        )
-        start = noise.to(self.device)
+        width, noises = self.network.config.embedding_dim, self.steps if self.schedule.ancestral else 1
+        samples = [
+            torch.stack([torch.randn(width, generator=rng) for _ in range(noises)]) for _ in range(self.num_samples)
+        ]
+        start, fresh = torch.stack(samples, dim=1).to(self.device).split([1, noises - 1])
 
         def clean(x: Batch, timestep: int) -> Batch:
             if self.scale == 1:
@@ -77,8 +80,11 @@ class Prior:
             unguided = self._guess(x, timestep, uncond)
             return unguided + self.scale * (self._guess(x, timestep, cond) - unguided)
 
-        drawn = self.network.post_process_latents(ddim(clean, start, self.schedule, self.steps))
-        return nearest(drawn, cond.pooled).cpu()
+        if self.schedule.ancestral:
+            walked = unclip(clean, start[0], self.schedule, fresh)
+        else:
+            walked = ddim(clean, start[0], self.schedule, self.steps)
+        return nearest(self.network.post_process_latents(walked), cond.pooled).cpu()
 
     def _guess(self, x: Batch, timestep: int, text: TextFeatures) -> Batch:
         rows = len(x)
@@ -109,6 +115,26 @@ def ddim(clean: Callable[[Batch, int], Batch], x: Batch, schedule: PriorSchedule
     return x
 
 
+def unclip(
+    clean: Callable[[Batch, int], Batch], x: Batch, schedule: PriorSchedule, fresh: Float[Tensor, "steps b d"]
+) -> Batch:
+    """Samples embeddings from noise `x` as Karlo does: ancestral sampling (arXiv:2006.11239, eq. 7) over fewer steps.
+
+    clean: as for `ddim`. fresh: noise for each step but the last, so there is one step more, and at least two.
+    Timesteps are evenly spaced from the last one to 0, both included. It equals diffusers' `UnCLIPScheduler`.
+    """
+    alpha_bars, steps = schedule.alpha_bars(), len(fresh) + 1
+    timesteps = [round(i * (schedule.num_train - 1) / (steps - 1)) for i in reversed(range(steps))]
+    for step, (timestep, next_timestep) in enumerate(pairwise([*timesteps, -1])):
+        now = float(alpha_bars[timestep])
+        then = float(alpha_bars[next_timestep]) if next_timestep >= 0 else 1.0
+        guess, kept = clean(x, timestep).clamp(-schedule.clip, schedule.clip), now / then
+        x = (math.sqrt(then) * (1 - kept) * guess + math.sqrt(kept) * (1 - then) * x) / (1 - now)
+        if next_timestep >= 0:
+            x = x + math.sqrt((1 - then) / (1 - now) * (1 - kept)) * fresh[step]
+    return x
+
+
 def nearest(drawn: Batch, to: Embedding) -> Embedding:
     """The embedding of the batch with the largest cosine similarity to `to`."""
     return drawn[F.cosine_similarity(drawn, to[None]).argmax()]
@@ -133,4 +159,6 @@ def _schedule(folder: ModelFolder) -> PriorSchedule:
         raise WeightsError(
             f"the prior's levels are {kind[0]} and it predicts {kind[1]}; it must be squaredcos_cap_v2 and sample"
         )
-    return PriorSchedule(config.get("num_train_timesteps", 1000), clip)
+    return PriorSchedule(
+        config.get("num_train_timesteps", 1000), clip, ancestral=config.get("_class_name") == "UnCLIPScheduler"
+    )

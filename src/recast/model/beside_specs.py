@@ -1,8 +1,8 @@
 """Networks by name that edit nothing by themselves: tiny decoders, and what sees masks and poses in a clip."""
 
 from recast.model.spec_parts import APACHE, ModelSpec, SpecFile, SpecPart, network_files
+from recast.model.stable_diffusion_parts import CLIP_FILES
 
-CLIP_FILES = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
 _BERT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 

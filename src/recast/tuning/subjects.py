@@ -79,5 +79,5 @@ def reads_subject(backbone: Backbone, subject: NamedSubject, offset: Tensor | No
 
 def _gen1(backbone: Backbone) -> tuple[Gen1Backbone, EmbeddingEncoder]:
     if not isinstance(backbone, Gen1Backbone) or not isinstance(backbone.content, EmbeddingEncoder):
-        raise BackboneError("this model reads neither words nor embeddings of pictures; take another model")
+        raise BackboneError("this model's family cannot be taught a subject; take Stable Diffusion or a Gen-1 model")
     return backbone, backbone.content

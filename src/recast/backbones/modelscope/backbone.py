@@ -7,16 +7,18 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_3d_condition import UNet3DConditionModel
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.backbones.modelscope.network import taken_apart
-from recast.backbones.stable_diffusion.backbone import MAX_FRAMES, StableDiffusionBackbone
+from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.image_unet import MAX_FRAMES
 from recast.backbones.stable_diffusion.inflated import InflatedStableDiffusion
 from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.denoising import Branch
 from recast.diffusion.schedule import schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.networks.temporal import BatchLayout
 from recast.types import Condition
 
@@ -63,10 +65,8 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
         wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}; modelscope opens 4 to 4"
         raise WeightsError(f"{wrong}; {model.path}")
     unet, motion = taken_apart(whole)
-    networks: list[nn.Module] = [unet, vae]
-    for network in networks:
-        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-        network.to(device, dtype).requires_grad_(False)
+    placed(unet, device, dtype)
+    placed(vae, device, dtype)
     return ModelScopeBackbone(
         unet=unet,
         motion=motion,

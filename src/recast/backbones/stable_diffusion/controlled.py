@@ -1,4 +1,4 @@
-"""Stable Diffusion with ControlNets (arXiv:2302.05543): each frame an image, conditioned on words and structures."""
+"""Image UNets with ControlNets (arXiv:2302.05543): each frame an image, conditioned on content and structures."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +14,7 @@ from recast.backbones.branches import acting_sigmas, batches, check_kind, frame_
 from recast.backbones.controlnets import Content, SharedControls, timesteps
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
+from recast.backbones.stable_diffusion.image_unet import ImageUNetBackbone
 from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
 from recast.denoising import Branch
@@ -21,11 +22,11 @@ from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import BackboneError
 from recast.networks.hooks import DenoisePass
 from recast.networks.placement import first_weight
-from recast.types import Condition, Kind, Latents, Maps, Structure, StructureUse
+from recast.types import Condition, Kind, Latents, Maps, Structure, StructureUse, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ControlledStableDiffusion(StableDiffusionBackbone):
+class ControlledUNet(ImageUNetBackbone):
     """An image UNet whose features ControlNets add to, frame by frame.
 
     controlnets: by the kind of structure that each was trained on; the first takes `structure_channels` of a condition.
@@ -75,8 +76,7 @@ class ControlledStableDiffusion(StableDiffusionBackbone):
         """
         condition = self._controlled(condition)
         groups, scaled = batches(branches, together=self.together), scale_input(x, sigma)
-        words = None if self.image_prompt is None else -self.image_prompt.count
-        controls = SharedControls(self.controlnets, condition.controls, sigma, scaled, text_tokens=words)
+        controls = SharedControls(self.controlnets, condition.controls, sigma, scaled, text_tokens=self._text_tokens)
         with isolated(self.unet, self.pass_context, branches):
             predictions = torch.cat([self._predicted(controls, condition, group) for group in groups])
         return [clean_from(self.schedule.prediction, each, x, sigma) for each in predictions]
@@ -88,7 +88,7 @@ class ControlledStableDiffusion(StableDiffusionBackbone):
         number, count = len(branches), len(scaled)
         temporal = self._temporal(branches, count)
         contents = [
-            Content(branch.tokens, self._timestep(controls.sigma, temporal=over_time))
+            Content(self._read_by_controlnets(branch.tokens), self._timestep(controls.sigma, temporal=over_time))
             for branch, over_time in zip(branches.values(), temporal, strict=True)
         ]
         tokens = torch.cat([branch.tokens.expand(count, -1, -1) for branch in branches.values()])
@@ -118,6 +118,24 @@ class ControlledStableDiffusion(StableDiffusionBackbone):
         controls = () if pictures is None else (Control(next(iter(self.controlnets)), pictures),)
         return replace(condition, structure_channels=None, controls=controls)
 
+    def _read_by_controlnets(self, tokens: Tokens) -> Float[Tensor, "*f places d"]:
+        """What ControlNets read in place of a branch's tokens; for one and the same tensor they are evaluated once."""
+        return tokens
+
+    @property
+    def _text_tokens(self) -> int | None:
+        """Where the tokens that ControlNets read end; None for all."""
+        return None
+
     @property
     def _told_channels(self) -> int:
         return next((net.config.conditioning_channels for net in self.controlnets.values()), 0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ControlledStableDiffusion(ControlledUNet, StableDiffusionBackbone):
+    """Stable Diffusion with ControlNets, which read words and never the tokens of an IP-Adapter."""
+
+    @property
+    def _text_tokens(self) -> int | None:
+        return None if self.image_prompt is None else -self.image_prompt.count
