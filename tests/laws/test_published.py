@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 import recast
 from animatediff_folder import write_animatediff
+from lora_files import ALPHA, RANK, changed, drawn_for, weights
 from pipelines import UNCHECKED, drawn, opened, pipeline
 from recast.backbones.tiny import tiny, write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
@@ -22,18 +23,6 @@ BLOCK = "down_blocks.0.attentions.0"
 RESNET = "mid_block.resnets.0.conv1"
 LAYERS = (f"{BLOCK}.transformer_blocks.0.attn1.to_q", f"{BLOCK}.transformer_blocks.0.attn2.to_out.0", RESNET)
 TEXT = "encoder.layers.0.self_attn.q_proj"
-RANK, ALPHA = 2, 3.0
-
-
-def drawn_for(network, paths, seed=0):
-    """Two matrices of a low-rank product for each layer; of a convolution, the first has its kernel."""
-    rng, parts = torch.Generator().manual_seed(seed), {}
-    for path in paths:
-        rows, *columns = network.get_parameter(f"{path}.weight").shape
-        down = torch.randn(RANK, *columns, generator=rng)
-        up = torch.randn(rows, RANK, *(1 for _ in columns[1:]), generator=rng)
-        parts[path] = (0.1 * down, 0.1 * up)
-    return parts
 
 
 def kohya(unet, text):
@@ -82,20 +71,6 @@ def processors(unet, _text):
 
 
 LAYOUTS = {"kohya": kohya, "peft": peft, "diffusers": diffusers, "processors": processors}
-
-
-def changed(network, parts, scale):
-    """The weights with low-rank products added by hand."""
-    with torch.no_grad():
-        return {
-            path: network.get_parameter(f"{path}.weight")
-            + scale * (up.flatten(1) @ down.flatten(1)).view_as(network.get_parameter(f"{path}.weight"))
-            for path, (down, up) in parts.items()
-        }
-
-
-def weights(network, paths):
-    return {path: network.get_parameter(f"{path}.weight").detach() for path in paths}
 
 
 @pytest.fixture
@@ -234,7 +209,7 @@ def test_pickles_damage_and_other_families_are_refused(path, tmp_path):
         with_published(opened(path), [(str(tmp_path / "a.ckpt"), 1.0)])
     with pytest.raises(WeightsError, match="no whole safetensors file"):
         with_published(opened(path), [(str(tmp_path / "b.safetensors"), 1.0)])
-    with pytest.raises(BackboneError, match="this model is neither"):
+    with pytest.raises(BackboneError, match="not for this model"):
         with_published(tiny(), [(str(tmp_path / "b.safetensors"), 1.0)])
     save_file({"x": torch.zeros(1, 16)}, tmp_path / "c.safetensors")
     with pytest.raises(RequestError, match="its weight is 0 or 1"):

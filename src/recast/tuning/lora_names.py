@@ -1,4 +1,4 @@
-"""How files of LoRA name the layers that they change: kohya's, peft's and diffusers' layouts, and motion LoRA."""
+"""How files of LoRA name the layers that they change: kohya's, peft's, diffusers' and the models' own names."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,24 +8,30 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from recast.errors import WeightsError
+from recast.tuning.original_names import original_names
 
-UNET, TEXT = "unet", "text_encoder"
+UNET, TEXT, TEXT_2 = "unet", "text_encoder", "text_encoder_2"
+"""Networks that files change; UNET is what denoises, also where that is a transformer."""
 _PART = re.compile(
     r"(?P<module>.+?)(?:\.processor)?(?P<layer>\.to_(?:q|k|v|out))?"
     r"[._](?:lora_(?P<a>A|B|down|up)|lora\.(?P<b>down|up)|lora_linear_layer\.(?P<c>down|up))(?:\.\w+)?\.weight"
 )
-_ALPHA = re.compile(r"(?P<module>lora_.+)\.alpha")
+_ALPHA = re.compile(r"(?P<module>(?:lora_|diffusion_model\.).+)\.alpha")
 _DOWN = frozenset({"A", "down"})
 _PREFIXES = {
     "lora_unet_": UNET,
     "lora_te1_": TEXT,
+    "lora_te2_": TEXT_2,
     "lora_te_": TEXT,
     "text_encoder.": TEXT,
+    "text_encoder_2.": TEXT_2,
+    "diffusion_model.": UNET,
+    "transformer.": UNET,
     "base_model.model.": UNET,
     "module.": UNET,
     "unet.": UNET,
 }
-"""What stands before a layer's path, and the network that it says; nothing is the UNet."""
+"""What stands before a layer's path, and the network that it says; nothing is what denoises."""
 _MOTION = {"temporal_transformer.": "", "attention_blocks.0.": "attn1.", "attention_blocks.1.": "attn2."}
 """Names of AnimateDiff's own motion modules, and what diffusers calls them."""
 _FOLLOWED = re.compile(
@@ -78,15 +84,15 @@ def modules_of(network: nn.Module) -> dict[str, str]:
     names = {}
     for path, module in network.named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            names.update(dict.fromkeys(_aliases(path), path))
+            names.update(dict.fromkeys(map(_squashed, _aliases(path, network)), path))
     return names
 
 
-def _aliases(path: str) -> Iterator[str]:
+def _aliases(path: str, network: nn.Module) -> Iterator[str]:
     motion = _FOLLOWED.sub(r"\g<block>.motion_modules.\2.", path)
-    for name in (path, motion, f"text_model.{path}"):
-        yield _squashed(name)
-        yield _squashed(name.removesuffix(".0") if name.endswith(".to_out.0") else _TEXT_LAYER.sub(r".to_\1", name))
+    for name in (path, motion, f"text_model.{path}", *original_names(path, network)):
+        yield name
+        yield name.removesuffix(".0") if name.endswith(".to_out.0") else _TEXT_LAYER.sub(r".to_\1", name)
 
 
 def _squashed(path: str) -> str:

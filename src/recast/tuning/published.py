@@ -11,14 +11,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from recast.backbones.backbone import Backbone
-from recast.backbones.stable_diffusion import StableDiffusionBackbone, StableDiffusionXLBackbone
+from recast.backbones.stable_diffusion import ImageUNetBackbone, StableDiffusionBackbone, StableDiffusionXLBackbone
 from recast.backbones.stable_diffusion.prompt import LearnedWords
+from recast.backbones.stable_diffusion.xl import PairedPromptEncoder
+from recast.backbones.video_transformer import VideoTransformerBackbone
 from recast.conditions.subject import EmbeddedWord
 from recast.errors import BackboneError, RequestError, WeightsError
-from recast.tuning.lora_names import TEXT, UNET, LoraKey, modules_of, parsed
+from recast.tuning.lora_names import TEXT, TEXT_2, UNET, LoraKey, modules_of, parsed
 
 OTHERS = {"dora_scale": "DoRA", "magnitude_vector": "DoRA", "hada_w": "LoHa", "lokr_w": "LoKr"}
 """Changes of weights that are not low-rank products, by what the names of their tensors hold."""
+_NOTED = {UNET: UNET, "transformer": UNET, TEXT: TEXT, TEXT_2: TEXT_2}
+"""Networks as headers of files name them."""
 HEADER = "lora_adapter_metadata"
 """Where diffusers notes a LoRA's rank and alpha in a file."""
 
@@ -51,15 +55,35 @@ def with_published(backbone: Backbone, files: Sequence[tuple[str, float]]) -> tu
     """
     words: list[str] = []
     for path, weight in files:
-        if not isinstance(backbone, StableDiffusionBackbone) or isinstance(backbone, StableDiffusionXLBackbone):
-            raise BackboneError(f"{path}: files are read for Stable Diffusion 1 and 2, and this model is neither")
+        networks = _networks(backbone, path)
         tensors, header = _read(Path(path))
         if any(LoraKey.of(name) for name in tensors):
-            _merge(backbone, parsed(tensors, path), _header_scales(header, path), weight, path)
+            _merge(networks, parsed(tensors, path), _header_scales(header, path), weight, path)
+        elif not isinstance(backbone, StableDiffusionBackbone) or isinstance(backbone, StableDiffusionXLBackbone):
+            raise BackboneError(f"{path}: is no LoRA, and learned embeddings are for Stable Diffusion 1 and 2 only")
         elif weight:
             backbone = _with_embedding(backbone, tensors, weight, Path(path))
             words.append(Path(path).stem)
     return backbone, frozenset(words)
+
+
+def _networks(backbone: Backbone, path: str) -> dict[str, nn.Module]:
+    """The networks that files may change. Raises BackboneError for a family that they are not read for."""
+    if isinstance(backbone, ImageUNetBackbone):
+        networks: dict[str, nn.Module] = {UNET: backbone.unet}
+        if isinstance(backbone, StableDiffusionBackbone):
+            networks[TEXT] = backbone.prompt.network
+            if isinstance(backbone.prompt, PairedPromptEncoder) and backbone.prompt.second is not None:
+                networks[TEXT_2] = backbone.prompt.second.network
+        return networks
+    network = getattr(backbone, "network", None)
+    if not isinstance(backbone, VideoTransformerBackbone) or not isinstance(network, nn.Module):
+        raise BackboneError(
+            f"{path}: files are read for Stable Diffusion and transformers of video, not for this model"
+        )
+    if getattr(backbone, "at_little_noise", None) is not None:
+        raise BackboneError(f"{path}: this model has two transformers, and a file does not say which it changes")
+    return {UNET: network}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
@@ -87,12 +111,12 @@ def _header_scales(header: Mapping[str, str], path: str) -> dict[str, float]:
         noted = {**json.loads(header.get(HEADER, "{}"))}
     except (TypeError, ValueError) as fault:
         raise WeightsError(f"{path}: {HEADER} in its header is damaged ({fault}); get the file again") from fault
-    if any(noted.get(f"{network}.{name}") for network in (UNET, TEXT) for name in ("alpha_pattern", "rank_pattern")):
+    if any(noted.get(f"{network}.{name}") for network in _NOTED for name in ("alpha_pattern", "rank_pattern")):
         raise WeightsError(f"{path} has an alpha or rank of each layer's own in its header, which is not read")
     try:
         return {
-            network: noted[f"{network}.lora_alpha"] / noted[f"{network}.r"]
-            for network in (UNET, TEXT)
+            which: noted[f"{network}.lora_alpha"] / noted[f"{network}.r"]
+            for network, which in _NOTED.items()
             if f"{network}.lora_alpha" in noted
         }
     except (KeyError, TypeError, ZeroDivisionError) as fault:
@@ -102,18 +126,17 @@ def _header_scales(header: Mapping[str, str], path: str) -> dict[str, float]:
 
 @torch.no_grad()
 def _merge(
-    backbone: StableDiffusionBackbone,
+    networks: Mapping[str, nn.Module],
     keys: Iterable[tuple[LoraKey, Tensor]],
     scales: Mapping[str, float],
     weight: float,
     path: str,
 ) -> None:
-    networks: dict[str, nn.Module] = {UNET: backbone.unet, TEXT: backbone.prompt.network}
     named = {name: modules_of(network) for name, network in networks.items()}
     changes: dict[tuple[str, str], LowRankFile] = {}
     unknown = []
     for key, tensor in keys:
-        module = named[key.network].get(key.module)
+        module = named.get(key.network, {}).get(key.module)
         if module is None:
             unknown.append(key.module)
         else:
