@@ -74,7 +74,7 @@ def test_maps_of_words_are_those_of_the_words_and_not_of_the_whole_prompt(path):
 
 def test_what_it_cannot_is_refused(path, tmp_path):
     save_file({"emb_params": torch.zeros(1, 16)}, tmp_path / "word.safetensors")
-    with pytest.raises(BackboneError, match="Stable Diffusion 1 and 2, and this model is neither"):
+    with pytest.raises(BackboneError, match="is no LoRA, and learned embeddings are for Stable Diffusion 1 and 2 only"):
         recast.load(path, adapter=str(tmp_path / "word.safetensors"))
     refiner = write_xl(tmp_path / "refiner")
     (refiner / "text_encoder").rename(tmp_path / "elsewhere")
