@@ -6,6 +6,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from recast.backbones.backbone import Backbone, PictureBackbone
+from recast.backbones.video_control import VideoControlBackbone
 from recast.conditions.content import Medium
 from recast.errors import BackboneError
 from recast.networks.hooks import Attend, AttentionCall, SiteKind
@@ -62,7 +63,9 @@ def _unpictured(backbone: Backbone) -> str:
 
 
 def _no_first_frame(backbone: Backbone) -> str:
-    return "it starts no clip from a picture; take svd" if Medium.WORDS in backbone.media else ""
+    # What is said in pictures alone, and read as a control video, is the first frame (docs/decisions/0049).
+    starts = isinstance(backbone, VideoControlBackbone) and Medium.WORDS not in backbone.media
+    return "" if starts else "it starts no clip from a picture; take svd"
 
 
 def _one_medium(backbone: Backbone) -> str:
