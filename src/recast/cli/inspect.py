@@ -98,9 +98,9 @@ def rerun(
     request = Request.from_dict(record.request).updated(**changes)
     named_files = named_by(request, changes)
     check_allowed(named_files, path, trust=trust)
-    _check_inputs(record, request, named_files)
     if named_files and not quiet:
         _tell_read(named_files)
+    _check_inputs(record, request, named_files)
     run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)
 
 
