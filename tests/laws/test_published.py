@@ -186,7 +186,10 @@ def test_a_learned_embedding_is_read_as_diffusers_reads_it(path, tmp_path, token
 @pytest.mark.parametrize(
     ("tensors", "wrong"),
     [
-        ({"lora_unet_no_such_layer.lora_down.weight": torch.zeros(2, 4)}, "1 layers that this model does not have"),
+        (
+            {"lora_unet_no_such_layer.lora_down.weight": torch.zeros(2, 4)},
+            "layers that this model does not have, 1 in all",
+        ),
         ({f"unet.{LAYERS[0]}.lora_A.weight": torch.zeros(2, 16)}, "does not fit the layer"),
         ({f"unet.{LAYERS[0]}.lora_{p}.weight": torch.zeros(3, 3) for p in "AB"}, "does not fit the layer"),
         ({"lora_unet_x.hada_w1_a": torch.zeros(2, 2)}, "holds LoHa, and recast merges plain LoRA"),

@@ -16,7 +16,7 @@ from image_variations_folder import write_image_variations
 from lora_files import ALPHA, RANK, changed, drawn_for, weights
 from ltx_folder import write_ltx
 from pipelines import opened
-from recast.errors import BackboneError, WeightsError
+from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import quiet
 from recast.tuning.published import HEADER, with_published
 from wan_folder import write_wan
@@ -187,7 +187,7 @@ def test_image_variations_takes_lora_of_its_unet_and_refuses_that_of_words(tmp_p
     with_published(backbone, [(written(peft(parts, "unet"), tmp_path / "a.safetensors"), 1.0)])
     assert_close(weights(backbone.unet, [layer]), expected)
     words = written(kohya(parts, {layer: TEXT["text_encoder"]}, "lora_te_"), tmp_path / "b.safetensors")
-    with pytest.raises(WeightsError, match="changes 1 layers that this model does not have"):
+    with pytest.raises(WeightsError, match="changes layers that this model does not have, 1 in all"):
         with_published(backbone, [(words, 1.0)])
 
 
@@ -203,5 +203,27 @@ def test_what_cannot_be_merged_is_refused(tmp_path):
     biased = {"diffusion_model.blocks.0.self_attn.q.diff_b": one}
     with pytest.raises(WeightsError, match=r"1 of \d+ tensors are of no known layout of LoRA, such as diffusion_model"):
         with_published(wan, [(written(original(whole, WAN) | biased, tmp_path / "d.safetensors"), 1.0)])
-    with pytest.raises(BackboneError, match="has two transformers, and a file does not say which"):
-        with_published(opened(write_wan(tmp_path / "two", two=True)), [(str(tmp_path / "w.safetensors"), 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("name", "late"),
+    [("ink-high_noise", False), ("Wan22_LowNoise_v2", True), ("flow.high", False), ("low-noise-model", True)],
+)
+def test_a_files_name_says_which_of_two_networks_it_changes(tmp_path, name, late):
+    backbone = opened(write_wan(tmp_path / "two", two=True))
+    network, other = backbone.network, backbone.at_little_noise
+    if late:
+        network, other = other, network
+    parts = drawn_for(network, WAN)
+    expected, kept = changed(network, parts, 0.5), {path: each.clone() for path, each in weights(other, WAN).items()}
+    with_published(backbone, [(written(original(parts, WAN), tmp_path / f"{name}.safetensors"), 0.5)])
+    assert_close(weights(network, WAN), expected)
+    assert_close(weights(other, WAN), kept, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["ink", "slow-flow", "high-to-low", "highlights"])
+def test_a_file_that_does_not_say_which_is_refused(tmp_path, name):
+    backbone = opened(write_wan(tmp_path / "two", two=True))
+    file = written(original(drawn_for(backbone.network, WAN), WAN), tmp_path / f"{name}.safetensors")
+    with pytest.raises(RequestError, match="does not say which; give it a name with high_noise or low_noise in it"):
+        with_published(backbone, [(file, 1.0)])

@@ -1,6 +1,7 @@
 """Files that others trained for a model: LoRA in the layouts of kohya, peft and diffusers, and learned embeddings."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ _NOTED = {UNET: UNET, "transformer": UNET, TEXT: TEXT, TEXT_2: TEXT_2}
 """Networks as headers of files name them."""
 HEADER = "lora_adapter_metadata"
 """Where diffusers notes a LoRA's rank and alpha in a file."""
+
+_NOISE = re.compile(r"(?<![a-z])(high|low)(?:[ _.-]?noise)?(?![a-z])")
+"""Which network of two a file is for, in its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,8 @@ def with_published(backbone: Backbone, files: Sequence[tuple[str, float]]) -> tu
 
     Also gives the words that prompts name embeddings by: those of their files. Raises WeightsError for a pickle, a
     damaged file, one of another network, or a kind of change that is not known; RequestError for an embedding's weight
-    that is neither 0 nor 1; BackboneError for a family that reads no words as Stable Diffusion does.
+    that is neither 0 nor 1, and, where the model has two networks, for a file whose name does not say which it changes;
+    BackboneError for a family that reads no words as Stable Diffusion does.
     """
     words: list[str] = []
     for path, weight in files:
@@ -81,9 +86,17 @@ def _networks(backbone: Backbone, path: str) -> dict[str, nn.Module]:
         raise BackboneError(
             f"{path}: files are read for Stable Diffusion and transformers of video, not for this model"
         )
-    if getattr(backbone, "at_little_noise", None) is not None:
-        raise BackboneError(f"{path}: this model has two transformers, and a file does not say which it changes")
-    return {UNET: network}
+    second = getattr(backbone, "at_little_noise", None)
+    return {UNET: network if second is None else _of_two(network, second, Path(path))}
+
+
+def _of_two(at_much_noise: nn.Module, at_little_noise: nn.Module, path: Path) -> nn.Module:
+    """Of Wan 2.2's two networks the one that a file's name says, since nothing in the file does."""
+    named = set(_NOISE.findall(path.stem.lower()))
+    if len(named) != 1:
+        wrong = "this model has a transformer for high noise and one for low, and the file's name does not say which"
+        raise RequestError(f"{path.name}: {wrong}; give it a name with high_noise or low_noise in it; {path}")
+    return at_much_noise if named == {"high"} else at_little_noise
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
@@ -142,7 +155,7 @@ def _merge(
         else:
             changes.setdefault((key.network, module), LowRankFile()).parts[key.part] = tensor
     if unknown:
-        wrong = f"changes {len(set(unknown))} layers that this model does not have, such as {unknown[0]}"
+        wrong = f"changes layers that this model does not have, {len(set(unknown))} in all, such as {unknown[0]}"
         raise WeightsError(f"{Path(path).name} {wrong}; take one that was made for its family; {path}")
     for (network, module), change in changes.items():
         target = networks[network].get_parameter(f"{module}.weight")
