@@ -77,6 +77,7 @@ def method_page(name: str) -> str:
 
 def family_page(name: str) -> str:
     """What a family of models says of itself: its docstring, folders that it opens, and its own document."""
+    from recast.backbones.abilities import abilities_of_spec
     from recast.backbones.families import PIPELINES
     from recast.model.specs import SPECS
 
@@ -86,7 +87,7 @@ def family_page(name: str) -> str:
     opened = [f"`{kind}`" for kind, family in PIPELINES.items() if family == name]
     own = Path(inspect.getfile(module)).with_name("README.md")
     parts = [f"# {name}", inspect.getdoc(module) or "", f"Folders whose `model_index.json` names {', '.join(opened)}."]
-    named = [f"`{each}`" for each, spec in SPECS.items() if getattr(spec, "family", None) == name]
+    named = [f"`{each}`" for each, spec in SPECS.items() if spec.edits and abilities_of_spec(spec).family == name]
     parts += [f"Public weights: {', '.join(named)}."] if named else []
     parts += [f"## {kind.__name__}\n\n{inspect.getdoc(kind) or ''}" for kind in kinds]
     parts += [re.sub(r"^#", "##", own.read_text(), flags=re.MULTILINE)] if own.exists() else []
@@ -158,11 +159,11 @@ def _relinked(text: str, path: Path, docs: Path) -> str:
         if target.exists():
             return found.group(0)
         moved = docs / Path(link).name if Path(link).name in ALSO else docs / link.removeprefix("docs/")
+        up = "../" * len(path.parent.relative_to(docs).parts)
         if moved.exists():
-            up = "../" * len(path.parent.relative_to(docs).parts)
             return f"[{label}]({up}{moved.relative_to(docs)}{anchor})"
         family = re.search(r"backbones/(\w+)/README\.md", link)
-        return f"[{label}](families/{family[1]}.md)" if family else label
+        return f"[{label}]({up}families/{family[1]}.md)" if family else label
 
     return LINKED.sub(changed, text)
 

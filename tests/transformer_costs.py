@@ -74,7 +74,8 @@ def ltx():
 
 
 def ltx2():
-    vae = LTXAutoencoder(on_meta(AutoencoderKLLTX2Video))
+    # As published: what the class takes where its configuration does not say them counts each block twice.
+    vae = LTXAutoencoder(on_meta(AutoencoderKLLTX2Video, spatial_compression_ratio=32, temporal_compression_ratio=8))
     return LTX2Backbone(network=on_meta(LTX2VideoTransformer3DModel), autoencoder=vae, **shared(1024))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recast.backbones.abilities import abilities_of_spec
 from recast.diffusion.long_walks import LONG_WALKS
 from recast.diffusion.noise_starts import NOISE_STARTS
 from recast.methods import METHODS
@@ -21,6 +22,7 @@ ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 LAW = re.compile(r"^\| `([\w-]+)` \| .* \| `([\w/.]+)::(\w+)` \|$", re.MULTILINE)
 BASELINES = {"depth-frames", "sdedit-frames"}
 """Methods that are no system, but what systems are compared with."""
+NOT_RUN = "so nothing on this page was run with them"
 PLANNED = re.compile(r"will go to ([\w./-]+)")
 CHANGES = {"a method", "a backbone family", "a structure", "content", "a hook", "a metric"} | {
     *("a case", "a recipe", "a tuner", "a job", "a page", "a command")
@@ -73,6 +75,28 @@ def test_the_map_names_what_there_is():
         }
         assert not {name.rstrip("`, ") for name in named} - set(table)
     assert set(METHODS) - {"gen1"} <= set(re.findall(r"`([\w.-]+)`", text)) | BASELINES
+
+
+def test_every_model_by_name_has_its_row_on_one_page_which_has_the_commands():
+    """Name, content, structure, licences and size as the package has them; and that no weights were at hand."""
+    pages = {path.name: path.read_text() for path in (ROOT / "docs" / "models").glob("*.md")}
+    on = {name: [page for page in pages if model_row(name) in pages[page].splitlines()] for name in SPECS}
+    assert not {model_row(name) for name, held in on.items() if len(held) != 1}
+    for page in {held[0] for held in on.values()}:
+        text, names = pages[page], {name for name, held in on.items() if held == [page]}
+        assert NOT_RUN in text, page
+        assert names & set(re.findall(r"^recast models pull ([\w.-]+)", text, re.MULTILINE)), page
+        assert names & set(re.findall(r"^recast (?:edit|mask) .*-m ([\w.-]+)", text, re.MULTILINE)), page
+
+
+def model_row(name):
+    """What a family's page has of a model by name."""
+    spec = SPECS[name]
+    content = " and ".join({"words": "words", "picture": "pictures"}[each] for each in sorted(spec.content)[::-1])
+    structure = abilities_of_spec(spec).facts["structure"] if spec.edits else ()
+    kinds = ", ".join(each for each in ("depth", "edges", "lineart", "hed", "pose") if each in structure)
+    licences = "; ".join(spec.licences)
+    return f"| `{name}` | {content or 'none'} | {kinds or 'none'} | {licences} | {spec.gigabytes:g} GB |"
 
 
 def test_noises_and_ways_of_long_clips_are_described_and_the_map_names_none_that_is_not_there():

@@ -4,9 +4,10 @@ arXiv:2302.03011, equation 8, over Stable Diffusion with a ControlNet (arXiv:230
 (arXiv:2307.04725).
 """
 
+import json
 from collections import Counter
 from dataclasses import replace
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import pytest
 import torch
@@ -15,18 +16,21 @@ from diffusers.models.unets.unet_motion_model import MotionAdapter
 from diffusers.pipelines.animatediff.pipeline_animatediff_controlnet import AnimateDiffControlNetPipeline
 from diffusers.pipelines.controlnet.pipeline_controlnet import StableDiffusionControlNetPipeline
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from einops import rearrange
 from torch.testing import assert_close
 
 from animatediff_folder import write_animatediff, write_gen1_zero
-from pipelines import SCALE, UNCHECKED, asked, assert_same_walk, drawn, opened, pipeline, walked
+from pipelines import SCALE, STEPS, UNCHECKED, asked, assert_same_walk, drawn, opened, pipeline, walked
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.diffusion.guidance import guided
+from recast.diffusion.samplers import ddim
 from recast.errors import WeightsError
 from recast.methods.knobs import as_images
 from recast.model.folder import quiet
+from recast.model.stable_diffusion_parts import TRAILING
 from recast.types import Condition, Kind, Structure
 
 PROMPT, FRAMES = "a red ball in the snow", 4
@@ -84,6 +88,32 @@ def test_with_motion_on_and_plain_guidance_it_is_animatediff_with_a_controlnet(p
     expected = [rearrange(each, "1 c t y x -> t c y x") for each in theirs]
     made = walked(backbone, noise, guided(backbone.denoise_branches, SCALE), conditioned(backbone))
     assert_same_walk(made, expected, 1e-4)
+
+
+def test_lightnings_levels_are_walked_as_by_eulers_method(path, tmp_path):
+    """The scheduler that AnimateDiff-Lightning is published for, written with its name; arXiv:2403.12706."""
+    folder = copytree(path, tmp_path / "model")
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(TRAILING))
+    backbone, noise, kept = opened(folder), drawn(FRAMES, 4, 4, 6, seed=0), []
+    with quiet():
+        adapter = MotionAdapter.from_pretrained(path / "motion_adapter")
+        euler = EulerDiscreteScheduler.from_config(TRAILING)
+    parts = {"controlnet": control(path), "motion_adapter": adapter, "scheduler": euler}
+    images = list(depth().expand(-1, 3, -1, -1))
+    size = {"num_frames": FRAMES, "height": 32, "width": 48}
+    whole = rearrange(noise, "t c y x -> 1 c t y x")
+    theirs = asked(
+        pipeline(AnimateDiffControlNetPipeline, path, **parts), whole, prompt=PROMPT, conditioning_frames=images, **size
+    )
+    sigmas, condition = backbone.sigmas(STEPS), conditioned(backbone)
+    denoise = guided(replace(backbone, image_schedule=None).denoise_branches, SCALE)
+
+    def keep(x, _sigma):
+        kept.append(x)
+        return x
+
+    ddim(denoise, noise * sigmas[0], sigmas, condition, step_hook=keep)
+    assert_same_walk(kept, [rearrange(each, "1 c t y x -> t c y x") for each in theirs], 1e-4)
 
 
 @pytest.mark.parametrize(

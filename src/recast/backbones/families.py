@@ -1,6 +1,6 @@
 """Families of networks by name, and which of them a model folder is of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -52,7 +52,12 @@ _BESIDES = {
 
 def use_besides(folder: ModelFolder) -> str | None:
     """What the folder is for, where it is of a network that edits nothing by itself; None for other folders."""
-    return next((use for part, use in _BESIDES.items() if folder.has(part) and not folder.has("vae")), None)
+    return use_of(frozenset(filter(folder.has, (*_BESIDES, "vae"))))
+
+
+def use_of(components: Set[str]) -> str | None:
+    """The same of a folder with these components."""
+    return next((use for part, use in _BESIDES.items() if part in components and "vae" not in components), None)
 
 
 def family_of(folder: ModelFolder) -> str:

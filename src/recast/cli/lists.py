@@ -80,7 +80,8 @@ def _own_models() -> dict[str, object]:
         listed[name] = f"{size / 1e6:.1f} MB, short side {folder.metadata.short_side} px, {folder.path}"
     for name, spec in SPECS.items():
         where = str(folder_of(name)) if is_pulled(name) else f"not here; about {spec.gigabytes:g} GB to pull"
-        listed[name] = f"{spec.about}; {' and '.join(spec.licences)}; {where}"
+        content = f"by {' and '.join(sorted(spec.content, reverse=True))}; " if spec.edits else ""
+        listed[name] = f"{spec.about}; {content}{' and '.join(spec.licences)}; {where}"
     return listed
 
 

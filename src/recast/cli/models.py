@@ -41,14 +41,14 @@ models.command("ls")(list_models)
 
 @models.command()
 def info(name: NameOrFolder, *, as_json: Json = False) -> None:
-    """Tell what a model is: parts, repositories, licences, size; of one that is here, what it can do."""
+    """Tell what a model is and what it can do: parts, repositories, licences, size; of one that is here, its own."""
     from recast.model.folder import MODELS
     from recast.model.pulled import is_pulled
     from recast.model.specs import SPECS
 
     facts = _spec_facts(name, SPECS[name]) if name in SPECS else {}
-    if name in MODELS or name not in SPECS or is_pulled(name):
-        facts |= _abilities(name)
+    opened = name in MODELS or name not in SPECS or is_pulled(name)
+    facts |= _abilities(name) if opened else _expected_abilities(SPECS[name])
     print(json.dumps(facts)) if as_json else tell(facts)
 
 
@@ -140,7 +140,15 @@ def _spec_facts(name: str, spec: "ModelSpec") -> dict[str, object]:
         "size": f"about {spec.gigabytes:g} GB",
         "from": [f"{' or '.join(part.repos)} ({part.licence})" for part in spec.parts],
         "here": str(folder_of(name)) if is_pulled(name) else f"no; recast models pull {name}",
+        **({"note": spec.note} if spec.note else {}),
     }
+
+
+def _expected_abilities(spec: "ModelSpec") -> dict[str, object]:
+    from recast.backbones.abilities import abilities_of_spec
+    from recast.backbones.families import use_of
+
+    return abilities_of_spec(spec).facts if spec.edits else {"can": f"{use_of(spec.components)}, and no edits"}
 
 
 def _abilities(name: str) -> dict[str, object]:

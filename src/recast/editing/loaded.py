@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from recast.backbones.abilities import ModelAbilities
 from recast.backbones.backbone import Backbone
 from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.memory import streamed_weights
@@ -95,18 +96,7 @@ class Model:
     @property
     def abilities(self) -> dict[str, object]:
         """What the model can do, in words and numbers."""
-        backbone, own = self.backbone, self.folder.metadata
-        return {
-            "family": family_of(self.folder),
-            "content": sorted(backbone.media),
-            "structure": sorted(backbone.structure_kinds),
-            "estimates depth": self.folder.has("depth_estimator"),
-            "layers over time": backbone.has_temporal_layers,
-            "frames at once": backbone.max_frames if backbone.has_temporal_layers else "any, each an image",
-            "frames a latent": backbone.temporal_stride,
-            "sides": f"multiples of {backbone.pixel_multiple} px; short side {backbone.short_side} px",
-            "method, cfg, steps": f"{own.method}, {own.cfg_scale:g}, {own.steps}",
-        }
+        return ModelAbilities.of(self.backbone, self.folder).facts
 
     def decode(self, name: str) -> Decode:
         """What makes pictures of latents, own or tiny. Raises what `TinyDecoder.opened` raises."""

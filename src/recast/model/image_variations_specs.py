@@ -30,6 +30,7 @@ _KARLO = SpecPart(
         *_TEXT,
     ),
 )
+_PICKLES = "the UNet was seen as a pickle alone, which a pull refuses; docs/models/gen1-clip.md says what to do then"
 _BESIDES = (MOTION, CONTROL_PARTS[0], DEPTH)
 
 
@@ -37,17 +38,18 @@ def _spec(about: str, gigabytes: float, *parts: SpecPart) -> ModelSpec:
     metadata = {"cfg_scale": 3.0, "window": 16, "frames": 16}
     written = {"scheduler/scheduler_config.json": LINEAR}
     whole = (_UNET, _CLIP, *parts, *_BESIDES)
-    return ModelSpec(about, "StableDiffusionImageVariationPipeline", gigabytes, whole, metadata, written)
+    name = "StableDiffusionImageVariationPipeline"
+    return ModelSpec(about, name, gigabytes, whole, metadata, written, note=_PICKLES)
 
 
 IMAGE_VARIATIONS_SPECS: dict[str, ModelSpec] = {
     "gen1-clip": _spec(
-        "Gen-1's content and equation 8 without training: image variations, motion modules, depth; pictures",
+        "Gen-1's content and equation 8 without training: image variations, motion modules, depth",
         7.3,
         SpecPart(SD15, RAIL, (*_VAE, *_TEXT)),
     ),
     "gen1-clip-words": _spec(
-        "The same with Karlo's prior, which makes an image embedding of words; words, pictures",
+        "gen1-clip with Karlo's prior, which makes an image embedding of words",
         11.6,
         SpecPart(SD15, RAIL, _VAE),
         _KARLO,

@@ -7,6 +7,9 @@ RAIL = "CreativeML Open RAIL-M"
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC-BY-NC-4.0 (no commercial use)"
 
+_BY_PICTURE = {"StableDiffusionImageVariationPipeline", "StableVideoDiffusionPipeline"}
+"""Classes whose network reads a picture, and words by a prior alone."""
+
 
 @dataclass(frozen=True)
 class SpecFile:
@@ -38,7 +41,8 @@ class ModelSpec:
     """A model by name. about: in a line. gigabytes: of what a pull brings, about; the hub says it to the byte.
 
     pipeline: the class that model_index.json names. written: JSON files that the repositories lack, by path.
-    metadata: the folder's recast.json. index: entries of model_index.json besides the class.
+    metadata: the folder's recast.json. index: entries of model_index.json besides the class. note: what is to be known
+    before a pull.
     """
 
     about: str
@@ -48,11 +52,25 @@ class ModelSpec:
     metadata: dict[str, Any] = field(default_factory=dict)
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     index: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def components(self) -> frozenset[str]:
+        """The folder's components."""
+        return frozenset(file.into for part in self.parts for file in part.files)
+
+    @property
+    def content(self) -> frozenset[str]:
+        """What an edit is asked in, words or pictures; nothing for a network that edits nothing by itself."""
+        held = self.components
+        words = self.pipeline not in _BY_PICTURE or "prior" in held
+        pictures = "image_encoder" in held or "VACE" in self.pipeline
+        return frozenset(["words"] * words + ["picture"] * pictures) if self.edits else frozenset()
 
     @property
     def edits(self) -> bool:
         """Whether it is a network that edits; other models are what those use besides."""
-        return any(file.into in {"unet", "transformer"} for part in self.parts for file in part.files)
+        return bool(self.components & {"unet", "transformer"})
 
     @property
     def licences(self) -> tuple[str, ...]:

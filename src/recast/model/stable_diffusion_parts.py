@@ -1,6 +1,6 @@
 """Parts of models on Stable Diffusion's layouts: networks, tokenizers, motion modules, ControlNets, IP-Adapters."""
 
-from recast.model.spec_parts import APACHE, SpecFile, SpecPart, network_files
+from recast.model.spec_parts import APACHE, RAIL, SpecFile, SpecPart, network_files
 
 LINEAR = {
     "_class_name": "DDIMScheduler",
@@ -12,6 +12,12 @@ LINEAR = {
     "steps_offset": 1,
 }
 """The levels that AnimateDiff's motion modules were trained on, as its published configuration has them."""
+TRAILING = LINEAR | {
+    "_class_name": "EulerDiscreteScheduler",
+    "timestep_spacing": "trailing",
+    "set_alpha_to_one": True,  # Euler's last level is 0, whatever DDIM's was
+}
+"""The levels that AnimateDiff-Lightning was distilled for."""
 CLIP_PIXELS = {
     "image_processor_type": "CLIPImageProcessor",
     "crop_size": 224,
@@ -50,6 +56,19 @@ MOTION = SpecPart(
     APACHE,
     network_files("motion_adapter"),
 )
+LIGHTNING = SpecPart(
+    ("ByteDance/AnimateDiff-Lightning",),
+    RAIL,
+    (
+        SpecFile(
+            "motion_adapter",
+            ("animatediff_lightning_4step_diffusers.safetensors",),
+            "diffusion_pytorch_model.safetensors",
+        ),
+    ),
+)
+MOTION_SHAPE = {"_class_name": "MotionAdapter", "block_out_channels": [320, 640, 1280, 1280]}
+"""Of Lightning's modules, of which its repository has no file: the class's own, which is that of AnimateDiff v2."""
 IP_ADAPTER = SpecPart(
     ("h94/IP-Adapter",),
     APACHE,

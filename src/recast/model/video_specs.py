@@ -59,7 +59,7 @@ def _svd(repo: str, frames: int) -> ModelSpec:
         _SCHEDULER,
     )
     return ModelSpec(
-        f"Stable Video Diffusion, 1.5B: {frames} frames of 1024x576 from the picture that they start with; pictures",
+        f"Stable Video Diffusion, 1.5B: {frames} frames of 1024x576 from the picture that they start with",
         "StableVideoDiffusionPipeline",
         4.5,
         (SpecPart((f"stabilityai/{repo}",), _STABILITY, files),),
@@ -70,7 +70,7 @@ def _svd(repo: str, frames: int) -> ModelSpec:
 
 def _wan(about: str, repo: str, gigabytes: float, *, two: bool = False) -> ModelSpec:
     return ModelSpec(
-        f"{about}, for flowedit and its kin; words",
+        f"{about}, for flowedit and its kin",
         "WanPipeline",
         gigabytes,
         (SpecPart((repo,), APACHE, _TWO if two else _WHOLE),),
@@ -81,7 +81,7 @@ def _wan(about: str, repo: str, gigabytes: float, *, two: bool = False) -> Model
 
 def _vace(about: str, repos: tuple[str, ...], gigabytes: float, *, two: bool = False) -> ModelSpec:
     return ModelSpec(
-        f"{about} by depth at any t_s, poses, masks and pictures; words, pictures",
+        f"{about} by depth at any t_s, poses, masks and pictures",
         "WanVACEPipeline",
         gigabytes,
         (SpecPart(repos, APACHE, _TWO if two else _WHOLE), DEPTH),
@@ -100,7 +100,7 @@ VIDEO_SPECS: dict[str, ModelSpec] = {
     "wan-vace-14b": _vace("VACE 14B: Wan 2.1", ("Wan-AI/Wan2.1-VACE-14B-diffusers",), 82.0),
     "wan2.2-vace-14b": _vace("VACE Fun, 14B twice: Wan 2.2", _VACE_FUN, 82.0, two=True),
     "bernini-1.3b": ModelSpec(
-        "Bernini's renderer, 1.3B: reads the clip and an instruction, such as make it snow; words",
+        "Bernini's renderer, 1.3B: reads the clip and an instruction, such as make it snow",
         "BerniniRendererPipeline",
         29.0,
         (SpecPart(("ByteDance/Bernini-R-1.3B-Diffusers",), APACHE, (*_NETWORKS, *_FAST_TOKENIZER)),),
@@ -108,14 +108,14 @@ VIDEO_SPECS: dict[str, ModelSpec] = {
         {"scheduler/scheduler_config.json": _FLOW},
     ),
     "lucy-edit": ModelSpec(
-        "Lucy-Edit, 5B: reads the clip and an instruction, such as make it snow; words",
+        "Lucy-Edit, 5B: reads the clip and an instruction, such as make it snow",
         "LucyEditPipeline",
         34.0,
         (SpecPart(("decart-ai/Lucy-Edit-Dev",), "LUCY Edit Dev Model Non-Commercial License", _WHOLE),),
         _OF_WAN | {"fps": 24, "structures": []},
     ),
     "ltx-2": ModelSpec(
-        "LTX-2's pictures, 19B, without its sound, for flowedit and its kin; words",
+        "LTX-2's pictures, 19B, without its sound, for flowedit and its kin",
         "LTX2Pipeline",
         67.0,
         (SpecPart(("Lightricks/LTX-2",), "LTX-2 Community License", (*_shards("connectors"), *_WHOLE)),),
@@ -123,7 +123,7 @@ VIDEO_SPECS: dict[str, ModelSpec] = {
         | {"method": "flowedit", "structures": []},
     ),
     "ltx-0.9": ModelSpec(
-        "LTX-Video 0.9, 2B, for flowedit and its kin, fast; words",
+        "LTX-Video 0.9, 2B, for flowedit and its kin, fast",
         "LTXPipeline",
         28.0,
         (
