@@ -101,3 +101,17 @@ def test_methods_are_compared_on_the_worlds_that_both_have():
 
 def test_what_is_not_measured_is_no_goal():
     assert judged(gathered([])) == []
+
+
+def test_methods_are_listed_by_joint_score_and_then_by_outline():
+    shares = {None: [1, 0, 0, 0], "sdedit": [1, 1, 1, 0], "rave": [1, 0, 0, 0]}
+    outlines = {None: 0.5, "sdedit": 0.1, "rave": 0.7}
+    trials = {method: replace(WORDS, method=method) for method in shares}
+    outcomes = [one for method, values in shares.items() for one in _many(values, trials[method], "joint")]
+    outcomes += [one for method, value in outlines.items() for one in _many([value] * 4, trials[method], "outline")]
+    report = Report.made(outcomes, "recast evaluate", {}, {"method": "gen1, sdedit, rave"})
+    [table] = [grid for grid in report.grids if grid.title.startswith("Methods by joint score, mixed cases by prompt")]
+    assert [row[0] for row in table.rows] == ["sdedit", "rave", "gen1"]
+    assert table.rows[0][1].startswith("75 %")
+    alone = Report.made(_many([1, 0], name="joint"), "recast evaluate", {}, {"method": "gen1"})
+    assert not [grid for grid in alone.grids if grid.title.startswith("Methods")]

@@ -56,7 +56,7 @@ class Report:
     @property
     def grids(self) -> tuple[Grid, ...]:
         """The tables that have anything in them."""
-        return grids(self.measured)
+        return grids(self.measured, self.head.get("method", "first method").partition(",")[0])
 
     def to_json(self) -> dict[str, Any]:
         """Everything, in JSON's types."""

@@ -13,6 +13,7 @@ from recast.evaluation.items import Variant
 CONTENT = ("environment", "look", "colour", "outline", "joint", "prompt")
 STEADINESS = ("frames", "pixels", "warp", "surface", "frames of source", "surface of source", "warp of truth")
 APPEARANCE = ("sharpness", "sharpness of truth", "distance", "frames", "evaluations")
+RANKED = ("joint", "environment", "look", "colour", "outline", "frames", "warp", "prompt", "evaluations")
 SWEPT_MEASURES = ("frames", "pixels", "warp", "sharpness", "colour", "outline", "joint")
 KEPT = ("environment", "look", "colour", "outline", "joint", "unasked", "distance")
 PARTS = ("psnr", "depth", "nearer", "nearest")
@@ -44,10 +45,11 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def grids(measured: Figures) -> tuple[Grid, ...]:
-    """The tables that have anything in them."""
-    made = (goals(measured), content(measured), *swept(measured), appearance(measured), *kept(measured))
-    return tuple(grid for grid in (*made, *compared(measured), parts(measured)) if grid.rows)
+def grids(measured: Figures, first: str) -> tuple[Grid, ...]:
+    """The tables that have anything in them. first: the method of edits whose variant names none."""
+    made = (goals(measured), *ranked(measured, first), content(measured), *swept(measured), appearance(measured))
+    beside = (*kept(measured, first), *compared(measured, first), parts(measured))
+    return tuple(grid for grid in (*made, *beside) if grid.rows)
 
 
 def goals(measured: Figures) -> Grid:
@@ -104,31 +106,53 @@ def appearance(measured: Figures) -> Grid:
     return _grid(title, ("condition", "t_s"), measured, {trial: _label(trial) for trial in shown}, APPEARANCE)
 
 
-def kept(measured: Figures) -> Iterator[Grid]:
+def ranked(measured: Figures, first: str) -> Iterator[Grid]:
+    """Methods that edit the same worlds, one a row, the best joint score above."""
+    groups: dict[Variant, list[Variant]] = {}
+    for trial, without in pairs(measured):
+        groups.setdefault(without, [without]).append(trial)
+    for asked, trials in groups.items():
+        order = sorted(trials, key=lambda trial: [-_value(measured, trial, name) for name in ("joint", "outline")])
+        labels = {trial: (trial.method or first,) for trial in order}
+        title = f"Methods by joint score, {asked.case} cases by {CONTENTS[asked.content]}, on the same worlds"
+        yield _grid(title, ("method",), measured, labels, RANKED)
+
+
+def _value(measured: Figures, trial: Variant, name: str) -> float:
+    figure = measured.plain[trial].get(name)
+    return figure.value if figure else 0.0
+
+
+def kept(measured: Figures, first: str) -> Iterator[Grid]:
     """Cases that change one attribute only: whether all else stays."""
     for kind, changed in CHANGES.items():
         if kind == "mixed":
             continue
         shown = [Variant(name, case=kind) for name in ("truth", "decoded", "source")]
         shown += [trial for trial in measured.plain if trial.case == kind and trial.content == "words"]
-        labels = {trial: (CONTENTS[trial.content], trial.method or "") for trial in shown}
+        labels = {trial: (CONTENTS[trial.content], _method(trial, first)) for trial in shown}
         title = f"Edits of the {'subject' if kind == 'colour' else 'scene'}'s {changed[0]} alone"
         yield _grid(title, ("condition", "method"), measured, labels, KEPT)
 
 
-def compared(measured: Figures) -> Iterator[Grid]:
+def _method(trial: Variant, first: str) -> str:
+    """What edited: nothing where the clips are references and floors."""
+    return (trial.method or first) if trial.content in ("words", "picture") else ""
+
+
+def compared(measured: Figures, first: str) -> Iterator[Grid]:
     """Each method against the first one, world by world."""
-    for trial, first in pairs(measured):
-        here, there = measured.plain[trial], measured.plain[first]
+    for trial, without in pairs(measured):
+        here, there = measured.plain[trial], measured.plain[without]
         rows = [
             (HEADINGS[name], cell(name, there[name]), cell(name, here[name]), cell(name, apart, signed=True))
-            for name, apart in measured.differences(trial, first).items()
+            for name, apart in measured.differences(trial, without).items()
         ]
-        if trial in measured.seconds and first in measured.seconds:
-            before, after = (cell("seconds", measured.seconds[each]) for each in (first, trial))
+        if trial in measured.seconds and without in measured.seconds:
+            before, after = (cell("seconds", measured.seconds[each]) for each in (without, trial))
             rows.append(("seconds", before, after, ""))
-        title = f"{trial.method} against the first method, {trial.case} cases, on the same worlds"
-        yield Grid(title, ("measure", "first method", str(trial.method), "difference"), tuple(rows))
+        title = f"{trial.method} against {first}, {trial.case} cases, on the same worlds"
+        yield Grid(title, ("measure", first, str(trial.method), "difference"), tuple(rows))
 
 
 def pairs(measured: Figures) -> list[tuple[Variant, Variant]]:
