@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from recast.cli.batch import batch
+from recast.cli.bench import bench
 from recast.cli.compare import compare
 from recast.cli.credentials import credentials
 from recast.cli.curate import curate
@@ -68,6 +69,7 @@ for command in (
     info,
     rerun,
     batch,
+    bench,
     worker,
     serve,
     curate,

@@ -23,10 +23,14 @@ SIGMA = 1.0
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Of one evaluation. flops: twice the multiply-adds. alive: peak bytes besides weights and what was given."""
+    """Of one evaluation. flops: twice the multiply-adds. alive: peak bytes besides weights and what was given.
+
+    moved: bytes that operators read and write.
+    """
 
     flops: float
     alive: int
+    moved: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +63,13 @@ class MetaNetworks:
             condition = self._conditioned(Condition(tokens[0], tokens[0]), (whole, 3, rows * factor, columns * factor))
             x = torch.empty(call.shape)
         branches = [Branch(given, *flags) for given, (_, *flags) in zip(tokens, call.branches, strict=True)]
-        return _counted(lambda: self.backbone.denoise_branches(x, SIGMA, condition, branches))
+        return counted(lambda: self.backbone.denoise_branches(x, SIGMA, condition, branches))
 
     def structuring(self, size: tuple[int, int]) -> NetworkCost:
         """Of one frame's structures of `size` rows and columns, as the network reads them."""
         with torch.device("meta"):
             bare = Condition(torch.empty(1, 1), torch.empty(1, 1))
-        return _counted(lambda: self._conditioned(bare, (1, 3, *size)))
+        return counted(lambda: self._conditioned(bare, (1, 3, *size)))
 
     def _conditioned(self, condition: Condition, clip: tuple[int, int, int, int]) -> Condition:
         """The condition with all that the network reads of a clip of this shape."""
@@ -79,20 +83,21 @@ class MetaNetworks:
 
     def encoding(self, size: tuple[int, int]) -> NetworkCost:
         """Of one frame of `size` rows and columns."""
-        return _counted(lambda: self.backbone.encode_pixels(torch.empty(1, 3, *size, device="meta")))
+        return counted(lambda: self.backbone.encode_pixels(torch.empty(1, 3, *size, device="meta")))
 
     def decoding(self, latents: tuple[int, ...]) -> NetworkCost:
         """Of one frame's latents [c y x]; what is alive is of as many frames as are decoded at once."""
         count = getattr(self.backbone, "decoded_at_once", 1)
-        cost = _counted(lambda: self.backbone.decode_pixels(torch.empty(count, *latents, device="meta")))
+        cost = counted(lambda: self.backbone.decode_pixels(torch.empty(count, *latents, device="meta")))
         return NetworkCost(cost.flops / count, cost.alive)
 
 
-def _counted(work: Callable[[], object]) -> NetworkCost:
+def counted(work: Callable[[], object]) -> NetworkCost:
+    """Of what is done to tensors of the meta device, with attention as fused kernels do it, and no gradients."""
     counter, alive = FlopCounterMode(display=False), Alive()
     with torch.no_grad(), fused_attention(), counter, alive:
         work()
-    return NetworkCost(counter.get_total_flops(), alive.most)
+    return NetworkCost(counter.get_total_flops(), alive.most, alive.moved)
 
 
 def _networks(value: object) -> list[nn.Module]:
