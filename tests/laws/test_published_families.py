@@ -198,7 +198,7 @@ def test_what_cannot_be_merged_is_refused(tmp_path):
     for backbone in (wan, xl):
         with pytest.raises(BackboneError, match="is no LoRA, and learned embeddings are for Stable Diffusion 1 and 2"):
             with_published(backbone, [(embedding, 1.0)])
-    with pytest.raises(WeightsError, match="layers that this model does not have, such as blocks_0_attn1_to_q"):
+    with pytest.raises(WeightsError, match="does not have, 5 in all, such as blocks_0_attn1_to_q"):
         with_published(xl, [(written(peft(whole, "transformer"), tmp_path / "w.safetensors"), 1.0)])
     biased = {"diffusion_model.blocks.0.self_attn.q.diff_b": one}
     with pytest.raises(WeightsError, match=r"1 of \d+ tensors are of no known layout of LoRA, such as diffusion_model"):
@@ -207,7 +207,13 @@ def test_what_cannot_be_merged_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "late"),
-    [("ink-high_noise", False), ("Wan22_LowNoise_v2", True), ("flow.high", False), ("low-noise-model", True)],
+    [
+        ("ink-high_noise", False),
+        ("Wan22_LowNoise_v2", True),
+        ("flow.high", False),
+        ("low-poly_HighNoise", False),
+        ("low-noise-model", True),
+    ],
 )
 def test_a_files_name_says_which_of_two_networks_it_changes(tmp_path, name, late):
     backbone = opened(write_wan(tmp_path / "two", two=True))
@@ -221,7 +227,7 @@ def test_a_files_name_says_which_of_two_networks_it_changes(tmp_path, name, late
     assert_close(weights(other, WAN), kept, atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["ink", "slow-flow", "high-to-low", "highlights"])
+@pytest.mark.parametrize("name", ["ink", "slow-flow", "high-to-low", "highlights", "low_noise-high_noise"])
 def test_a_file_that_does_not_say_which_is_refused(tmp_path, name):
     backbone = opened(write_wan(tmp_path / "two", two=True))
     file = written(original(drawn_for(backbone.network, WAN), WAN), tmp_path / f"{name}.safetensors")

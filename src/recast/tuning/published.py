@@ -27,8 +27,8 @@ _NOTED = {UNET: UNET, "transformer": UNET, TEXT: TEXT, TEXT_2: TEXT_2}
 HEADER = "lora_adapter_metadata"
 """Where diffusers notes a LoRA's rank and alpha in a file."""
 
-_NOISE = re.compile(r"(?<![a-z])(high|low)(?:[ _.-]?noise)?(?![a-z])")
-"""Which network of two a file is for, in its name."""
+_NOISE = [re.compile(rf"(?<![a-z])(high|low){behind}(?![a-z])") for behind in ("[ _.-]?noise", "")]
+"""Which network of two a file is for, in its name: with the word noise, or where that is not there, without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def _networks(backbone: Backbone, path: str) -> dict[str, nn.Module]:
 
 def _of_two(at_much_noise: nn.Module, at_little_noise: nn.Module, path: Path) -> nn.Module:
     """Of Wan 2.2's two networks the one that a file's name says, since nothing in the file does."""
-    named = set(_NOISE.findall(path.stem.lower()))
+    named = next(filter(None, (set(each.findall(path.stem.lower())) for each in _NOISE)), set())
     if len(named) != 1:
         wrong = "this model has a transformer for high noise and one for low, and the file's name does not say which"
         raise RequestError(f"{path.name}: {wrong}; give it a name with high_noise or low_noise in it; {path}")
