@@ -7,13 +7,22 @@ import torch
 from torch.testing import assert_close
 
 from animatediff_folder import write_gen1_zero
+from backbone_folders import FOLDERS as EVERY
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from pipelines import drawn, opened
-from recast.backbones.memory import networks_of, store_in_eight_bits, streamed_bytes, streamed_weights
+from recast.backbones.memory import (
+    moved,
+    networks_of,
+    store_in_eight_bits,
+    streamed_bytes,
+    streamed_weights,
+    visiting,
+)
 from recast.backbones.tiny import write_stable_diffusion
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
+from recast.editing.loaded import Model
 from recast.types import Condition, Kind, Structure
 from wan_folder import write_wan
 from xl_folder import write_xl
@@ -58,6 +67,62 @@ def test_weights_that_come_block_by_block_change_no_bit(name, tmp_path):
         assert held_bytes(backbone) == before - rest
     assert held_bytes(backbone) == before
     assert all(map(torch.equal, answers(backbone), expected))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_visit_changes_no_bit_and_all_is_back_afterwards(name, tmp_path):
+    backbone = opened(FOLDERS[name](tmp_path))
+    expected, before = answers(backbone), held_bytes(backbone)
+    for _ in range(2):
+        with visiting(backbone, torch.device("cpu")) as there:
+            assert held_bytes(there) < before
+            assert all(map(torch.equal, answers(there), expected))
+        assert held_bytes(backbone) == before
+    assert all(map(torch.equal, answers(backbone), expected))
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_what_is_moved_is_on_the_device_whole(family, tmp_path):
+    meta, backbone = torch.device("meta"), opened(EVERY[family](tmp_path))
+    levels = backbone.sigmas(3)
+    there = moved(backbone, meta)
+    held = [each for network in networks_of(there) for each in (*network.parameters(), *network.buffers())]
+    assert {each.device for each in held} == {meta}
+    assert {each.device for each in vars(there).values() if hasattr(each, "device")} <= {meta}
+    assert there.sigmas(3) == levels
+    assert (there.media, there.structure_kinds, there.max_frames) == (
+        backbone.media,
+        backbone.structure_kinds,
+        backbone.max_frames,
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_visit_to_a_gpu_is_what_it_is_with_all_weights_there(name, tmp_path):
+    path, cuda = FOLDERS[name](tmp_path), torch.device("cuda")
+    whole = Model.loaded(str(path), device="cuda")
+    resting = Model.loaded(str(path), device="cuda", vram=1e-6)
+    assert (whole.rests, resting.rests) == (False, True)
+    with resting.placed() as placed:
+        made = answers(placed.backbone)
+        assert {each.device.type for each in made} == {cuda.type}
+    assert all(map(torch.equal, made, answers(whole.backbone)))
+    assert {each.device.type for network in networks_of(resting.backbone) for each in network.parameters()} == {"cpu"}
+
+
+def test_a_model_rests_where_its_weights_have_no_room(tmp_path):
+    """As on an accelerator: opened on the processor, and asked of another device."""
+    model = Model.loaded(str(write_stable_diffusion(tmp_path)))
+    whole, _ = streamed_bytes(model.backbone)
+    expected = answers(model.backbone)
+    assert not model.within(whole).rests
+    resting = model.within(whole - 1)
+    assert (resting.rests, resting.streams) == (True, True)
+    with resting.placed() as placed:
+        assert held_bytes(placed.backbone) < whole
+        assert all(map(torch.equal, answers(placed.backbone), expected))
+    assert held_bytes(resting.backbone) == whole
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -9,11 +10,17 @@ from torch import nn
 
 from recast.backbones.backbone import Backbone
 from recast.backbones.video_autoencoder import VideoAutoencoder
+from recast.diffusion.schedule import Schedule
+from recast.model.folder import ModelFolder
+from recast.model.metadata import ModelMetadata
 from recast.networks.placement import first_weight
 
 EIGHT_BITS = torch.float8_e4m3fn
 BLOCKS = ("down_blocks", "mid_block", "up_blocks", "blocks", "vace_blocks", "transformer_blocks", "block", "layers")
 """Where networks of diffusers and transformers hold most of their weights."""
+
+_STAY = (type, Schedule, ModelFolder, ModelMetadata)
+"""What is on no device, or is read on the processor."""
 
 
 @contextmanager
@@ -27,7 +34,7 @@ def streamed_weights(backbone: Backbone, device: str | torch.device) -> Iterator
     """
     resting: list[_Resting] = []
     try:
-        for block in _blocks(backbone):
+        for block in blocks_of(backbone):
             resting.append(_Resting(block, torch.device(device)))
         yield sum(each.size for each in resting)
     finally:
@@ -35,10 +42,48 @@ def streamed_weights(backbone: Backbone, device: str | torch.device) -> Iterator
             each.end()
 
 
+@contextmanager
+def visiting(backbone: Backbone, device: torch.device) -> Iterator[Backbone]:
+    """A backbone that was opened on the processor, as one that computes on `device`, inside the block.
+
+    Weights of its blocks stay in the processor's memory and come as in `streamed_weights`, so that a network may be
+    larger than the device's memory; all else of it is moved there and back.
+    """
+    home, resting = torch.device("cpu"), list[_Resting]()
+    try:
+        for block in blocks_of(backbone):
+            resting.append(_Resting(block, device))
+        yield moved(backbone, device)
+    finally:
+        for each in resting:
+            each.end(home)
+        moved(backbone, home)
+
+
+def moved(held: Any, device: torch.device) -> Any:  # noqa: ANN401 -- whatever a backbone holds
+    """A backbone, or a part of one, on a device; networks are moved in place, and what holds them is made anew.
+
+    Levels stay where they are. Contexts, which networks know too, stay the same object.
+    """
+    if isinstance(held, nn.Module | torch.Tensor):
+        return held.to(device)
+    if isinstance(held, torch.device):
+        return device
+    if isinstance(held, dict):
+        return {key: moved(value, device) for key, value in held.items()}
+    if isinstance(held, tuple):
+        return tuple(moved(value, device) for value in held)
+    if not is_dataclass(held) or isinstance(held, _STAY) or not held.__dataclass_params__.frozen:
+        return held
+    parts = {part.name: getattr(held, part.name) for part in fields(held) if part.init}
+    changed = {name: moved(value, device) for name, value in parts.items()}
+    return replace(held, **{name: value for name, value in changed.items() if value is not parts[name]})
+
+
 def streamed_bytes(backbone: Backbone) -> tuple[int, int]:
     """Bytes of all weights of a backbone's networks, and of those on the device at once while they are streamed."""
     every = {id(weight): weight.nbytes for network in networks_of(backbone) for weight in network.parameters()}
-    blocks = [sum(weight.nbytes for weight in block.parameters()) for block in _blocks(backbone)]
+    blocks = [sum(weight.nbytes for weight in block.parameters()) for block in blocks_of(backbone)]
     whole = sum(every.values())
     return whole, whole - sum(blocks) + max(blocks, default=0)
 
@@ -53,7 +98,7 @@ def store_in_eight_bits(backbone: Backbone) -> None:
     # Methods stand on this module, and are listed and checked where no network is.
     from diffusers.hooks.layerwise_casting import apply_layerwise_casting
 
-    for block in _blocks(backbone, words=False):
+    for block in blocks_of(backbone, words=False):
         apply_layerwise_casting(block, EIGHT_BITS, first_weight(block).dtype)
 
 
@@ -74,7 +119,7 @@ def _inside(value: Any) -> list[nn.Module]:  # noqa: ANN401 -- whatever a backbo
     return [each for each in networks if isinstance(each, nn.Module)] if not isinstance(value, nn.Module) else []
 
 
-def _blocks(backbone: Backbone, *, words: bool = True) -> Iterator[nn.Module]:
+def blocks_of(backbone: Backbone, *, words: bool = True) -> Iterator[nn.Module]:
     """The largest blocks of all networks but autoencoders, which are small, each once. words: of text encoders too."""
     vae = getattr(backbone, "vae", None)
     autoencoder = getattr(backbone, "autoencoder", None)
@@ -109,10 +154,11 @@ class _Resting:
             block.register_forward_hook(self._rest, always_call=True),
         )
 
-    def end(self) -> None:
-        """Brings the weights for good."""
+    def end(self, device: torch.device | None = None) -> None:
+        """Brings the weights for good, to where they were used or to a device."""
         for hook in self.hooks:
             hook.remove()
+        self.device = device or self.device
         self._bring(self.block)
 
     def _bring(self, block: nn.Module, *_given: object) -> None:

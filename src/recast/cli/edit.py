@@ -52,7 +52,7 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         from recast.editing.loaded import Model
 
         watch("load", 0, 1)
-        model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
+        model = Model.asked(request)
         watch("load", 1, 1)
         if generates:
             result = generated_to_file(request, model, watch)

@@ -80,6 +80,8 @@ FLAGS: dict[str, Flag] = {
     "decoder": Flag(("--decoder",), "own|tiny", "With what"),
     "device": Flag(("--device",), "auto|cpu|cuda|mps", "With what"),
     "dtype": Flag(("--dtype",), "auto|float32|...", "With what"),
+    "attention": Flag(("--attention",), "auto|math|flash|...", "With what"),
+    "compiler": Flag(("--compiler",), "none|inductor|cudagraphs", "With what"),
     "vram": Flag(("--vram",), "GIB|auto", "With what"),
 }
 """Every setting of an edit by name, as it is given on the command line."""

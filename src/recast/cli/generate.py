@@ -20,7 +20,7 @@ _KEPT = (
     "temporal_guidance",
     "guidance",
 )
-_KEPT_TOO = ("steps", "scheduler", "seed", "adapters", "decoder", "device", "dtype")
+_KEPT_TOO = ("steps", "scheduler", "seed", "adapters", "decoder", "device", "dtype", "attention", "compiler")
 GENERATE_FLAGS: dict[str, Flag] = {
     **{name: FLAGS[name] for name in _KEPT},
     "storyboard": Flag(("--storyboard",), "FILE", "What"),

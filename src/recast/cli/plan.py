@@ -41,7 +41,7 @@ def plan(
     check_inputs(request)
     clip = treated(opened(source, request.on_damage), request)
     check_target(request, clip)
-    model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
+    model = Model.asked(request)
     fitted = within(request, model)
     resolved = resolve(fitted.request, fitted.model, clip)
     found = planned(resolved, fitted.model, target, lambda: int(peak_gib() * GIB))

@@ -55,8 +55,8 @@ def preview(
     with shown(quiet=quiet) as watch:
         from recast.editing.loaded import Model
 
-        model = Model.loaded(asked.model, device=asked.device, dtype=asked.dtype, adapters=asked.adapters)
-        rows, notes = made(requests, fitted(asked, model).model, watch)
+        with fitted(asked, Model.asked(asked)).model.placed() as placed:
+            rows, notes = made(requests, placed, watch)
         saved(sheet([list(frames) for frames in rows.values()], list(rows), columns=MOST_COLUMNS), target)
     if as_json:
         print(json.dumps({"output": str(target), "rows": list(rows), "notes": notes}))
@@ -101,8 +101,7 @@ def made(requests: dict[str, Request], model: "Model", watch: Watch) -> tuple[di
         if sees not in seen:
             seen[sees] = prepare(resolved, model, watch)
         rows.setdefault("source", seen[sees].clip.frames)
-        with model.placed():
-            edited = generate(resolved, seen[sees], model, watch)
+        edited = generate(resolved, seen[sees], model, watch)
         rows[label] = edited.frames
         notes |= dict.fromkeys(edited.record.notes)
     return rows, list(notes)

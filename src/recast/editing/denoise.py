@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from recast.backbones.acceleration import accelerated
 from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.blend import tokens_over
 from recast.conditions.content import ContentInput, Medium
@@ -78,7 +79,8 @@ def denoised(
         inputs = _denoise_inputs(resolved, prepared, condition, contents, model)
         last = in_turn(_masking(resolved, inputs, model), hold(inputs))
         hooks = reporting(report, model.backbone.sigmas(inputs.steps), last)
-        return resolved.method(replace(inputs, **hooks), model.backbone)
+        with accelerated(model.backbone, resolved.request.attention, resolved.request.compiler):
+            return resolved.method(replace(inputs, **hooks), model.backbone)
 
 
 def _check_adapters(request: Request, model: Model) -> None:

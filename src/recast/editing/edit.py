@@ -53,10 +53,10 @@ def edit(
 
 
 def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Look) -> WrittenEdit:
-    request, model = attempt.request, attempt.model
-    target, resolved = target_of(request), resolve(request, model, attempt.noted(source))
+    request = attempt.request
+    target, resolved = target_of(request), resolve(request, attempt.model, attempt.noted(source))
     # Held from the start, so that what hinders the writing is found before the work.
-    with job_beside(target) as job, model.placed():
+    with job_beside(target) as job, attempt.model.placed() as model:
         clip = read_clip(resolved, watch, most=request.segment + 1)
         if len(clip) > request.segment:
             check_in_one_part(model, 2, "segments or more (--segment)")

@@ -46,9 +46,9 @@ def generated_to_file(
     target = check_target(request)
 
     def made(attempt: Attempt) -> WrittenEdit:
-        with job_beside(target) as job, attempt.model.placed():
+        with job_beside(target) as job, attempt.model.placed() as placed:
             job.check_unbegun()
-            edited = generated(attempt.request, attempt.model, watch, look=look)
+            edited = generated(attempt.request, placed, watch, look=look)
             record = replace(edited.record, notes=(*edited.record.notes, *attempt.notes))
             clip = replace(edited.prepared.clip, frames=edited.frames)
             with stage(Stage.WRITE, watch) as report:

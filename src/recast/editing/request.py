@@ -126,6 +126,10 @@ class Request:
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the network."""
+    attention: Literal["auto", "math", "flash", "efficient", "cudnn"] = "auto"
+    """Which of torch's kernels computes attention: the picture is the same but for last digits. auto is the fastest."""
+    compiler: Literal["none", "inductor", "cudagraphs"] = "none"
+    """What compiles a transformer of video; its first step then takes longer, and last digits change."""
     vram: Gibibytes | Literal["auto"] | None = None
     """GiB of the device's memory that an edit may take, or auto for what is free; it then does less at once."""
     overwrite: bool = False

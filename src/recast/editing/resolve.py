@@ -105,7 +105,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     steps = int(usual["steps"]) if request.steps is None else request.steps
     recorded, request = replace(request, method=name, model=model.name), without_constant(request)
     changing = changing_of(request, name, model, source)
-    model.decode(request.decoder)  # says what is wrong with it before the work
+    model.check_parts(request)
     resolved = ResolvedEdit(
         request=recorded,
         curves=changing.curves,

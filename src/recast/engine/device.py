@@ -33,6 +33,11 @@ def free_bytes(device: torch.device) -> int:
     return int(free.split()[1]) * 1024 + resident_bytes()
 
 
+def given_bytes(vram: float | str, device: torch.device) -> int:
+    """Bytes that an edit may take of a device's memory. vram: in GiB, or `auto` for what is free."""
+    return round(vram * 2**30) if isinstance(vram, float) else free_bytes(device)
+
+
 def resident_bytes() -> int:
     """Bytes of the system's memory that this process holds; where nothing tells, the most that it held so far."""
     held = Path("/proc/self/statm")

@@ -4,8 +4,8 @@ from recast.editing.checks import source_of, treated
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
-from recast.editing.short_memory import Attempt, with_less
-from recast.engine.device import free_bytes, resident_bytes
+from recast.editing.short_memory import STREAMED, Attempt, with_less
+from recast.engine.device import given_bytes, resident_bytes
 from recast.errors import OutOfMemoryError
 from recast.evaluation.edit_cost import EditCost, walk_of
 from recast.evaluation.plan import expected_frames, segment_lengths
@@ -20,11 +20,12 @@ def within(request: Request, model: Model) -> Attempt:
     Of several ways the first that fits is taken: those that change nothing come before those that do.
     Raises OutOfMemoryError where no way fits, RequestError where the clip's length is not known.
     """
-    attempt = Attempt(request, model, why=f"vram is {_in_words(request)}")
+    why = f"vram is {_in_words(request)}"
+    attempt = Attempt(request, model, (f"{why}: {STREAMED}",) if model.rests else (), why)
     if request.vram is None:
         return attempt
     source = treated(opened(source_of(request), request.on_damage), request)
-    given = free_bytes(model.device) if request.vram == "auto" else round(request.vram * GIB)
+    given = given_bytes(request.vram, model.device)
     while True:
         needed = needed_bytes(attempt, source)
         if needed <= given:
