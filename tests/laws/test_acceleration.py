@@ -75,6 +75,7 @@ def test_blocks_are_traced_inside_and_as_they_were_afterwards(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 def test_inductor_changes_last_digits_at_most(tmp_path):
     backbone = opened(write_wan(tmp_path))
     usual = answer(backbone)
