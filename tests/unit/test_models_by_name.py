@@ -181,6 +181,12 @@ def test_a_repository_that_is_gone_is_named(tmp_path, repositories):
     assert "lllyasviel/control_v11f1p_sd15_depth is gone from the hub, or private" in refused.stderr
 
 
+@pytest.mark.parametrize("command", ["pull", "verify", "rm"])
+def test_what_comes_with_the_package_is_neither_pulled_nor_removed(command, capsys):
+    assert run(["models", command, "pocket"]) == 2
+    assert "pocket comes with recast, so it is neither pulled" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_every_model_of_the_table_is_whole(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RECAST_HOME", str(tmp_path))

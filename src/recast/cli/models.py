@@ -126,8 +126,11 @@ def path(name: NameOrFolder) -> None:
 
 
 def _spec(name: str) -> "ModelSpec":
+    from recast.model.folder import MODELS
     from recast.model.specs import SPECS
 
+    if name in MODELS:
+        raise RequestError(f"{name} comes with recast, so it is neither pulled, verified nor removed")
     return SPECS[known("model to pull", name, SPECS)]
 
 
