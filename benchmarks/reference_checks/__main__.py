@@ -20,6 +20,7 @@ from benchmarks.reference_checks import (
     geometry,
     guidance,
     injected,
+    looking,
     maps,
     metrics,
     pictures,
@@ -49,6 +50,7 @@ FILES = (
     starts,
     weights,
     pictures,
+    looking,
     metrics,
 )
 CHECKS: tuple[Check, ...] = tuple(check for file in FILES for check in file.CHECKS)

@@ -32,14 +32,20 @@ PAIR_FLAGS: dict[str, Flag] = {
     "ask": Flag(("--ask",), "URL", _PANEL, about="Show frames to this chat-completion endpoint and ask: yes or no?"),
     "ask_model": Flag(("--ask-model",), "NAME", _PANEL, about="And to this vision-language model there."),
     "preference": Flag(("--preference",), "DIR", _PANEL, about="And PickScore by the folder of its CLIPModel."),
+    "lpips": Flag(
+        ("--lpips",), "DIR", _PANEL, about="And LPIPS of what the mask leaves, by the folder of its weights."
+    ),
     "sets": Flag(
-        ("--sets",), "DIR", _PANEL, about="Of folders: distances of both sets by this CLIPModel, DINOv2 or VideoMAE."
+        ("--sets",),
+        "DIR",
+        _PANEL,
+        about="Of folders: distances of both sets by this Inception, CLIPModel, DINOv2 or VideoMAE.",
     ),
     "max_frames": Flag(("--max-frames",), "N", _PANEL, about="Compare the first N frames."),
     "on_damage": Flag(("--on-damage",), "fail|warn|repeat", _PANEL, about="What to do about a damaged clip."),
 }
 """The flags of a measurement of files, by name; values are text."""
-PLAIN = ("edit", "encoder", "ask", "ask_model", "preference", "on_damage")
+PLAIN = ("edit", "encoder", "ask", "ask_model", "preference", "lpips", "on_damage")
 """Flags that a measurement has under the same names."""
 HEAD = ("measure", "edit", "source", "better", "by")
 
@@ -75,7 +81,8 @@ def by_pairs(options: dict[str, Any], device: str, *, as_json: bool, markdown: b
         found = []
         for done, (before, after, where) in enumerate(files):
             watch("clips", done, len(files))
-            found.append(evaluate(before, after, mask=where, watch=watch, **settings))
+            own = settings | ({"lpips": None} if mask is not None and where is None else {})
+            found.append(evaluate(before, after, mask=where, watch=watch, **own))
         sets = _sets(files, options["sets"], device, watch) if "sets" in options else None
     if as_json:
         held = _json(found) if is_folder else found[0].to_json()

@@ -103,6 +103,9 @@ PAIRED: dict[str, Metric] = {
     ),
     "kept_psnr": Metric("PSNR of what was to stay, dB", "against the source, outside of the mask", "dB", "higher", 1),
     "kept_ssim": Metric("SSIM of what was to stay", "against the source, outside of the mask", "", "higher", 3),
+    "kept_lpips": Metric(
+        "LPIPS of what was to stay", "to the source, all else black in both, by the named network", "", "lower", 3
+    ),
     "kept_de76": Metric(
         "colour drift of what was to stay, dE76", "mean CIE 1976 difference to the source in Lab", "", "lower"
     ),
@@ -126,7 +129,8 @@ SETS: dict[str, Metric] = {
     ),
     "inception": Metric(
         "inception score",
-        "exp of the mean KL of each clip's classes from those of all: the video IS, by the named classifier",
+        "exp of the mean KL of the classes of each from those of all, by the named classifier: the video IS where it "
+        "looks at clips, IS where at frames",
         "",
         "higher",
     ),

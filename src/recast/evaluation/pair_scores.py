@@ -12,6 +12,7 @@ from recast.conditions import EXTRACTORS
 from recast.conditions.clip_pair import ClipPair
 from recast.conditions.edges import EdgeExtractor
 from recast.conditions.flow import ClipFlow, flow_between
+from recast.conditions.perceptual import PerceptualDistance
 from recast.conditions.vision import VisionEncoder, is_vision
 from recast.engine.device import chosen_device
 from recast.evaluation.judge.judge import Judge
@@ -23,6 +24,7 @@ from recast.evaluation.metrics.flicker import flicker
 from recast.evaluation.metrics.frame_accuracy import frame_accuracy
 from recast.evaluation.metrics.kept import kept_scores
 from recast.evaluation.metrics.motion import end_point_error
+from recast.evaluation.metrics.perceptual import kept_lpips
 from recast.evaluation.metrics.pick_score import pick_score
 from recast.evaluation.metrics.prompt import prompt_consistency
 from recast.evaluation.metrics.structure import PlaceEncoder, structure_distance
@@ -49,7 +51,8 @@ class PairEncoders:
     """The networks that measure. frames: frame consistency. places: structure distance. pair: what words are held to.
 
     depth: from frames to inverse depth, at the size that the model works at. places_name, depth_name: as results call
-    these two; the others say it. asked: answers questions. preference: PickScore's. Both None where none is named.
+    these two; the others say it. asked: answers questions. preference: PickScore's. lpips: LPIPS. These three are None
+    where none is named.
     """
 
     frames: FrameEncoder
@@ -60,6 +63,7 @@ class PairEncoders:
     depth_name: str
     asked: VisionJudge | None = None
     preference: ClipPair | None = None
+    lpips: PerceptualDistance | None = None
 
     @classmethod
     @cache
@@ -181,6 +185,10 @@ def _structure(pair: EditedPair, encoders: PairEncoders) -> Told:
     yield {"structure": 1e3 * structure_distance(*places)}, {}, encoders.places_name
 
 
-def _kept(pair: EditedPair, _encoders: PairEncoders) -> Told:
-    if pair.kept is not None:
-        yield kept_scores(pair.edited, pair.source, pair.kept), {}, ""
+def _kept(pair: EditedPair, encoders: PairEncoders) -> Told:
+    if pair.kept is None:
+        return
+    yield kept_scores(pair.edited, pair.source, pair.kept), {}, ""
+    if encoders.lpips is not None:
+        found = kept_lpips(encoders.lpips, pair.edited, pair.source, pair.kept)
+        yield {} if found is None else {"kept_lpips": found}, {}, encoders.lpips.name

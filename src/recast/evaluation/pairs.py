@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from recast.conditions.clip_pair import ClipPair
+from recast.conditions.perceptual import PerceptualDistance
 from recast.conditions.vocabulary import unknown
 from recast.editing.mask import Mask
 from recast.editing.progress import no_progress
@@ -40,8 +41,9 @@ class PairConfig:
     frame accuracy and directional similarity. mask: a picture, video or folder; white is where the edit was to be, or
     with edit="outside" black. encoder: a model, or the folder of a CLIPModel, that measures in place of the package's
     own networks. ask, ask_model: a chat-completion endpoint, and a vision-language model there, which is shown frames
-    and asked whether they show the words. preference: the folder of a CLIPModel such as PickScore's. max_frames: of
-    both clips. on_damage: of either, fail, warn or repeat. device: auto, cpu, cuda or mps.
+    and asked whether they show the words. preference: the folder of a CLIPModel such as PickScore's. lpips: that of an
+    LPIPS, for what the mask leaves. max_frames: of both clips. on_damage: of either, fail, warn or repeat. device:
+    auto, cpu, cuda or mps.
     Raises RequestError for a value that it has not.
     """
 
@@ -53,6 +55,7 @@ class PairConfig:
     ask: str | None = None
     ask_model: str = ""
     preference: str | None = None
+    lpips: str | None = None
     max_frames: int | None = None
     on_damage: str = "fail"
     device: str = "auto"
@@ -63,6 +66,8 @@ class PairConfig:
             raise RequestError("a source prompt is compared with the words of the edit; give those too, by -p")
         if (self.ask or self.preference) and not self.prompt:
             raise RequestError("questions and preferences are about the words of the edit; give those too, by -p")
+        if self.lpips and self.mask is None:
+            raise RequestError("LPIPS is of what was to stay; give --mask too, a black one where all was")
         Window(max_frames=self.max_frames)
 
     @classmethod
@@ -139,7 +144,8 @@ def evaluate(source: Media, edited: Media, *, watch: ProgressCallback = no_progr
 def _encoders(config: PairConfig) -> PairEncoders:
     judge = EndpointJudge(ChatEndpoint(config.ask, config.ask_model)) if config.ask else None
     preference = ClipPair.opened(config.preference, chosen_device(config.device)) if config.preference else None
-    return replace(PairEncoders.opened(config.encoder, config.device), asked=judge, preference=preference)
+    lpips = PerceptualDistance.opened(config.lpips, chosen_device(config.device)) if config.lpips else None
+    return replace(PairEncoders.opened(config.encoder, config.device), asked=judge, preference=preference, lpips=lpips)
 
 
 def file_pairs(source: Path, edited: Path, mask: Path | None) -> list[tuple[Path, Path, Path | None]]:

@@ -1,6 +1,6 @@
 """A set of edits against the set of their sources, as generators are measured: FID, KID, FVD, KVD, video IS and kin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.conditions.clip_pair import ClipPair
+from recast.conditions.inception import InceptionNetwork, is_inception
 from recast.conditions.video_network import VideoNetwork, is_video_network
 from recast.conditions.vision import VisionEncoder, is_vision
 from recast.engine.device import chosen_device
@@ -18,7 +19,11 @@ from recast.evaluation.metrics.frechet import frechet_distance
 from recast.evaluation.metrics.inception_score import inception_score
 from recast.evaluation.metrics.kernel import kernel_distance
 from recast.progress import ProgressCallback
+from recast.types import Frames
 from recast.video.read import Window, opened, read
+
+Looked = tuple[Float[Tensor, "n d"], Float[Tensor, "n c"] | None]
+"""Features of a clip's frames, or of the clip as one, and probabilities of classes, where the network tells these."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,10 @@ def set_scores(
 ) -> SetScores:
     """The distances of two sets of clips, by the features of a network.
 
-    network: the folder of a CLIPModel, DINOv2, DINO or VideoMAE, or a model. Raises RequestError for sets of which
-    there are fewer than two vectors, and what reading clips and networks raises.
+    network: the folder of a CLIPModel, DINOv2, DINO, VideoMAE or FID's Inception, or a model. Raises RequestError for
+    sets of which there are fewer than two vectors, and what reading clips and networks raises.
     """
-    looker = _opened(network, chosen_device(device))
-    look = looker.features if isinstance(looker, VideoNetwork) else looker.embeddings
+    name, look = _opened(network, chosen_device(device))
     total, done = len(edits) + len(sources), 0
     sets: list[Float[Tensor, "_ d"]] = []
     classes: list[Tensor] = []
@@ -54,23 +58,32 @@ def set_scores(
         vectors = []
         for path in paths:
             watch("sets", done, total)
-            frames, done = read(opened(path), Window()).frames, done + 1
-            vectors.append(look(frames))
-            probabilities = looker.classes(frames) if isinstance(looker, VideoNetwork) and paths is edits else None
-            classes += [] if probabilities is None else [probabilities]
+            seen, probabilities = look(read(opened(path), Window()).frames)
+            vectors.append(seen)
+            classes += [probabilities] if paths is edits and probabilities is not None else []
+            done += 1
         sets.append(torch.cat(vectors))
     watch("sets", total, total)
     counts = len(sets[0]), len(sets[1])
     if min(counts) < 2:
-        raise RequestError(
-            f"{looker.name} gives {counts[0]} and {counts[1]} vectors; a set has at least two: add clips"
-        )
+        raise RequestError(f"{name} gives {counts[0]} and {counts[1]} vectors; a set has at least two: add clips")
     figures = {"frechet": frechet_distance(*sets), "kernel": 1e3 * kernel_distance(*sets)}
     figures |= {"inception": inception_score(torch.cat(classes))} if classes else {}
-    return SetScores(figures, looker.name, counts)
+    return SetScores(figures, name, counts)
 
 
-def _opened(network: str, device: torch.device) -> VideoNetwork | VisionEncoder | ClipPair:
+def _opened(network: str, device: torch.device) -> tuple[str, Callable[[Frames], Looked]]:
+    """The network's name, and what it tells of a clip."""
     if is_video_network(network):
-        return VideoNetwork.opened(network, device)
-    return VisionEncoder.opened(network, device) if is_vision(network) else ClipPair.opened(network, device)
+        video = VideoNetwork.opened(network, device)
+        return video.name, lambda frames: (video.features(frames), video.classes(frames))
+    if is_inception(network):
+        inception = InceptionNetwork.opened(network, device)
+        return inception.name, lambda frames: _classified(inception, frames)
+    encoder = VisionEncoder.opened(network, device) if is_vision(network) else ClipPair.opened(network, device)
+    return encoder.name, lambda frames: (encoder.embeddings(frames), None)
+
+
+def _classified(network: InceptionNetwork, frames: Frames) -> Looked:
+    features = network.features(frames)
+    return features, network.classes(features)
