@@ -43,9 +43,11 @@ class SuiteRun:
     @property
     def identity(self) -> dict[str, Any]:
         """What results must have in common: models, settings, the judge and the encoder."""
-        models = {Path(model).name: digest(ModelFolder.found(model).path) for model in self.file.models}
+        paths = [self.file.located(model) for model in self.file.models]
+        models = {Path(path).name: digest(ModelFolder.found(path).path) for path in paths}
         arms = [asdict(arm) | {"model": Path(arm.model).name} for arm in self.file.arms]
         held = {"models": models, "judge": digest(WEIGHTS), "encoder": self.file.encoder, "arms": arms}
+        held |= {name: value for name, value in self.file.networks.items() if value}
         return held | ({"asked": [self.file.ask, self.file.ask_model]} if self.file.ask else {})
 
     def made(self, watch: ProgressCallback) -> dict[SuiteItem, dict[str, Any]]:
@@ -55,7 +57,7 @@ class SuiteRun:
         items = {f"{item.name}: {item.edit.words}": item for item in self.file.items()}
         for edit in dict.fromkeys(item.edit for item in items.values()):
             self._shown(edit)
-        workers = Workers(self.jobs, partial(editor, self.file.models[0], self.device))
+        workers = Workers(self.jobs, partial(editor, self.file.arms[0].model, self.device))
         file = ResultsFile(self.folder / RESULTS, self.identity)
         found = collected(items, partial(made_edit, self), file, workers, watch)
         return {items[name]: row for name, row in found.items()}
@@ -99,15 +101,19 @@ def measured_edit(run: SuiteRun, edit: ClipEdit, target: Path) -> dict[str, Any]
 
     Those of the source go first, then all: a list of other people's captions is no reason to measure nothing.
     """
-    settings: dict[str, Any] = {"encoder": run.file.encoder, "device": run.device, "ask_model": run.file.ask_model}
+    named = {name: value and run.file.located(value) for name, value in run.file.networks.items()}
+    settings: dict[str, Any] = {"encoder": named["encoder"], "device": run.device, "ask_model": run.file.ask_model}
     if edit.mask is not None:
+        settings["lpips"] = named["lpips"]
         settings |= {"mask": white(edit.mask, run.folder / MASKS / edit.name), "edit": edit.side}
     source = source_of(edit.clip, tuple(run.stretch().items()))
     words, notes = {"prompt": edit.words, "source_prompt": edit.source_words}, []
     while True:
         try:
-            asked = run.file.ask if words["prompt"] else None
-            scores = evaluate(source, target, ask=asked, **settings, **words)
+            of_words: dict[str, Any] = (
+                {"ask": run.file.ask, "preference": named["preference"]} if words["prompt"] else {}
+            )
+            scores = evaluate(source, target, **of_words, **settings, **words)
             break
         except RequestError as error:
             left_out = next((name for name in ("source_prompt", "prompt") if words[name]), None)

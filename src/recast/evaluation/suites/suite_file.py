@@ -10,6 +10,8 @@ from recast.editing.request import Request
 from recast.errors import MediaError, RequestError, known
 from recast.evaluation.endpoint import ChatEndpoint
 from recast.evaluation.suites.layouts import LAYOUTS, ClipEdit
+from recast.model.folder import MODELS
+from recast.model.specs import SPECS
 
 FIXED = frozenset({"model", "source", "target", "overwrite", "words", "seed", "method", "mask", "edit", "device"})
 """Settings of a request that a suite sets by other keys, or for each edit."""
@@ -45,9 +47,11 @@ class SuiteFile:
     """The keys of a suite's file. Paths are taken from the file's folder on.
 
     prompts: the list of clips and prompts. videos: the folder that its clips are in, that of the list if not said.
-    layout: of LAYOUTS. methods: names, or tables with the key method and settings of it. clips, kinds: only these.
+    layout: of LAYOUTS. models: names or folders. methods: names, or tables with the key method and settings of it.
+    clips, kinds: only these.
     settings: of all edits, by name. encoder: measures in place of the package's networks, as `--encoder`.
     ask, ask_model: an endpoint and a vision-language model there that is asked about each edit, as `--ask`.
+    preference, lpips: folders of PickScore's CLIPModel and of an LPIPS, as `--preference` and `--lpips`.
     Raises RequestError for what it cannot have.
     """
 
@@ -64,6 +68,8 @@ class SuiteFile:
     encoder: str | None = None
     ask: str | None = None
     ask_model: str = ""
+    preference: str | None = None
+    lpips: str | None = None
 
     @classmethod
     def opened(cls, path: Path) -> "SuiteFile":
@@ -103,8 +109,17 @@ class SuiteFile:
                     if name in FIXED - {"method"}:
                         raise RequestError(f"{name} is no setting of a suite's edits; the suite sets it by itself")
                 held = ((name, tuple(value) if isinstance(value, list) else value) for name, value in options.items())
-                made.append(SuiteArm(label, tuple(held), model))
+                made.append(SuiteArm(label, tuple(held), self.located(model)))
         return made
+
+    @property
+    def networks(self) -> dict[str, str | None]:
+        """Those that measure, by key, as the file names them."""
+        return {"encoder": self.encoder, "preference": self.preference, "lpips": self.lpips}
+
+    def located(self, named: str) -> str:
+        """A model or network as the file names it: a known name, or a folder from the file's folder on."""
+        return named if named in MODELS or named in SPECS else str(self.folder / Path(named).expanduser())
 
     def edits(self) -> list[ClipEdit]:
         """Those of the list that were asked for. Raises MediaError and RequestError as readers do, and for none."""
