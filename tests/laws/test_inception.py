@@ -99,6 +99,9 @@ def test_sets_are_measured_by_its_features_and_its_classes_without_a_bias(folder
     assert found.figures["frechet"] == pytest.approx(frechet_distance(edits, sources), rel=1e-6)
     classes = (edits @ network.network.fc.weight.detach().T).softmax(dim=1)
     assert found.figures["inception"] == pytest.approx(inception_score(classes), rel=1e-6)
+    firsts = set_scores(*paths, str(folder), "cpu", lambda *_: None, max_frames=1)
+    assert firsts.vectors == (2, 2)
+    assert firsts.figures["frechet"] == pytest.approx(frechet_distance(edits[::3], sources[::3]), rel=1e-6)
 
 
 def test_a_folder_of_other_weights_is_refused_and_one_that_says_nothing_is_no_inception(folder, tmp_path):

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import save_file
 
 import recast
+from lpips_folder import write_lpips
 from recast.conditions.perceptual import LEAST_PX, PerceptualDistance
 from recast.errors import RequestError, WeightsError
 from recast.evaluation.metrics.perceptual import kept_lpips
@@ -24,21 +24,9 @@ def pictures(count, rows, columns, seed):
     return torch.randint(256, (count, 3, rows, columns), generator=rng).to(torch.uint8)
 
 
-def written(folder, net="alex"):
-    """Random weights whose shares of channels are positive, as published ones are."""
-    folder.mkdir()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = LPIPS(net)
-    weights = {name: held.abs() if name.startswith("lin") else held for name, held in network.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(f'{{"_class_name": "LPIPS", "net": "{net}"}}')
-    return folder
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("lpips") / "lpips-alex")
+    return write_lpips(tmp_path_factory.mktemp("lpips") / "lpips-alex")
 
 
 @pytest.fixture(scope="module")

@@ -179,3 +179,16 @@ def test_a_folder_is_measured_by_names(files, tmp_path, capsys):
     (tmp_path / "edits" / "three.mp4").write_bytes(b"")
     with pytest.raises(RequestError, match="three"):
         file_pairs(tmp_path / "sources", tmp_path / "edits", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"prompt": " "}, "a prompt without words"),
+        ({"prompt": "a dog", "source_prompt": ""}, "a prompt without words"),
+        ({"prompt": "a dog", "ask_model": "seer"}, "seer is a model at an endpoint; name that too"),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(asked, message, clips):
+    with pytest.raises(RequestError, match=message):
+        recast.evaluate(*clips, **asked)

@@ -13,7 +13,7 @@ from recast.errors import RequestError
 from recast.evaluation import JUDGED
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.joint import Bars
-from recast.evaluation.suite import Suite, edits, evaluated, world_tasks
+from recast.evaluation.suite import RANGES, Suite, edits, evaluated, world_tasks
 from recast.evaluation.trials import AskedEdit, tried
 
 # The tiny model knows few words, and worlds are described by others.
@@ -204,7 +204,7 @@ def test_the_command_tells_json(folder, kept, capsys):
     assert output["command"].startswith("recast evaluate --worlds 1 --details 0,2.5 --first 1000 --temporal --temp")
     assert output["command"].endswith(" --set steps=1")
     assert "--methods gen1,sdedit" in output["command"]
-    assert output["head"]["worlds"] == "1000 to 1000"
+    assert output["head"]["worlds"] == f"1000 to 1000; {RANGES}"
     assert output["head"]["method"] == "gen1, sdedit"
     contents = {each["content"] for each in output["measured"]}
     assert contents == REFERENCES | {"grey", "noise", "words", "picture", "worlds"}
@@ -218,7 +218,7 @@ def test_the_command_tells_json(folder, kept, capsys):
 def test_the_command_tells_tables(folder, kept, capsys):
     assert run([*_evaluate(folder, kept), "--markdown"]) == 0
     output = capsys.readouterr().out
-    assert output.startswith("Measured: worlds 1000 to 1000; method gen1, sdedit; model ")
+    assert output.startswith(f"Measured: worlds 1000 to 1000; {RANGES}; method gen1, sdedit; model ")
     for row in ("| prompt | 2.5 |", "| prompt | 2 | 0.5 |", "| flat grey |", "| prompt | sdedit |", "| seconds |"):
         assert row in output
     assert run(_evaluate(folder, kept)) == 0

@@ -169,3 +169,34 @@ def test_templates_find_prompts_for_every_real_caption(footage: Path):
     for caption in captions:
         kinds = [each.kind for each in TemplateRewriter()(caption, KINDS, 1)]
         assert kinds[:2] == ["style", "environment"], caption
+
+
+@pytest.mark.parametrize(
+    ("caption", "more", "message"),
+    [
+        (None, [], "there is no such file"),
+        (b"a dog " * 60, [], "the caption has 359 characters; shorten it to 200"),
+        (b"a dog\xff", [], "no text in UTF-8"),
+        (b"a dog\x07 runs", [], "no text in UTF-8"),
+        (b"a dog", ["--endpoint-model", "small"], "name that too, by --endpoint"),
+    ],
+)
+def test_what_makes_no_list_is_one_line_and_no_file(caption, more, message, tmp_path, capsys):
+    clip, target = tmp_path / "a.mp4", tmp_path / "list.csv"
+    if caption is not None:
+        film(clip, 0)
+        clip.with_suffix(".txt").write_bytes(caption)
+    assert run(["prompts", str(clip), "-o", str(target), "-q", *more]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not target.exists()
+
+
+def test_a_folder_of_clips_and_a_place_that_is_none_are_refused(clips, tmp_path, capsys):
+    assert run(["prompts", str(clips), "-o", str(tmp_path / "a.csv"), "-q"]) == 2
+    assert "this has none; name files in it" in capsys.readouterr().err
+    assert run(["prompts", str(clips / "told.mp4"), "-o", str(tmp_path / "none/a.csv"), "-q"]) == 2
+    assert "make it first" in capsys.readouterr().err
+    assert run(["prompts", str(clips / "told.mp4"), "-o", str(tmp_path), "--overwrite", "-q"]) == 2
+    assert "is a folder; name a file" in capsys.readouterr().err

@@ -223,3 +223,28 @@ def test_what_makes_no_study_is_refused(made, tmp_path):
     with pytest.raises(MediaError, match="make one by `recast study build`"):
         StudyPlan.opened(tmp_path)
     assert run(["study", "build", "-o", str(tmp_path / "x"), "--way", "a=b"]) == 2
+
+
+def test_what_a_command_line_says_twice_or_not_at_all_is_refused(made, tmp_path, capsys):
+    ways = [f"{way}={made / way}" for way in WAYS[:2]]
+    base = ["study", "build", "-o", str(tmp_path / "x"), "--source", str(made / "sources"), "-q"]
+    given = ["--prompts", str(made / "list.csv")]
+    for more, message in (
+        ([*given, "--way", ways[0], "--way", f"{WAYS[0]}={made / WAYS[1]}"], f"names {WAYS[0]} twice"),
+        ([*given, "--way", ways[0], "--way", ways[1], "--question", " "], "asks nothing"),
+    ):
+        assert run([*base, *more]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "list.csv").write_text("clip,edit_prompt\none.mp4,\n")
+    assert run([*base, "--prompts", str(tmp_path / "list.csv"), "--way", ways[0], "--way", ways[1]]) == 2
+    assert "line 2 of the list has no edit_prompt" in capsys.readouterr().err
+    second = made / WAYS[0] / "one.gif"
+    second.write_bytes(b"")
+    try:
+        assert run([*base, *given, "--way", ways[0], "--way", ways[1]]) == 2
+        assert "one.gif and one.mp4 are both the edit of one" in capsys.readouterr().err
+    finally:
+        second.unlink()
+    assert not (tmp_path / "x").exists()
+    assert run(["study", "export", str(made / "study"), "-o", str(tmp_path / "t.csv"), "--base-url", "clips"]) == 2
+    assert "where raters' browsers find clips" in capsys.readouterr().err

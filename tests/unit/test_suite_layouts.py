@@ -109,3 +109,14 @@ def test_davis_brings_the_mask_of_its_subject_in_white(tmp_path):
     with Image.open(made / "00000.png") as mask:
         assert np.array_equal(np.asarray(mask), np.where(indices, 255, 0))
     assert white(made, tmp_path / "again") == made
+
+
+@pytest.mark.parametrize("layout", ["table", "davis"])
+def test_a_row_without_words_is_refused_and_an_empty_one_is_none(layout, tmp_path):
+    (tmp_path / "JPEGImages/480p/a").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    rows = written(tmp_path / "list.csv", "clip,edit_prompt\na,snow\n,\na,\n")
+    edits = LAYOUTS[layout](rows, tmp_path)
+    assert next(edits).words == "snow"
+    with pytest.raises(RecastError, match="line 4 of the list has no edit_prompt"):
+        next(edits)

@@ -8,11 +8,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 import tiny_folder
+from lpips_folder import write_lpips
 from recast.cli.app import run
 from recast.errors import MediaError, RequestError
 from recast.evaluation.intervals import Figure
+from recast.evaluation.suites.edits import SuiteRun, measured_edit
 from recast.evaluation.suites.layouts import ClipEdit
 from recast.evaluation.suites.page import page, sweeps
 from recast.evaluation.suites.plot import scatter
@@ -177,3 +180,38 @@ def test_a_suite_is_asked_for_alone_and_whole(suite, first, tmp_path, capsys):
     other = written(suite.with_name("other.toml"), suite.read_text().replace("steps = 1", "steps = 2"))
     assert run(["evaluate", "--suite", str(other), "-o", str(first), "-q"]) == 2
     assert "name another file" in capsys.readouterr().err
+
+
+def test_clips_of_one_name_are_refused_and_masks_of_one_clip_are_kept_apart(tmp_path):
+    for folder in "ab":
+        clip_at(tmp_path / folder / "x.mp4")
+    written(tmp_path / "list.csv", "clip,edit_prompt\na/x.mp4,snow\nb/x.mp4,snow\n")
+    with pytest.raises(RequestError, match="have one name, x; rename one of them"):
+        SuiteFile(tmp_path, "list.csv").items()
+    suite = SuiteRun(SuiteFile(tmp_path, "list.csv"), tmp_path, "cpu")
+    edits = [ClipEdit(tmp_path / "a/x.mp4", "x", "snow", mask=tmp_path / mask) for mask in ("m", "n", "m")]
+    one, other, again = map(suite.white_masks, edits)
+    assert one == again != other
+
+
+def test_models_and_networks_are_known_names_or_lie_from_the_suites_folder_on(tmp_path):
+    suite = SuiteFile(tmp_path, "list.csv", models=("pocket", "mine", "/far/own"), methods=("gen1",), lpips="nets/alex")
+    assert [arm.model for arm in suite.arms] == ["pocket", str(tmp_path / "mine"), "/far/own"]
+    assert {name: each and suite.located(each) for name, each in suite.networks.items()} == {
+        "encoder": None,
+        "preference": None,
+        "lpips": str(tmp_path / "nets/alex"),
+    }
+
+
+def test_a_suite_measures_lpips_where_an_edit_has_a_mask(tmp_path):
+    clip_at(tmp_path / "a.mp4", 1)
+    Image.new("L", (48, 48)).save(tmp_path / "black.png")
+    write_lpips(tmp_path / "lpips-alex")
+    written(tmp_path / "list.csv", "clip,edit_prompt,mask\na.mp4,dog,black.png\na.mp4,cat,\n")
+    suite = SuiteFile(tmp_path, "list.csv", methods=("gen1",), lpips="lpips-alex")
+    masked, plain = suite.edits()
+    clip_at(tmp_path / "edit.mp4", 2)
+    found = [measured_edit(SuiteRun(suite, tmp_path, "cpu"), edit, tmp_path / "edit.mp4") for edit in (masked, plain)]
+    assert found[0]["by"]["kept_lpips"] == "lpips-alex"
+    assert "kept_lpips" not in found[1]["figures"]

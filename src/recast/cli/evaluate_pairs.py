@@ -78,12 +78,12 @@ def by_pairs(options: dict[str, Any], device: str, *, as_json: bool, markdown: b
         raise RequestError(f"--sets compares folders of clips, and this is one: {edited}")
     files = file_pairs(source, edited, mask) if is_folder else [(source, edited, mask)]
     with shown(quiet=quiet) as watch:
+        sets = _sets(files, options["sets"], settings, watch) if "sets" in options else None
         found = []
         for done, (before, after, where) in enumerate(files):
             watch("clips", done, len(files))
             own = settings | ({"lpips": None} if mask is not None and where is None else {})
             found.append(evaluate(before, after, mask=where, watch=watch, **own))
-        sets = _sets(files, options["sets"], device, watch) if "sets" in options else None
     if as_json:
         held = _json(found) if is_folder else found[0].to_json()
         print(json.dumps(held | ({"sets": sets.to_json()} if sets else {})))
@@ -94,11 +94,14 @@ def by_pairs(options: dict[str, Any], device: str, *, as_json: bool, markdown: b
         print(visible(note))
 
 
-def _sets(files: "list[tuple[Path, Path, Path | None]]", network: str, device: str, watch: "Watch") -> "SetScores":
+def _sets(
+    files: "list[tuple[Path, Path, Path | None]]", network: str, settings: Mapping[str, Any], watch: "Watch"
+) -> "SetScores":
     from recast.evaluation.sets import set_scores
 
     sources = list(dict.fromkeys(source for source, _, _ in files))
-    return set_scores(sources, [edited for _, edited, _ in files], network, device, watch)
+    read = {name: settings[name] for name in ("max_frames", "on_damage") if name in settings}
+    return set_scores(sources, [edited for _, edited, _ in files], network, settings["device"], watch, **read)
 
 
 def _set_rows(sets: "SetScores") -> list[tuple[str, ...]]:

@@ -35,9 +35,13 @@ def prompts(  # noqa: PLR0913 -- one parameter for each flag
     from recast.evaluation.endpoint import ChatEndpoint
     from recast.evaluation.prompts.list import PromptSettings, listed_prompts, write_list
     from recast.evaluation.prompts.rewriters import KINDS, EndpointRewriter, TemplateRewriter
+    from recast.evaluation.results import check_place
 
     if output.exists() and not overwrite:
         raise RequestError(f"there is a file already; give another name, or --overwrite: {output}")
+    check_place(output)
+    if endpoint_model and not endpoint:
+        raise RequestError(f"{endpoint_model} is a model at an endpoint; name that too, by --endpoint URL")
     chosen = tuple(KINDS[KINDS.index(known("kind of edit", kind, KINDS))] for kind in kinds.split(","))
     rewriter = EndpointRewriter(ChatEndpoint(endpoint, endpoint_model)) if endpoint else TemplateRewriter(seed)
     settings = PromptSettings(chosen, each, captioner, chosen_device(device).type)

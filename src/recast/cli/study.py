@@ -61,6 +61,8 @@ def build(  # noqa: PLR0913 -- one parameter for each flag
     from recast.evaluation.study.build import built
     from recast.evaluation.study.plan import QUESTION, StudyConfig
 
+    if question is not None and not question.strip():
+        raise RequestError("--question asks nothing; leave it out for the paper's")
     config = StudyConfig(question or QUESTION, raters, per_rater, against, most, seed)
     edits = _edits(suite, results, ways or [], source, prompts)
     with shown(quiet=quiet) as watch:
@@ -99,9 +101,13 @@ def export(
     base_url: Annotated[str, typer.Option(metavar="URL", help="Where STUDY/clips will be found.")],
 ) -> None:
     """Write a row for each rating as CSV, for a crowd platform; `score --answers` reads what comes back."""
+    from recast.evaluation.results import check_place
     from recast.evaluation.study.answers import write_crowd
     from recast.evaluation.study.plan import StudyPlan
 
+    if not base_url.startswith(("https://", "http://")):
+        raise RequestError(f"--base-url is https://HOST/PATH, where raters' browsers find clips, and not {base_url!r}")
+    check_place(output)
     count = write_crowd(StudyPlan.opened(folder), output, base_url)
     print(visible(f"{output}: {count} rows; put {folder / 'clips'} where {base_url.rstrip('/')}/clips shows them"))
 
@@ -143,8 +149,11 @@ def _edits(
     if suite and results and not (ways or source or prompts):
         return edits_of_suite(suite, results)
     if ways and source and prompts and not (suite or results):
-        named = dict(_way(each) for each in ways)
-        return edits_of_folders(prompts, source, named)
+        named = [_way(each) for each in ways]
+        twice = next((name for name, _ in named if [each for each, _ in named].count(name) > 1), None)
+        if twice is not None:
+            raise RequestError(f"--way names {twice} twice; give each folder a name of its own")
+        return edits_of_folders(prompts, source, dict(named))
     raise RequestError(
         "give a suite with its results, by --suite FILE --results DIR, or edits by --way NAME=DIR (twice or more) with "
         "--source DIR and --prompts FILE"

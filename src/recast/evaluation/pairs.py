@@ -62,10 +62,14 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         known("side of a mask", self.edit, ("inside", "outside"))
+        if any(words is not None and not words.strip() for words in (self.prompt, self.source_prompt)):
+            raise RequestError("a prompt without words says nothing; leave it out, and nothing is measured of words")
         if self.source_prompt and not self.prompt:
             raise RequestError("a source prompt is compared with the words of the edit; give those too, by -p")
         if (self.ask or self.preference) and not self.prompt:
             raise RequestError("questions and preferences are about the words of the edit; give those too, by -p")
+        if self.ask_model and not self.ask:
+            raise RequestError(f"{self.ask_model} is a model at an endpoint; name that too, by --ask URL")
         if self.lpips and self.mask is None:
             raise RequestError("LPIPS is of what was to stay; give --mask too, a black one where all was")
         Window(max_frames=self.max_frames)

@@ -29,11 +29,17 @@ class ResultsFile:
     identity: Mapping[str, Any]
 
     def rows(self) -> dict[str, Any]:
-        """What an earlier run found, by item. Raises RequestError where it measured something else."""
-        if self.path is None or not self.path.exists():
+        """What an earlier run found, by item. Raises RequestError where it measured something else, or for no place."""
+        if self.path is None:
             return {}
-        first, *lines = self.path.read_text("utf-8").split("\n")
-        if first != json.dumps(self.identity):
+        check_place(self.path)
+        if not self.path.exists():
+            return {}
+        head, (first, *lines) = json.dumps(self.identity), self.path.read_text("utf-8", errors="replace").split("\n")
+        if not lines and first != head and head.startswith(first):  # killed before its first line was whole
+            self.path.unlink()
+            return {}
+        if first != head:
             raise RequestError(f"{self.path} holds results of another model, judge or setting; name another file")
         rows = [row for row in map(_row, lines) if row]
         return {row["task"]: row["outcomes"] for row in rows}
@@ -47,6 +53,14 @@ class ResultsFile:
         with self.path.open("a", encoding="utf-8") as lines:
             # The break comes first, so that a line that a killed run left unfinished spoils no other.
             lines.write(f"{json.dumps(self.identity) if new else ''}\n{row}")
+
+
+def check_place(target: Path) -> None:
+    """Raises RequestError where a file of that name cannot be made: its folder is missing, or it is one itself."""
+    if target.is_dir():
+        raise RequestError(f"{target} is a folder; name a file")
+    if not target.absolute().parent.is_dir():
+        raise RequestError(f"there is no folder {target.parent} to write {target.name} to; make it first")
 
 
 @dataclass(frozen=True)

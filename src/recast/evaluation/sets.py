@@ -43,12 +43,20 @@ class SetScores:
 
 
 def set_scores(
-    sources: Sequence[Path], edits: Sequence[Path], network: str, device: str, watch: ProgressCallback
+    sources: Sequence[Path],
+    edits: Sequence[Path],
+    network: str,
+    device: str,
+    watch: ProgressCallback,
+    *,
+    max_frames: int | None = None,
+    on_damage: str = "fail",
 ) -> SetScores:
     """The distances of two sets of clips, by the features of a network.
 
-    network: the folder of a CLIPModel, DINOv2, DINO, VideoMAE or FID's Inception, or a model. Raises RequestError for
-    sets of which there are fewer than two vectors, and what reading clips and networks raises.
+    network: the folder of a CLIPModel, DINOv2, DINO, VideoMAE or FID's Inception, or a model. max_frames: of each
+    clip. on_damage: of one, fail, warn or repeat. Raises RequestError for sets of which there are fewer than two
+    vectors, and what reading clips and networks raises.
     """
     name, look = _opened(network, chosen_device(device))
     total, done = len(edits) + len(sources), 0
@@ -58,7 +66,7 @@ def set_scores(
         vectors = []
         for path in paths:
             watch("sets", done, total)
-            seen, probabilities = look(read(opened(path), Window()).frames)
+            seen, probabilities = look(read(opened(path, on_damage), Window(max_frames=max_frames)).frames)
             vectors.append(seen)
             classes += [probabilities] if paths is edits and probabilities is not None else []
             done += 1

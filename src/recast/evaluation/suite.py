@@ -23,8 +23,8 @@ CASE_KINDS = {"mixed": "edits", "place": "place", "colour": "colour"}
 WORLD_KINDS = ("worlds", *CASE_KINDS.values())
 """Kinds of tasks that are one world each."""
 
-FIRST_FOR_CHOOSING = 1000
-"""Settings of models are chosen on worlds from this number on; none of them is published."""
+RANGES = "settings were chosen on worlds 0 to 35 and from 1000 on, nothing on 100 to 199"
+"""What the head of each report says of which worlds are for choosing, and which for publishing."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Suite:
         numbers = sorted({int(task.of) for task in self.tasks if task.kind in WORLD_KINDS})
         others = [trial.method for trial in self.setting.edits if trial.method]
         return {
-            "worlds": f"{numbers[0]} to {numbers[-1]}" if numbers else "none",
+            "worlds": f"{numbers[0]} to {numbers[-1]}; {RANGES}" if numbers else "none",
             "method": ", ".join(dict.fromkeys([self.setting.method, *others])),
             "model": "{name} ({digest:.12})".format_map(identity["model"]),
             "judge": f"{identity['judge']:.12}",

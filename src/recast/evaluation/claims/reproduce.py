@@ -15,7 +15,7 @@ from recast.evaluation.claims.verdicts import HEADINGS, ClaimResult, rows, verdi
 from recast.evaluation.items import EvalConfig, open_context
 from recast.evaluation.judge.judge import WEIGHTS
 from recast.evaluation.results import ResultsFile, Workers, collected
-from recast.evaluation.suite import FIRST_FOR_CHOOSING
+from recast.evaluation.suite import RANGES
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
 
@@ -71,7 +71,7 @@ class Reproduction:
         options = ", ".join(f"{name} {value}" for name, value in identity["options"].items() if value is not None)
         return {
             "recast": __version__,
-            "worlds": f"{self.worlds[0]} to {self.worlds[-1]}; those from {FIRST_FOR_CHOOSING} on are for choosing",
+            "worlds": f"{self.worlds[0]} to {self.worlds[-1]}; {RANGES}",
             "seeds": str(self.seeds),
             "models": models,
             "judge": f"{identity['judge']:.12}",

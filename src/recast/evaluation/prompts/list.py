@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recast.curation import captions
-from recast.errors import RequestError
+from recast.errors import MediaError, RequestError
+from recast.evaluation.pairs import holds_clips
 from recast.evaluation.prompts.rewriters import Kind, Rewriter
 from recast.files import whole_file
 from recast.progress import ProgressCallback
 from recast.video.read import Window, opened, read
 
+MOST_CAPTION = 200
+"""Characters, so that there is room for what an edit adds."""
 COLUMNS = ("clip", "source_caption", "edit_prompt", "kind")
 SEARCHED_FRAMES = 48
 """Of these first frames the middle one is described."""
@@ -44,11 +47,15 @@ class PromptSettings:
 def listed_prompts(
     clips: Sequence[Path], rewriter: Rewriter, settings: PromptSettings, watch: ProgressCallback
 ) -> list[ListedPrompt]:
-    """Prompts of all clips. Raises RequestError for a clip that nothing says a caption of."""
+    """Prompts of all clips. Raises RequestError for a clip that nothing says a caption of, or none that is one line.
+
+    Raises MediaError for what is no clip.
+    """
     rows = []
     for number, clip in enumerate(clips):
         watch("prompts", number, len(clips))
-        caption = captions.beside(clip) or _described(clip, settings)
+        _check_clip(clip)
+        caption = _checked(captions.beside(clip) or _described(clip, settings), clip)
         rows += [
             ListedPrompt(clip, caption, each.prompt, each.kind)
             for each in rewriter(caption, settings.kinds, settings.each)
@@ -67,6 +74,21 @@ def write_list(rows: Sequence[ListedPrompt], target: Path) -> None:
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow((os.path.relpath(row.clip.absolute(), folder), row.caption, row.prompt, row.kind))
+
+
+def _check_clip(clip: Path) -> None:
+    if not clip.exists():
+        raise MediaError(f"there is no such file: {clip}")
+    if holds_clips(clip):
+        raise MediaError(f"a clip is a file, or a folder of pictures, and this has none; name files in it: {clip}")
+
+
+def _checked(caption: str, clip: Path) -> str:
+    if len(caption) > MOST_CAPTION:
+        raise RequestError(f"the caption has {len(caption)} characters; shorten it to {MOST_CAPTION}: {clip}")
+    if not caption.isprintable() or "\ufffd" in caption:
+        raise RequestError(f"the caption holds what is no text in UTF-8: {caption[:40]!r}; write it anew: {clip}")
+    return caption
 
 
 def _described(clip: Path, settings: PromptSettings) -> str:

@@ -50,7 +50,7 @@ def edits_of_folders(prompts: Path, sources: Path, ways: dict[str, Path]) -> lis
     file's name without ending. Raises MediaError and RequestError as the lists of suites do, and for missing edits.
     """
     found = []
-    for row in table_rows(prompts, ("clip", "edit_prompt")):
+    for row in table_rows(prompts, ("clip", "edit_prompt"), filled=True):
         source = sources / row["clip"]
         stem = row.get("edit") or source.stem
         for way, folder in ways.items():
@@ -58,6 +58,9 @@ def edits_of_folders(prompts: Path, sources: Path, ways: dict[str, Path]) -> lis
             if not (source.exists() and edits):
                 missing = f"no edit {stem}.* in {folder}" if source.exists() else f"no clip {source}"
                 raise RequestError(f"{prompts} names what is not there: {missing}")
+            if len(edits) > 1:
+                named = " and ".join(path.name for path in edits[:2])
+                raise RequestError(f"{named} are both the edit of {stem} by {way}; leave one of them in {folder}")
             found.append(StudyEdit(source.stem, row["edit_prompt"], way, source, edits[0]))
     return found
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -75,7 +76,11 @@ class SuiteRun:
         if not target.exists():
             save_clip(source_of(edit.clip, tuple(self.stretch().items())), target)
         if edit.mask is not None:
-            white(edit.mask, self.folder / MASKS / edit.name)
+            white(edit.mask, self.white_masks(edit))
+
+    def white_masks(self, edit: ClipEdit) -> Path:
+        """Where `white` keeps its copy of the edit's masks: a clip may have several."""
+        return self.folder / MASKS / f"{edit.name}-{crc32(str(edit.mask).encode()):08x}"
 
 
 def made_edit(run: SuiteRun, item: SuiteItem) -> dict[str, Any]:
@@ -102,18 +107,15 @@ def measured_edit(run: SuiteRun, edit: ClipEdit, target: Path) -> dict[str, Any]
     Those of the source go first, then all: a list of other people's captions is no reason to measure nothing.
     """
     named = {name: value and run.file.located(value) for name, value in run.file.networks.items()}
-    settings: dict[str, Any] = {"encoder": named["encoder"], "device": run.device, "ask_model": run.file.ask_model}
+    asked: dict[str, Any] = {"ask": run.file.ask, "ask_model": run.file.ask_model, "preference": named["preference"]}
+    settings: dict[str, Any] = {"encoder": named["encoder"], "device": run.device}
     if edit.mask is not None:
-        settings["lpips"] = named["lpips"]
-        settings |= {"mask": white(edit.mask, run.folder / MASKS / edit.name), "edit": edit.side}
+        settings |= {"mask": white(edit.mask, run.white_masks(edit)), "edit": edit.side, "lpips": named["lpips"]}
     source = source_of(edit.clip, tuple(run.stretch().items()))
     words, notes = {"prompt": edit.words, "source_prompt": edit.source_words}, []
     while True:
         try:
-            of_words: dict[str, Any] = (
-                {"ask": run.file.ask, "preference": named["preference"]} if words["prompt"] else {}
-            )
-            scores = evaluate(source, target, **of_words, **settings, **words)
+            scores = evaluate(source, target, **(asked if words["prompt"] else {}), **settings, **words)
             break
         except RequestError as error:
             left_out = next((name for name in ("source_prompt", "prompt") if words[name]), None)

@@ -49,7 +49,7 @@ def table(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
 
     clip, mask: paths from `videos` on.
     """
-    for row in table_rows(prompts, ("clip", "edit_prompt")):
+    for row in table_rows(prompts, ("clip", "edit_prompt"), filled=True):
         clip = _there(videos / row["clip"])
         mask = _there(videos / row["mask"]) if row.get("mask") else None
         kind, source = row.get("kind") or "", row.get("source_caption") or None
@@ -77,7 +77,7 @@ def davis(prompts: Path, videos: Path) -> Iterator[ClipEdit]:
 
     clip: a sequence's name, whose frames are in JPEGImages/SIZE/NAME/ and whose masks in Annotations/SIZE/NAME/.
     """
-    for row in table_rows(prompts, ("clip", "edit_prompt")):
+    for row in table_rows(prompts, ("clip", "edit_prompt"), filled=True):
         name, kind = row["clip"], row.get("kind") or ""
         clip = _found(name, videos, ("JPEGImages/480p/{}", "JPEGImages/*/{}"))
         annotated = videos / "Annotations" / clip.parent.name / name
@@ -130,8 +130,12 @@ LAYOUTS: dict[str, Callable[[Path, Path], Iterator[ClipEdit]]] = {
 """Readers of a list of prompts and a folder of videos, by the layout's name."""
 
 
-def table_rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Rows of a CSV file without the blanks around its cells. Raises MediaError, and RequestError for other columns."""
+def table_rows(path: Path, needed: tuple[str, ...], *, filled: bool = False) -> Iterator[dict[str, str]]:
+    """Rows of a CSV file without the blanks around its cells. Raises MediaError, and RequestError for other columns.
+
+    filled: also for a row in which one of those that are needed is empty; rows in which all cells are empty are left
+    out.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -140,7 +144,12 @@ def table_rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 held = ", ".join(reader.fieldnames or ()) or "none"
                 raise RequestError(f"the list has no column {missing[0]!r}; it has {held}; {path}")
             for row in reader:
-                yield {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+                cells = {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
+                empty = next((name for name in needed if filled and not cells[name]), None)
+                if empty is None:
+                    yield cells
+                elif any(cells.values()):
+                    raise RequestError(f"line {reader.line_num} of the list has no {empty}; {path}")
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise MediaError(f"the list of prompts cannot be read ({fault}); {path}") from fault
 

@@ -130,6 +130,11 @@ class SuiteFile:
             known("clip in the list", clip, names)
         for kind in self.kinds:
             known("kind of edit in the list", kind, kinds)
+        by_name: dict[str, Path] = {}
+        for edit in listed:
+            other = by_name.setdefault(edit.name, edit.clip)
+            if other != edit.clip:
+                raise RequestError(f"{other} and {edit.clip} have one name, {edit.name}; rename one of them; {prompts}")
         chosen = [e for e in listed if e.name in (self.clips or names) and e.kind in (self.kinds or kinds)]
         if not chosen:
             raise RequestError(f"the list holds no edit that is asked for; {prompts}")
