@@ -17,14 +17,15 @@ def texture(rows, columns, seed=0, fine=5):
     return (total - total.min()) / (total.max() - total.min())
 
 
-def two_layer_clip(count=8):
-    """A background that pans, and a disc over it that goes the other way."""
+def two_layer_clip(count=8, wide=1.0, tall=1.0):
+    """A background that pans, and a disc over it that goes the other way; or an ellipse of the same texture."""
     behind, before = texture(SIZE[0], SIZE[1] + 40, seed=1), texture(*SIZE, seed=2)
     own, frames, masks = own_places(SIZE), [], []
     for frame in range(count):
         background = sampled(behind, (own + torch.tensor([1.5 * frame, 0]).reshape(2, 1, 1))[None])
         here = own - torch.tensor([20 + 2.0 * frame, 32]).reshape(2, 1, 1)
-        disc = (14 - here.square().sum(0, keepdim=True).sqrt()).clamp(0, 1)[None]
+        round_here = here / torch.tensor([wide, tall]).reshape(2, 1, 1)
+        disc = (14 - round_here.square().sum(0, keepdim=True).sqrt()).clamp(0, 1)[None]
         foreground = sampled(before, (here + torch.tensor([40.0, 32]).reshape(2, 1, 1))[None])
         frames.append(disc * foreground + (1 - disc) * background)
         masks.append(disc)

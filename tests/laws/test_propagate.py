@@ -113,7 +113,7 @@ def test_a_fit_that_is_stopped_leaves_its_state_and_goes_on(clip, tmp_path):
         (["--key", "1=narrow.png"], "keep its aspect"),
         (["--key", "1=none.png"], "no picture at"),
         (["--key", "same.png"], "write FRAME=PICTURE"),
-        (["--key", "1=same.png", "--by", "magic"], "known: flow, patches, atlas, canonical"),
+        (["--key", "1=same.png", "--by", "magic"], "known: flow, patches, atlas, canonical, shape"),
     ],
 )
 def test_what_cannot_be_carried_is_refused_by_name(clip, tmp_path, capsys, changed, says):

@@ -33,8 +33,13 @@ def propagate(  # noqa: PLR0913 -- each is a flag
         list[str], typer.Option("--key", metavar="FRAME=PICTURE", help="A frame as you edited it; may be repeated.")
     ],
     by: Annotated[
-        str, typer.Option("--by", metavar="flow|patches|atlas|canonical", help="How it gets to the other frames.")
+        str,
+        typer.Option("--by", metavar="flow|patches|atlas|canonical|shape", help="How it gets to the other frames."),
     ] = "flow",
+    shape: Annotated[
+        list[str] | None,
+        typer.Option("--shape", metavar="FRAME=PICTURE", help="Of --by shape: white where the subject then is."),
+    ] = None,
     mask: MaskOption = None,
     size: SizeOption = 192,
     passes: PassesOption = 40,
@@ -46,12 +51,14 @@ def propagate(  # noqa: PLR0913 -- each is a flag
     """Carry frames that you edited in any program through the clip; frames count from 0."""
     named = [named_picture(each, _KEY, "keyframe", "FRAME=PICTURE, such as 12=painted.png") for each in key]
     keys = {int(number): picture for number, picture in named}
+    outlined = [named_picture(each, _KEY, "shape", "FRAME=PICTURE, such as 12=mask.png") for each in shape or ()]
+    shapes = {int(number): picture for number, picture in outlined}
     with shown(quiet=quiet) as watch:
         from recast.editing.substrates import SubstrateRequest
         from recast.editing.substrates import propagate as carry
 
         request = SubstrateRequest(source, mask, size, passes, cache)
-        notes = carry(request, keys, output, by=by, watch=watch, overwrite=overwrite)
+        notes = carry(request, keys, output, by=by, shapes=shapes, watch=watch, overwrite=overwrite)
     tell_written(output, notes, as_json=as_json, quiet=quiet)
 
 

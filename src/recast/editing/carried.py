@@ -13,7 +13,10 @@ from recast.progress import ProgressCallback
 
 
 class CarriedRequest(BaseModel):
-    """As `propagate` and `render` wrote it. keys: edited frames by number. edited: pictures by the names of layers."""
+    """As `propagate` and `render` wrote it. keys: edited frames by number, shapes: where their subjects are.
+
+    edited: pictures by the names of layers.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,6 +25,7 @@ class CarriedRequest(BaseModel):
     source: Path
     mask: Path | None = None
     keys: dict[NonNegativeInt, Path] = Field(default_factory=dict)
+    shapes: dict[NonNegativeInt, Path] = Field(default_factory=dict)
     edited: dict[str, Path] = Field(default_factory=dict)
     short_side: Annotated[int, Field(ge=32, le=2048)]
     passes: Annotated[int, Field(ge=0, le=1000)]
@@ -43,6 +47,7 @@ class CarriedRequest(BaseModel):
         """All that is read, by what it is."""
         named = {"source": self.source} | ({} if self.mask is None else {"mask": self.mask})
         named |= {f"keyframe {number}": path for number, path in self.keys.items()}
+        named |= {f"shape {number}": path for number, path in self.shapes.items()}
         return named | self.edited
 
     def check_unchanged(self, record: Record) -> None:
@@ -57,5 +62,5 @@ class CarriedRequest(BaseModel):
         """Writes it; returns what could not be kept."""
         clip = SubstrateRequest(self.source, self.mask, self.short_side, self.passes)
         if self.command == "propagate":
-            return propagate(clip, self.keys, target, by=self.by, watch=watch, overwrite=overwrite)
+            return propagate(clip, self.keys, target, by=self.by, shapes=self.shapes, watch=watch, overwrite=overwrite)
         return render(clip, self.edited, target, by=self.by, watch=watch, overwrite=overwrite)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recast.conditions.image import picture
@@ -19,7 +19,7 @@ from recast.editing.record import Record, digest
 from recast.errors import RequestError, ShapeError, known
 from recast.progress import ProgressCallback
 from recast.substrates.between import at_size
-from recast.substrates.carriers import CARRIERS, CarrierInputs
+from recast.substrates.carriers import CARRIERS, SHAPE, CarrierInputs
 from recast.substrates.found import SUBSTRATES, fit_of
 from recast.substrates.keys import EditedKey, keyed
 from recast.substrates.layers import Substrate
@@ -106,14 +106,16 @@ def propagate(
     target: Path | str,
     *,
     by: str = "flow",
+    shapes: Mapping[int, Path | str] | None = None,
     watch: ProgressCallback = no_progress,
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Carries edited frames through a clip and writes it, with its size, times and sound. by: of CARRIERS.
 
     request: a clip's file, or a request that also says how it is fitted. keys: pictures of the clip's frames as they
-    were edited, by the frames' numbers from 0 on. Returns what could not be kept. Raises RequestError for a frame that
-    is not there, ShapeError for a picture of another aspect.
+    were edited, by the frames' numbers from 0 on. shapes: of `by="shape"`, pictures that are white where the subject is
+    in an edited frame. Returns what could not be kept. Raises RequestError for a frame that is not there, and for the
+    shape of a frame that is none of the keys; ShapeError for a picture of another aspect.
     """
     known("way to carry keyframes", by, CARRIERS)
     request = request if isinstance(request, SubstrateRequest) else SubstrateRequest(Path(request))
@@ -126,12 +128,16 @@ def propagate(
     if beyond:
         raise RequestError(f"there is no frame {beyond[0]}: the clip has {len(clip.small)}, counted from 0")
     pictures = {key: _fitting(picture(str(path)), clip.source.size, path) for key, path in keys.items()}
+    subjects = _subjects({number: Path(each) for number, each in (shapes or {}).items()}, pictures, by)
     wholes = frames(clip.source, Window())
     edited = {n: EditedKey(each.pixels, pictures[n]) for n, each in enumerate(wholes) if n in pictures}
-    carrier = CARRIERS[by](CarrierInputs(clip.small, clip.substrate))
+    carrier = CARRIERS[by](CarrierInputs(clip.small, clip.substrate, subjects))
     made = (keyed(each.pixels, n, edited, carrier) for n, each in enumerate(frames(clip.source, Window())))
     asked = {"command": "propagate", "by": by, "keys": {str(key): str(path) for key, path in keys.items()}}
-    return clip.written(target, made, _record(request, asked, [*keys.values()]), overwrite=overwrite)
+    if shapes:
+        asked["shapes"] = {str(key): str(path) for key, path in shapes.items()}
+    read_files = [*keys.values(), *map(Path, (shapes or {}).values())]
+    return clip.written(target, made, _record(request, asked, read_files), overwrite=overwrite)
 
 
 def render(
@@ -172,6 +178,18 @@ def _canvas(name: str, substrate: Substrate, index: int, edited: Mapping[str, Pa
         return None
     rows, columns = substrate.layers[index].picture.shape[-2:]
     return _fitting(picture(str(edited[name])), (rows, columns), edited[name], larger=True)
+
+
+def _subjects(shapes: Mapping[int, Path], keys: Mapping[int, Image], by: str) -> dict[int, Float[Tensor, "1 1 h w"]]:
+    """Where the subject is in keyframes, 0..1."""
+    if shapes and by != SHAPE:
+        raise RequestError(f"--shape says where a subject is for --by {SHAPE}, and this goes by {by}; leave it out")
+    beside = sorted(shapes.keys() - keys.keys())
+    if beside:
+        raise RequestError(f"frame {beside[0]} has a shape and was not edited; give it with --key too")
+    size = {key: (image.shape[-2], image.shape[-1]) for key, image in keys.items()}
+    planes = {key: _fitting(picture(str(path)), size[key], path) for key, path in shapes.items()}
+    return {key: (plane[None].float() / 255).mean(dim=1, keepdim=True) for key, plane in planes.items()}
 
 
 def _fitting(image: Image, size: tuple[int, int], path: Path, *, larger: bool = False) -> Image:

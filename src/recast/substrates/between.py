@@ -20,7 +20,13 @@ LEAST_STRETCH = 0.1
 
 
 def flow_between_frames(substrate: Substrate, layer: int, start: int, end: int) -> tuple[Flow, Shares]:
-    """Where a layer's points of frame `start` are in frame `end`, in pixels, and how far they can be seen there, 0..1.
+    """Where a layer's points of frame `start` are in frame `end`, in pixels, and how far they are seen there, 0..1."""
+    flow, met = met_between_frames(substrate, layer, start, end)
+    return flow, met * warped(substrate.shares()[layer][[end]], flow)
+
+
+def met_between_frames(substrate: Substrate, layer: int, start: int, end: int) -> tuple[Flow, Shares]:
+    """The same, and 1 where the points lie within frame `end`, whether the layer is seen there or not.
 
     Newton's method on the places of `end`: where is the pixel whose place on the canvas is the point's?
     """
@@ -32,8 +38,7 @@ def flow_between_frames(substrate: Substrate, layer: int, start: int, end: int) 
     for _ in range(STEPS):
         flow = _inside(flow + _applied(warped(inverse, flow), wanted - warped(held - own, flow) - own - flow), own)
     missed = wanted - warped(held - own, flow) - own - flow
-    met = (missed.square().sum(dim=1, keepdim=True).sqrt() < NEAR_PX).to(flow)
-    return flow, met * warped(substrate.shares()[layer][[end]], flow)
+    return flow, (missed.square().sum(dim=1, keepdim=True).sqrt() < NEAR_PX).to(flow)
 
 
 def _inverse_slopes(places: Places) -> Float[Tensor, "1 4 h w"]:

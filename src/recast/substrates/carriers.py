@@ -1,6 +1,6 @@
 """Ways to carry a picture from one frame of a clip to another: along flow, by patches, or over a substrate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -14,7 +14,11 @@ from recast.conditions.patches import SHARP, nearest_patches, voted
 from recast.conditions.warping import Shares, composed, visible, warped
 from recast.substrates.between import at_size, flow_between_frames
 from recast.substrates.layers import Substrate
+from recast.substrates.reshaped import ShapeCarrier
 from recast.types import Frames, Maps
+
+SHAPE = "shape"
+"""The carrier that reads shapes of subjects."""
 
 Picture = Float[Tensor, "1 c h w"]
 Sight = Float[Tensor, "1 1 h w"]
@@ -104,10 +108,14 @@ class SubstrateCarrier:
 
 @dataclass(frozen=True, eq=False)
 class CarrierInputs:
-    """What carriers are made of. substrate: fits one of the kind that is named, when it is asked for."""
+    """What carriers are made of. substrate: fits one of the kind that is named, when it is asked for.
+
+    shapes: where the subject is in edited keyframes, by number, 0..1, where that is known.
+    """
 
     frames: Frames
     substrate: Callable[[str], Substrate]
+    shapes: Mapping[int, Sight] = field(default_factory=dict)
 
 
 def _by_flow(inputs: CarrierInputs) -> Carrier:
@@ -126,10 +134,15 @@ def _by_canonical(inputs: CarrierInputs) -> Carrier:
     return SubstrateCarrier(inputs.substrate("canonical"))
 
 
+def _by_shape(inputs: CarrierInputs) -> Carrier:
+    return ShapeCarrier(inputs.substrate("atlas"), inputs.shapes)
+
+
 CARRIERS: dict[str, Callable[[CarrierInputs], Carrier]] = {
     "flow": _by_flow,
     "patches": _by_patches,
     "atlas": _by_atlas,
     "canonical": _by_canonical,
+    SHAPE: _by_shape,
 }
 """Ways to carry keyframes, by name."""
