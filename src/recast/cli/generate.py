@@ -53,6 +53,7 @@ def generate(
     *,
     settings: Settings = None,
     overwrite: Overwrite = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take; make nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     **options: object,
@@ -62,4 +63,10 @@ def generate(
     from recast.editing.storyboard import with_storyboard
 
     request = request_from(None, output, {"method": USUAL} | options, settings, overwrite=overwrite)
-    run(with_storyboard(request), as_json=as_json, quiet=quiet)
+    whole = with_storyboard(request)
+    if plan:
+        from recast.cli.plan import tell_generation
+
+        tell_generation(whole, as_json=as_json)
+    else:
+        run(whole, as_json=as_json, quiet=quiet)

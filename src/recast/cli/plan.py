@@ -10,6 +10,8 @@ from recast.cli.progress import peak_gib
 from recast.cli.table import tell
 
 if TYPE_CHECKING:
+    from recast.editing.request import Request
+    from recast.evaluation.generation_plan import GenerationPlan
     from recast.evaluation.plan import Plan
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -57,6 +59,24 @@ def plan(
         tell(_lines(found) | shown, title=f"{source} to {target}")
 
 
+def tell_generation(request: "Request", *, as_json: bool) -> None:
+    """What `recast generate` would take."""
+    from recast.editing.loaded import Model
+    from recast.evaluation.generation_plan import planned_generation
+
+    model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
+    found = planned_generation(request, model, lambda: int(peak_gib() * GIB))
+    if as_json:
+        print(json.dumps(asdict(found) | {"seconds_in_all": sum(found.seconds.values())}))
+        return
+    scenes = f", {len(found.frames)} scenes" if len(found.frames) > 1 else ""
+    lines = {
+        "frames": f"{sum(found.frames):,}{scenes}, {found.size[0]}x{found.size[1]}, {found.fps:g} a second",
+        "windows": f"of at most {found.window} frames",
+    }
+    tell(lines | _computed(found), title=str(request.target))
+
+
 def drawn(values: Sequence[float]) -> str:
     """A schedule in a line: its least and most, and its course over the clip in at most SHOWN steps."""
     least, most = min(values), max(values)
@@ -67,21 +87,27 @@ def drawn(values: Sequence[float]) -> str:
 
 
 def _lines(plan: "Plan") -> dict[str, object]:
-    stages = ", ".join(f"{stage} {_time(seconds)}" for stage, seconds in plan.seconds.items())
-    flops = ", ".join(f"{stage} {count:.3g}" for stage, count in plan.flops.items())
-    rate = f"{plan.device} at {plan.rate / 1e12:.3g} TFLOP/s as measured, of which {plan.use:.0%} is assumed to be used"
     job = plan.disk["job"]
     return {
         "frames": f"{plan.frames:,}, worked at {plan.size[0]}x{plan.size[1]}",
         "shots": "not known before the clip is read; counted as one" if plan.shots is None else plan.shots,
         "segments": f"{len(plan.segments)} of at most {max(plan.segments)} frames, windows of {plan.window}",
-        "time": f"{_time(sum(plan.seconds.values()))} ({stages})",
+        **_computed(plan),
         "memory": f"{plan.memory / GIB:.2f} GiB at most, whatever the clip's length",
-        "FLOPs": f"{sum(plan.flops.values()):.3g} ({flops}), {plan.evaluations:,} evaluations of the network",
-        "rate": rate,
         "disk": f"{_size(plan.disk['result'])} for the result"
         + (f", {_size(job)} until it is done" if job else "")
         + f"; {_size(plan.free)} are free",
+    }
+
+
+def _computed(plan: "Plan | GenerationPlan") -> dict[str, object]:
+    stages = ", ".join(f"{stage} {_time(seconds)}" for stage, seconds in plan.seconds.items())
+    flops = ", ".join(f"{stage} {count:.3g}" for stage, count in plan.flops.items())
+    return {
+        "time": f"{_time(sum(plan.seconds.values()))} ({stages})",
+        "memory": f"{plan.memory / GIB:.2f} GiB at most",
+        "FLOPs": f"{sum(plan.flops.values()):.3g} ({flops}), {plan.evaluations:,} evaluations of the network",
+        "rate": f"{plan.device} at {plan.rate / 1e12:.3g} TFLOP/s as measured, of which {plan.use:.0%} is assumed used",
     }
 
 

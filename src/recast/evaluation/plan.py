@@ -77,7 +77,7 @@ def planned(resolved: ResolvedEdit, model: Model, target: Path, resident: Callab
     segments = segment_lengths(resolved, frames, starts or [0])
     walks = {length: walk_of(resolved, model, length) for length in set(segments)}
     content, counted = _content_seconds(resolved, model), EditCost.of(resolved, model, walks)
-    each, rate, is_long = Counter(segments), _rate(model), frames > resolved.request.segment
+    each, rate, is_long = Counter(segments), products_a_second(model), frames > resolved.request.segment
     flops = {
         "denoise": sum(count * counted.denoising(walks[length]) for length, count in each.items()),
         "encode": frames * counted.encoding,
@@ -143,6 +143,7 @@ def segment_lengths(resolved: ResolvedEdit, frames: int, starts: list[int]) -> l
     return [segment.span.stop - segment.span.start for segment in segments]
 
 
-def _rate(model: Model) -> float:
+def products_a_second(model: Model) -> float:
+    """FLOPs a second in large products of the model's numbers on its device, as measured for a moment."""
     rates = matrix_rates(str(model.device))
     return rates["fp32" if model.dtype == torch.float32 else "bf16"]
