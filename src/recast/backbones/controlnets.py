@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recast.control import Control, ControlResiduals
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import json_object
+from recast.model.index import read_index
 from recast.networks.placement import first_weight
 from recast.types import Kind, Latents, Tokens
 
@@ -95,7 +95,7 @@ def opened_controlnets(model: ModelFolder, device: str, dtype: torch.dtype) -> d
     number of ControlNets than of kinds, and for none where model_index.json names a pipeline that has one.
     """
     names = ["controlnet"] if model.has("controlnet") else []
-    if not names and "ControlNet" in str(json_object(model.path / "model_index.json").get("_class_name")):
+    if not names and "ControlNet" in str(read_index(model.path).get("_class_name")):
         model.component("controlnet")
     while model.has(f"controlnet_{len(names)}"):
         names.append(f"controlnet_{len(names)}")

@@ -8,7 +8,7 @@ from typing import Any
 from recast.backbones.backbone import Backbone
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import json_object
+from recast.model.index import read_index
 
 
 def _opened(family: str, folder: ModelFolder, **how: Any) -> Backbone:  # noqa: ANN401 -- device, dtype, or a family's own
@@ -66,7 +66,7 @@ def family_of(folder: ModelFolder) -> str:
         raise WeightsError(f"this model is for {use}, and edits nothing by itself; {folder.path}")
     if folder.metadata.family is not None:
         return _known(folder.metadata.family, f"recast.json names the family {folder.metadata.family!r}", folder)
-    named = json_object(folder.path / "model_index.json").get("_class_name")
+    named = read_index(folder.path).get("_class_name")
     return _known(PIPELINES.get(str(named)), f"model_index.json names the class {named!r}", folder)
 
 

@@ -12,6 +12,7 @@ from recast.conditions.image import ImageEncoder
 from recast.conditions.text import TextEncoder
 from recast.errors import WeightsError
 from recast.model.folder import MODELS, ModelFolder
+from recast.model.index import has_index
 from recast.model.metadata import ModelMetadata, json_object
 from recast.model.weight_files import weight_files
 from recast.types import Embedding, Frames
@@ -40,7 +41,7 @@ class ClipPair:
         Raises WeightsError where it is neither, or damaged.
         """
         path = Path(name_or_path).expanduser().resolve()
-        if name_or_path in MODELS or not (path / "config.json").is_file() or (path / "model_index.json").is_file():
+        if name_or_path in MODELS or not (path / "config.json").is_file() or has_index(path):
             folder = ModelFolder.found(name_or_path)
             name = f"CLIP pair of {name_or_path if name_or_path in MODELS else folder.path.resolve().name}"
             pictures, words = ImageEncoder.opened(folder, device), TextEncoder.opened(folder, device)

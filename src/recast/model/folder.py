@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from recast.errors import RecastError, WeightsError
 from recast.model.budget import allocating_at_most
 from recast.model.configs import check_configs
+from recast.model.index import has_index, read_index
 from recast.model.loading import loaded
 from recast.model.metadata import ModelMetadata, json_object
 from recast.model.pulled import folder_of, is_pulled
@@ -98,12 +99,12 @@ class ModelFolder:
             wrong = "is a file, not a model folder" if path.exists() else "is neither a known model nor a folder"
             near = get_close_matches(name[:60], [*MODELS, *SPECS], n=1)
             raise WeightsError(f"{name!r} {wrong}; say {models}" + "".join(f"; did you mean {each}?" for each in near))
-        if not (path / "model_index.json").is_file():
+        if not has_index(path):
             around = path.resolve().parent
-            better = f"the folder around it, {around}" if (around / "model_index.json").is_file() else models
+            better = f"the folder around it, {around}" if has_index(around) else models
             wrong = "has no model_index.json, which says what a model is made of, so it is no model folder"
             raise WeightsError(f"{name!r} {wrong}; say {better}")
-        json_object(path / "model_index.json")
+        read_index(path)
         return cls(path, ModelMetadata.read(path / "recast.json"))
 
     @classmethod

@@ -13,7 +13,7 @@ from recast.backbones.stable_diffusion.prompt import PromptEncoder
 from recast.conditions.text import max_tokens, tokenized
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
-from recast.model.metadata import json_object
+from recast.model.index import read_index
 from recast.types import Frames, Tokens
 
 
@@ -36,7 +36,7 @@ class PairedPromptEncoder(PromptEncoder):
         first = PromptEncoder.opened(folder, device, dtype)
         network = folder.network("text_encoder_2", CLIPTextModelWithProjection).to(device, dtype).requires_grad_(False)
         second = PromptEncoder(network, folder.part("tokenizer_2", CLIPTokenizer), torch.device(device))
-        zeros = json_object(folder.path / "model_index.json").get("force_zeros_for_empty_prompt", True)
+        zeros = read_index(folder.path).get("force_zeros_for_empty_prompt", True)
         return cls(first.network, first.tokenizer, first.device, second=second, zeros_for_nothing=bool(zeros))
 
     def encode(self, text: str) -> Tokens:

@@ -14,6 +14,7 @@ from recast.backbones.wan.instructed import WanInstructedBackbone
 from recast.backbones.wan.vace import WanVACEBackbone
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
+from recast.model.index import read_index
 from recast.model.metadata import json_object
 
 PLACES = 512
@@ -43,7 +44,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     second = _network(model, "transformer_2", kind, (device, dtype)) if model.has("transformer_2") else None
     if network.config.in_channels != network.config.out_channels:
         backbone = WanInstructedBackbone
-    if json_object(model.path / "model_index.json").get("_class_name") == IN_CONTEXT:
+    if read_index(model.path).get("_class_name") == IN_CONTEXT:
         backbone = WanInContextBackbone
         network, second = told_apart(network), None if second is None else told_apart(second)
     vae = model.network("vae", AutoencoderKLWan).to(device).requires_grad_(False)
@@ -70,7 +71,7 @@ def _network(model: ModelFolder, name: str, kind: type, where: tuple[str, torch.
 
 
 def _boundary(model: ModelFolder) -> float:
-    share = json_object(model.path / "model_index.json").get("boundary_ratio")
+    share = read_index(model.path).get("boundary_ratio")
     if not isinstance(share, int | float) or not 0 <= share <= 1:
         wrong = f"there are two transformers, and model_index.json has boundary_ratio {share!r}"
         raise WeightsError(f"{wrong}; it says which levels each has, 0 to 1; {model.path}")
