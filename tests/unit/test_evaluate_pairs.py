@@ -79,7 +79,7 @@ def scores(files):
 def test_everything_is_measured_and_named(scores):
     assert scores.figures.edit.keys() == CLIP.keys() | PAIRED.keys() - {"kept_lpips"}  # which needs a folder
     assert scores.figures.source.keys() == CLIP.keys() | {"frame_accuracy"}
-    assert scores.figures.by.keys() == scores.figures.edit.keys() - {"pixels", "flicker"} - _kept(scores)
+    assert scores.figures.by.keys() == scores.figures.edit.keys() - {"pixels", "flicker", "sharpness"} - _kept(scores)
     assert scores.figures.by["frames"] == Judge.name
     assert scores.figures.by["prompt"] == scores.figures.by["direction"] == "CLIP pair of pocket"
     assert (scores.frames, scores.size, scores.notes) == (FRAMES, (ROWS, COLUMNS), ())
@@ -127,7 +127,7 @@ def test_a_still_clip_is_measured_as_still_and_one_frame_without_time(clips):
         {"frames": 1, "frame_pairs": 1, "flicker": 0}, abs=1e-6
     )
     one = recast.evaluate(source, edited, max_frames=1).figures.edit
-    assert one.keys() == {"depth_agreement", "edge_agreement", "structure"}
+    assert one.keys() == {"sharpness", "depth_agreement", "edge_agreement", "structure"}
 
 
 def test_clips_that_do_not_fit_are_refused_with_both_numbers(clips, files, capsys):

@@ -65,7 +65,8 @@ def test_each_world_is_edited_by_words_at_each_detail_and_by_a_picture_at_the_fi
     assert by_variant.keys() == edited | {Variant(name) for name in (*REFERENCES, "grey", "noise")}
     assert _of(outcomes, "worlds 1000").keys() == {Variant("worlds")}
     measured = {name for outcome in outcomes for name in outcome.figures}
-    assert measured == JUDGED.keys() - {"likeness", "nearer", "nearest"} | {"frames", "pixels", "warp", "prompt"}
+    measured_besides = {"frames", "pixels", "warp", "prompt", "sharpness"}
+    assert measured == JUDGED.keys() - {"likeness", "nearer", "nearest"} | measured_besides
 
 
 @pytest.mark.parametrize("kind", ["place", "colour"])

@@ -31,6 +31,13 @@ CLIP: dict[str, Metric] = {
         "lower",
         1,
     ),
+    "sharpness": Metric(
+        "sharpness",
+        "mean gradient of luma, 0..255 a pixel; best where it equals the reference render's, if there is one",
+        "",
+        "higher",
+        1,
+    ),
     "prompt": Metric(
         "prompt consistency",
         "cosine of the target words' embedding with the frames', in the named CLIP pair",

@@ -16,6 +16,7 @@ from recast.conditions.perceptual import PerceptualDistance
 from recast.conditions.vision import VisionEncoder, is_vision
 from recast.engine.device import chosen_device
 from recast.evaluation.judge.judge import Judge
+from recast.evaluation.metrics.appearance import sharpness
 from recast.evaluation.metrics.consistency import FrameEncoder, all_pairs, centred, neighbours, warp_along
 from recast.evaluation.metrics.direction import directional_similarity
 from recast.evaluation.metrics.edges import edge_agreement
@@ -121,7 +122,7 @@ class PairFigures:
 def measured_pair(pair: EditedPair, encoders: PairEncoders, report: Report) -> PairFigures:
     """All measures that there are frames, words and a mask for; those of one clip are of the source too."""
     edits, sources, named_by = {}, {}, {}
-    parts = (_steadiness, _content, _structure, _kept)
+    parts = (_steadiness, _sharpness, _content, _structure, _kept)
     for done, part in enumerate(parts):
         report(done, len(parts))
         for edit, source, by in part(pair, encoders):
@@ -150,6 +151,10 @@ def _steadiness(pair: EditedPair, encoders: PairEncoders) -> Told:
 
 def _of_vectors(vectors: Tensor) -> Figures:
     return {"frames": neighbours(vectors), "frame_pairs": all_pairs(vectors)}
+
+
+def _sharpness(pair: EditedPair, _encoders: PairEncoders) -> Told:
+    yield {"sharpness": sharpness(pair.edited)}, {"sharpness": sharpness(pair.source)}, ""
 
 
 def _content(pair: EditedPair, encoders: PairEncoders) -> Told:

@@ -42,13 +42,6 @@ JUDGED: dict[str, Metric] = {
         "lower",
         1,
     ),
-    "sharpness": Metric(
-        "sharpness",
-        "mean gradient of luma, 0..255 a pixel; best where it equals the reference render's",
-        "",
-        "higher",
-        1,
-    ),
     "distance": Metric(
         "distance to the reference render, 0..255",
         "mean absolute difference, 0..255, to the reference render of the edit",
