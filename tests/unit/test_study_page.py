@@ -1,6 +1,7 @@
 """The study's server: answers are kept through kills, and the page is told nothing of what made a clip."""
 
 import json
+import socket
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -8,6 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from recast.cli.app import run
 from recast.evaluation.study.answers import read_answers
 from recast.evaluation.study.plan import StudyPlan
 from served_study import free_port, served_study
@@ -64,3 +66,16 @@ def test_answers_are_kept_through_a_kill_and_nothing_tells_what_made_a_clip(tmp_
         seats = json.loads(asked(f"{url}/api/v1/study")[1])["seats"]
         assert [each["done"] for each in seats] == [0, 3, 0]
     assert [(each.rater, each.pair) for each in read_answers(folder)] == [("seat 2", name) for name in seat[:3]]
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path, capsys):
+    folder = study_made(tmp_path, raters=1) / "study"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        capsys.readouterr()
+        assert run(["study", "serve", str(folder), "--port", str(port)]) == 2
+    printed = capsys.readouterr().err
+    assert f"port {port} cannot be had" in printed
+    assert printed.count("\n") == 1

@@ -1,6 +1,7 @@
 """`recast study`: which of two edits raters like better; built, shown on a page, scored, or taken to a crowd."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,6 +90,7 @@ def serve(
 
     StudyPlan.opened(folder)
     with run_lock(folder):
+        _check_port(port)
         typer.echo(f"http://127.0.0.1:{port}/", err=True)
         serve_study(folder, ServeConfig(folder, port=port))
 
@@ -158,6 +160,16 @@ def _edits(
         "give a suite with its results, by --suite FILE --results DIR, or edits by --way NAME=DIR (twice or more) with "
         "--source DIR and --prompts FILE"
     )
+
+
+def _check_port(port: int) -> None:
+    """Raises RequestError where something answers there already."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as fault:
+            raise RequestError(f"port {port} cannot be had ({fault.strerror}); name another by --port") from fault
 
 
 def _way(text: str) -> tuple[str, Path]:
