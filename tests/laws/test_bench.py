@@ -69,7 +69,7 @@ def test_bytes_are_those_that_operators_read_and_write():
 def test_networks_at_full_width_are_the_published_ones(name, tflop):
     """FLOPs of 8 frames of 448x256 in two branches, as docs/models.md has them of single branches."""
     make, _ = networks._NETWORKS[name]
-    clip = networks._Clip(8, networks.PIXELS["full"], torch.device("meta"), torch.float32)
+    clip = networks.RandomClip(8, networks.PIXELS["full"], torch.device("meta"), torch.float32)
     flops, moved = networks._floor(make, networks.WIDTHS["full"], clip)
     assert flops / 1e12 == pytest.approx(tflop, rel=0.01)
     assert moved > 0
@@ -79,10 +79,10 @@ def test_every_group_gives_rows(tmp_path, capsys):
     folder, target = written(tmp_path / "model"), tmp_path / "found.json"
     asked = ["--width", "tiny", "--frames", "2", "--rounds", "1", "--rows", "1", "--steps", "1", "--sizes", "32"]
     asked += ["-m", str(folder), "--methods", "gen1", "--presets", "pocket-images", "-o", str(target)]
-    assert run(["bench", "networks", "edits", "training", *asked, "--json"]) == 0
+    assert run(["bench", "networks", "clips", "edits", "training", *asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads(target.read_text())
-    assert [row["group"] for row in found["rows"]] == ["networks"] * 4 + ["edits", "training"]
+    assert [row["group"] for row in found["rows"]] == ["networks"] * 4 + ["clips"] * 3 + ["edits", "training"]
     assert all(len(row["seconds"]) == 1 and row["floor_seconds"] > 0 for row in found["rows"])
     assert run(["bench", "edits", *asked]) == 2
     assert "is already there" in capsys.readouterr().err

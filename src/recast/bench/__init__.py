@@ -17,6 +17,6 @@ def _of(module: str) -> Callable[[BenchConfig], list[BenchCase]]:
 
 
 GROUPS: Mapping[str, Callable[[BenchConfig], list[BenchCase]]] = MappingProxyType(
-    {name: _of(name) for name in ("networks", "edits", "media", "training", "curation")}
+    {name: _of(name) for name in ("networks", "clips", "edits", "media", "training", "curation")}
 )
 """What makes the cases of a group, by its name."""

@@ -1,7 +1,7 @@
 """A denoising step of Gen-1's network and of its peers at equal widths, with random weights, under guidance."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from recast.bench.case import BenchCase, BenchConfig, Floor
 from recast.errors import known
 from recast.evaluation.meta_networks import counted
 from recast.model.folder import quiet
-from recast.networks.spacetime import inflate
+from recast.networks.spacetime import SpaceTimeUNet, inflate
 
 WIDTHS = {"tiny": (32, 64, 64, 64), "middle": (96, 192, 384, 384), "full": (320, 640, 1280, 1280)}
 """Channels by resolution; full is Stable Diffusion 1.5's, and Gen-1's."""
@@ -26,7 +26,7 @@ PIXELS = {"tiny": (128, 224), "middle": (128, 224), "full": (256, 448)}
 
 
 @dataclass(frozen=True)
-class _Clip:
+class RandomClip:
     """What a network is given: two branches of a clip's latents, and of its depth in pixels."""
 
     frames: int
@@ -55,10 +55,9 @@ def cases(config: BenchConfig) -> list[BenchCase]:
     width = known("width", config.width, WIDTHS)
     rows, columns = PIXELS[width]
     size = f"{width} width, {config.frames} frames of {columns}x{rows}, {BRANCHES} branches"
-    made = []
+    clip, made = RandomClip(config.frames, (rows, columns), config.device, config.dtype), []
     for name, (make, peer) in _NETWORKS.items():
-        work = make(WIDTHS[width], _Clip(config.frames, (rows, columns), config.device, config.dtype))
-        floor = _floor(make, WIDTHS[width], _Clip(config.frames, (rows, columns), torch.device("meta"), config.dtype))
+        work, floor = make(WIDTHS[width], clip), _floor(make, WIDTHS[width], replace(clip, device=torch.device("meta")))
         made.append(BenchCase("networks", name, size, work, 1, "step", floor, peer))
     return made
 
@@ -67,42 +66,47 @@ Step = Callable[[], object]
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def _floor(make: Callable[[tuple[int, ...], _Clip], Step], widths: tuple[int, ...], clip: _Clip) -> Floor:
+def _floor(make: Callable[[tuple[int, ...], RandomClip], Step], widths: tuple[int, ...], clip: RandomClip) -> Floor:
     cost = counted(make(widths, clip))
     return cost.flops, cost.moved
 
 
-def _image(widths: tuple[int, ...], clip: _Clip, extra: int = 0) -> UNet2DConditionModel:
+def _image(widths: tuple[int, ...], clip: RandomClip, extra: int = 0) -> UNet2DConditionModel:
     with clip.device, quiet():
         return UNet2DConditionModel(
             in_channels=4 + extra, block_out_channels=widths, cross_attention_dim=TOKEN_WIDTH, attention_head_dim=8
         )
 
 
-def _ready(network: Network, clip: _Clip) -> Network:
+def ready(network: Network, clip: RandomClip) -> Network:
     """As networks that edit are: no gradients, and weights of convolutions channels last."""
     with quiet():
         network = network.to(dtype=clip.dtype).requires_grad_(False).eval()
     return nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
 
 
-def _ours(widths: tuple[int, ...], clip: _Clip, *, over_time: bool) -> Step:
-    network = inflate(_image(widths, clip), extra_channels=4, max_frames=clip.frames)
+def random_network(widths: tuple[int, ...], clip: RandomClip, *, extra: int) -> SpaceTimeUNet:
+    """Gen-1's network with so many structure channels."""
+    network = inflate(_image(widths, clip), extra_channels=extra, max_frames=clip.frames)
     for weight in network.temporal_parameters():  # new ones are zero
         nn.init.normal_(weight, std=0.02)
-    network = _ready(network, clip)
+    return ready(network, clip)
+
+
+def _ours(widths: tuple[int, ...], clip: RandomClip, *, over_time: bool) -> Step:
+    network = random_network(widths, clip, extra=4)
     x, tokens, timestep = clip.latents(8), clip.tokens(), torch.full((BRANCHES,), 500, device=clip.device)
     return _without_gradients(lambda: network(x, timestep, tokens, video=over_time))
 
 
-def _animatediff(widths: tuple[int, ...], clip: _Clip) -> Step:
+def _animatediff(widths: tuple[int, ...], clip: RandomClip) -> Step:
     image = _image(widths, clip)
     with clip.device, quiet():
         adapter = MotionAdapter(block_out_channels=widths)
         moving = UNetMotionModel.from_unet2d(image, adapter)
         assert isinstance(moving, UNetMotionModel), "it gives loading information only where that is asked for"
-        network = _ready(moving, clip)
-        control = _ready(ControlNetModel.from_unet(image), clip)
+        network = ready(moving, clip)
+        control = ready(ControlNetModel.from_unet(image), clip)
     x, tokens, depth = clip.latents(4), clip.tokens(), clip.depth()
     timestep = torch.tensor(500, device=clip.device)
 
@@ -115,7 +119,7 @@ def _animatediff(widths: tuple[int, ...], clip: _Clip) -> Step:
     return _without_gradients(step)
 
 
-def _unet3d(widths: tuple[int, ...], clip: _Clip) -> Step:
+def _unet3d(widths: tuple[int, ...], clip: RandomClip) -> Step:
     head = 64 if widths[0] % 64 == 0 else 32
     with clip.device, quiet():
         network = UNet3DConditionModel(
@@ -123,7 +127,7 @@ def _unet3d(widths: tuple[int, ...], clip: _Clip) -> Step:
             cross_attention_dim=TOKEN_WIDTH,
             attention_head_dim=head,
         )
-    network = _ready(network, clip)
+    network = ready(network, clip)
     x, tokens, timestep = clip.latents(4).transpose(1, 2), clip.tokens(), torch.tensor(500, device=clip.device)
     return _without_gradients(lambda: network(x, timestep, tokens, return_dict=False))
 
@@ -136,7 +140,7 @@ def _without_gradients(step: Step) -> Step:
     return work
 
 
-_NETWORKS: dict[str, tuple[Callable[[tuple[int, ...], _Clip], Step], bool]] = {
+_NETWORKS: dict[str, tuple[Callable[[tuple[int, ...], RandomClip], Step], bool]] = {
     "gen1": (partial(_ours, over_time=True), False),
     "gen1, layers over time off": (partial(_ours, over_time=False), False),
     "AnimateDiff + ControlNet": (_animatediff, True),

@@ -34,7 +34,7 @@ OPTIONS: dict[str, Flag] = {
 """How a run is asked for, by the fields of BenchConfig."""
 Groups = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[GROUP...]", help="networks, edits, media, training, curation (default all)."),
+    typer.Argument(metavar="[GROUP...]", help="networks, clips, edits, media, training, curation (default all)."),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE.json", help="Also write all of it, to send to others.")

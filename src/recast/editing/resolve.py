@@ -20,7 +20,7 @@ from recast.editing.mask import Mask
 from recast.editing.model_defaults import defaults_of, method_of, own_method, sampler_of
 from recast.editing.request import Request, knobs_of, method_for
 from recast.editing.structures import NamedStructure, check_structure, named_structures
-from recast.errors import BackboneError, RecastWarning, RequestError
+from recast.errors import BackboneError, RecastWarning, RequestError, known
 from recast.methods import GENERATORS, Method
 from recast.types import Clip, Kind
 from recast.video.read import Source, Window
@@ -178,6 +178,8 @@ def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStruct
     """Those that the request names. Raises BackboneError for what a model that reads structure cannot honour."""
     named = named_structures(request.structure)
     kinds = [each.kind for each in named]
+    for kind in request.structure_from:
+        known("structure to give", kind, list(Kind))
     surplus = sorted(request.structure_from.keys() - set(kinds))
     if surplus:
         given = f"{surplus[0]} is given from a file, and the structure is {', '.join(kinds)}"
