@@ -13,7 +13,7 @@ from recast.errors import Cancelled
 from recast.progress import Report, unreported
 from recast.substrates.descent import Descent, State
 from recast.substrates.gather import canvas_of, gathered
-from recast.substrates.layers import Layer, Places, Substrate, layer_shares
+from recast.substrates.layers import Canvas, Layer, Places, Substrate, layer_shares
 from recast.substrates.matte import matted
 from recast.substrates.moves import corrected, moves_from_flow, own_places
 from recast.types import Frames, Maps
@@ -22,6 +22,10 @@ CORRECTIONS = 3
 """Rounds of correction against the pictures, before the descent."""
 ROUNDS, LAST_ROUNDS = 2, 12
 """Of gathering a layer's picture between corrections, and at the end."""
+
+
+REFERENCE_COUNTS = 8.0
+"""As so many frames, at the end: it is the one that a picture is to look like."""
 
 
 @runtime_checkable
@@ -108,14 +112,20 @@ class Fit:
             moves = descent.moves[number]
             moves = moves + descent.correction(state, number) if self.passes else moves
             _, places, size = self._canvas(moves, share)
-            layers.append(Layer(gathered(self.shown, places, share, size, LAST_ROUNDS).clamp(0, 1), places, alpha))
+            layers.append(Layer(self._picture(places, share, size), places, alpha))
         return matted(Substrate(tuple(layers), self.reference), self.shown)
+
+    def _picture(self, places: Places, share: Shares, size: tuple[int, int]) -> Canvas:
+        """The picture of a layer whose places are found; the reference frame counts as several."""
+        counted = share.clone()
+        counted[self.reference] *= REFERENCE_COUNTS
+        return gathered(self.shown, places, counted, size, LAST_ROUNDS).clamp(0, 1)
 
     def _descent(self, state: State) -> Descent:
         moves = [state[f"moves.{number}"] for number in range(len(self.alphas))]
         origins = [self._canvas(each, share)[0] for each, share in zip(moves, self.shares, strict=True)]
         own = own_places(self.shown.shape[-2:])
-        return Descent(self.shown, self.flow, moves, self.shares, origins, own, self.reference)
+        return Descent(self.shown, self.flow, moves, self.shares, origins, own, self.reference, self.passes)
 
     def _canvas(self, moves: Places, share: Shares) -> tuple[Float[Tensor, "2"], Places, tuple[int, int]]:
         counted = own_places(self.shown.shape[-2:]) + moves

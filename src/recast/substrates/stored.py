@@ -18,7 +18,7 @@ from recast.substrates.descent import State
 from recast.substrates.fit import Fit
 from recast.substrates.layers import Canvas, Layer, Substrate, as_pixels
 
-FORMAT = 1
+FORMAT = 2
 """Of the folder, and of what the fit comes to; another one is fitted anew."""
 LAYERS, ABOUT, STATE = "layers.safetensors", "about.json", "fit.safetensors"
 KEEP_SECONDS = 20.0
