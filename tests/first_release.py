@@ -135,3 +135,23 @@ def xl_checkpoint(path):
     made = {f"conditioner.embedders.0.transformer.{name}": weight for name, weight in text.items()}
     made |= open_clip_names(held["text_encoder_2"], "conditioner.embedders.1.model.")
     return made | unet_names(held["unet"]) | vae_names(held["vae"])
+
+
+def control_names(weights):
+    """A ControlNet's weights by the names of lllyasviel's files."""
+    made, inner = {}, {}
+    for name, weight in weights.items():
+        layer = name.rpartition(".")[0]
+        kind = name.rpartition(".")[2]
+        if layer.startswith("controlnet_down_blocks."):
+            made[f"zero_convs.{layer.rpartition('.')[2]}.0.{kind}"] = weight
+        elif layer == "controlnet_mid_block":
+            made[f"middle_block_out.0.{kind}"] = weight
+        elif layer.startswith("controlnet_cond_embedding."):
+            part = layer.removeprefix("controlnet_cond_embedding.")
+            number = {"conv_in": 0, "conv_out": 14}.get(part) or (2 + 2 * int(part[7:]) if part[:7] == "blocks." else 0)
+            made[f"input_hint_block.{number}.{kind}"] = weight
+        else:
+            inner[name] = weight
+    made |= {name.removeprefix("model.diffusion_model."): weight for name, weight in unet_names(inner).items()}
+    return {f"control_model.{name}": weight for name, weight in made.items()}

@@ -73,14 +73,17 @@ def pull(
 
 @models.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors checkpoint of Stable Diffusion.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .safetensors checkpoint, or a single part."),
+    ],
     *,
     target: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="The model folder to write.")],
     like: Annotated[
         str, typer.Option("--like", metavar="NAME|FOLDER", help="The model whose other parts it gets.")
     ] = "sd15",
 ) -> None:
-    """Make a model folder of a checkpoint in one file: its networks, and tokenizer and all else of another model."""
+    """Make a model folder of a file: a checkpoint's networks, or one part, and all else of another model."""
     from recast.backbones.stable_diffusion.single_file import import_checkpoint
     from recast.model.folder import ModelFolder
 

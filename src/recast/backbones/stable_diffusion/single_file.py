@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from recast.backbones.stable_diffusion.single_parts import check_part, filled, part_in, write_part
 from recast.errors import RequestError, WeightsError
 from recast.files import disk_told, whole_folder
 from recast.model.folder import ModelFolder, quiet
@@ -35,10 +36,19 @@ TEXTS: dict[str, dict[str, str]] = {
 def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     """Writes a folder with the checkpoint's networks and all other parts of `like`; all of it or nothing.
 
-    Raises WeightsError for a pickle, a damaged file, a checkpoint of another family, and weights that are missing or
-    left over; RequestError where there is no such file, WriteError for a full disk.
+    The file may also be of one part: a ControlNet, motion modules or an IP-Adapter. Raises WeightsError for a pickle, a
+    damaged file, a checkpoint of another family, and weights that are missing or left over; RequestError where there is
+    no such file and where `like` has no place for a part, WriteError for a full disk.
     """
-    tensors, texts = _read(file)
+    tensors = _read(file)
+    part = part_in(tensors)
+    if part is not None:
+        check_part(part, like)
+        with quiet(), disk_told(target), whole_folder(target) as folder:
+            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, [part]))
+            write_part(part, tensors, like, file, folder)
+        return
+    texts = _texts(tensors, file)
     with quiet():
         networks = {"unet": _unet(tensors, like, file), "vae": _vae(tensors, like, file)}
         networks |= {name: _text_encoder(tensors, like, name, (prefix, file)) for name, prefix in texts.items()}
@@ -52,23 +62,28 @@ def _left_out(like: Path, networks: Iterable[str]) -> Callable[[str, list[str]],
     return lambda folder, names: {*networks, "pulled.json"} & {*names} if Path(folder) == like else set()
 
 
-def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The file's weights in fp32, and its text encoders as in TEXTS."""
+def _read(file: Path) -> dict[str, Tensor]:
+    """The file's weights, in fp32."""
     if file.suffix.lower() != ".safetensors":
         way_out = "take its .safetensors version, or convert it on a machine that may run it"
         raise WeightsError(f"{file.name} is no safetensors file; pickles can run code when read: {way_out}; {file}")
     if not file.is_file():
         raise RequestError(f"there is no such file: {file}")
     try:
-        tensors = load_file(file)
+        return {name: tensor.float() for name, tensor in load_file(file).items()}
     except (OSError, SafetensorError) as fault:
         raise WeightsError(f"{file.name} is no whole safetensors file ({fault}); get it again; {file}") from fault
+
+
+def _texts(tensors: Mapping[str, Tensor], file: Path) -> dict[str, str]:
+    """A checkpoint's text encoders, as in TEXTS."""
     for texts in TEXTS.values():
         if all(any(name.startswith(prefix) for name in tensors) for prefix in texts.values()):
-            return {name: tensor.float() for name, tensor in tensors.items()}, texts
+            return texts
     some = ", ".join(list(tensors)[:3])
     raise WeightsError(
-        f"{file.name} is no checkpoint of {', '.join(TEXTS)}: it has no text encoder, but {some}; {file}"
+        f"{file.name} is no checkpoint of {', '.join(TEXTS)}: it has no text encoder, but {some}; LoRA and "
+        f"learned words are given as --adapter; {file}"
     )
 
 
@@ -79,13 +94,13 @@ def _unet(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Modul
             f"the unet of {like.path} is a {config.get('_class_name')}; take a folder with an image UNet"
         )
     network: Any = UNet2DConditionModel.from_config(config)
-    return _filled(network, _converted(convert_ldm_unet_checkpoint, tensors, config, file), "unet", file)
+    return filled(network, _converted(convert_ldm_unet_checkpoint, tensors, config, file), "unet", file)
 
 
 def _vae(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Module:
     config = json_object(like.component("vae") / "config.json")
     network: Any = AutoencoderKL.from_config(config)
-    return _filled(network, _converted(convert_ldm_vae_checkpoint, tensors, config, file), "vae", file)
+    return filled(network, _converted(convert_ldm_vae_checkpoint, tensors, config, file), "vae", file)
 
 
 def _text_encoder(tensors: dict[str, Tensor], like: ModelFolder, name: str, where: tuple[str, Path]) -> nn.Module:
@@ -103,7 +118,7 @@ def _text_encoder(tensors: dict[str, Tensor], like: ModelFolder, name: str, wher
         theirs = {each.removeprefix(prefix): tensor for each, tensor in tensors.items() if each.startswith(prefix)}
     own = {each: each if each.startswith("text_") else f"text_model.{each}" for each in network.state_dict()}
     held = {each: theirs[other] for each, other in own.items() if other in theirs}
-    return _filled(network, held, name, file)
+    return filled(network, held, name, file)
 
 
 def _converted(convert: object, tensors: dict[str, Tensor], config: dict, file: Path) -> dict[str, Tensor]:
@@ -112,17 +127,3 @@ def _converted(convert: object, tensors: dict[str, Tensor], config: dict, file: 
         return {name: tensor for name, tensor in convert(tensors, config).items() if tensor is not None}
     except (AttributeError, KeyError, IndexError) as fault:
         raise WeightsError(f"{file.name} lacks a part of the network ({fault!r}); get it again; {file}") from fault
-
-
-def _filled(network: nn.Module, weights: Mapping[str, Tensor], name: str, file: Path) -> nn.Module:
-    """The network with these weights. Raises WeightsError where they are not exactly its own."""
-    wanted = network.state_dict()
-    for wrong, odd in {"lacks": wanted.keys() - weights.keys(), "leaves over": weights.keys() - wanted.keys()}.items():
-        if odd:
-            raise WeightsError(f"{file.name} {wrong} {len(odd)} weights of {name}, such as {min(odd)}; {file}")
-    for each, weight in wanted.items():
-        if weight.shape != weights[each].shape:
-            shapes = f"{tuple(weights[each].shape)}, and the folder's configuration has {tuple(weight.shape)}"
-            raise WeightsError(f"{file.name}: {name}'s {each} is {shapes}; take a folder of its kind for --like")
-    network.load_state_dict(weights)
-    return network
