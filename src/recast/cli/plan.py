@@ -64,7 +64,7 @@ def tell_generation(request: "Request", *, as_json: bool) -> None:
     from recast.editing.loaded import Model
     from recast.evaluation.generation_plan import planned_generation
 
-    model = Model.loaded(request.model, device=request.device, dtype=request.dtype, adapters=request.adapters)
+    model = Model.asked(request)
     found = planned_generation(request, model, lambda: int(peak_gib() * GIB))
     if as_json:
         print(json.dumps(asdict(found) | {"seconds_in_all": sum(found.seconds.values())}))

@@ -13,7 +13,7 @@ from recast.conditions.text import TextEncoder
 from recast.errors import WeightsError
 from recast.model.folder import MODELS, ModelFolder
 from recast.model.index import has_index
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import json_object
 from recast.model.weight_files import weight_files
 from recast.types import Embedding, Frames
 
@@ -59,7 +59,7 @@ class ClipPair:
             raise WeightsError(
                 f"this is no CLIP pair, its model_type is {kind!r}; take the folder of a CLIPModel; {path}"
             )
-        folder = ModelFolder(path.parent, ModelMetadata())
+        folder = ModelFolder.around(path)
         seer = folder.network(path.name, CLIPVisionModelWithProjection).to(device)
         reader = folder.network(path.name, CLIPTextModelWithProjection).to(device)
         processor, tokenizer = (folder.part(path.name, each) for each in (CLIPImageProcessorPil, CLIPTokenizer))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import json_object
 from recast.networks.inception import CLASSES, SIDE, FIDInception
 from recast.types import Frames
 
@@ -31,7 +31,7 @@ class InceptionNetwork:
     def opened(cls, folder: str, device: torch.device) -> "InceptionNetwork":
         """That in a folder. Raises WeightsError where it is missing, damaged, or of another network."""
         path = Path(folder).expanduser().resolve()
-        network = ModelFolder(path.parent, ModelMetadata()).network(path.name, FIDInception)
+        network = ModelFolder.around(path).network(path.name, FIDInception)
         return cls(path.name, network.to(device), device)
 
     @torch.no_grad()

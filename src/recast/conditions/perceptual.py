@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata
 from recast.networks.lpips import LPIPS
 from recast.types import Frames
 
@@ -28,7 +27,7 @@ class PerceptualDistance:
     def opened(cls, folder: str, device: torch.device) -> "PerceptualDistance":
         """That in a folder. Raises WeightsError where it is missing, damaged, or of another network."""
         path = Path(folder).expanduser().resolve()
-        network = ModelFolder(path.parent, ModelMetadata()).network(path.name, LPIPS)
+        network = ModelFolder.around(path).network(path.name, LPIPS)
         return cls(path.name, network.to(device), device)
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import json_object
 from recast.types import Frames
 
 KIND, CLASSIFIER = "videomae", "VideoMAEForVideoClassification"
@@ -37,7 +37,7 @@ class VideoNetwork:
 
         path = Path(folder).expanduser().resolve()
         classifies = CLASSIFIER in (json_object(path / "config.json").get("architectures") or ())
-        held = ModelFolder(path.parent, ModelMetadata())
+        held = ModelFolder.around(path)
         network = held.network(path.name, VideoMAEForVideoClassification if classifies else VideoMAEModel)
         return cls(path.name, network.to(device), held.part(path.name, VideoMAEImageProcessorPil), device, classifies)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recast.errors import known
 from recast.model.folder import ModelFolder
-from recast.model.metadata import ModelMetadata, json_object
+from recast.model.metadata import json_object
 from recast.types import Frames
 
 AT_ONCE = 16
@@ -35,7 +35,7 @@ class VisionEncoder:
         """That in a folder. Raises WeightsError for a damaged one, RequestError for a kind that is not known."""
         path = Path(folder).expanduser().resolve()
         kind = known("kind of vision network", str(json_object(path / "config.json").get("model_type")), KINDS)
-        network, processor = KINDS[kind](ModelFolder(path.parent, ModelMetadata()), path.name)
+        network, processor = KINDS[kind](ModelFolder.around(path), path.name)
         return cls(path.name, network.to(device), processor, device)
 
     def embeddings(self, frames: Frames) -> Float[Tensor, "t d"]:

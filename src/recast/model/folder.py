@@ -108,6 +108,11 @@ class ModelFolder:
         return cls(path, ModelMetadata.read(path / "recast.json"))
 
     @classmethod
+    def around(cls, component: Path) -> "ModelFolder":
+        """The folder that holds a network's own folder, which is then a component of it by its name."""
+        return cls(component.parent, ModelMetadata())
+
+    @classmethod
     def _pulled(cls, name: str) -> "ModelFolder":
         if not is_pulled(name):
             spec = SPECS[name]
