@@ -7,13 +7,13 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from einops import repeat
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.control import Control, ControlResiduals
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.index import read_index
-from recast.networks.placement import first_weight
+from recast.networks.placement import first_weight, placed
 from recast.types import Kind, Latents, Tokens
 
 
@@ -103,8 +103,5 @@ def opened_controlnets(model: ModelFolder, device: str, dtype: torch.dtype) -> d
     if len(names) > 1 and len(names) != len(kinds):
         wrong = f"there are {len(names)} ControlNets, and recast.json names {len(kinds)} structures"
         raise WeightsError(f"{wrong}; name one for each, in their order; {model.path}")
-    nets = [model.network(name, ControlNetModel) for name in names]
-    for net in nets:
-        nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)
-        net.to(device, dtype).requires_grad_(False)
+    nets = [placed(model.network(name, ControlNetModel), device, dtype) for name in names]
     return dict(zip(kinds, nets * len(kinds) if len(nets) == 1 else nets, strict=False))

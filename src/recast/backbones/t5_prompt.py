@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Tokens
 
 
@@ -36,7 +37,7 @@ class T5Prompt:
         from transformers import AutoTokenizer
 
         device, dtype = where
-        network = folder.network("text_encoder", kind, dtype=dtype).to(device).requires_grad_(False)
+        network = placed(folder.network("text_encoder", kind, dtype=dtype), device)
         tokenizer = folder.part("tokenizer", AutoTokenizer)
         return cls(network, tokenizer, torch.device(device), places, sees_padding)
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from recast.backbones.gen1 import Gen1Backbone
 from recast.bench.case import BenchCase, BenchConfig
-from recast.bench.networks import PIXELS, TOKEN_WIDTH, WIDTHS, RandomClip, random_network, ready
+from recast.bench.networks import PIXELS, TOKEN_WIDTH, WIDTHS, RandomClip, random_network
 from recast.diffusion.guidance import guided
 from recast.diffusion.samplers import ddim
 from recast.diffusion.schedule import schedule
 from recast.errors import known
 from recast.evaluation.meta_networks import counted
 from recast.model.folder import quiet
+from recast.networks.placement import placed
 from recast.training.stages import SD_LEVELS
 from recast.types import Condition, Kind, Latents, Structure
 
@@ -69,7 +70,9 @@ def _backbone(width: str, clip: RandomClip) -> Gen1Backbone:
             up_block_types=("UpDecoderBlock2D",) * len(widths),
         )
     network = random_network(WIDTHS[width], clip, extra=8)
-    return Gen1Backbone(net=network, vae=ready(vae, clip), schedule=schedule(SD_LEVELS))
+    with quiet():
+        vae = placed(vae, clip.device, clip.dtype)
+    return Gen1Backbone(net=network, vae=vae, schedule=schedule(SD_LEVELS))
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from recast.bench.case import BenchCase, BenchConfig, Floor
 from recast.errors import known
 from recast.evaluation.meta_networks import counted
 from recast.model.folder import quiet
+from recast.networks.placement import placed
 from recast.networks.spacetime import SpaceTimeUNet, inflate
 
 WIDTHS = {"tiny": (32, 64, 64, 64), "middle": (96, 192, 384, 384), "full": (320, 640, 1280, 1280)}
@@ -79,7 +80,7 @@ def _image(widths: tuple[int, ...], clip: RandomClip, extra: int = 0) -> UNet2DC
 
 
 def ready(network: Network, clip: RandomClip) -> Network:
-    """As networks that edit are: no gradients, and weights of convolutions channels last."""
+    """Without gradients, and weights of convolutions channels last, which peers gain by too."""
     with quiet():
         network = network.to(dtype=clip.dtype).requires_grad_(False).eval()
     return nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
@@ -90,7 +91,7 @@ def random_network(widths: tuple[int, ...], clip: RandomClip, *, extra: int) -> 
     network = inflate(_image(widths, clip), extra_channels=extra, max_frames=clip.frames)
     for weight in network.temporal_parameters():  # new ones are zero
         nn.init.normal_(weight, std=0.02)
-    return ready(network, clip)
+    return placed(ready(network, clip), clip.device)
 
 
 def _ours(widths: tuple[int, ...], clip: RandomClip, *, over_time: bool) -> Step:

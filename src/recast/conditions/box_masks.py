@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Frames
 
 Boxes = Float[Tensor, "n 4"]
@@ -47,7 +48,7 @@ class BoxMasks:
         from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
         kinds = {"detector": GroundingDinoForObjectDetection, "segmenter": SamModel}
-        networks = [folder.network(name, kind).to(device).requires_grad_(False) for name, kind in kinds.items()]
+        networks = [placed(folder.network(name, kind), device) for name, kind in kinds.items()]
         return cls(
             networks[0],
             folder.part("detector", GroundingDinoImageProcessorPil),

@@ -14,6 +14,7 @@ from recast.conditions.clip_scale import ClipScale, RawMap, RawMaps, exact_scale
 from recast.conditions.extractor import Extractor
 from recast.errors import RequestError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Frames, Kind, Maps, Structure
 
 CONSTANT = 1e-6
@@ -56,7 +57,7 @@ class DepthExtractor(Extractor):
 
         import recast.networks.depth_unet  # noqa: F401 -- registers it with AutoModelForDepthEstimation
 
-        network = folder.network("depth_estimator", AutoModelForDepthEstimation).to(device)
+        network = placed(folder.network("depth_estimator", AutoModelForDepthEstimation), device)
         # The estimators' own folders hold their processor; diffusers' pipelines keep it beside them.
         beside = not (folder.path / "depth_estimator" / "preprocessor_config.json").is_file()
         # The published weights were evaluated with PIL's processors; torchvision's round differently.

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from recast.errors import MediaError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Embedding, Frames, Maps
 from recast.video import isolated
 
@@ -39,7 +40,7 @@ class ImageEncoder:
         from transformers import CLIPVisionModelWithProjection
         from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-        network = folder.network("image_encoder", CLIPVisionModelWithProjection).to(device)
+        network = placed(folder.network("image_encoder", CLIPVisionModelWithProjection), device)
         return cls(network, folder.part("feature_extractor", CLIPImageProcessorPil), device, keep_all)
 
     def __call__(self, text: str, _seed: int = 0, /) -> Embedding:

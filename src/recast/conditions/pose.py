@@ -15,6 +15,7 @@ from recast.conditions.skeletons import COCO, Points, drawn
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.pulled import is_pulled
+from recast.networks.placement import placed
 from recast.types import Frames, Kind, Structure
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -48,8 +49,8 @@ class PoseExtractor(Extractor):
         from transformers.models.vitpose.image_processing_pil_vitpose import VitPoseImageProcessorPil
 
         held = _holding(folder)
-        detector = held.network("person_detector", RTDetrForObjectDetection).to(device).requires_grad_(False)
-        network = held.network("pose_estimator", VitPoseForPoseEstimation).to(device).requires_grad_(False)
+        detector = placed(held.network("person_detector", RTDetrForObjectDetection), device)
+        network = placed(held.network("pose_estimator", VitPoseForPoseEstimation), device)
         if PERSON not in detector.config.label2id:
             raise WeightsError(f"the person_detector has no class {PERSON!r}; take one of COCO's classes; {held.path}")
         if network.config.num_labels != len(COCO):

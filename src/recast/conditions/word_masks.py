@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recast.conditions.text import tokenized
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Frames
 
 FRAMES_AT_ONCE = 8
@@ -37,7 +38,7 @@ class WordMasks:
         """The segmenter of a model folder. Raises WeightsError where it has none, or a damaged one."""
         from transformers import AutoImageProcessor, CLIPSegForImageSegmentation, CLIPTokenizer
 
-        network = folder.network("segmenter", CLIPSegForImageSegmentation).to(device).requires_grad_(False)
+        network = placed(folder.network("segmenter", CLIPSegForImageSegmentation), device)
         processor = folder.part("segmenter", AutoImageProcessor, backend="pil")
         return cls(network, processor, folder.part("tokenizer", CLIPTokenizer), device)
 

@@ -11,7 +11,7 @@ from diffusers.models.embeddings import ImageProjection
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from einops import rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.backbones.autoencoder import ImageLatentBackbone
 from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, with_structure
@@ -25,7 +25,7 @@ from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.networks.placement import first_weight
+from recast.networks.placement import first_weight, placed
 from recast.networks.spacetime import SpaceTimeUNet
 from recast.networks.storage import loaded
 from recast.prompt import PromptTokens
@@ -164,14 +164,11 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged.
     """
     projection = model.network("projection", ImageProjection) if model.has("projection") else None
-    net, vae = loaded(model, dtype), model.network("vae", AutoencoderKL).to(dtype=dtype)
-    for network in (net, vae):
-        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     return Gen1Backbone(
-        net=net.to(device).requires_grad_(False),
-        vae=vae.to(device).requires_grad_(False),
+        net=placed(loaded(model, dtype), device),
+        vae=placed(model.network("vae", AutoencoderKL), device, dtype),
         schedule=schedule(model.scheduler_config()),
-        projection=projection and projection.to(device).requires_grad_(False),
+        projection=projection and placed(projection, device),
         content=ContentEncoders(model, torch.device(device)),
         metadata=model.metadata,
     )

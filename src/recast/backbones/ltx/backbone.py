@@ -17,7 +17,7 @@ from recast.diffusion.dynamic_shift import dynamic_schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.metadata import ModelMetadata
-from recast.networks.placement import first_weight
+from recast.networks.placement import first_weight, placed
 from recast.types import Condition, latent_count
 
 PLACES = 128
@@ -81,9 +81,9 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     """
     from transformers import T5EncoderModel
 
-    network = model.network("transformer", LTXVideoTransformer3DModel, dtype=dtype).to(device).requires_grad_(False)
+    network = placed(model.network("transformer", LTXVideoTransformer3DModel, dtype=dtype), device)
     check_patches(network, model)
-    vae = model.network("vae", AutoencoderKLLTXVideo, dtype=dtype).to(device).requires_grad_(False)
+    vae = placed(model.network("vae", AutoencoderKLLTXVideo, dtype=dtype), device)
     autoencoder = LTXAutoencoder(vae)
     config = model.scheduler_config()
     return LTXBackbone(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recast.backbones.t5_prompt import T5Prompt
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.types import Tokens
 
 
@@ -42,7 +43,7 @@ class GemmaPrompt(T5Prompt):
         networks = [folder.network(name, kind, dtype=dtype) for name, kind in kinds.items()]
         tokenizer = folder.part("tokenizer", AutoTokenizer, padding_side="left")
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        both = ConnectedGemma(*networks).to(device).requires_grad_(False)
+        both = placed(ConnectedGemma(*networks), device)
         return cls(both, tokenizer, torch.device(device), places)
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from recast.backbones.ltx.gemma_prompt import GemmaPrompt
 from recast.backbones.video_transformer import Videos
 from recast.diffusion.dynamic_shift import dynamic_schedule
 from recast.model.folder import ModelFolder
-from recast.networks.placement import first_weight
+from recast.networks.placement import first_weight, placed
 from recast.types import Condition
 
 PLACES = 1024
@@ -71,9 +71,9 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
 
     dtype: of the networks; latents stay fp32. Raises WeightsError for a part that is missing, unsafe or damaged.
     """
-    network = model.network("transformer", LTX2VideoTransformer3DModel, dtype=dtype).to(device).requires_grad_(False)
+    network = placed(model.network("transformer", LTX2VideoTransformer3DModel, dtype=dtype), device)
     check_patches(network, model)
-    vae = model.network("vae", AutoencoderKLLTX2Video, dtype=dtype).to(device).requires_grad_(False)
+    vae = placed(model.network("vae", AutoencoderKLLTX2Video, dtype=dtype), device)
     autoencoder = LTXAutoencoder(vae)
     return LTX2Backbone(
         network=network,

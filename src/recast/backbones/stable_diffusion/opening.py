@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import nn
 
 from recast.backbones.controlnets import opened_controlnets
 from recast.backbones.image_prompt import ImagePrompt
@@ -18,6 +17,7 @@ from recast.backbones.stable_diffusion.xl import PairedPromptEncoder, StableDiff
 from recast.diffusion.schedule import schedule
 from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 
 BY_CHANNELS: dict[tuple[int, int], type[StableDiffusionBackbone]] = {
     (4, 4): StableDiffusionBackbone,
@@ -36,14 +36,12 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     unet = model.network("unet", UNet2DConditionModel).to(dtype=dtype)
     vae = model.network("vae", AutoencoderKL)
     # XL's as first published overflows in half precision, and says so.
-    vae = vae.to(dtype=torch.float32 if dtype is torch.float16 and vae.config.force_upcast else dtype)
+    vae = placed(vae, device, torch.float32 if dtype is torch.float16 and vae.config.force_upcast else dtype)
     channels = unet.config.in_channels, unet.config.out_channels
     if channels not in BY_CHANNELS:
         wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}"
         known = "4 to 4, 5 to 4 with depth, and 8 to 4 with a picture to edit"
         raise WeightsError(f"{wrong}; stable_diffusion opens {known}; {model.path}")
-    for network in (unet, vae):
-        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     kind: Callable[..., StableDiffusionBackbone] = BY_CHANNELS[channels]
     reader, image_prompt = PromptEncoder, ImagePrompt.put_in(model, unet, device)
     if unet.config.addition_embed_type is not None:
@@ -51,8 +49,8 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     elif model.has("controlnet") and channels == (4, 4):
         kind = partial(ControlledStableDiffusion, controlnets=opened_controlnets(model, device, dtype))
     return kind(
-        unet=unet.to(device).requires_grad_(False),
-        vae=vae.to(device).requires_grad_(False),
+        unet=placed(unet, device),
+        vae=vae,
         prompt=reader.opened(model, device, dtype),
         image_prompt=image_prompt,
         schedule=schedule(model.scheduler_config()),

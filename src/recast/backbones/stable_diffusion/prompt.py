@@ -13,6 +13,7 @@ from recast.conditions.subject import EmbeddedWord, NamedSubject
 from recast.conditions.text import max_tokens, tokenized
 from recast.conditions.word_alignment import prompt_tokens
 from recast.model.folder import ModelFolder
+from recast.networks.placement import placed
 from recast.prompt import PromptTokens
 from recast.types import Tokens
 
@@ -47,7 +48,7 @@ class PromptEncoder:
         """The text encoder of a model. Raises WeightsError where the folder has none, or a damaged one."""
         from transformers import CLIPTextModel, CLIPTokenizer
 
-        network = folder.network("text_encoder", CLIPTextModel).to(device, dtype).requires_grad_(False)
+        network = placed(folder.network("text_encoder", CLIPTextModel), device, dtype)
         return cls(network, folder.part("tokenizer", CLIPTokenizer), torch.device(device))
 
     def words(self, text: str) -> PromptTokens:

@@ -14,6 +14,7 @@ from recast.conditions.text import max_tokens, tokenized
 from recast.errors import BackboneError
 from recast.model.folder import ModelFolder
 from recast.model.index import read_index
+from recast.networks.placement import placed
 from recast.types import Frames, Tokens
 
 
@@ -34,7 +35,7 @@ class PairedPromptEncoder(PromptEncoder):
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
         first = PromptEncoder.opened(folder, device, dtype)
-        network = folder.network("text_encoder_2", CLIPTextModelWithProjection).to(device, dtype).requires_grad_(False)
+        network = placed(folder.network("text_encoder_2", CLIPTextModelWithProjection), device, dtype)
         second = PromptEncoder(network, folder.part("tokenizer_2", CLIPTokenizer), torch.device(device))
         zeros = read_index(folder.path).get("force_zeros_for_empty_prompt", True)
         return cls(first.network, first.tokenizer, first.device, second=second, zeros_for_nothing=bool(zeros))

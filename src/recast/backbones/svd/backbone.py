@@ -10,7 +10,7 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel
 from einops import rearrange
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from recast.backbones.autoencoder import ImageLatentBackbone, as_frames, as_pixels
 from recast.backbones.branches import check_kind, frame_numbers, passes
@@ -28,7 +28,7 @@ from recast.errors import BackboneError, RequestError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
-from recast.networks.placement import first_weight
+from recast.networks.placement import first_weight, placed
 from recast.progress import Report, unreported
 from recast.prompt import PromptTokens
 from recast.types import ClipLatents, Condition, Frames, Kind, Latents, Maps, Structure, Tokens
@@ -201,13 +201,9 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     if channels != (8, 4):
         wrong = f"the unet reads {channels[0]} channels and gives {channels[1]}; svd opens 8 to 4"
         raise WeightsError(f"{wrong}; {model.path}")
-    networks: list[tuple[nn.Module, torch.dtype]] = [(network, dtype)]
-    networks.append((vae, torch.float32 if dtype is torch.float16 else dtype))
-    for each, number in networks:
-        each.to(device, number).requires_grad_(False)
     return SVDBackbone(
-        network=network,
-        vae=vae,
+        network=placed(network, device, dtype),
+        vae=placed(vae, device, torch.float32 if dtype is torch.float16 else dtype),
         encoder=ImageEncoder.opened(model, torch.device(device), keep_all=False),
         schedule=continuous_schedule(model.scheduler_config()),
         metadata=model.metadata,

@@ -16,6 +16,7 @@ from recast.errors import WeightsError
 from recast.model.folder import ModelFolder
 from recast.model.index import read_index
 from recast.model.metadata import json_object
+from recast.networks.placement import placed
 
 PLACES = 512
 """Tokens of a prompt, as the pipelines have it."""
@@ -47,7 +48,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
     if read_index(model.path).get("_class_name") == IN_CONTEXT:
         backbone = WanInContextBackbone
         network, second = told_apart(network), None if second is None else told_apart(second)
-    vae = model.network("vae", AutoencoderKLWan).to(device).requires_grad_(False)
+    vae = placed(model.network("vae", AutoencoderKLWan), device)
     return backbone(
         network=network,
         at_little_noise=second,
@@ -61,7 +62,7 @@ def opened(model: ModelFolder, *, device: str = "cpu", dtype: torch.dtype = torc
 
 def _network(model: ModelFolder, name: str, kind: type, where: tuple[str, torch.dtype]) -> WanNetwork:
     device, dtype = where
-    network = model.network(name, kind, dtype=dtype).to(device).requires_grad_(False)
+    network = placed(model.network(name, kind, dtype=dtype), device)
     channels = network.config.in_channels, network.config.out_channels
     if channels[0] not in (channels[1], 2 * channels[1]) or (channels[0] != channels[1] and "vace" in kind.__module__):
         reads = f"{name} reads {channels[0]} channels and gives {channels[1]}, so it is conditioned on a first frame"
