@@ -50,6 +50,13 @@ def test_only_what_runs_apart_opens_files_to_read_them():
     assert {name for name, _ in calls("packet.decode")} == {"video/tracks.py", "video/waveform.py"}
 
 
+def test_only_what_runs_apart_opens_pictures():
+    # The other two read what recast itself put into shards, and what it packed a moment before.
+    opening = {name for name, _ in calls("Image.open")}
+    assert opening == {"video/pictures.py", "data/shards.py", "evaluation/judge/augment.py"}
+    assert {name for name, _ in calls("picture_in")} == {"video/forked.py", "video/isolated_pictures.py"}
+
+
 @pytest.mark.parametrize("ending", ["mkv", "webm", "mov"])
 def test_a_copy_is_written_without_a_file_opened_here_to_be_read(tmp_path, monkeypatch, ending):
     source = opened(rich(tmp_path / "in.mkv", subtitle=True))

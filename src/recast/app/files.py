@@ -127,15 +127,14 @@ def _kept(place: Path, name: str, size: int, number: str = "") -> UserFile:
 
 
 def _picture(part: Path, number: str, name: str, size: int) -> tuple[UserFile, str] | None:
-    from recast.video.pictures import picture_at
+    from recast.video.isolated_pictures import look
 
     try:
-        with picture_at(part, tuple(PICTURES)) as picture:
-            picture.verify()
-            width, height = picture.size
-            return UserFile(number, name, "picture", size, width, height), PICTURES[str(picture.format)]
+        found = look(part, tuple(PICTURES))
     except MediaError:
         return None
+    height, width = found.size
+    return UserFile(number, name, "picture", size, width, height), PICTURES[found.kind.upper()]
 
 
 def _video(part: Path, number: str, name: str, size: int) -> tuple[UserFile, str]:

@@ -27,7 +27,7 @@ def frame_jpeg(path: Path, seconds: float, side: int) -> tuple[bytes, int]:
 
     Past the end, it is the last one. Raises MediaError for what cannot be read, RequestError for a clip without frames.
     """
-    from recast.video.pictures import is_sequence
+    from recast.video.sequence import is_sequence
 
     image, number = _picture(path) if is_sequence(path) else _shown(path, seconds)
     shown = BytesIO()
@@ -37,10 +37,12 @@ def frame_jpeg(path: Path, seconds: float, side: int) -> tuple[bytes, int]:
 
 
 def _picture(path: Path) -> tuple["Image", int]:
-    from recast.video.pictures import picture_at
+    from PIL import Image
 
-    with picture_at(path) as picture:
-        return picture.convert("RGB"), 0
+    from recast.video.isolated_pictures import still
+    from recast.video.sequence import KINDS
+
+    return Image.fromarray(still(path, KINDS, alpha=False)), 0
 
 
 def _shown(path: Path, seconds: float) -> tuple["Image", int]:

@@ -12,7 +12,7 @@ from recast.editing.values import ALPHA
 from recast.errors import RequestError
 from recast.model.folder import MODELS
 from recast.model.specs import SPECS
-from recast.video.pictures import NUMBER
+from recast.video.sequence import NUMBER
 
 MOST_FILES = 100_000
 """Files in a folder that a record names; more are not looked through unasked."""

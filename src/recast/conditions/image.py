@@ -15,7 +15,7 @@ from recast.errors import MediaError
 from recast.model.folder import ModelFolder
 from recast.networks.placement import placed
 from recast.types import Embedding, Frames, Maps
-from recast.video import isolated
+from recast.video import isolated_pictures
 
 Picture = UInt8[Tensor, "3 h w"]
 
@@ -117,7 +117,7 @@ def picture(path: str) -> Picture:
     if not Path(path).is_file():
         raise MediaError(f"no picture at {path!r}; check the name")
     try:
-        upright = Image.fromarray(isolated.picture(Path(path)))
+        upright = Image.fromarray(isolated_pictures.picture(Path(path)))
     except MediaError as fault:
         raise MediaError(f"no picture can be read from {path!r} ({fault}); save it again as PNG or JPEG") from fault
     ground = Image.new("RGBA", upright.size, "white")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from recast.errors import RequestError
-from recast.video.pictures import EXTENSIONS
+from recast.video.sequence import EXTENSIONS
 
 VIDEOS = frozenset(
     [

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from recast.errors import MediaError, ShapeError
-from recast.video.pictures import STILLS, picture_at
+from recast.video.isolated_pictures import mask
+from recast.video.pictures import STILLS
 from recast.video.source import Source
 
 Plane = Float[Tensor, "h w"]
@@ -82,21 +82,10 @@ def alpha_planes(source: Source) -> Iterator[Plane]:
 
 def _picture(path: Path) -> Plane:
     try:
-        with picture_at(path, (*STILLS, "TIFF")) as opened:
-            plane = _luma_or_alpha(opened)
+        plane = mask(path, (*STILLS, "TIFF"))
     except MediaError as fault:
         raise MediaError(f"the mask cannot be read as a picture ({fault}); {path}") from fault
     return torch.from_numpy(plane)
-
-
-def _luma_or_alpha(picture: Image.Image) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
-        return np.asarray(picture, dtype=np.float32) / 65535
-    if picture.has_transparency_data:
-        alpha = np.asarray(picture.convert("RGBA").getchannel("A"), dtype=np.float32)
-        if (alpha < 255).any():
-            return alpha / 255
-    return np.asarray(picture.convert("L"), dtype=np.float32) / 255
 
 
 def _video(path: Path) -> Iterator[Plane]:

@@ -23,8 +23,8 @@ from recast.files import JOB, disk_told, put, sync
 from recast.jobs.stored import JobState, StoredJob
 from recast.model.folder import MODELS, is_public
 from recast.progress import ProgressCallback
-from recast.video.pictures import NUMBER
 from recast.video.read import opened
+from recast.video.sequence import NUMBER
 
 
 def document_of(request: Request) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from recast.evaluation.pair_scores import EditedPair, PairEncoders, PairFigures,
 from recast.evaluation.vision_judge import EndpointJudge
 from recast.progress import ProgressCallback
 from recast.types import Clip
-from recast.video.pictures import EXTENSIONS
 from recast.video.read import Window, cut, opened, read
+from recast.video.sequence import EXTENSIONS
 
 Media = Clip | str | PathLike[str]
 Size = tuple[int, int]

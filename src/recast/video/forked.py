@@ -2,13 +2,12 @@
 
 `python -m recast.video.forked HANDLE`, where HANDLE is a socket to the process that asks. A request comes with three
 open handles: the file, a pipe for the answer, and a pipe whose end means that nobody waits any more. All that a child
-needs is imported before the first fork, because a child can open nothing (`limited`).
+needs is imported before the first fork, because a child can open nothing (`recast.video.limits`).
 """
 
 import importlib
 import os
 import pkgutil
-import resource
 import select
 import signal
 import socket
@@ -18,29 +17,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from io import BufferedReader
-from pathlib import Path
 
 import av
+import numpy as np
 from PIL import Image
 
 from recast.errors import MediaError, RequestError
 from recast.video import messages
 from recast.video.about import about
 from recast.video.container import SOUND_FORMATS, demuxing, reported, video_stream
-from recast.video.ffmpeg_log import ErrorLines
+from recast.video.limits import FILE, PIPE, Limits, settled
 from recast.video.messages import Errand
-from recast.video.pictures import STILLS, picture_in, upright_rgba
+from recast.video.pictures import animation, look, luma_or_alpha, picture_in, upright_rgb, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.tracks import DAMAGED_TRACK, part_to_bytes, parts_of
 from recast.video.waveform import waveform_in
 
-FILE, PIPE, ERRORS = 3, 4, 5
-"""Handles of a child, besides the standard three."""
 MOST_REQUEST_BYTES = 2**20
-OPENING_BYTES = 2**28
-BYTES_A_PIXEL = 96
-"""Address space that decoding may take on top: reference frames, those of each thread, and the converter's."""
 
 
 def main(channel: socket.socket) -> None:
@@ -107,7 +101,7 @@ def _forked(request: bytes, file: int, pipe: int, foreign: list[int]) -> int:
 
 
 def _answer(request: bytes, file: int, pipe: int) -> None:
-    limits = _settled(file, pipe)
+    limits = settled(file, pipe)
     errand = messages.errand_from_json(request)
     try:
         with os.fdopen(FILE, "rb", closefd=False) as held, reported(errand.path):
@@ -122,41 +116,6 @@ def _answer(request: bytes, file: int, pipe: int) -> None:
         messages.send(PIPE, messages.ERROR, messages.error_to_json(error))
         return
     messages.send(PIPE, messages.END)
-
-
-class Limits:
-    """What a child may do, set before it reads a byte of the file. errors: FFmpeg's reports, counted.
-
-    address_bytes: what it had mapped before.
-    """
-
-    def __init__(self) -> None:
-        self.errors = ErrorLines()
-        held = Path("/proc/self/statm")
-        self.address_bytes = int(held.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if held.exists() else 0
-        self.for_pixels(0)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        # All places below are taken: no file, pipe or socket can be opened from here on, by whatever code.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (ERRORS + 1, ERRORS + 1))
-
-    def for_pixels(self, count: int) -> None:
-        """Sets how much memory may be taken to decode pictures of so many pixels; 0: to find out how many."""
-        if self.address_bytes:
-            most = self.address_bytes + OPENING_BYTES + BYTES_A_PIXEL * count
-            resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
-
-
-def _settled(file: int, pipe: int) -> Limits:
-    """Puts the handles in their places, closes all others, and limits the process."""
-    beyond = max(file, pipe, ERRORS) + 1
-    high = [os.dup2(file, beyond), os.dup2(pipe, beyond + 1)]
-    os.closerange(FILE, beyond)
-    for handle, place in zip(high, (FILE, PIPE), strict=True):
-        os.dup2(handle, place)
-        os.close(handle)
-    os.closerange(ERRORS, beyond + 2)
-    return Limits()
 
 
 def _probe(errand: Errand, file: BufferedReader, limits: Limits) -> None:
@@ -203,17 +162,47 @@ def _frames(errand: Errand, file: BufferedReader, limits: Limits) -> None:
     messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
 
 
+def _look(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with picture_in(file, errand.path, errand.kinds) as picture:
+        limits.for_pixels(picture.width * picture.height)
+        messages.send(PIPE, messages.LOOK, messages.look_to_json(look(picture, file)))
+
+
 def _picture(errand: Errand, file: BufferedReader, limits: Limits) -> None:
-    with picture_in(file, errand.path, STILLS) as picture:
+    with picture_in(file, errand.path, errand.kinds) as picture:
         limits.for_pixels(picture.width * picture.height)
         messages.send_frame(PIPE, Shown(upright_rgba(picture), 0, 0, 0))
+
+
+def _still(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with picture_in(file, errand.path, errand.kinds) as picture:
+        limits.for_pixels(picture.width * picture.height)
+        messages.send_frame(PIPE, Shown(upright_rgb(picture, alpha=errand.alpha), 0, 0, 0))
+
+
+def _animation(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with picture_in(file, errand.path, errand.kinds) as picture:
+        limits.for_pixels(picture.width * picture.height)
+        for frame in animation(picture, alpha=errand.alpha):
+            messages.send_frame(PIPE, frame)
+
+
+def _mask(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+    with picture_in(file, errand.path, errand.kinds) as picture:
+        limits.for_pixels(picture.width * picture.height)
+        plane = np.ascontiguousarray(luma_or_alpha(picture))
+    messages.send_frame(PIPE, Shown(plane[..., None].view(np.uint8), 0, 0, 0))
 
 
 ANSWERS: dict[str, Callable[[Errand, BufferedReader, Limits], None]] = {
     "probe": _probe,
     "frames": _frames,
     "comment": _comment,
+    "look": _look,
     "picture": _picture,
+    "still": _still,
+    "animation": _animation,
+    "mask": _mask,
     "sound": _sound,
     "about": _about,
     "track": _track,

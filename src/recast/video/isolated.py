@@ -19,7 +19,6 @@ from recast.video.about import About, about
 from recast.video.children import DecodingServer, Pipe
 from recast.video.container import MAX_PIXELS, SOUND_FORMATS, demuxing, regular_file, reported, video_stream
 from recast.video.messages import Errand, errand_to_json
-from recast.video.pictures import STILLS, picture_at, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.source import OnDamage, Source, Window
@@ -35,31 +34,16 @@ def probe(path: Path, on_damage: OnDamage) -> Source:
     if not AVAILABLE:
         with demuxing(path) as container, reported(path):
             return replace(probed(path, container, video_stream(container, path)), on_damage=on_damage)
-    with _understood(path):
-        found = messages.source_from_json(bytes(_only(path, "probe", messages.SOURCE)))
+    with understood(path):
+        found = messages.source_from_json(bytes(only(Errand("probe", path), messages.SOURCE)))
         if min(found.size) < 1 or found.size[0] * found.size[1] > MAX_PIXELS or min(found.fps, found.time_base) <= 0:
             raise ValueError("it tells of an impossible picture")
         return replace(found, path=path, on_damage=on_damage)
 
 
-def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
-    """The picture in a file, upright, with its opacity; of a moving one the first. Raises MediaError."""
-    if not AVAILABLE:
-        with picture_at(path, STILLS) as held:
-            return upright_rgba(held)
-    most = messages.PLACE.size + 4 * MAX_PIXELS
-    with _understood(path):
-        body = _only(path, "picture", messages.FRAME, most)
-        _, _, _, rows, columns = messages.PLACE.unpack_from(body.data)
-        image = body[messages.PLACE.size :]
-        if image.nbytes != 4 * rows * columns:
-            raise ValueError("a picture is of another size than announced")
-        return image.reshape(rows, columns, 4)
-
-
 def comment(path: Path) -> str:
     """The comment in a video file, empty where there is none. Raises MediaError for what cannot be read."""
-    return bytes(_only(path, "comment", messages.COMMENT)).decode("utf-8", errors="replace")
+    return bytes(only(Errand("comment", path), messages.COMMENT)).decode("utf-8", errors="replace")
 
 
 def waveform_of(path: Path) -> Waveform:
@@ -68,7 +52,7 @@ def waveform_of(path: Path) -> Waveform:
         with demuxing(path, formats=SOUND_FORMATS) as container, reported(path):
             return joined(waveform_in(container, path))
     size = messages.BEGUN.size
-    with _answers(path, errand_to_json(Errand("sound", path)), messages.MOST_BYTES) as answers:
+    with answers_to(Errand("sound", path)) as answers:
         parts = [bytes(body) for kind, body in answers if kind == messages.SOUND]
         return joined((messages.BEGUN.unpack_from(part)[0], np.frombuffer(part, "<f4", offset=size)) for part in parts)
 
@@ -78,8 +62,8 @@ def about_file(path: Path) -> About:
     if not AVAILABLE:
         with demuxing(path) as container, reported(path):
             return about(container)
-    with _understood(path):
-        return messages.about_from_json(bytes(_only(path, "about", messages.ABOUT)))
+    with understood(path):
+        return messages.about_from_json(bytes(only(Errand("about", path), messages.ABOUT)))
 
 
 def track(path: Path, wanted: Wanted) -> Generator[Part]:
@@ -91,7 +75,7 @@ def track(path: Path, wanted: Wanted) -> Generator[Part]:
         with demuxing(path) as container, reported(path, DAMAGED_TRACK):
             yield from parts_of(container, wanted, lambda: None)
         return
-    with _answers(path, errand_to_json(Errand("track", path, wanted=wanted)), messages.MOST_BYTES) as answers:
+    with answers_to(Errand("track", path, wanted=wanted)) as answers:
         for kind, body in answers:
             if kind == messages.PART:
                 yield part_from_bytes(bytes(body))
@@ -104,33 +88,28 @@ def shown(source: Source, window: Window) -> Iterator[Shown]:
             yield from shown_video(source, window, file)
         return
     most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
-    with _answers(source.path, errand_to_json(Errand("frames", source.path, source, window)), most) as answers:
+    with answers_to(Errand("frames", source.path, source, window), most) as answers:
         for kind, body in answers:
             if kind == messages.DAMAGE:
                 source.damage.found(messages.damage_from_json(bytes(body)))
             elif kind == messages.FRAME:
-                yield _frame(source, body)
+                yield messages.frame_from_bytes(body, channels=3, size=source.size)
 
 
-def _only(path: Path, what: str, kind: bytes, most_bytes: int = messages.MOST_BYTES) -> UInt8[np.ndarray, " n"]:
-    """The one message of that kind that answers the request."""
-    with _answers(path, errand_to_json(Errand(what, path)), most_bytes) as answers:
+def only(errand: Errand, kind: bytes, most_bytes: int = messages.MOST_BYTES) -> UInt8[np.ndarray, " n"]:
+    """The one message of that kind that answers the errand. Raises MediaError."""
+    with answers_to(errand, most_bytes) as answers:
         (found,) = [body for each, body in answers if each == kind]
     return found
 
 
-def _frame(source: Source, body: UInt8[np.ndarray, " n"]) -> Shown:
-    pts, duration, index, rows, columns = messages.PLACE.unpack_from(body.data)
-    image = body[messages.PLACE.size :]
-    if (rows, columns) != source.size or image.nbytes != 3 * rows * columns:
-        raise ValueError("a frame is of another size than announced")
-    return Shown(image.reshape(rows, columns, 3), pts, index, duration)
-
-
 @contextmanager
-def _answers(path: Path, request: bytes, most_bytes: int) -> Iterator[Iterator[tuple[bytes, UInt8[np.ndarray, " n"]]]]:
-    """The messages of a child that was given the file. The child ends with the block. Raises MediaError."""
-    with regular_file(path) as file, _server.child(request, file) as pipe, _understood(path):
+def answers_to(
+    errand: Errand, most_bytes: int = messages.MOST_BYTES
+) -> Iterator[Iterator[tuple[bytes, UInt8[np.ndarray, " n"]]]]:
+    """The messages of a child that was given the errand's file. It ends with the block. Raises MediaError."""
+    path = errand.path
+    with regular_file(path) as file, _server.child(errand_to_json(errand), file) as pipe, understood(path):
         yield _checked(path, Pipe(pipe), max(most_bytes, messages.MOST_BYTES))
 
 
@@ -154,7 +133,8 @@ def _checked(path: Path, pipe: Pipe, most_bytes: int) -> Iterator[tuple[bytes, U
 
 
 @contextmanager
-def _understood(path: Path) -> Iterator[None]:
+def understood(path: Path) -> Iterator[None]:
+    """Raises MediaError where a child's answer is none that a child of ours would give."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from struct import Struct
 
+import numpy as np
+from jaxtyping import UInt8
 from pydantic import TypeAdapter
 
 from recast.errors import MediaError, RequestError
 from recast.video.about import About
+from recast.video.pictures import Look
 from recast.video.shown import Shown
 from recast.video.source import Damage, Source, Window
 from recast.video.tracks import Wanted
@@ -21,13 +24,13 @@ PLACE = Struct("<qqqII")
 BEGUN = Struct("<d")
 """Of a part of a sound: its time in seconds; its samples follow."""
 FRAME, TICK, SOURCE, COMMENT, DAMAGE, SOUND, ERROR, END = b"F", b"T", b"S", b"C", b"D", b"A", b"E", b"Z"
-ABOUT, PART = b"I", b"P"
+ABOUT, PART, LOOK = b"I", b"P", b"L"
 MOST_BYTES = 2**24
 """Of a message that is no frame."""
 TOLD = {kind.__name__: kind for kind in (MediaError, RequestError)}
 """Errors that a decoding process may raise."""
 
-_SOURCE, _DAMAGE, _ABOUT = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(About)
+_SOURCE, _DAMAGE, _ABOUT, _LOOK = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(About), TypeAdapter(Look)
 
 
 def send(pipe: int, kind: bytes, body: bytes = b"") -> None:
@@ -41,6 +44,15 @@ def send_frame(pipe: int, shown: Shown) -> None:
     place = PLACE.pack(shown.pts, shown.duration, shown.index, rows, columns)
     _send_all(pipe, HEAD.pack(FRAME, PLACE.size + shown.image.nbytes) + place)
     _send_all(pipe, shown.image.data.cast("B"))
+
+
+def frame_from_bytes(body: UInt8[np.ndarray, " n"], *, channels: int, size: tuple[int, int] | None = None) -> Shown:
+    """The frame. size: its rows and columns, where they are known. Raises ValueError for one of another size."""
+    pts, duration, index, rows, columns = PLACE.unpack_from(body.data)
+    image = body[PLACE.size :]
+    if image.nbytes != channels * rows * columns or size not in (None, (rows, columns)):
+        raise ValueError("a frame is of another size than announced")
+    return Shown(image.reshape(rows, columns, channels), pts, index, duration)
 
 
 def _send_all(pipe: int, body: bytes | memoryview) -> None:
@@ -71,9 +83,10 @@ def damage_from_json(text: bytes) -> Damage:
 
 @dataclass(frozen=True)
 class Errand:
-    """What a decoding process is to do with a file: "probe", "frames", "comment", "picture", "sound", "about", "track".
+    """What a decoding process is to do with a file: one of the answers of `recast.video.forked`.
 
-    path: for its errors. source, window: of the frames. wanted: of the track.
+    path: for its errors. source, window: of the frames. wanted: of the track. kinds: formats of a picture, by
+    Pillow's names. alpha: how opaque it is in place of its colours.
     """
 
     what: str
@@ -81,6 +94,8 @@ class Errand:
     source: Source | None = None
     window: Window = field(default_factory=Window)
     wanted: Wanted | None = None
+    kinds: tuple[str, ...] = ()
+    alpha: bool = False
 
 
 _ERRAND = TypeAdapter(Errand)
@@ -105,6 +120,16 @@ def about_to_json(about: About) -> bytes:
 def about_from_json(text: bytes) -> About:
     """What it holds. Raises ValueError for anything else."""
     return _ABOUT.validate_json(text)
+
+
+def look_to_json(look: Look) -> bytes:
+    """What a picture's head says, as JSON."""
+    return _LOOK.dump_json(look)
+
+
+def look_from_json(text: bytes) -> Look:
+    """What it says. Raises ValueError for anything else."""
+    return _LOOK.validate_json(text)
 
 
 def error_to_json(error: MediaError | RequestError) -> bytes:

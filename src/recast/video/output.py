@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recast.errors import RequestError
 from recast.files import PART, disk_told, put, put_new, rename_new, sync, sync_all, workplace
-from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, numbered_as
+from recast.video.sequence import EXTENSIONS, NUMBER, RECORD_NAME, numbered_as
 
 
 def is_folder(target: Path) -> bool:

@@ -13,8 +13,8 @@ from recast.errors import RequestError, known
 from recast.types import Clip
 from recast.video import isolated
 from recast.video.frame import Frame
-from recast.video.pictures import is_sequence, pictures, sequence
 from recast.video.resize import resized
+from recast.video.sequence import is_sequence, pictures, sequence
 from recast.video.shown import Shown, is_before, is_past
 from recast.video.source import OnDamage, Source, Window
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from recast.video import isolated
-from recast.video.pictures import EXTENSIONS, NUMBER, RECORD_NAME, picture_at
+from recast.video.isolated_pictures import look
+from recast.video.sequence import EXTENSIONS, NUMBER, RECORD_NAME
 
 GIF_HEADER_BYTES = 13
 GIF_BLOCK_BYTES = 255
@@ -30,7 +31,7 @@ def embedded(path: Path) -> str | None:
     if path.is_dir() or NUMBER.search(path.name) or path.suffix.lower() in EXTENSIONS:
         text = _beside(path if path.is_dir() else path.parent)
     elif path.suffix.lower() == ".gif" and path.is_file():
-        text = _gif_comment(path)
+        text = look(path, ("GIF",)).comment
     else:
         text = isolated.comment(path)
     return text if text and _is_record(text) else None
@@ -52,11 +53,6 @@ def _beside(folder: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _gif_comment(path: Path) -> str | None:
-    with picture_at(path, ("GIF",)) as picture:
-        return picture.info.get("comment", b"").decode("utf-8", errors="replace")
 
 
 def commented(path: Path, text: str) -> None:

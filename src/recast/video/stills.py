@@ -9,8 +9,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recast.video.encode import Moment
-from recast.video.pictures import RECORD_NAME
 from recast.video.png16 import write_png16
+from recast.video.sequence import RECORD_NAME
 from recast.video.source import Source
 
 # Fast rather than small: level 1 takes a third of the time and gives files a tenth larger.

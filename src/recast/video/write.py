@@ -19,7 +19,7 @@ from recast.video.encode import Moment, kind_of
 from recast.video.frame import Frame
 from recast.video.mux import Movie
 from recast.video.output import is_folder, new_file, new_folder
-from recast.video.pictures import NUMBER
+from recast.video.sequence import NUMBER
 from recast.video.source import Source, Window
 from recast.video.stills import Stills
 

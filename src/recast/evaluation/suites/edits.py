@@ -23,6 +23,8 @@ from recast.files import whole_folder
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
 from recast.types import Clip
+from recast.video.isolated_pictures import look, still
+from recast.video.sequence import KINDS
 from recast.video.write import save_clip
 
 RESULTS, EDITS, SOURCES, MASKS = "results.jsonl", "edits", "sources", "masks"
@@ -145,11 +147,10 @@ def white(masks: Path, folder: Path) -> Path:
     pictures = sorted(masks.glob("*.png")) if masks.is_dir() else []
     if not pictures or folder.exists():
         return folder if pictures else masks
-    with Image.open(pictures[0]) as first:
-        if first.mode != "P":
-            return masks
+    if look(pictures[0], KINDS).mode != "P":
+        return masks
     with whole_folder(folder) as part:
         for path in pictures:
-            with Image.open(path) as indices:
-                Image.fromarray(255 * (np.asarray(indices) > 0).astype(np.uint8)).save(part / path.name)
+            object_shown = still(path, KINDS, alpha=False).any(axis=-1)  # only the background's colour is black
+            Image.fromarray(255 * object_shown.astype(np.uint8)).save(part / path.name)
     return folder

@@ -1,0 +1,77 @@
+"""Pictures of users, decoded in a process of its own as videos are (`recast.video.isolated`)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from recast.errors import MediaError
+from recast.video import messages, pictures
+from recast.video.container import MAX_PIXELS, regular_file
+from recast.video.isolated import AVAILABLE, answers_to, only, understood
+from recast.video.messages import Errand
+from recast.video.pictures import STILLS, Look, picture_in
+from recast.video.shown import Shown
+from recast.video.source import Source
+
+Kinds = tuple[str, ...]
+"""Formats that are read, by Pillow's names."""
+
+
+def look(path: Path, kinds: Kinds) -> Look:
+    """What a picture's head says, and that its checksums are right. Raises MediaError."""
+    if not AVAILABLE:
+        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+            return pictures.look(held, file)
+    with understood(path):
+        found = messages.look_from_json(bytes(only(Errand("look", path, kinds=kinds), messages.LOOK)))
+        if min(found.size) < 1 or found.size[0] * found.size[1] > MAX_PIXELS:
+            raise ValueError("it tells of an impossible picture")
+        return found
+
+
+def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
+    """The picture in a file, upright, with its opacity; of a moving one the first. Raises MediaError."""
+    if not AVAILABLE:
+        with regular_file(path) as file, picture_in(file, path, STILLS) as held:
+            return pictures.upright_rgba(held)
+    return _pixels(Errand("picture", path, kinds=STILLS), channels=4)
+
+
+def still(path: Path, kinds: Kinds, *, alpha: bool) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture of a sequence, upright, on black; or how opaque it is, for `alpha`. Raises MediaError."""
+    if not AVAILABLE:
+        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+            return pictures.upright_rgb(held, alpha=alpha)
+    return _pixels(Errand("still", path, kinds=kinds, alpha=alpha), channels=3)
+
+
+def mask(path: Path, kinds: Kinds) -> Float32[np.ndarray, "h w"]:
+    """A picture as a mask, 0..1: its opacity where something is not opaque, else its luma. Raises MediaError."""
+    if not AVAILABLE:
+        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+            return pictures.luma_or_alpha(held)
+    return _pixels(Errand("mask", path, kinds=kinds), channels=4).view(np.float32)[..., 0]
+
+
+def animation(source: Source, kinds: Kinds) -> Iterator[Shown]:
+    """All frames of a moving picture. Raises MediaError, also where some are missing."""
+    path, count = source.path, 0
+    if not AVAILABLE:
+        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+            yield from pictures.animation(held, alpha=source.alpha)
+        return
+    most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
+    with answers_to(Errand("animation", path, kinds=kinds, alpha=source.alpha), most) as answers:
+        for body in (body for kind, body in answers if kind == messages.FRAME):
+            yield messages.frame_from_bytes(body, channels=3, size=source.size)
+            count += 1
+    if count != source.num_frames:
+        raise MediaError(f"the picture is damaged: {source.num_frames} frames are told of, and {count} came: {path}")
+
+
+def _pixels(errand: Errand, *, channels: int) -> UInt8[np.ndarray, "h w c"]:
+    with understood(errand.path):
+        body = only(errand, messages.FRAME, messages.PLACE.size + 4 * MAX_PIXELS)
+        return messages.frame_from_bytes(body, channels=channels).image

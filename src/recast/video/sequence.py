@@ -1,0 +1,129 @@
+"""Picture sequences as video: a folder, a pattern such as frame_%05d.png, one still, or an animated WebP."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from recast.errors import MediaError
+from recast.video import isolated_pictures as isolated
+from recast.video.colour import TRANSPARENT
+from recast.video.pictures import Look
+from recast.video.source import Source
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+KINDS = ("PNG", "JPEG", "WEBP")
+"""Formats of a sequence, by Pillow's names."""
+ASSUMED_FPS = Fraction(24)
+NUMBER = re.compile(r"%0?(\d*)d")
+RECORD_NAME = "recast.json"
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether `path` means pictures, by its name or by being a folder."""
+    return path.is_dir() or path.suffix.lower() in EXTENSIONS
+
+
+def sequence(path: Path) -> Source:
+    """The pictures at `path` as a source. Raises MediaError where there are none or the first is damaged."""
+    if path.suffix.lower() == ".webp" and path.is_file():
+        return _animation(path, isolated.look(path, KINDS))
+    paths = _numbered(path) if NUMBER.search(path.name) else _inside(path)
+    first = isolated.look(paths[0], KINDS)
+    fps = _parsed(first.rate, paths[0]) if first.rate else ASSUMED_FPS
+    notes = [] if first.rate or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
+    if first.deep:
+        notes.append("16-bit colours were brought to 8 bits")
+    transparent = "A" in first.mode or "P" in first.mode
+    if transparent:
+        notes.append(TRANSPARENT)
+    return Source(
+        path=path,
+        size=first.size,
+        fps=fps,
+        time_base=1 / fps,
+        codec=first.kind,
+        pixel_format=first.mode.lower(),
+        container="pictures",
+        num_frames=len(paths),
+        seconds=len(paths) / fps,
+        is_sequence=True,
+        transparent=transparent,
+        pictures=tuple(paths),
+        assumed=tuple(notes),
+    )
+
+
+def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.ndarray, "h w 3"]]]:
+    """Time in the source's time base, duration, and upright RGB pixels, from the picture with index `first` on."""
+    if source.codec == "webp" and source.path.is_file():
+        yield from ((each.pts, each.duration, each.image) for each in isolated.animation(source, KINDS))
+        return
+    for index, path in enumerate(source.pictures[first:], first):
+        pixels = isolated.still(path, KINDS, alpha=source.alpha)
+        if pixels.shape[:2] != source.size:
+            was, now = (f"{columns}x{rows}" for rows, columns in (source.size, pixels.shape[:2]))
+            raise MediaError(f"the pictures differ in size: the first is {was} and this one {now}: {path}")
+        yield index, 1, pixels
+
+
+def _inside(path: Path) -> list[Path]:
+    if not path.exists():
+        raise MediaError(f"there is no such file: {path}")
+    if not path.is_dir():
+        return [path]
+    found = [file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS and file.is_file()]
+    if not found:
+        raise MediaError(f"the folder holds no pictures (png, jpg, webp): {path}")
+    return sorted(found, key=_in_order)
+
+
+def _in_order(file: Path) -> tuple[list[str], list[int]]:
+    # frame2 before frame10
+    return re.split(r"\d+", file.name), [int(number) for number in re.findall(r"\d+", file.name)]
+
+
+def numbered_as(pattern: str) -> re.Pattern[str]:
+    """What matches the names that `pattern` (frame_%05d.png) stands for; its group is the number."""
+    before, _, after = NUMBER.split(pattern, maxsplit=1)
+    return re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+
+
+def _numbered(pattern: Path) -> list[Path]:
+    matches = numbered_as(pattern.name)
+    folder = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    found = {int(match[1]): file for file in folder if (match := matches.fullmatch(file.name))}
+    if not found:
+        raise MediaError(f"no picture is named like this: {pattern}")
+    return [found[number] for number in sorted(found)]
+
+
+def _parsed(text: str, path: Path) -> Fraction:
+    try:
+        fps = Fraction(text)
+        if fps > 0:
+            return fps
+    except (ValueError, ZeroDivisionError):
+        pass
+    raise MediaError(f"the picture's frame rate is damaged, {text[:20]!r}; rename or rewrite it: {path}")
+
+
+def _animation(path: Path, found: Look) -> Source:
+    durations, count = found.durations, len(found.durations)
+    return Source(
+        path=path,
+        size=found.size,
+        fps=Fraction(1000 * count, sum(durations)).limit_denominator(1001),
+        time_base=Fraction(1, 1000),
+        codec="webp",
+        pixel_format="rgb",
+        container="webp",
+        num_frames=count,
+        seconds=Fraction(sum(durations), 1000),
+        constant=max(durations) - min(durations) <= 1,
+        is_sequence=True,
+        transparent=found.transparent,
+    )
