@@ -127,10 +127,10 @@ def _kept(place: Path, name: str, size: int, number: str = "") -> UserFile:
 
 
 def _picture(part: Path, number: str, name: str, size: int) -> tuple[UserFile, str] | None:
-    from recast.video.isolated_pictures import look
+    from recast.video.isolated_pictures import facts
 
     try:
-        found = look(part, tuple(PICTURES))
+        found = facts(part, tuple(PICTURES))
     except MediaError:
         return None
     height, width = found.size

@@ -28,7 +28,7 @@ from recast.video.about import about
 from recast.video.container import SOUND_FORMATS, demuxing, reported, video_stream
 from recast.video.limits import FILE, PIPE, Limits, settled
 from recast.video.messages import Errand
-from recast.video.pictures import animation, look, luma_or_alpha, picture_in, upright_rgb, upright_rgba
+from recast.video.pictures import animation, luma_or_alpha, picture_facts, picture_in, upright_rgb, upright_rgba
 from recast.video.probe import probed
 from recast.video.shown import Shown, shown_video
 from recast.video.tracks import DAMAGED_TRACK, part_to_bytes, parts_of
@@ -162,10 +162,10 @@ def _frames(errand: Errand, file: BufferedReader, limits: Limits) -> None:
     messages.send(PIPE, messages.DAMAGE, messages.damage_to_json(source.damage))
 
 
-def _look(errand: Errand, file: BufferedReader, limits: Limits) -> None:
+def _facts(errand: Errand, file: BufferedReader, limits: Limits) -> None:
     with picture_in(file, errand.path, errand.kinds) as picture:
         limits.for_pixels(picture.width * picture.height)
-        messages.send(PIPE, messages.LOOK, messages.look_to_json(look(picture, file)))
+        messages.send(PIPE, messages.FACTS, messages.facts_to_json(picture_facts(picture, file)))
 
 
 def _picture(errand: Errand, file: BufferedReader, limits: Limits) -> None:
@@ -198,7 +198,7 @@ ANSWERS: dict[str, Callable[[Errand, BufferedReader, Limits], None]] = {
     "probe": _probe,
     "frames": _frames,
     "comment": _comment,
-    "look": _look,
+    "facts": _facts,
     "picture": _picture,
     "still": _still,
     "animation": _animation,

@@ -11,7 +11,7 @@ from recast.video import messages, pictures
 from recast.video.container import MAX_PIXELS, regular_file
 from recast.video.isolated import AVAILABLE, answers_to, only, understood
 from recast.video.messages import Errand
-from recast.video.pictures import STILLS, Look, picture_in
+from recast.video.pictures import STILLS, PictureFacts, picture_in
 from recast.video.shown import Shown
 from recast.video.source import Source
 
@@ -19,13 +19,13 @@ Kinds = tuple[str, ...]
 """Formats that are read, by Pillow's names."""
 
 
-def look(path: Path, kinds: Kinds) -> Look:
+def facts(path: Path, kinds: Kinds) -> PictureFacts:
     """What a picture's head says, and that its checksums are right. Raises MediaError."""
     if not AVAILABLE:
         with regular_file(path) as file, picture_in(file, path, kinds) as held:
-            return pictures.look(held, file)
+            return pictures.picture_facts(held, file)
     with understood(path):
-        found = messages.look_from_json(bytes(only(Errand("look", path, kinds=kinds), messages.LOOK)))
+        found = messages.facts_from_json(bytes(only(Errand("facts", path, kinds=kinds), messages.FACTS)))
         if min(found.size) < 1 or found.size[0] * found.size[1] > MAX_PIXELS:
             raise ValueError("it tells of an impossible picture")
         return found

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from recast.errors import MediaError, RequestError
 from recast.video.about import About
-from recast.video.pictures import Look
+from recast.video.pictures import PictureFacts
 from recast.video.shown import Shown
 from recast.video.source import Damage, Source, Window
 from recast.video.tracks import Wanted
@@ -24,13 +24,14 @@ PLACE = Struct("<qqqII")
 BEGUN = Struct("<d")
 """Of a part of a sound: its time in seconds; its samples follow."""
 FRAME, TICK, SOURCE, COMMENT, DAMAGE, SOUND, ERROR, END = b"F", b"T", b"S", b"C", b"D", b"A", b"E", b"Z"
-ABOUT, PART, LOOK = b"I", b"P", b"L"
+ABOUT, PART, FACTS = b"I", b"P", b"L"
 MOST_BYTES = 2**24
 """Of a message that is no frame."""
 TOLD = {kind.__name__: kind for kind in (MediaError, RequestError)}
 """Errors that a decoding process may raise."""
 
-_SOURCE, _DAMAGE, _ABOUT, _LOOK = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(About), TypeAdapter(Look)
+_SOURCE, _DAMAGE, _ABOUT = TypeAdapter(Source), TypeAdapter(Damage), TypeAdapter(About)
+_FACTS = TypeAdapter(PictureFacts)
 
 
 def send(pipe: int, kind: bytes, body: bytes = b"") -> None:
@@ -122,14 +123,14 @@ def about_from_json(text: bytes) -> About:
     return _ABOUT.validate_json(text)
 
 
-def look_to_json(look: Look) -> bytes:
+def facts_to_json(facts: PictureFacts) -> bytes:
     """What a picture's head says, as JSON."""
-    return _LOOK.dump_json(look)
+    return _FACTS.dump_json(facts)
 
 
-def look_from_json(text: bytes) -> Look:
+def facts_from_json(text: bytes) -> PictureFacts:
     """What it says. Raises ValueError for anything else."""
-    return _LOOK.validate_json(text)
+    return _FACTS.validate_json(text)
 
 
 def error_to_json(error: MediaError | RequestError) -> bytes:

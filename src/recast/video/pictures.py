@@ -24,7 +24,7 @@ MOST_PICTURES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureFacts:
     """What a picture's head says. size: rows and columns, upright. kind, mode: by Pillow's names.
 
     deep: 16 bits a channel are stored. transparent: some pixel may be. rate: the text `fps`, empty where there is none.
@@ -58,9 +58,9 @@ def picture_in(file: BinaryIO, path: Path, kinds: tuple[str, ...]) -> Iterator[I
         raise MediaError(f"the picture is damaged, or no {' or '.join(kinds)}: {path}") from error
 
 
-def look(picture: Image.Image, file: BinaryIO) -> Look:
+def picture_facts(picture: Image.Image, file: BinaryIO) -> PictureFacts:
     """What is known of a picture beside its pixels. Its checksums are checked."""
-    found = Look(
+    found = PictureFacts(
         size=_upright_size(picture),
         kind=str(picture.format).lower(),
         mode=picture.mode,

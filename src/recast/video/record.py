@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from recast.video import isolated
-from recast.video.isolated_pictures import look
+from recast.video.isolated_pictures import facts
 from recast.video.sequence import EXTENSIONS, NUMBER, RECORD_NAME
 
 GIF_HEADER_BYTES = 13
@@ -31,7 +31,7 @@ def embedded(path: Path) -> str | None:
     if path.is_dir() or NUMBER.search(path.name) or path.suffix.lower() in EXTENSIONS:
         text = _beside(path if path.is_dir() else path.parent)
     elif path.suffix.lower() == ".gif" and path.is_file():
-        text = look(path, ("GIF",)).comment
+        text = facts(path, ("GIF",)).comment
     else:
         text = isolated.comment(path)
     return text if text and _is_record(text) else None

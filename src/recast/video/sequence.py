@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from recast.errors import MediaError
 from recast.video import isolated_pictures as isolated
 from recast.video.colour import TRANSPARENT
-from recast.video.pictures import Look
+from recast.video.pictures import PictureFacts
 from recast.video.source import Source
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
@@ -30,9 +30,9 @@ def is_sequence(path: Path) -> bool:
 def sequence(path: Path) -> Source:
     """The pictures at `path` as a source. Raises MediaError where there are none or the first is damaged."""
     if path.suffix.lower() == ".webp" and path.is_file():
-        return _animation(path, isolated.look(path, KINDS))
+        return _animation(path, isolated.facts(path, KINDS))
     paths = _numbered(path) if NUMBER.search(path.name) else _inside(path)
-    first = isolated.look(paths[0], KINDS)
+    first = isolated.facts(paths[0], KINDS)
     fps = _parsed(first.rate, paths[0]) if first.rate else ASSUMED_FPS
     notes = [] if first.rate or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
     if first.deep:
@@ -111,7 +111,7 @@ def _parsed(text: str, path: Path) -> Fraction:
     raise MediaError(f"the picture's frame rate is damaged, {text[:20]!r}; rename or rewrite it: {path}")
 
 
-def _animation(path: Path, found: Look) -> Source:
+def _animation(path: Path, found: PictureFacts) -> Source:
     durations, count = found.durations, len(found.durations)
     return Source(
         path=path,

@@ -23,7 +23,7 @@ from recast.files import whole_folder
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
 from recast.types import Clip
-from recast.video.isolated_pictures import look, still
+from recast.video.isolated_pictures import facts, still
 from recast.video.sequence import KINDS
 from recast.video.write import save_clip
 
@@ -147,7 +147,7 @@ def white(masks: Path, folder: Path) -> Path:
     pictures = sorted(masks.glob("*.png")) if masks.is_dir() else []
     if not pictures or folder.exists():
         return folder if pictures else masks
-    if look(pictures[0], KINDS).mode != "P":
+    if facts(pictures[0], KINDS).mode != "P":
         return masks
     with whole_folder(folder) as part:
         for path in pictures:
