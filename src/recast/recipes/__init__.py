@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.recipes.components import COMPONENTS
+from recast.recipes.distilled import DISTILLED, open_distilled_run
 from recast.recipes.gen1 import GEN1
 from recast.recipes.pocket import steps as pocket_steps
 from recast.recipes.pocket.presets import POCKET
@@ -17,10 +18,11 @@ from recast.recipes.pocket_words.presets import POCKET_WORDS
 from recast.training import run
 from recast.training.preset import Preset
 
-PRESETS: dict[str, Preset] = GEN1 | COMPONENTS | POCKET | POCKET_WORDS
+PRESETS: dict[str, Preset] = GEN1 | DISTILLED | COMPONENTS | POCKET | POCKET_WORDS
 """Every preset by name. `recast train --list` prints it."""
 
 OPENERS: dict[str, Callable[..., run.TrainingRun]] = {
+    **dict.fromkeys(DISTILLED, open_distilled_run),
     **dict.fromkeys(POCKET, pocket_steps.open_pocket_run),
     **dict.fromkeys(POCKET_WORDS, words_steps.open_words_run),
 }

@@ -22,6 +22,7 @@ from recast.model.folder import ModelFolder
 from recast.model.metadata import ModelMetadata
 from recast.training import export, samples
 from recast.training.cost import step_flops
+from recast.training.distilled_stage import DistilledStage
 from recast.training.preset import Preset
 from recast.training.stages import GeneratorStage, Inputs
 
@@ -110,6 +111,8 @@ def result(run: TrainingRun) -> Any:  # noqa: ANN401
 def trained_metadata(start: ModelMetadata, stage: GeneratorStage, short_side: int) -> ModelMetadata:
     """The start's metadata with the sizes of this training; one on images alone leaves what was learned of clips."""
     facts = replace(start, short_side=short_side, trained_side=None)
+    if isinstance(stage, DistilledStage):  # what was distilled is not asked for again
+        facts = replace(facts, cfg_scale=1.0, ensemble=1, steps=stage.wanted.sampling_steps)
     if not (stage.motion and stage.batches.clips):
         return facts
     return replace(facts, frames=stage.batches.frames, fps=None, window=None)

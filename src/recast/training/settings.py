@@ -9,14 +9,14 @@ from typing import Any
 from recast.errors import RequestError
 from recast.training.preset import Preset
 
-PLACES = (("config",), ("stage",), ("stage", "batches"), ("hardware",))
+PLACES = (("config",), ("stage",), ("stage", "batches"), ("stage", "wanted"), ("hardware",))
 """Parts of a preset that hold settings, as paths of attributes."""
 
 
 def changed(preset: Preset, assignments: Sequence[str]) -> Preset:
     """The preset with settings changed by NAME=VALUE. Raises RequestError for an unknown name or a wrong type.
 
-    Names are fields of the train config, the stage, its batches and the hardware, searched in that order.
+    Names are fields of the train config, the stage, its batches, what it distils and the hardware, in that order.
     """
     for one in assignments:
         name, is_set, text = one.partition("=")

@@ -41,13 +41,11 @@ def velocity(
 
     def loss(network: Generator, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
-        video, rows = _drawn(mix, batches, share, sigmas, seed=seed)
+        video, rows = drawn_rows(mix, batches, share, sigmas, seed=seed)
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(network))
         off = _off(network, batch, at_levels.to(batch.level.device)[batch.level], video=video, structure=structure)
-        errors = _mean_square(off)
-        # An image has no neighbouring frame, and a weight of 0 should cost no time.
-        weighed = errors + temporal_weight * _mean_square(off.diff(dim=1)) if temporal_weight and video else errors
+        errors, weighed = row_errors(off, temporal_weight if video else 0.0)
         weighed = weighed if min_snr is None else weighed * _min_snr(keep.to(batch.level.device)[batch.level], min_snr)
         return LossOutput(
             mean=weighed.mean(), rows=errors.detach(), levels=(batch.level / len(sigmas)).float(), waited=waited
@@ -58,7 +56,9 @@ def velocity(
 
 # Examples are stored in fp16, which autocast on CPUs does not support; and conditions should not be rounded.
 @torch.autocast("cpu", enabled=False)
-def _drawn(mix: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int) -> tuple[bool, list[Row]]:
+def drawn_rows(
+    mix: DataMix, batches: Batches, share: BatchShard, sigmas: Sigmas, *, seed: int
+) -> tuple[bool, list[Row]]:
     """Whether a step has clips, and the rows of this shard of its batch."""
     rng = step_rng(seed, share.step)
     video = batches.is_video(rng)
@@ -79,6 +79,15 @@ def _off(
     given = torch.cat([noisy, batch.structure], dim=2) if structure else noisy
     answer = network(given, batch.level.float(), batch.content, batch.conditioned, video=video)
     return answer.float() - target(Prediction.VELOCITY, batch.clean, batch.noise, sigma)
+
+
+def row_errors(
+    off: Float[Tensor, "b t 4 y x"], temporal_weight: float
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Each row's mean squared error, and that with its change from frame to frame, by its weight, on top."""
+    errors = _mean_square(off)
+    # An image has no neighbouring frame, and a weight of 0 should cost no time.
+    return errors, errors + temporal_weight * _mean_square(off.diff(dim=1)) if temporal_weight else errors
 
 
 def _mean_square(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:

@@ -1,0 +1,130 @@
+"""Loss of a student that answers at once what its teacher answers by guidance and by a mean over noises."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recast.data.datasets import DataMix
+from recast.data.examples import ExampleSource
+from recast.denoising import Noise
+from recast.diffusion.parameterization import Prediction, clean_from, scale_input, target
+from recast.diffusion.schedule import Schedule
+from recast.engine.config import BatchShard, Loss, LossOutput
+from recast.engine.rng import device_of, normal_noise, row_rng
+from recast.networks.generator import Generator
+from recast.training.objectives.batches import Batch, Batches
+from recast.training.objectives.diffusion import drawn_rows, row_errors
+
+Clips = Float[Tensor, "b t 4 y x"]
+MEMBERS_STREAM = 2**16
+"""Added to the seed: noises of a teacher's members are drawn apart from those of the rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distilled:
+    """Which answer of the teacher is learned.
+
+    guidance: its weight of content, omega; 1 is none. ensemble: answers averaged over noise, the first to what the
+    student sees, as in `recast.diffusion.ensemble`. sampling_steps: only the levels that a walk of so many steps
+    visits are learned, because a student is used at these.
+    """
+
+    guidance: float = 1.5
+    ensemble: int = 4
+    sampling_steps: int = 4
+
+
+def distilled(
+    teacher: Generator,
+    sources: Sequence[ExampleSource],
+    schedule: Schedule,
+    batches: Batches,
+    wanted: Distilled,
+    *,
+    structure: bool = True,
+    temporal_weight: float = 0.0,
+    seed: int = 0,
+) -> Loss[Generator]:
+    """Squared error of the student's v, where the right one leads to the teacher's guided mean of clean latents.
+
+    Guidance distillation, arXiv:2210.03142, section 3.1, for one weight, with the mean over noises in place of one
+    answer. The teacher is not trained, and asked twice `ensemble` times a row. temporal_weight: as of
+    `recast.training.objectives.diffusion.velocity`. Raises RequestError where the data has no clips of that length.
+    """
+    mix = DataMix.of(sources, batches.frames if batches.clips else 1)
+    sigmas, visited = schedule.sigmas.numpy(), visited_levels(schedule, wanted.sampling_steps)
+
+    def loss(student: Generator, share: BatchShard) -> LossOutput:
+        began = time.perf_counter()
+        video, rows = drawn_rows(mix, batches, share, sigmas, seed=seed)
+        waited = time.perf_counter() - began
+        batch = Batch.of(rows, device_of(student))
+        numbers = share.rows(batches.clips if video else batches.images)
+        level = visited[[(share.step + number) % len(visited) for number in numbers]]
+        sigma = rearrange(schedule.sigmas.float()[level], "b -> b 1 1 1 1").to(batch.clean)
+        asked = _Asked(batch, level.to(batch.level.device), sigma, video=video, structure=structure)
+        noisy = batch.clean + sigma * batch.noise
+        noises = _noises(seed, share.step, numbers)
+        goal = teacher_answer(teacher.to(noisy.device), asked, noisy, wanted, noises)
+        off = asked.velocity(student, noisy) - target(Prediction.VELOCITY, goal, (noisy - goal) / sigma, sigma)
+        errors, weighed = row_errors(off, temporal_weight if video else 0.0)
+        return LossOutput(
+            mean=weighed.mean(), rows=errors.detach(), levels=(asked.level / len(sigmas)).float(), waited=waited
+        )
+
+    return loss
+
+
+def visited_levels(schedule: Schedule, steps: int) -> Int[Tensor, " n"]:
+    """The numbers of the levels that a walk of so many steps visits. Raises RequestError for too many."""
+    visited = torch.tensor(schedule.timestep_sigmas(steps)[:-1], dtype=schedule.sigmas.dtype)
+    return torch.searchsorted(schedule.sigmas, visited)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What both networks are asked at: a batch's conditions, and the level of each row."""
+
+    batch: Batch
+    level: Int[Tensor, " b"]
+    sigma: Float[Tensor, "b 1 1 1 1"]
+    video: bool
+    structure: bool
+
+    def velocity(self, network: Generator, noisy: Clips, *, content: bool = True) -> Clips:
+        """The predicted v of noisy latents; without content, that of null tokens."""
+        batch, scaled = self.batch, scale_input(noisy, self.sigma)
+        given = torch.cat([scaled, batch.structure], dim=2) if self.structure else scaled
+        shown = batch.conditioned if content else torch.zeros_like(batch.conditioned)
+        return network(given, self.level.float(), batch.content, shown, video=self.video).float()
+
+
+@torch.no_grad()
+def teacher_answer(teacher: Generator, asked: _Asked, noisy: Clips, wanted: Distilled, noises: Noise) -> Clips:
+    """The clean latents that the teacher comes to. noises: of a clip's shape, for members from 1 on."""
+
+    def guided(x: Clips) -> Clips:
+        v = asked.velocity(teacher, x)
+        if wanted.guidance != 1:
+            null = asked.velocity(teacher, x, content=False)
+            v = null + wanted.guidance * (v - null)
+        return clean_from(Prediction.VELOCITY, v, x, asked.sigma)
+
+    first = guided(noisy)
+    others = (guided(first + asked.sigma * noises(first, number)) for number in range(1, wanted.ensemble))
+    return sum(others, start=first) / wanted.ensemble
+
+
+def _noises(seed: int, step: int, rows: Sequence[int]) -> Noise:
+    """Each row's from a generator of its own, so that they are the same however a batch is divided."""
+    streams = [row_rng(seed + MEMBERS_STREAM, step, row) for row in rows]
+
+    def noise(like: Tensor, _number: int) -> Tensor:
+        return torch.stack([normal_noise(rng, like.shape[1:]) for rng in streams]).to(like)
+
+    return noise
