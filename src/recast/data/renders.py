@@ -20,7 +20,8 @@ NUM_CAPTIONS = 4
 class RenderPlan:
     """Plan of a pool: `clips` scenes of `frames` frames.
 
-    textured, framing: ranges to sample from, None for the world's own distribution; look: of all scenes, None for any.
+    textured, framing: ranges to sample from, None for the world's own distribution; look: of all scenes, None for any;
+    kinds: of the first subjects, none for any.
     """
 
     name: str
@@ -32,12 +33,14 @@ class RenderPlan:
     textured: tuple[float, float] | None = None
     framing: tuple[float, float] | None = None
     look: str | None = None
+    kinds: tuple[str, ...] = ()
 
     def wishes(self, rng: np.random.Generator) -> dict[str, Any]:
         """Fixed attributes of one scene, for `recast.world`."""
         ranges = {"textured": self.textured, "framing": self.framing}
         drawn = {name: float(rng.uniform(*span)) for name, span in ranges.items() if span is not None}
-        return drawn if self.look is None else drawn | {"look": self.look}
+        named = {name: value for name, value in (("look", self.look), ("kinds", self.kinds)) if value}
+        return drawn | named
 
 
 PLANS = (

@@ -14,13 +14,13 @@ from recast.world.animals import bird, dog, horse
 from recast.world.joints import Phase, at, swung
 from recast.world.solids import Solid, ball, box, limb, placed, tube, turned
 
+Points = Float[np.ndarray, "t 3"]
+"""A joint in the body's frame, in each frame of the clip."""
+
 
 def person(phase: Phase, pace: float) -> list[Solid]:
     """A walker of 1.75 m: arms swing against the legs, knees and elbows bend."""
-    bob = np.stack([0 * phase, 0.03 * pace * np.cos(2 * phase), 0 * phase], -1)
-    lean = 0.08 * pace
-    hips, chest = at(0, 0.93, 0) + bob, at(0, 1.28, 0.32 * lean) + bob
-    head = at(0, 1.62, 0.7 * lean) + bob
+    hips, chest, head = trunk(phase, pace)
     solids = [
         ball(hips, (0.165, 0.15, 0.125), "dark"),
         *limb(hips, chest, (0.15, 0.17)),
@@ -30,16 +30,36 @@ def person(phase: Phase, pace: float) -> list[Solid]:
         ball(head + at(0, 0.045, -0.025), (0.105, 0.105, 0.11), "hair"),
     ]
     for side in (-1, 1):
-        solids += _leg(hips + at(0.09 * side, 0, 0), side * np.sin(phase), side * np.cos(phase), pace)
-        solids += _arm(chest + at(0.235 * side, 0.12, 0), -side * np.sin(phase), pace)
+        solids += _leg(*leg(hips, side, phase, pace))
+        solids += _arm(*arm(chest, side, phase, pace))
     return solids
 
 
-def _leg(hip: Float[np.ndarray, "t 3"], swing: Phase, lift: Phase, pace: float) -> list[Solid]:
+def trunk(phase: Phase, pace: float) -> tuple[Points, Points, Points]:
+    """Hips, chest and head of a walker."""
+    bob = np.stack([0 * phase, 0.03 * pace * np.cos(2 * phase), 0 * phase], -1)
+    lean = 0.08 * pace
+    return at(0, 0.93, 0) + bob, at(0, 1.28, 0.32 * lean) + bob, at(0, 1.62, 0.7 * lean) + bob
+
+
+def leg(hips: Points, side: int, phase: Phase, pace: float) -> tuple[Points, Points, Points]:
+    """Hip, knee and ankle; side: 1 the right one, -1 the left."""
+    hip, swing, lift = hips + at(0.09 * side, 0, 0), side * np.sin(phase), side * np.cos(phase)
     thigh = 0.42 * pace**0.7 * swing + 0.1 * pace
     bend = pace * (0.18 + 0.5 * np.clip(lift, 0, 1))
     knee = hip + swung(thigh, 0.44)
-    ankle = knee + swung(thigh - bend, 0.42)
+    return hip, knee, knee + swung(thigh - bend, 0.42)
+
+
+def arm(chest: Points, side: int, phase: Phase, pace: float) -> tuple[Points, Points, Points]:
+    """Shoulder, elbow and hand; side: 1 the right one, -1 the left. It swings against the leg."""
+    shoulder, swing = chest + at(0.235 * side, 0.12, 0), -side * np.sin(phase)
+    upper = 0.45 * pace**0.7 * swing
+    elbow = shoulder + swung(upper, 0.29)
+    return shoulder, elbow, elbow + swung(upper + 0.15 + 0.55 * pace * (pace > 1.2) + 0.2 * swing, 0.26)
+
+
+def _leg(hip: Points, knee: Points, ankle: Points) -> list[Solid]:
     return [
         *limb(hip, knee, (0.085, 0.065), "dark"),
         *limb(knee, ankle, (0.065, 0.045), "dark"),
@@ -47,10 +67,7 @@ def _leg(hip: Float[np.ndarray, "t 3"], swing: Phase, lift: Phase, pace: float) 
     ]
 
 
-def _arm(shoulder: Float[np.ndarray, "t 3"], swing: Phase, pace: float) -> list[Solid]:
-    upper = 0.45 * pace**0.7 * swing
-    elbow = shoulder + swung(upper, 0.29)
-    hand = elbow + swung(upper + 0.15 + 0.55 * pace * (pace > 1.2) + 0.2 * swing, 0.26)
+def _arm(shoulder: Points, elbow: Points, hand: Points) -> list[Solid]:
     return [
         ball(shoulder, (0.075, 0.075, 0.075)),
         *limb(shoulder, elbow, (0.06, 0.05)),

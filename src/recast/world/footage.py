@@ -43,8 +43,7 @@ def rendered(
     scene: Scene, num_frames: int = 8, height: int = 128, width: int = 128, stride_seconds: float = 0.1
 ) -> Footage:
     """Renders `num_frames` frames of the scene, `stride_seconds` apart, centred on time 0."""
-    # One time more than frames, for the flow of the last frame.
-    times = (np.arange(num_frames + 1) - (num_frames - 1) / 2) * stride_seconds
+    times = times_of(num_frames, stride_seconds)
     lens = Lens(height, width, scene.camera.focal * min(height, width))
     world, owners = solids(scene, times)
     eyes = views(scene.camera, times)
@@ -64,6 +63,11 @@ def rendered(
     )
 
 
+def times_of(num_frames: int, stride_seconds: float) -> Float[np.ndarray, " t1"]:
+    """Times of a clip's frames in seconds, and one more, for the flow of the last frame."""
+    return (np.arange(num_frames + 1) - (num_frames - 1) / 2) * stride_seconds
+
+
 def solids(scene: Scene, times: Float[np.ndarray, " t"]) -> tuple[list[Solid], UInt8[np.ndarray, " n"]]:
     """All solids of the scene, and the subject index of each thing that a pixel can show."""
     around = surroundings(scene.layout, np.random.default_rng([scene.seed, 2]), scene.reach)
@@ -79,10 +83,17 @@ def solids(scene: Scene, times: Float[np.ndarray, " t"]) -> tuple[list[Solid], U
 
 
 def _embodied(subject: Subject, times: Float[np.ndarray, " t"]) -> list[Solid]:
+    phase, pose = motion(subject, times)
+    return [moved(solid, pose) for solid in BODIES[subject.kind].body(phase, subject.gait)]
+
+
+def motion(
+    subject: Subject, times: Float[np.ndarray, " t"]
+) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, "t 4 4"]]:
+    """The phase of a subject's stride at times in seconds, and where its body's frame is in the world."""
     kind = BODIES[subject.kind]
     pace = subject.speed / (kind.stride * subject.size) if subject.speed else 0.9
     phase = subject.phase + 2 * np.pi * pace * times * np.sign(subject.gait + (subject.kind == "boat"))
     ahead = np.array([np.sin(subject.heading), 0, np.cos(subject.heading)])
     path = np.array(subject.position) + times[:, None] * subject.speed * ahead
-    pose = placed(path, (subject.size,) * 3, turned("y", subject.heading))
-    return [moved(solid, pose) for solid in kind.body(phase, subject.gait)]
+    return phase, placed(path, (subject.size,) * 3, turned("y", subject.heading))
