@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from recast.errors import BackboneError
 from recast.networks.attention_kernels import kernel
+from recast.networks.causal_attention import CausalAttnProcessor
 from recast.networks.hooks import (
     Attend,
     AttentionCall,
@@ -141,6 +142,7 @@ class _HookedProcessor:
         self.installation = installation
         self.own = own = site.layer.processor
         self.picture = own.picture if isinstance(own, ImagePromptProcessor) else None
+        self.causal = isinstance(own, CausalAttnProcessor)
         self.attend: Attend = kernel(site)
         for hook in reversed(self.hooks):
             self.attend = partial(_by_hook, hook, self.attend)
@@ -175,7 +177,7 @@ class _HookedProcessor:
     def _call(self, branch: int | None, *parts: Tensor) -> AttentionCall:
         site, grids, context = self.site, self.installation.grids, self.installation.context
         first = (site.path, site.kind, grids[site.holder], site.layer.heads)
-        return AttentionCall(*first, *parts, scale=site.layer.scale, **context.facts(branch))
+        return AttentionCall(*first, *parts, scale=site.layer.scale, causal=self.causal, **context.facts(branch))
 
 
 def _by_hook(hook: AttentionHook, attend: Attend, call: AttentionCall) -> Tensor:

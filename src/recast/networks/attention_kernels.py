@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from recast.errors import BackboneError
+from recast.networks.causal_attention import CausalAttnProcessor
 from recast.networks.hooks import Attend, AttentionCall, heads_split
 from recast.networks.image_prompt import ImagePromptProcessor
 from recast.networks.sites import AttentionSite
@@ -37,8 +38,13 @@ def _unfused(layer: Attention, call: AttentionCall) -> Tensor:
     return layer.batch_to_head_dim(torch.bmm(layer.get_attention_scores(q, k), v))
 
 
+def _causal(_layer: Attention, call: AttentionCall) -> Tensor:
+    return call.weighted(call.probabilities())
+
+
 KERNELS: dict[type, Callable[[Attention, AttentionCall], Tensor]] = {
     AttnProcessor: _unfused,
     AttnProcessor2_0: _fused,
+    CausalAttnProcessor: _causal,
 }
 """How a layer attends, by its processor."""

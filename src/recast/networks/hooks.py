@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypedDict, runtime_checkable
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -96,7 +97,7 @@ class AttentionCall:
     site: the layer's path in the diffusers UNet, such as down_blocks.0.attentions.0.transformer_blocks.0.attn1.
     grid: rows and columns that the places of a frame form. hidden: the layer's input, normalized.
     scale: of the products of queries and keys. sigma, branch, frames: see DenoisePass; None outside of one, and
-    then axis b holds the whole batch.
+    then axis b holds the whole batch. causal: no query takes a key behind its own place.
     """
 
     site: str
@@ -111,12 +112,16 @@ class AttentionCall:
     sigma: float | None = None
     branch: int | None = None
     frames: tuple[int, ...] | None = None
+    causal: bool = False
 
     def probabilities(self) -> Float[Tensor, "b heads n m"]:
         """The attention map: for each query, how much of each key it takes; sums to 1 over m. Needs b*heads*n*m."""
         q, k = heads_split(self.q, self.heads), heads_split(self.k, self.heads)
         # In place: the products are the largest tensors of a pass.
-        return (q @ k.mT).mul_(self.scale).float().softmax(-1).to(q.dtype)
+        scores = (q @ k.mT).mul_(self.scale).float()
+        if self.causal:
+            scores = scores + no_later(scores)
+        return scores.softmax(-1).to(q.dtype)
 
     def weighted(self, probabilities: Float[Tensor, "b heads n m"]) -> Float[Tensor, "b n e"]:
         """The answer that a map gives with these values."""
@@ -169,6 +174,11 @@ def interested(hook: Hook, site: str, kind: SiteKind) -> bool:
     """Whether the hook wants to be called there; by default everywhere."""
     predicate = getattr(hook, "interested", None)
     return predicate is None or bool(predicate(site, kind))
+
+
+def no_later(scores: Float[Tensor, "*b n m"]) -> Float[Tensor, "n m"]:
+    """What is added to products of queries and keys so that no query takes a key behind its own place."""
+    return torch.full_like(scores[(0,) * (scores.ndim - 2)], -torch.inf).triu(1)
 
 
 def heads_split(x: Float[Tensor, "b n e"], heads: int) -> Float[Tensor, "b h n d"]:

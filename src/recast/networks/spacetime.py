@@ -34,22 +34,24 @@ class SpaceTimeUNet(nn.Module):
     """An image UNet with temporal layers after its spatial ones, which can be switched off.
 
     unet: any conditional UNet of diffusers. It becomes part of this network; `inflate` copies it first.
-    max_frames: longest clip, the number of position embeddings; see TemporalTransformer.
+    max_frames: longest clip, the number of position embeddings; see TemporalTransformer. causal: no frame sees a later
+    one (arXiv:2306.00943, section 3.3).
 
     With temporal layers off it is the image UNet, bit for bit; new temporal layers have no effect until trained.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, *, max_frames: int = 32) -> None:
+    def __init__(self, unet: UNet2DConditionModel, *, max_frames: int = 32, causal: bool = False) -> None:
         super().__init__()
         self.unet = unet
         self.max_frames = max_frames
+        self.causal = causal
         self.temporal_context = TemporalContext()
         for module in list(unet.modules()):
             if isinstance(module, ResnetBlock2D):
-                self.temporal_context.follow(module.conv1, TemporalConv(module.conv1.out_channels))
-                self.temporal_context.follow(module.conv2, TemporalConv(module.conv2.out_channels))
+                self.temporal_context.follow(module.conv1, TemporalConv(module.conv1.out_channels, causal=causal))
+                self.temporal_context.follow(module.conv2, TemporalConv(module.conv2.out_channels, causal=causal))
             elif isinstance(module, Transformer2DModel):
-                self.temporal_context.follow(module, _like(module, max_frames))
+                self.temporal_context.follow(module, _like(module, max_frames, causal=causal))
         self.to(device=unet.device, dtype=unet.dtype)
 
     def forward(
@@ -160,10 +162,14 @@ def widen(unet: UNet2DConditionModel, extra_channels: int) -> None:
     unet.register_to_config(in_channels=channels)
 
 
-def _like(spatial: Transformer2DModel, max_frames: int) -> TemporalTransformer:
+def _like(spatial: Transformer2DModel, max_frames: int, *, causal: bool) -> TemporalTransformer:
     blocks = spatial.transformer_blocks
     return TemporalTransformer(
-        spatial.norm.num_channels, heads=blocks[0].attn1.heads, layers=len(blocks), max_frames=max_frames
+        spatial.norm.num_channels,
+        heads=blocks[0].attn1.heads,
+        layers=len(blocks),
+        max_frames=max_frames,
+        causal=causal,
     )
 
 

@@ -24,7 +24,8 @@ def save(net: SpaceTimeUNet, folder: str | PathLike[str], dtype: torch.dtype | N
     image, temporal = Path(folder) / "unet", Path(folder) / "temporal"
     net.unet.save_config(image)
     temporal.mkdir(parents=True, exist_ok=True)
-    (temporal / "config.json").write_text(json.dumps({"max_frames": net.max_frames}) + "\n")
+    config = {"max_frames": net.max_frames} | ({"causal": True} if net.causal else {})
+    (temporal / "config.json").write_text(json.dumps(config) + "\n")
     save_file(_stored(net.image_state_dict(), dtype), image / IMAGE_FILE, metadata={"format": "pt"})
     save_file(_stored(net.temporal_state_dict(), dtype), temporal / TEMPORAL_FILE, metadata={"format": "pt"})
 
@@ -37,16 +38,19 @@ def loaded(model: ModelFolder | str | PathLike[str], dtype: torch.dtype = torch.
     folder = model if isinstance(model, ModelFolder) else ModelFolder(Path(model), ModelMetadata())
     path = folder.component("temporal")
     unet = folder.network("unet", UNet2DConditionModel)
-    net = SpaceTimeUNet(unet, max_frames=_max_frames(path / "config.json"))
+    most, causal = _layers_over_time(path / "config.json")
+    net = SpaceTimeUNet(unet, max_frames=most, causal=causal)
     weights = load_file(min(path.glob("*.safetensors"), key=lambda file: len(file.name)))  # fp16 only if alone
     _check(net.temporal_state_dict(), weights, path)
     net.unet.load_state_dict(weights, strict=False)
     return net.to(dtype=dtype).eval()
 
 
-def _max_frames(path: Path) -> int:
+def _layers_over_time(path: Path) -> tuple[int, bool]:
+    """The most frames that they have places for, and whether none sees a later one."""
     try:
-        return int(json.loads(path.read_text("utf-8"))["max_frames"])
+        config = json.loads(path.read_text("utf-8"))
+        return int(config["max_frames"]), config.get("causal") is True
     except (OSError, ValueError, TypeError, KeyError) as fault:
         wrong = f"temporal/config.json does not say max_frames ({type(fault).__name__})"
         raise WeightsError(f"{wrong}; get the whole folder; {path.parent}") from fault

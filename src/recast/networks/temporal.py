@@ -5,11 +5,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from diffusers.models.attention import BasicTransformerBlock
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+
+from recast.networks.causal_attention import CausalAttnProcessor
 
 Features = Float[Tensor, "b t c h w"]
 Answer = Tensor | tuple[Tensor]
@@ -29,17 +32,20 @@ class TemporalConv(nn.Conv2d):
     """A residual convolution over three frames at each pixel, initialised to zero.
 
     It is a 3 x 1 convolution over (frames, pixels), which is a view of channels-last memory: nothing is copied.
+    causal: over a frame and the two before it, in place of the one before and the one behind.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, (3, 1), padding=(1, 0))
+    def __init__(self, channels: int, *, causal: bool = False) -> None:
+        super().__init__(channels, channels, (3, 1), padding=(0 if causal else 1, 0))
+        self.causal = causal
         for weight in self.parameters():
             nn.init.zeros_(weight)
 
     def forward(self, input: Features) -> Features:
         """Features of whole clips, changed."""
         lines = rearrange(input, "b t c h w -> b c t (h w)")
-        return rearrange(lines + super().forward(lines), "b c t (h w) -> b t c h w", h=input.shape[-2])
+        read = F.pad(lines, (0, 0, 2, 0)) if self.causal else lines
+        return rearrange(lines + super().forward(read), "b c t (h w) -> b t c h w", h=input.shape[-2])
 
 
 class TemporalTransformer(nn.Module):
@@ -47,9 +53,10 @@ class TemporalTransformer(nn.Module):
 
     Its second attention is over frames too: the paper does not define its context, and content is the same in every
     frame. Position embeddings are learned, so a clip has at most `max_frames` frames.
+    causal: no frame sees a later one.
     """
 
-    def __init__(self, channels: int, *, heads: int, layers: int, max_frames: int) -> None:
+    def __init__(self, channels: int, *, heads: int, layers: int, max_frames: int, causal: bool = False) -> None:
         super().__init__()
         self.gradient_checkpointing = False  # set by diffusers, which finds every module that has this attribute
         self.norm = nn.LayerNorm(channels)
@@ -61,6 +68,10 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Linear(channels, channels)
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
+        if causal:
+            for block in self.transformer_blocks:
+                block.attn1.set_processor(CausalAttnProcessor())
+                block.attn2.set_processor(CausalAttnProcessor())
 
     def forward(self, x: Features) -> Features:
         """Features of whole clips, changed."""
