@@ -88,11 +88,16 @@ class Kind(StrEnum):
     """1 channel, 0..1, how surely there is an outline: soft edges, as of HED (arXiv:1504.06375)."""
     POSE = "pose"
     """3 channels, 0..1, OpenPose's skeleton in its colours on black (arXiv:1812.08008)."""
+    MOTION = "motion"
+    """3 channels, 0..1: red how far to the right a place moves until the next frame, green how far down, .5 for rest.
+
+    0 and 1 are an eighth of the frame's short side to either way, or more; blue is .5.
+    """
 
     @property
     def channels(self) -> int:
         """Channels of its maps."""
-        return 3 if self is Kind.POSE else 1
+        return 3 if self in (Kind.POSE, Kind.MOTION) else 1
 
 
 @runtime_checkable

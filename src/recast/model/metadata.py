@@ -22,7 +22,7 @@ class ModelMetadata:
     """Short side, in pixels, that clips are brought to where the user says none."""
     trained_side: Annotated[int, Field(ge=8, le=4096)] | None = None
     """Short side, in pixels, of the frames that it was trained on; unsaid, short_side. t_s is measured at it."""
-    structures: tuple[Literal["depth", "edges", "lineart", "hed", "pose"], ...] = ("depth",)
+    structures: tuple[Literal["depth", "edges", "lineart", "hed", "pose", "motion"], ...] = ("depth",)
     """The kinds of structure that it can be conditioned on; members of `recast.types.Kind`."""
     frames: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Frames of the clips that it was trained on; unsaid where that is not known, or where it never saw clips."""
