@@ -24,6 +24,11 @@ class ControlResiduals:
             tuple(each[picks.to(each.device)] for each in self.down), self.mid[picks.to(self.mid.device)]
         )
 
+    def __add__(self, other: "ControlResiduals") -> "ControlResiduals":
+        """What both add."""
+        down = tuple(one + another for one, another in zip(self.down, other.down, strict=True))
+        return ControlResiduals(down, self.mid + other.mid)
+
 
 @dataclass(frozen=True, eq=False)
 class Control:

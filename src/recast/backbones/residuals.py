@@ -43,6 +43,5 @@ def residual_arguments(parts: Sequence[ControlResiduals]) -> dict[str, Tensor | 
         return {}
     whole = parts[0]
     for part in parts[1:]:
-        down = tuple(one + other for one, other in zip(whole.down, part.down, strict=True))
-        whole = ControlResiduals(down, whole.mid + part.mid)
+        whole = whole + part
     return {"down_block_additional_residuals": whole.down, "mid_block_additional_residual": whole.mid}

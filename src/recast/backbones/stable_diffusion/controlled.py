@@ -10,11 +10,11 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.backbones.branches import acting_sigmas, batches, check_kind, frame_numbers, isolated, structure_of
+from recast.backbones.branches import batches, check_kind, frame_numbers, isolated, structure_of
 from recast.backbones.controlnets import Content, SharedControls, timesteps
 from recast.backbones.residuals import handed_residuals, residual_arguments
 from recast.backbones.stable_diffusion.backbone import StableDiffusionBackbone
-from recast.backbones.stable_diffusion.image_unet import ImageUNetBackbone
+from recast.backbones.stable_diffusion.structure_controls import StructureControls
 from recast.conditions.detail import as_pictures, softened
 from recast.control import Control
 from recast.denoising import Branch
@@ -22,11 +22,11 @@ from recast.diffusion.parameterization import clean_from, scale_input
 from recast.errors import BackboneError
 from recast.networks.hooks import DenoisePass
 from recast.networks.placement import first_weight
-from recast.types import Condition, Kind, Latents, Maps, Structure, StructureUse, Tokens
+from recast.types import Condition, Kind, Latents, Maps, Structure, Tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ControlledUNet(ImageUNetBackbone):
+class ControlledUNet(StructureControls):
     """An image UNet whose features ControlNets add to, frame by frame.
 
     controlnets: by the kind of structure that each was trained on; the first takes `structure_channels` of a condition.
@@ -47,25 +47,6 @@ class ControlledUNet(ImageUNetBackbone):
         check_kind(structure, self.structure_kinds)
         maps = softened(structure.maps, structure.detail, self.trained_side).to(first_weight(self.unet).device)
         return as_pictures(maps, self._told_channels)
-
-    def check_structures(self, structures: Sequence[StructureUse], steps: int) -> None:
-        """Raises BackboneError for a kind without a ControlNet, RequestError for a range that holds no step."""
-        sigmas = self.sigmas(steps)
-        for each in structures:
-            check_kind(each, self.structure_kinds)
-            acting_sigmas(sigmas, each)
-
-    def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
-        """The condition with a control for each structure, of its weight and in its range.
-
-        Raises what `check_structures` raises.
-        """
-        sigmas = self.sigmas(steps)
-        controls = [
-            Control(each.kind, self.structure_channels(each), each.weight, acting_sigmas(sigmas, each))
-            for each in structures
-        ]
-        return replace(condition, structure_channels=None, controls=tuple(controls))
 
     def denoise_branches(
         self, x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]
