@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import torch
 from PIL import Image
 
 from animatediff_folder import write_animatediff, write_gen1_zero
@@ -12,7 +13,10 @@ from ltx2_folder import write_ltx2
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
+from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.conditions.content import ContentInput, Medium
+from recast.types import Condition, Kind, Structure
+from space_time_folder import WHAT, write_space_time
 from svd_folder import write_svd
 from tiny_folder import written
 from wan_folder import write_wan
@@ -35,6 +39,8 @@ FOLDERS = {
     "ltx": write_ltx,
     "ltx, 2": write_ltx2,
     "modelscope": write_modelscope,
+    "space_time": write_space_time,
+    **{f"space_time, {what}": partial(write_space_time, what=what) for what in WHAT[1:]},
     "svd": write_svd,
     "wan": write_wan,
     "wan, bernini": partial(write_wan, bernini=True),
@@ -54,3 +60,15 @@ def contents_of(backbone, path):
         pixels = np.random.default_rng(number).integers(0, 256, (32, 48, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(file)
     return [[ContentInput(Medium.PICTURE, str(file))] for file in files]
+
+
+def conditioned(backbone, content):
+    """A condition of three frames, with the structure or the control video that the family reads."""
+    kind = Kind.DEPTH if Kind.DEPTH in backbone.structure_kinds else Kind.POSE
+    maps = torch.rand(3, kind.channels, 32, 48, generator=torch.Generator().manual_seed(1))
+    planes = backbone.structure_channels(Structure(kind, maps, detail=1)) if backbone.structure_kinds else None
+    condition = Condition(backbone.encode_content(content), backbone.null_tokens(), planes)
+    if planes is None and isinstance(backbone, VideoControlBackbone):
+        clip = torch.randint(0, 256, (3, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+        return backbone.with_control_video(condition, VideoControl(clip), 4)
+    return condition

@@ -9,18 +9,22 @@ from transformers import CLIPTextModelWithProjection
 
 from recast.data.latent_cache import LatentCache
 from recast.data.renders import NUM_CAPTIONS, RenderedDataset
+from recast.data.video_cache import VideoCache
 from recast.data.word_cache import WordCache
 from recast.networks.clip_pair import ATTRIBUTES, CLIPConfig
 from recast.networks.generator import UNetConfig
 from recast.recipes import PRESETS
 from recast.training.component_stages import AutoencoderStage, DepthStage, PairStage, PriorStage
 from recast.training.objectives.autoencoder import VAEConfig
+from recast.training.objectives.conditioned import VideoData
 from recast.training.objectives.depth import DepthConfig
 from recast.training.objectives.prior import CaptionPairs, PriorConfig, PriorData
 from recast.training.objectives.words import WordData
 from recast.training.stages import GeneratorStage, Inputs, TrainStage
 from recast.training.tokenizer import SHIPPED
+from recast.training.video_stage import VideoStage
 from recast.training.word_stage import WordStage
+from recast.types import Kind
 
 WIDTH = 12
 LAYERS = UNetConfig(
@@ -43,6 +47,8 @@ def small(name: str) -> tuple[TrainStage, Inputs]:
             return stage, Inputs(prior_data=prior_data())
         case WordStage():
             return stage, Inputs(word_data=word_data())
+        case VideoStage():
+            return stage, Inputs(video_data=video_data())
     raise AssertionError(name)
 
 
@@ -63,13 +69,18 @@ def small_stage(name: str) -> TrainStage:
         case PriorStage():
             depths = PriorConfig(width=WIDTH, places=8, layers=1, heads=2, head_width=8, fused=stage.depths.fused)
             return replace(stage, depths=depths, reader=TOWERS, captions=4)
-        case WordStage():
-            layers, batches = (
-                replace(LAYERS, fused=stage.layers.fused, token_width=WIDTH),
-                replace(stage.batches, images=4),
-            )
-            return replace(stage, layers=layers, reader=TOWERS, batches=batches)
+        case WordStage() | VideoStage():
+            return small_word_stage(stage)
     raise AssertionError(name)
+
+
+def small_word_stage(stage: WordStage | VideoStage) -> WordStage | VideoStage:
+    """A stage of a network that reads words, with a small one and small batches."""
+    layers = replace(LAYERS, fused=stage.layers.fused, token_width=WIDTH)
+    if isinstance(stage, WordStage):
+        return replace(stage, layers=layers, reader=TOWERS, batches=replace(stage.batches, images=4))
+    batches = replace(stage.batches, clips=4, frames=min(stage.batches.frames, 3))
+    return replace(stage, layers=replace(layers, max_frames=4), reader=TOWERS, batches=batches, size=(64, 64))
 
 
 def distinct() -> list[str]:
@@ -110,6 +121,19 @@ def word_data(clips: int = 5, side: int = 8) -> WordData:
     cache = WordCache(latents.half(), (2 * depth - 1).half(), [[""] * NUM_CAPTIONS] * clips)
     empty = torch.full((TOWERS.places,), text.config.eos_token_id)
     return WordData([cache], [ids], text.requires_grad_(False), empty)
+
+
+def video_data(clips: int = 5, frames: int = 4, side: int = 64) -> VideoData:
+    """Random clips with all of their conditions, random captions, and a small text encoder."""
+    words, rng = word_data(clips), np.random.default_rng(4)
+    conditions: dict[str, np.ndarray] = {
+        kind: rng.integers(0, 256, (clips, frames, kind.channels, side, side), dtype=np.uint8)
+        for kind in (Kind.DEPTH, Kind.EDGES, Kind.MOTION, Kind.POSE)
+    }
+    conditions["clip"] = rng.standard_normal((clips, frames, 4, side // 8, side // 8)).astype(np.float16)
+    conditions["picture"] = rng.standard_normal((clips, frames, WIDTH)).astype(np.float16)
+    latents = rng.standard_normal((clips, frames, 4, side // 8, side // 8)).astype(np.float16)
+    return VideoData([VideoCache(latents, conditions, words.caches[0].captions)], words.ids, words.text, words.empty)
 
 
 def pool(clips: int = 6, side: int = 32) -> RenderedDataset:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from backbone_folders import FOLDERS, contents_of
+from backbone_folders import FOLDERS, conditioned, contents_of
 from recast.backbones.backbone import Backbone
 from recast.backbones.families import BACKBONES, family_of
+from recast.backbones.space_time.several import ConditionedSpaceTime
 from recast.backbones.tiny import tiny
-from recast.backbones.video_control import VideoControl, VideoControlBackbone
 from recast.backbones.video_transformer import VideoTransformerBackbone
 from recast.denoising import Branch
 from recast.diffusion.schedule import check_decreasing
@@ -19,7 +19,7 @@ from recast.methods.needs import Need, lacking
 from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
-from recast.types import Condition, Kind, Structure, latent_count
+from recast.types import Kind, Structure, latent_count
 
 MULTIPLES = {"wan": (16, 4), "ltx": (8, 4)}
 """Sides are multiples of so many pixels, and so many frames share a latent; 8 and 1 elsewhere."""
@@ -55,21 +55,12 @@ def condition(backbone, contents):
     return conditioned(backbone, contents[0])
 
 
-def conditioned(backbone, content):
-    depth = Structure(Kind.DEPTH, torch.rand(3, 1, 32, 48, generator=torch.Generator().manual_seed(1)), detail=1)
-    planes = backbone.structure_channels(depth) if backbone.structure_kinds else None
-    condition = Condition(backbone.encode_content(content), backbone.null_tokens(), planes)
-    if planes is None and isinstance(backbone, VideoControlBackbone):
-        clip = torch.randint(0, 256, (3, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
-        return backbone.with_control_video(condition, VideoControl(clip), 4)
-    return condition
-
-
 def test_it_is_a_backbone_and_says_what_it_is(backbone, folder):
     assert isinstance(backbone, Backbone)
     assert isinstance(tiny(), Backbone)
     known = {"gen1": {Kind.DEPTH, Kind.EDGES}}.get(family_of(folder), set())
-    assert backbone.structure_kinds in (known, {Kind.DEPTH})
+    several = {Kind(name) for name in folder.metadata.structures} if family_of(folder) == "space_time" else known
+    assert backbone.structure_kinds in (known, {Kind.DEPTH}, several)
     assert (backbone.pixel_multiple, backbone.temporal_stride) == MULTIPLES.get(family_of(folder), (8, 1))
     assert (backbone.short_side, backbone.trained_side) == (32, 32)
     assert backbone.max_frames >= 16
@@ -152,8 +143,10 @@ def test_answers_let_gradients_through(backbone, frames, condition):
 
 def test_structure_that_is_missing_or_too_much_is_refused(backbone, frames, condition):
     given = condition.structure_channels
+    if isinstance(backbone, ConditionedSpaceTime):  # any subset of what it reads will do
+        given = None
     wrong = replace(condition, structure_channels=torch.zeros(3, 2, 4, 6) if given is None else None)
-    with pytest.raises(BackboneError, match=r"needs \d+ structure \w+ and was given"):
+    with pytest.raises(BackboneError, match=r"needs \d+( or \d+)? structure \w+ and was given"):
         backbone.denoise_branches(backbone.encode(frames), 0.5, wrong, [Branch(condition.cond)])
 
 

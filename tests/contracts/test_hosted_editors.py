@@ -14,7 +14,7 @@ from recast.conditions.content import Medium
 from recast.errors import RecastError
 from recast.methods import METHODS
 from recast.methods.needs import Need, lacking
-from recast.types import Clip
+from recast.types import Clip, Kind
 
 CLIP = Clip(
     torch.randint(0, 256, (3, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), Fraction(8)
@@ -53,6 +53,8 @@ def asked_of(method, backbone, picture):
     asked = {"prompt": "snow"} if words else {}
     if by_picture and (not words or Need.WORDS_AND_PICTURES in METHODS[method].needs):
         asked["image"] = picture
+    if backbone.structure_kinds == {Kind.POSE}:  # no estimator of poses is in the folder
+        asked |= {"structure": "pose", "structure_from": {"pose": picture}}
     return asked | ({"source_prompt": "a dog"} if words and METHODS[method].needs_source else {})
 
 

@@ -129,7 +129,7 @@ def test_words_edit_a_clip_and_make_one(path, editor, tmp_path):
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_it_hosts_every_editor_that_needs_no_picture(editor, method):
     if lacking(METHODS[method].needs, editor.model.backbone):
-        assert method in {"anyv2v", "instruct-pix2pix", "make-a-protagonist"}
+        assert method in {"anyv2v", "instruct-pix2pix", "instruct-vid2vid", "make-a-protagonist"}
         return
     frames = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     edited = editor(Clip(frames, Fraction(8)), prompt="dog in snow", method=method, steps=2, **PARTLY.get(method, {}))

@@ -17,13 +17,25 @@ from recast.recipes.gen1 import GEN1
 from recast.training import export
 from recast.training.component_stages import PairStage, PriorStage
 from recast.training.stages import CHECKPOINTING, GeneratorStage, Inputs
+from recast.training.video_stage import VideoStage
 from recast.training.word_stage import WordStage
 from small_presets import LAYERS, cached, distinct, initial_network, small
 
 STEPS = 12
 """With one step in eight on images: seed by seed, both kinds are among the first so many."""
 DISTINCT = distinct()
-FREEZING = {"gen1-images", "prior", "pocket-decoder", "pocket-prior", "pocket-images"}
+FREEZING = {
+    *(
+        "gen1-images",
+        "prior",
+        "pocket-decoder",
+        "pocket-prior",
+        "pocket-images",
+        "make-your-video-clips",
+        "ccedit-clips",
+    ),
+    *(f"follow-your-pose-{part}" for part in ("images", "poses", "clips")),
+}
 """Of those, the ones that leave a part of their network as it is."""
 
 
@@ -64,7 +76,7 @@ def test_two_parts_of_a_batch_are_the_batch(name: str):
     stage, inputs = small(name)
     if isinstance(stage, GeneratorStage):
         stage = replace(stage, batches=replace(stage.batches, clips=2 * (stage.batches.clips > 0)))
-    elif not isinstance(stage, WordStage):
+    elif not isinstance(stage, WordStage | VideoStage):
         stage = replace(stage, **{"captions" if isinstance(stage, PriorStage) else "images": 2})
     network, loss = initial_network(stage, inputs), stage.loss(inputs)
     trained = [weight for weight in network.parameters() if weight.requires_grad]

@@ -15,7 +15,7 @@ CLIP = Clip(
     torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), Fraction(8)
 )
 
-ELSEWHERE = {"anyv2v", "instruct-pix2pix", "make-a-protagonist"}
+ELSEWHERE = {"anyv2v", "instruct-pix2pix", "instruct-vid2vid", "make-a-protagonist"}
 """What needs a network that reads a picture."""
 BY_STRUCTURE = ["controlvideo", "deforum", "depth-frames", "text2video-zero"]
 """Methods that keep nothing else of the source, unless their strength is below 1."""

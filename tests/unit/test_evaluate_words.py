@@ -43,4 +43,4 @@ def test_unknown_kinds_of_cases_are_refused(capsys):
 def test_all_methods_are_those_that_the_model_can_its_own_first():
     able = _able("pocket-words")
     assert able[0] == "flowedit"
-    assert set(able) == METHODS.keys() - {"anyv2v", "instruct-pix2pix", "make-a-protagonist"}
+    assert set(able) == METHODS.keys() - {"anyv2v", "instruct-pix2pix", "instruct-vid2vid", "make-a-protagonist"}

@@ -16,7 +16,17 @@ def _opened(family: str, folder: ModelFolder, **how: Any) -> Backbone:  # noqa: 
     return import_module(f"recast.backbones.{family}").opened(folder, **how)
 
 
-FAMILIES = ("gen1", "stable_diffusion", "animatediff", "image_variations", "modelscope", "svd", "wan", "ltx")
+FAMILIES = (
+    "gen1",
+    "stable_diffusion",
+    "animatediff",
+    "image_variations",
+    "modelscope",
+    "space_time",
+    "svd",
+    "wan",
+    "ltx",
+)
 BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family) for family in FAMILIES}
 """What opens a model folder, by its family: `opened` of the package of that name."""
 

@@ -22,6 +22,7 @@ from recast.methods.ground_a_video import GroundAVideo
 from recast.methods.infedit import InfEdit
 from recast.methods.infusion import InFusion
 from recast.methods.instruct_pix2pix import InstructPix2Pix
+from recast.methods.instruct_vid2vid import InstructVid2Vid
 from recast.methods.magicprop import MagicProp
 from recast.methods.make_a_protagonist import MakeAProtagonist
 from recast.methods.medm import MeDM
@@ -100,6 +101,7 @@ METHODS: dict[str, type[Method]] = {
     "infedit": InfEdit,
     "infusion": InFusion,
     "instruct-pix2pix": InstructPix2Pix,
+    "instruct-vid2vid": InstructVid2Vid,
     "magicprop": MagicProp,
     "make-a-protagonist": MakeAProtagonist,
     "medm": MeDM,

@@ -34,6 +34,8 @@ class InstructPix2Pix(ContentGuidanceKnobs):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.PICTURE})
     needs_source: ClassVar[bool] = False
     ensembles: ClassVar[bool] = False
+    over_frames: ClassVar[bool] = False
+    """Whether temporal layers are on."""
 
     strength: UnitInterval = 1.0
     """How much is made anew: 1 all of it, 0 gives the source back."""
@@ -53,23 +55,26 @@ class InstructPix2Pix(ContentGuidanceKnobs):
         pictures = backbone.picture_channels(inputs.clip.frames)
         inputs = replace(inputs, condition=replace(inputs.condition, structure_channels=pictures, controls=()))
         sigmas = truncated(backbone.sigmas(inputs.steps), self.strength)
-        asked = with_picture_for_time(backbone.denoise_branches)
+        asked = with_picture_for_time(backbone.denoise_branches, over_time=self.over_frames)
         guided = self.guided_branches(inputs, backbone, asked, inputs.cfg_scale, self.picture_guidance)
-        start = from_shared_noise(inputs, backbone, self.strength, sigmas[0])
+        start = self._start(inputs, backbone, sigmas[0])
         x = inputs.sampler(
             in_windows(inputs, backbone, guided), start, sigmas, inputs.condition, step_hook=inputs.step_hook
         )
         return finish(x, sigmas[-1])
 
+    def _start(self, inputs: DenoiseInputs, backbone: Backbone, sigma: float) -> Latents:
+        return from_shared_noise(inputs, backbone, self.strength, sigma)
 
-def with_picture_for_time(denoise_branches: BranchDenoiser) -> BranchDenoiser:
-    """Images in every branch, given the picture where temporal layers were asked for.
+
+def with_picture_for_time(denoise_branches: BranchDenoiser, *, over_time: bool = False) -> BranchDenoiser:
+    """Images in every branch, given the picture where temporal layers were asked for; clips where over_time.
 
     Equation 3 of the paper is Gen-1's equation 8 with the picture in the place of time.
     """
 
     def denoise_pictured(x: Latents, sigma: float, condition: Condition, branches: Sequence[Branch]) -> list[Latents]:
-        asked = [replace(branch, temporal=False, picture=branch.temporal) for branch in branches]
+        asked = [replace(branch, temporal=over_time, picture=branch.temporal) for branch in branches]
         return denoise_branches(x, sigma, condition, asked)
 
     return denoise_pictured

@@ -34,6 +34,8 @@ MODELS: dict[str, str] = {
 """Models that come with the package: name, and folder inside it."""
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
+    "appearance": ("config.json",),
+    "condition_encoder": ("config.json",),
     "connectors": ("config.json",),
     "controlnet": ("config.json",),
     "depth_estimator": ("config.json",),
@@ -44,6 +46,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "ip_adapter": (),
     "motion_adapter": ("config.json",),
     "person_detector": ("config.json", "preprocessor_config.json"),
+    "pose_encoder": ("config.json",),
     "pose_estimator": ("config.json", "preprocessor_config.json"),
     "prior": ("config.json",),
     "prior_scheduler": ("scheduler_config.json",),

@@ -21,6 +21,7 @@ from recast.errors import RequestError
 from recast.model.folder import ModelFolder
 from recast.networks.generator import Generator, UNetConfig
 from recast.training.objectives.batches import Batches
+from recast.training.objectives.conditioned import VideoData
 from recast.training.objectives.diffusion import velocity
 from recast.training.objectives.prior import PriorData
 from recast.training.objectives.words import WordData
@@ -47,7 +48,7 @@ class Inputs:
     """Inputs of a stage. sources: datasets of examples; pools: of pictures; start: the model that it starts from.
 
     folder: for a tokenizer that is trained. prior_data: dataset of a prior, None to make it from sources. word_data: of
-    an image network of words.
+    an image network of words. video_data: of a video network of words and conditions.
     vae: the autoencoder that encoded the examples, None to take the start's.
     """
 
@@ -57,6 +58,7 @@ class Inputs:
     folder: Path = Path()
     prior_data: PriorData | None = None
     word_data: WordData | None = None
+    video_data: VideoData | None = None
     vae: AutoencoderKL | None = None
 
     def autoencoder(self) -> AutoencoderKL | None:

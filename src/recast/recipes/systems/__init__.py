@@ -1,0 +1,1 @@
+"""Systems whose point is a trained network, small, on worlds: presets, their data, and how their models are written."""
