@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from recast.conditions import EXTRACTORS
 from recast.conditions.motion import MOST, MotionExtractor, as_flow, as_motion
+from recast.model.folder import ModelFolder
 from recast.types import Clip, Kind
 from recast.world import rendered, sampled
 
@@ -40,7 +41,7 @@ def test_what_moves_is_seen_and_what_rests_is_grey():
 
 
 def test_parts_are_those_of_the_whole():
-    extractor = EXTRACTORS["motion"](None, torch.device("cpu"))
+    extractor = EXTRACTORS["motion"](ModelFolder.found("pocket"), torch.device("cpu"))
     frames = torch.randint(0, 256, (5, 3, 48, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whole = extractor.measured(frames, slice(0, 5))
     parts = [extractor.measured(frames, part) for part in (slice(0, 2), slice(2, 4), slice(4, 5))]

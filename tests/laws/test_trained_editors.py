@@ -1,6 +1,7 @@
 """Make-Your-Video, InstructVid2Vid, CCEdit, Follow-Your-Pose: what tells each from a look-alike."""
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_the_clip_to_edit_and_the_instruction_matter(tmp_path):
     frames = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
     def edited(shown=frames, prompt="make it snow", **knobs):
-        return editor(Clip(shown, 10), prompt=prompt, steps=2, **knobs).frames.float()
+        return editor(Clip(shown, Fraction(10)), prompt=prompt, steps=2, **knobs).frames.float()
 
     first = edited()
     assert not torch.equal(edited(prompt="make it red", cfg=9.0), edited(cfg=9.0))
@@ -114,7 +115,7 @@ def test_with_the_empty_instruction_guidance_by_words_does_nothing(backbones):
     words, nothing = backbone.encode_content([ContentInput(Medium.WORDS, "snow")]), backbone.null_tokens()
 
     def made(cond, cfg_scale, picture_guidance=1.5):
-        inputs = DenoiseInputs(Clip(frames, 10), Condition(cond, nothing), ddim, steps=3, cfg_scale=cfg_scale)
+        inputs = DenoiseInputs(Clip(frames, Fraction(10)), Condition(cond, nothing), ddim, steps=3, cfg_scale=cfg_scale)
         return InstructVid2Vid(picture_guidance=picture_guidance)(inputs, backbone)
 
     assert_close(made(nothing, 7.5), made(nothing, 1.0), rtol=1e-4, atol=1e-4)
@@ -129,7 +130,7 @@ def test_its_frames_see_each_other_and_by_instruct_pix2pix_they_do_not(tmp_path)
     other[2] = 255 - other[2]
     for method, together in (("instruct-vid2vid", True), ("instruct-pix2pix", False)):
         one, another = (
-            editor(Clip(each, 10), prompt="snow", method=method, steps=2).frames for each in (frames, other)
+            editor(Clip(each, Fraction(10)), prompt="snow", method=method, steps=2).frames for each in (frames, other)
         )
         assert torch.equal(one[0], another[0]) != together
 

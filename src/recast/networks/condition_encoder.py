@@ -100,7 +100,7 @@ class ConditionEncoder(nn.Module):
                 planes = planes + share * self.maps[kind](conditions[kind], over_time=over_time).to(planes)
         return planes
 
-    def picture_tokens(self, embedding: Float[Tensor, "b d"], kept: Float[Tensor, " b"]) -> Float[Tensor, "b n d"]:
+    def picture_tokens(self, embedding: Float[Tensor, "b e"], kept: Float[Tensor, " b"]) -> Float[Tensor, "b n d"]:
         """A picture's embedding as tokens, zeros where it was dropped."""
         assert self.picture is not None, "asked only where a picture is read"
         return self.picture(embedding) * rearrange(kept, "b -> b 1 1")

@@ -117,13 +117,13 @@ class ComposedBackbone(ConditionedSpaceTime):
 
     def _batched(
         self, inputs: Float[Tensor, "t channels y x"], branches: Mapping[int, Branch]
-    ) -> Float[Tensor, "rows channels y x"]:
+    ) -> Float[Tensor, "rows read y x"]:
         width = self.encoder.width
         latents, over_time, alone = inputs.split([inputs.shape[1] - 2 * width, width, width], dim=1)
         together, apart = torch.cat([latents, over_time], dim=1), torch.cat([latents, alone], dim=1)
         return torch.cat([together if temporal else apart for temporal in self._temporal(branches, len(inputs))])
 
-    def _with_picture(self, words: Tokens, embedding: Float[Tensor, " d"] | None) -> Tokens:
+    def _with_picture(self, words: Float[Tensor, "places d"], embedding: Float[Tensor, " e"] | None) -> Tokens:
         like = first_weight(self.encoder)
         if embedding is None:
             shown = self.encoder.null_tokens()
