@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from animatediff_folder import write_animatediff, write_gen1_zero
+from cogvideox_folder import write_cogvideox
 from image_variations_folder import write_gen1_clip, write_image_variations
 from ip_adapter_folder import add_ip_adapter
 from ltx2_folder import write_ltx2
@@ -36,6 +37,9 @@ FOLDERS = {
     "stable_diffusion, picture": partial(write_stable_diffusion, picture=True),
     "stable_diffusion, depth": partial(write_stable_diffusion, depth=True),
     "stable_diffusion, xl": write_xl,
+    "cogvideox": write_cogvideox,
+    "cogvideox, 5b": partial(write_cogvideox, rotary=True),
+    "cogvideox, picture": partial(write_cogvideox, picture=True),
     "ltx": write_ltx,
     "ltx, 2": write_ltx2,
     "modelscope": write_modelscope,
@@ -49,6 +53,8 @@ FOLDERS = {
     "wan, two vace": partial(write_wan, vace=True, two=True),
 }
 """What writes a folder, by family, and behind a comma what is special about it."""
+MULTIPLES = {"wan": (16, 4), "ltx": (8, 4), "cogvideox": (16, 4)}
+"""Sides are multiples of so many pixels, and so many frames share a latent; 8 and 1 elsewhere."""
 
 
 def contents_of(backbone, path):

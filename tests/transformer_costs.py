@@ -3,22 +3,27 @@
 from functools import partial
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl_cogvideox import AutoencoderKLCogVideoX
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
 from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from diffusers.models.transformers.cogvideox_transformer_3d import CogVideoXTransformer3DModel
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.models.transformers.transformer_wan_vace import WanVACETransformer3DModel
 from torch import nn
 
+from cogvideox_folder import PUBLISHED
+from recast.backbones.cogvideox import CogVideoXBackbone
+from recast.backbones.cogvideox.autoencoder import CogVideoXAutoencoder
 from recast.backbones.ltx import LTX2Backbone, LTXBackbone
 from recast.backbones.ltx.autoencoder import LTXAutoencoder
 from recast.backbones.t5_prompt import T5Prompt
 from recast.backbones.wan import WanBackbone, WanInContextBackbone, WanInstructedBackbone, WanVACEBackbone
 from recast.backbones.wan.autoencoder import WanAutoencoder
 from recast.backbones.wan.in_context import told_apart
-from recast.diffusion.schedule import FlowSchedule
+from recast.diffusion.schedule import FlowSchedule, schedule
 from recast.types import Condition, latent_count
 from step_costs import COLUMNS, FRAMES, ROWS, on_meta
 
@@ -79,7 +84,20 @@ def ltx2():
     return LTX2Backbone(network=on_meta(LTX2VideoTransformer3DModel), autoencoder=vae, **shared(1024))
 
 
+def cogvideox(**config):
+    vae = CogVideoXAutoencoder(on_meta(AutoencoderKLCogVideoX))
+    network = on_meta(CogVideoXTransformer3DModel, **config)
+    return CogVideoXBackbone(network=network, autoencoder=vae, **shared(226) | {"schedule": schedule(PUBLISHED)})
+
+
+COGVIDEOX_5B = {
+    "num_attention_heads": 48,
+    "num_layers": 42,
+    "use_rotary_positional_embeddings": True,
+}
 FAMILIES = {
+    "cogvideox-2b": cogvideox,
+    "cogvideox-5b": partial(cogvideox, **COGVIDEOX_5B),
     "wan-1.3b": wan,
     "wan-14b": partial(wan, WAN_14B),
     "wan-vace-1.3b": vace,
@@ -100,7 +118,7 @@ def given(backbone):
         ROWS // vae.pixel_stride,
         COLUMNS // vae.pixel_stride,
     )
-    width = config.get("text_dim") or config["caption_channels"]
+    width = config.get("text_dim") or config.get("caption_channels") or config["text_embed_dim"]
     tokens = torch.zeros(backbone.prompt.places, width, device="meta")
     read = config.get("vace_in_channels") or backbone._read_channels
     planes = torch.zeros(count, read, rows, columns, device="meta") if read else None

@@ -8,6 +8,7 @@ import pytest
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from animatediff_folder import tiny_controlnet, write_animatediff, write_gen1_zero
+from cogvideox_folder import write_cogvideox
 from image_variations_folder import write_gen1_clip
 from ip_adapter_folder import add_ip_adapter
 from ltx2_folder import write_ltx2
@@ -55,6 +56,9 @@ WRITERS = {
     "instruct-pix2pix": partial(write_stable_diffusion, picture=True),
     "modelscope": write_modelscope,
     "zeroscope": write_modelscope,
+    "cogvideox-2b": write_cogvideox,
+    "cogvideox-5b": partial(write_cogvideox, rotary=True),
+    "cogvideox-5b-i2v": partial(write_cogvideox, picture=True),
     "svd": write_svd,
     "svd-xt": write_svd,
     **dict.fromkeys(("wan-1.3b", "wan-14b"), write_wan),

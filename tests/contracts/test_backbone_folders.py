@@ -38,7 +38,7 @@ def test_an_image_network_answers_each_frame_apart(tmp_path):
         *product(["image_variations"], ["unet", "vae", "scheduler", "image_encoder", "feature_extractor"]),
         ("stable_diffusion", "text_encoder"),
         *product(["svd"], ["unet", "vae", "scheduler", "image_encoder", "feature_extractor"]),
-        *product(["ltx", "wan"], ["transformer", "vae", "scheduler", "text_encoder", "tokenizer"]),
+        *product(["cogvideox", "ltx", "wan"], ["transformer", "vae", "scheduler", "text_encoder", "tokenizer"]),
     ],
 )
 def test_a_missing_part_is_named(tmp_path, family, part):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from backbone_folders import FOLDERS, conditioned, contents_of
+from backbone_folders import FOLDERS, MULTIPLES, conditioned, contents_of
 from recast.backbones.backbone import Backbone
 from recast.backbones.families import BACKBONES, family_of
 from recast.backbones.space_time.several import ConditionedSpaceTime
@@ -20,9 +20,6 @@ from recast.model.folder import ModelFolder, quiet
 from recast.networks.hooks import SiteKind
 from recast.networks.recorded_attention import RecordAttention, ReplayAttention
 from recast.types import Kind, Structure, latent_count
-
-MULTIPLES = {"wan": (16, 4), "ltx": (8, 4)}
-"""Sides are multiples of so many pixels, and so many frames share a latent; 8 and 1 elsewhere."""
 
 
 def opened(folder, **settings):
@@ -75,7 +72,8 @@ def test_frames_are_encoded_and_decoded(backbone, folder, frames):
     """One by one; where frames share latents, the first one has its own, and the last latent is filled up."""
     latents, stride = backbone.encode(frames), backbone.temporal_stride
     assert latents.shape == (latent_count(3, stride), 4, 4, 6)
-    assert_close(latents[:1], backbone.encode(frames[:1]), rtol=0, atol=0 if stride == 1 else 1e-6)
+    if family_of(folder) != "cogvideox":  # its norms are over all frames of a part
+        assert_close(latents[:1], backbone.encode(frames[:1]), rtol=0, atol=0 if stride == 1 else 1e-6)
     pixels = backbone.decode(latents)
     assert pixels.shape == (1 + stride * (len(latents) - 1), *frames.shape[1:])
     assert pixels.dtype == torch.uint8
@@ -113,8 +111,10 @@ def test_one_answer_a_branch(backbone, frames, condition):
     assert not torch.allclose(answers[0], answers[1], atol=1e-4)
 
 
-def test_contents_of_different_lengths_are_asked_apart(backbone, frames, condition):
+def test_contents_of_different_lengths_are_asked_apart(backbone, folder, frames, condition):
     x, short, long = backbone.encode(frames), Branch(condition.cond[:-1]), Branch(condition.cond)
+    if family_of(folder) == "cogvideox":
+        pytest.skip("it reads a prompt's places, all of them")
     assert_close(
         backbone.denoise_branches(x, 0.5, condition, [short, long]),
         [*backbone.denoise_branches(x, 0.5, condition, [short]), *backbone.denoise_branches(x, 0.5, condition, [long])],
@@ -161,9 +161,8 @@ def test_half_precision_stays_near(backbone, folder, frames, condition, contents
     latents = half.encode(frames)
     assert latents.dtype == torch.float32
     assert half.null_tokens().dtype == half.encode_content(contents[0]).dtype == torch.float32
-    [answer], [expected] = (
-        b.denoise_branches(latents, 0.5, condition, [Branch(condition.cond)]) for b in (half, backbone)
-    )
+    branch = [Branch(condition.cond)]
+    [answer], [expected] = (b.denoise_branches(latents, 0.5, condition, branch) for b in (half, backbone))
     assert answer.dtype == torch.float32
     assert_close(answer, expected, atol=0.1, rtol=0.1)
 

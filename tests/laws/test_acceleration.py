@@ -9,6 +9,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
+from cogvideox_folder import write_cogvideox
 from ltx_folder import write_ltx
 from pipelines import drawn, opened
 from recast.backbones.acceleration import ATTENTION, attending_by, compiled_blocks
@@ -23,7 +24,7 @@ from recast.types import Condition
 from tiny_folder import clip_folder
 from wan_folder import write_wan
 
-TRANSFORMERS = {"ltx": write_ltx, "wan": write_wan, "two": partial(write_wan, two=True)}
+TRANSFORMERS = {"cogvideox": write_cogvideox, "ltx": write_ltx, "wan": write_wan, "two": partial(write_wan, two=True)}
 
 
 def answer(backbone, sigma=1.0):

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from animatediff_folder import write_gen1_zero
 from backbone_folders import FOLDERS as EVERY
+from cogvideox_folder import write_cogvideox
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from pipelines import drawn, opened
@@ -29,6 +30,7 @@ from xl_folder import write_xl
 
 FOLDERS = {
     "gen1-zero": write_gen1_zero,
+    "cogvideox": write_cogvideox,
     "ltx": write_ltx,
     "modelscope": write_modelscope,
     "sd": write_stable_diffusion,

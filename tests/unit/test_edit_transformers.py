@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import recast
+from cogvideox_folder import write_cogvideox
 from ltx_folder import write_ltx
 from recast.cli.app import run
 from recast.errors import BackboneError, RequestError
@@ -22,7 +23,12 @@ CLIP = Clip(
 )
 HOSTED = {"flowalign", "flowedit", "gen1", "infedit", "sdedit", "uniedit-flow"}
 """What needs no hooks, no latent for each frame, and no other network."""
-FOLDERS = {"ltx": write_ltx, "wan": write_wan, "vace": lambda path: write_wan(path, vace=True)}
+FOLDERS = {
+    "cogvideox": write_cogvideox,
+    "ltx": write_ltx,
+    "wan": write_wan,
+    "vace": lambda path: write_wan(path, vace=True),
+}
 pytestmark = pytest.mark.filterwarnings("ignore:the walk back")  # two steps are few to invert by
 
 
@@ -56,7 +62,7 @@ def test_the_same_source_and_target_words_give_the_source(editor):
 def test_what_it_can_is_told_in_nine_entries(editor):
     facts = editor.model.abilities
     assert len(facts) == 9
-    assert facts["family"] in ("ltx", "wan")
+    assert facts["family"] in ("cogvideox", "ltx", "wan")
     assert (facts["frames a latent"], facts["frames at once"]) == (4, editor.model.backbone.max_frames)
 
 

@@ -72,10 +72,13 @@ class _Latents:
 _WAN = _Latents(1024, 4, 16)
 _MOTION = _Latents(32)
 _LTX = _Latents(128, 8, 32)
+_COG = _Latents(128, 4, 16)
 _BY_PIPELINE = {
     "AnimateDiffControlNetPipeline": _MOTION,
     "AnimateDiffPipeline": _MOTION,
     "BerniniRendererPipeline": _WAN,
+    "CogVideoXImageToVideoPipeline": _COG,
+    "CogVideoXPipeline": _COG,
     "LTX2Pipeline": _LTX,
     "LTXPipeline": _LTX,
     "LucyEditPipeline": replace(_WAN, pixel_multiple=32),

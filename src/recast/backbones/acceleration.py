@@ -68,7 +68,7 @@ def compiled_blocks(backbone: Backbone, compiler: str) -> Iterator[None]:
 def check_compiled(backbone: Backbone, compiler: str) -> None:
     """Raises BackboneError for a compiler with a family whose blocks are not compiled."""
     if compiler != "none" and not isinstance(backbone, VideoTransformerBackbone):
-        raise BackboneError("compilers are for transformers of video (Wan, LTX); leave --compiler out")
+        raise BackboneError("compilers are for transformers of video (Wan, LTX, CogVideoX); leave --compiler out")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ FAMILIES = (
     "svd",
     "wan",
     "ltx",
+    "cogvideox",
 )
 BACKBONES: dict[str, Callable[..., Backbone]] = {family: partial(_opened, family) for family in FAMILIES}
 """What opens a model folder, by its family: `opened` of the package of that name."""
@@ -34,6 +35,8 @@ PIPELINES = {
     "AnimateDiffControlNetPipeline": "animatediff",
     "AnimateDiffPipeline": "animatediff",
     "BerniniRendererPipeline": "wan",
+    "CogVideoXImageToVideoPipeline": "cogvideox",
+    "CogVideoXPipeline": "cogvideox",
     "Gen1": "gen1",
     "LTX2Pipeline": "ltx",
     "LTXPipeline": "ltx",

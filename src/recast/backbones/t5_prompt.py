@@ -1,4 +1,4 @@
-"""Words as the tokens that transformers of video read: T5 and its kin, with zeros for padding."""
+"""Words as the tokens that transformers of video read: T5 and its kin."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ class T5Prompt:
     """An encoder of T5's kind and its tokenizer. arXiv:1910.10683, arXiv:2304.09151 (UMT5).
 
     places: tokens of a prompt, the end token counted. sees_padding: whether words see padding in the encoder, as where
-    its own mask was left out in training.
+    its own mask was left out in training. keeps_padding: whether padding stays as the encoder has it, where the network
+    reads it too; else it is zeros.
     """
 
     network: nn.Module
@@ -25,10 +26,18 @@ class T5Prompt:
     device: torch.device
     places: int
     sees_padding: bool = False
+    keeps_padding: bool = False
 
     @classmethod
     def opened(
-        cls, folder: ModelFolder, kind: type, places: int, where: tuple[str, torch.dtype], *, sees_padding: bool = False
+        cls,
+        folder: ModelFolder,
+        kind: type,
+        places: int,
+        where: tuple[str, torch.dtype],
+        *,
+        sees_padding: bool = False,
+        keeps_padding: bool = False,
     ) -> "T5Prompt":
         """The text encoder of a model. kind: its class. where: the device and the number format.
 
@@ -39,14 +48,17 @@ class T5Prompt:
         device, dtype = where
         network = placed(folder.network("text_encoder", kind, dtype=dtype), device)
         tokenizer = folder.part("tokenizer", AutoTokenizer)
-        return cls(network, tokenizer, torch.device(device), places, sees_padding)
+        return cls(network, tokenizer, torch.device(device), places, sees_padding, keeps_padding)
 
     @torch.no_grad()
     def __call__(self, text: str) -> Tokens:
-        """One token for each place, those of padding zero. Raises RequestError for more tokens than places."""
+        """One token for each place, those of padding zero unless they are kept.
+
+        Raises RequestError for more tokens than places.
+        """
         ids, mask = self._read(text)
         hidden = self.network(ids, attention_mask=None if self.sees_padding else mask)[0][0]
-        return hidden.float() * mask[0, :, None]
+        return hidden.float() if self.keeps_padding else hidden.float() * mask[0, :, None]
 
     def _read(self, text: str) -> tuple[Tensor, Tensor]:
         """The numbers of a prompt's tokens, padded to all places, and where they are words. One row each."""

@@ -1,4 +1,4 @@
-"""Transformers of video as backbones: flow matching over compressed time, words by T5; what the families share."""
+"""Transformers of video as backbones: clips over compressed time, words by T5; what the families share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
 from recast.denoising import Branch
 from recast.diffusion.parameterization import Prediction, clean_from, scale_input
-from recast.diffusion.schedule import FlowSchedule, schedule
+from recast.diffusion.schedule import FlowSchedule, Schedule, schedule
 from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.hooks import Hook
@@ -33,7 +33,9 @@ Videos = Float[Tensor, "b c t y x"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VideoTransformerBackbone(SizedByMetadata, ABC):
-    """An autoencoder that compresses time, a T5 and noise levels of rectified flow (arXiv:2209.03003); latents in fp32.
+    """An autoencoder that compresses time, a T5 and noise levels; latents in fp32.
+
+    The levels are of rectified flow (arXiv:2209.03003), but for CogVideoX, which is a diffusion of velocity.
 
     together: asks for all branches in one pass, which is faster; one after the other needs less memory, and the answers
     are the same. A branch without temporal layers sees each latent as a clip of one frame, which the network was
@@ -42,7 +44,7 @@ class VideoTransformerBackbone(SizedByMetadata, ABC):
 
     autoencoder: VideoAutoencoder
     prompt: T5Prompt
-    schedule: FlowSchedule
+    schedule: Schedule
     together: bool = True
 
     @property
@@ -164,7 +166,8 @@ class VideoTransformerBackbone(SizedByMetadata, ABC):
         check_asked(condition, branches)
         if not self.structure_kinds:
             structure_of(condition, self._read_channels)
-        scaled = scale_input(x, sigma, Prediction.FLOW)
+        prediction = self.schedule.prediction
+        scaled = scale_input(x, sigma, prediction)
         answers: dict[int, Latents] = {}
         for group in passes(branches, together=self.together, single=len(x) == 1):
             apart = not next(iter(group.values())).temporal and len(x) > 1
@@ -174,7 +177,7 @@ class VideoTransformerBackbone(SizedByMetadata, ABC):
             made = self._answered(videos, sigma, condition, torch.cat(rows), apart=apart)
             back = "(b t) c 1 y x -> b t c y x" if apart else "b c t y x -> b t c y x"
             answers |= dict(zip(group, rearrange(made.to(x), back, b=len(group)), strict=True))
-        return [clean_from(Prediction.FLOW, answers[number], x, sigma) for number in range(len(branches))]
+        return [clean_from(prediction, answers[number], x, sigma) for number in range(len(branches))]
 
 
 def check_asked(condition: Condition, branches: Sequence[Branch]) -> None:

@@ -38,3 +38,13 @@ def rescale_zero_snr(alpha_bar: Float[Tensor, " timesteps"]) -> Float[Tensor, " 
     """alpha_bar with its root shifted to end in 0 and scaled to begin as before. arXiv:2305.08891, algorithm 1."""
     root = alpha_bar.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+
+
+def shift_snr(alpha_bar: Float[Tensor, " timesteps"], scale: float) -> Float[Tensor, " timesteps"]:
+    """alpha_bar with every ratio of signal to noise divided by `scale`: sigma times its root. arXiv:2403.03206, 5.3.2.
+
+    CogVideoX (arXiv:2408.06072) shifts before it rescales to no signal. Raises WeightsError for one not above 0.
+    """
+    if not scale > 0:
+        raise WeightsError(f"snr_shift_scale of the scheduler is {scale:g}; it must be above 0")
+    return alpha_bar / (scale + (1 - scale) * alpha_bar)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.diffusion.betas import alpha_bars, rescale_zero_snr
+from recast.diffusion.betas import alpha_bars, rescale_zero_snr, shift_snr
 from recast.diffusion.parameterization import Prediction, scale_input
 from recast.errors import RequestError, ScheduleError, WeightsError
 from recast.types import Latents
@@ -141,7 +141,7 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     if config.get("use_flow_sigmas"):
         return _flow_schedule(config, "flow_shift", "trailing")
     prediction = _prediction(config)
-    alpha_bar = alpha_bars(config)
+    alpha_bar = shift_snr(alpha_bars(config), config.get("snr_shift_scale", 1.0))
     if config.get("rescale_betas_zero_snr", False):
         if prediction is Prediction.NOISE:
             raise WeightsError("a network that predicts noise says nothing at zero signal (rescale_betas_zero_snr)")

@@ -7,7 +7,6 @@ from itertools import accumulate
 
 import torch
 
-from recast.backbones.backbone import Backbone
 from recast.conditions.content import Medium
 from recast.conditions.image import picture
 from recast.editing.checks import check_content, check_target, target_of
@@ -141,7 +140,7 @@ def canvas(request: Request, model: Model) -> Clip:
     count = (own.frames or own.window or WINDOW) if backbone.has_temporal_layers else 1
     if request.duration is not None:
         count = max(1, round(request.duration * rate))
-    aspect = _aspect(request, backbone)
+    aspect = _aspect(request, model)
     side = request.size if isinstance(request.size, int) else backbone.short_side
     pixel = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
     # Large, so that it is not taken for a small picture, which would be enlarged twice at most.
@@ -151,8 +150,11 @@ def canvas(request: Request, model: Model) -> Clip:
     return Clip(frame.expand(request.max_frames or count, -1, -1, -1), rate)
 
 
-def _aspect(request: Request, backbone: Backbone) -> Fraction:
-    """Width by height: of the picture where clips start with one, else what the family makes."""
+def _aspect(request: Request, model: Model) -> Fraction:
+    """Width by height: of the picture where clips start with one, else what the model or its family makes."""
+    backbone, own = model.backbone, model.folder.metadata.aspect
+    if own is not None:
+        return Fraction(own).limit_denominator(1001)
     if Medium.WORDS not in backbone.media and request.pictures:
         shown = picture(request.pictures[0][0])
         return Fraction(shown.shape[-1], shown.shape[-2])

@@ -22,6 +22,8 @@ class ModelMetadata:
     """Short side, in pixels, that clips are brought to where the user says none."""
     trained_side: Annotated[int, Field(ge=8, le=4096)] | None = None
     """Short side, in pixels, of the frames that it was trained on; unsaid, short_side. t_s is measured at it."""
+    aspect: Annotated[float, Field(ge=0.1, le=10)] | None = None
+    """Width over height of clips made without a source; unsaid, 16:9, or 1 where frames do not share latents."""
     structures: tuple[Literal["depth", "edges", "lineart", "hed", "pose", "motion"], ...] = ("depth",)
     """The kinds of structure that it can be conditioned on; members of `recast.types.Kind`."""
     frames: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -64,7 +64,7 @@ class ModelSpec:
         """What an edit is asked in, words or pictures; nothing for a network that edits nothing by itself."""
         held = self.components
         words = self.pipeline not in _BY_PICTURE or "prior" in held
-        pictures = "image_encoder" in held or "VACE" in self.pipeline
+        pictures = "image_encoder" in held or "VACE" in self.pipeline or "ImageToVideo" in self.pipeline
         return frozenset(["words"] * words + ["picture"] * pictures) if self.edits else frozenset()
 
     @property

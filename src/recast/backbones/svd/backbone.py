@@ -14,8 +14,9 @@ from torch import Tensor
 
 from recast.backbones.autoencoder import ImageLatentBackbone, as_frames, as_pixels
 from recast.backbones.branches import check_kind, frame_numbers, passes
+from recast.backbones.first_picture import first_pictures
 from recast.backbones.svd.first_frame import beside, first_frame
-from recast.backbones.svd.picture import covering, embeddings
+from recast.backbones.svd.picture import embeddings
 from recast.backbones.video_control import VideoControl
 from recast.conditions.blend import blended
 from recast.conditions.content import ContentInput, Medium
@@ -24,7 +25,7 @@ from recast.control import FirstFrame, Motion
 from recast.denoising import Branch
 from recast.diffusion.continuous import continuous_schedule
 from recast.diffusion.parameterization import clean_from, scale_input
-from recast.errors import BackboneError, RequestError, WeightsError
+from recast.errors import BackboneError, WeightsError
 from recast.model.folder import ModelFolder
 from recast.networks.attention import hooked
 from recast.networks.hooks import DenoisePass, Hook
@@ -114,11 +115,7 @@ class SVDBackbone(ImageLatentBackbone):
         """
         if video.structures:
             self.check_structures(video.structures, steps)
-        if len(video.pictures) > 1:
-            raise RequestError(f"a clip starts with one picture, and {len(video.pictures)} were given; name one")
-        like, size = first_weight(self.vae), (video.frames.shape[-2], video.frames.shape[-1])
-        own = as_pixels(video.frames[:1].to(like.device))
-        shown = as_pixels(covering(picture(video.pictures[0]), size).to(like.device)) if video.pictures else own
+        shown, own = (as_pixels(each.to(first_weight(self.vae).device)) for each in first_pictures(video))
         drawn = torch.randn(own.shape, generator=torch.Generator().manual_seed(video.seed), device="cpu")
         noise = video.motion.picture_noise * drawn.to(own)
         # The network reads the mean of the distribution as the autoencoder has it, not of unit variance.

@@ -3,13 +3,12 @@
 import torch
 import torch.nn.functional as F
 from einops import repeat
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from recast.backbones.autoencoder import as_pixels
 from recast.conditions.image import ImageEncoder
 from recast.types import Frames
-from recast.video.resize import resized
 
 Pixels = Float[Tensor, "t 3 h w"]
 LEAST_BLUR = 1e-3
@@ -46,12 +45,3 @@ def _blurred(pictures: Pixels, shrunk: float, axis: int) -> Pixels:
     along, around = ("n -> c 1 1 n", (radius, radius, 0, 0)) if axis == -1 else ("n -> c 1 n 1", (0, 0, radius, radius))
     padded = F.pad(pictures, around, mode="reflect")
     return F.conv2d(padded, repeat(weights, along, c=pictures.shape[1]), groups=pictures.shape[1])
-
-
-def covering(shown: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> UInt8[Tensor, "1 3 H W"]:
-    """The middle of a picture that has the aspect of `size`, rows and columns, at that size."""
-    rows, columns = shown.shape[-2:]
-    scale = min(rows / size[0], columns / size[1])
-    high, wide = (min(whole, max(1, round(scale * part))) for whole, part in zip((rows, columns), size, strict=True))
-    top, left = (rows - high) // 2, (columns - wide) // 2
-    return resized(shown[None, :, top : top + high, left : left + wide], size)
