@@ -131,13 +131,15 @@ def test_a_grid_of_another_shape_lies_in_the_middle_of_the_trained_one(places):
     assert fitted(places, (30, 45)) == get_resize_crop_region_for_grid(places, 45, 30)
 
 
-def test_generate_makes_a_clip_from_words_and_one_from_a_picture(tmp_path, shown):
+def test_generate_makes_a_clip_from_words_and_one_from_a_picture(tmp_path, shown, capsys):
     words = write_cogvideox(tmp_path / "words")
     made = ["generate", "-p", PROMPT, "--size", "48x32", "--frames", "9", "--steps", "2", "-q"]
     assert run([*made, "-m", str(words), "-o", str(tmp_path / "words.mp4")]) == 0
     picture = write_cogvideox(tmp_path / "picture", picture=True)
-    first = ["--image", str(shown)]
-    assert run([*made, "-m", str(picture), *first, "-o", str(tmp_path / "picture.mp4")]) == 0
+    started = [*made, "-m", str(picture), "-o", str(tmp_path / "picture.mp4")]
+    assert run([*started, "--image", str(shown)]) == 0
+    assert run([*started, "-y"]) != 0
+    assert "starts a clip from a picture, and there is no source; say --image FILE" in capsys.readouterr().err
 
 
 def test_what_cannot_be_opened_or_asked_is_said(tmp_path, shown):

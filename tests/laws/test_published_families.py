@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from diffusers.loaders.lora_pipeline import (
+    CogVideoXLoraLoaderMixin,
     LTXVideoLoraLoaderMixin,
     StableDiffusionXLLoraLoaderMixin,
     WanLoraLoaderMixin,
@@ -12,6 +13,7 @@ from diffusers.loaders.lora_pipeline import (
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
+from cogvideox_folder import write_cogvideox
 from image_variations_folder import write_image_variations
 from lora_files import ALPHA, RANK, changed, drawn_for, weights
 from ltx_folder import write_ltx
@@ -42,6 +44,7 @@ WAN = {
     "blocks.0.ffn.net.0.proj": "blocks.0.ffn.0",
     "blocks.1.ffn.net.2": "blocks.1.ffn.2",
 }
+COGVIDEOX = {name: name for name in ("transformer_blocks.0.attn1.to_q", "transformer_blocks.1.ff.net.2")}
 LTX = {name: name for name in ("transformer_blocks.0.attn1.to_q", "transformer_blocks.1.ff.net.2")}
 TEXT = {"text_encoder": "encoder.layers.0.self_attn.q_proj", "text_encoder_2": "text_model.encoder.layers.1.mlp.fc1"}
 
@@ -101,6 +104,7 @@ def test_xls_three_networks_are_changed(tmp_path, layout):
 
 
 FAMILIES = {
+    "cogvideox": (write_cogvideox, COGVIDEOX, CogVideoXLoraLoaderMixin),
     "xl": (write_xl, XL, StableDiffusionXLLoraLoaderMixin),
     "wan": (write_wan, WAN, WanLoraLoaderMixin),
     "ltx": (write_ltx, LTX, LTXVideoLoraLoaderMixin),
@@ -131,7 +135,15 @@ def test_several_files_add_up_in_a_transformer(tmp_path, family, layout):
 
 @pytest.mark.parametrize(
     ("family", "layout"),
-    [("xl", "kohya"), ("wan", "kohya"), ("wan", "original"), ("wan", "peft"), ("ltx", "original"), ("ltx", "peft")],
+    [
+        ("xl", "kohya"),
+        ("wan", "kohya"),
+        ("wan", "original"),
+        ("wan", "peft"),
+        ("ltx", "original"),
+        ("ltx", "peft"),
+        ("cogvideox", "peft"),
+    ],
 )
 def test_the_network_is_that_of_diffusers_loader(tmp_path, family, layout):
     pytest.importorskip("peft", reason="diffusers loads LoRA by peft, which recast does without")

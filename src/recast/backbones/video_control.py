@@ -49,3 +49,13 @@ class VideoControlBackbone(Backbone, Protocol):
         Raises what `check_structures` raises, and MediaError for what is no picture.
         """
         ...
+
+
+@runtime_checkable
+class FirstPictureBackbone(VideoControlBackbone, Protocol):
+    """A backbone whose clips start with a picture: the one that is given, else the first frame of the clip to edit."""
+
+    @property
+    def starts_with_picture(self) -> bool:
+        """Always, where a class has this property."""
+        ...

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 import torch
 
+from recast.backbones.video_control import FirstPictureBackbone
 from recast.conditions.content import Medium
 from recast.conditions.image import picture
 from recast.editing.checks import check_content, check_target, target_of
@@ -82,6 +83,8 @@ def generated(request: Request, model: Model, watch: ProgressCallback = no_progr
 
 
 def _of_one_scene(request: Request, model: Model, watch: ProgressCallback, look: Look) -> Edited:
+    if isinstance(model.backbone, FirstPictureBackbone) and not request.pictures:
+        raise RequestError("this model starts a clip from a picture, and there is no source; say --image FILE")
     clip = canvas(request, model)
     resolved = replace(resolve(request, model, clip), outlines=0.0)
     return generate(resolved, Prepared(clip, ()), model, watch, look=look)

@@ -16,6 +16,7 @@ from recast.backbones.video_transformer import Videos
 from recast.conditions.content import ContentInput, Medium
 from recast.control import FirstFrame
 from recast.errors import BackboneError, ShapeError
+from recast.networks.placement import first_weight
 from recast.types import Condition, Frames, Latents, Tokens
 
 
@@ -38,6 +39,11 @@ class CogVideoXPictureBackbone(CogVideoXBackbone):
         """No: the picture alone, which may be any."""
         return False
 
+    @property
+    def starts_with_picture(self) -> bool:
+        """Yes."""
+        return True
+
     def encode_content(self, inputs: Sequence[ContentInput], *, seed: int = 0) -> Tokens:
         """The tokens of the words alone: the picture is in the condition."""
         return super().encode_content([each for each in inputs if each.medium is Medium.WORDS], seed=seed)
@@ -56,7 +62,7 @@ class CogVideoXPictureBackbone(CogVideoXBackbone):
     def _scaled(self, frame: Frames) -> Latents:
         """A frame's latent, at the scale that the network was trained to read."""
         config = self.autoencoder.network.config
-        latent = self.encode(frame.to(self.prompt.device))
+        latent = self.encode(frame.to(first_weight(self.network).device))
         # Published networks but the first were trained on what is divided by the factor where it should multiply.
         return latent / config.scaling_factor**2 if config.invert_scale_latents else latent
 
