@@ -20,7 +20,7 @@ from svd_folder import write_svd
 from tiny_folder import written
 
 ROOT = Path(__file__).parents[2]
-RUN = re.compile(r"`(recast (?:generate|propagate|substrate)[^`]*|--(?:noise|schedule|shape)[ =][^`]+)`")
+RUN = re.compile(r"`(recast (?:generate|interpolate|propagate|substrate)[^`]*|--(?:noise|schedule|shape)[ =][^`]+)`")
 COMMANDS = sorted(set(RUN.findall((ROOT / "docs" / "field.md").read_text())))
 ELSEWHERE = {
     "edit": "tests/contracts/test_hosted_editors.py",
@@ -101,6 +101,8 @@ def completed(command):
         asked = [] if {"--storyboard", "--schedule"} & {*words} else ["-p", "a red ball"]
         worked = ["--steps", "2", "--size", "32x32", "-q"] if "--storyboard" in words else WORKED
         return [*words, *asked, "-m", "words", *worked, "-o", "out.mp4", "-y"]
+    if words[0] == "interpolate":
+        return [*words, "-o", "out.mp4", "-y", "-q"]
     masked = ["--mask", "mask"] if {"atlas", "shape"} & {*words} or "paint" in words else []
     if words[0] == "propagate":
         key = [] if "--key" in words else ["--key", "1=painted.png"]
@@ -118,5 +120,5 @@ def test_a_command_of_the_map_runs(command, folder, monkeypatch):
 
 def test_other_commands_of_the_map_are_run_by_other_tests():
     verbs = set(re.findall(r"`recast (\w+)", (ROOT / "docs" / "field.md").read_text()))
-    assert verbs == {"generate", "propagate", "substrate", *ELSEWHERE}
+    assert verbs == {"generate", "interpolate", "propagate", "substrate", *ELSEWHERE}
     assert all((ROOT / file).is_file() for file in ELSEWHERE.values())

@@ -22,6 +22,7 @@ from recast.cli.edit import edit
 from recast.cli.evaluate import evaluate
 from recast.cli.generate import generate
 from recast.cli.inspect import info, rerun
+from recast.cli.interpolate import interpolate
 from recast.cli.mask import mask
 from recast.cli.methods import methods
 from recast.cli.models import models
@@ -65,6 +66,7 @@ for command in (
     structure,
     mask,
     propagate,
+    interpolate,
     world,
     info,
     rerun,

@@ -76,11 +76,9 @@ def rerun(
 
     It reads what the record names beside the file or in the current folder, and what you give with --set.
     """
-    from recast.cli.edit import run
-    from recast.cli.trust import Named, check_allowed, named_by
+    from recast.cli.trust import Named, check_allowed
     from recast.editing.carried import CarriedRequest
     from recast.editing.record import Record
-    from recast.editing.request import Request
     from recast.video.record import embedded
 
     text = embedded(path)
@@ -95,13 +93,36 @@ def rerun(
         carried.check_unchanged(record)
         _carry_again(carried, target, overwrite=overwrite, as_json=as_json, quiet=quiet)
         return
-    request = Request.from_dict(record.request).updated(**changes)
+    _edit_again(
+        record, changes | {"target": target, "overwrite": overwrite}, (path, trust), as_json=as_json, quiet=quiet
+    )
+
+
+def _edit_again(
+    record: "Record", changes: dict[str, object], allowed: tuple[Path, bool], *, as_json: bool, quiet: bool
+) -> None:
+    """An edit, a clip from words, or an interpolation. allowed: the file that names others, and if it is trusted."""
+    from recast.cli.edit import run
+    from recast.cli.propagate import tell_written
+    from recast.cli.trust import check_allowed, named_by
+    from recast.editing.checks import target_of
+    from recast.editing.held_keys import interpolate_by
+    from recast.editing.interpolate import recorded
+    from recast.editing.request import Request
+
+    interpolated = recorded(record)
+    request = (Request.from_dict(record.request) if interpolated is None else interpolated[0]).updated(**changes)
     named_files = named_by(request, changes)
-    check_allowed(named_files, path, trust=trust)
+    check_allowed(named_files, allowed[0], trust=allowed[1])
     if named_files and not quiet:
         _tell_read(named_files)
     _check_inputs(record, request, named_files)
-    run(request.updated(target=target, overwrite=overwrite), as_json=as_json, quiet=quiet)
+    if interpolated is None:
+        run(request, as_json=as_json, quiet=quiet)
+        return
+    with shown(quiet=quiet) as watch:
+        notes = interpolate_by(request, interpolated[1], modelled=interpolated[2], watch=watch)
+    tell_written(target_of(request), notes, as_json=as_json, quiet=quiet)
 
 
 def _carry_again(carried: "CarriedRequest", target: Path, *, overwrite: bool, as_json: bool, quiet: bool) -> None:

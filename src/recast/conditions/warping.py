@@ -45,10 +45,14 @@ def visible(flow: Flow, back: Flow) -> Shares:
     """
     returned = warped(back, flow)
     error, length = (_squared(each) for each in (flow + returned, torch.cat([flow, returned], dim=1)))
+    return (error <= 0.01 * length + 0.5).to(flow) * inside(flow)
+
+
+def inside(flow: Flow) -> Shares:
+    """1 where flow points at a pixel of the other frame, 0 where it leaves it."""
     there = _places(flow.shape[-2:]) + flow
     last = flow.new_tensor([flow.shape[-1] - 1, flow.shape[-2] - 1])
-    inside = ((there >= -0.5) & (there <= rearrange(last, "xy -> xy 1 1") + 0.5)).all(dim=1, keepdim=True)
-    return ((error <= 0.01 * length + 0.5) & inside).to(flow)
+    return ((there >= -0.5) & (there <= rearrange(last, "xy -> xy 1 1") + 0.5)).all(dim=1, keepdim=True).to(flow)
 
 
 def matched(frames: Frames, others: Frames, estimate: FlowEstimator | None = None) -> Matches:
