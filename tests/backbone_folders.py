@@ -20,6 +20,7 @@ from recast.types import Condition, Kind, Structure
 from space_time_folder import WHAT, write_space_time
 from svd_folder import write_svd
 from tiny_folder import written
+from videocrafter_folder import write_videocrafter
 from wan_folder import write_wan
 from xl_folder import write_xl
 
@@ -46,6 +47,7 @@ FOLDERS = {
     "space_time": write_space_time,
     **{f"space_time, {what}": partial(write_space_time, what=what) for what in WHAT[1:]},
     "svd": write_svd,
+    "videocrafter": lambda path: write_videocrafter(path / "model"),
     "wan": write_wan,
     "wan, bernini": partial(write_wan, bernini=True),
     "wan, lucy": partial(write_wan, lucy=True),

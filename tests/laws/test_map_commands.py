@@ -27,6 +27,7 @@ ELSEWHERE = {
     "tune": "tests/unit/test_tune.py",
     "train": "tests/unit/test_cli_train.py",
     "evaluate": "tests/unit/test_evaluate_pairs.py",
+    "models": "tests/laws/test_videocrafter.py",
     "study": "tests/unit/test_study.py",
 }
 """Commands of the map that other tests run, with every method, tuning and measure."""

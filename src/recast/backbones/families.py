@@ -23,6 +23,7 @@ FAMILIES = (
     "image_variations",
     "modelscope",
     "space_time",
+    "videocrafter",
     "svd",
     "wan",
     "ltx",

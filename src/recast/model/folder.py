@@ -41,6 +41,7 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "depth_estimator": ("config.json",),
     "detector": ("config.json", "preprocessor_config.json"),
     "feature_extractor": ("preprocessor_config.json",),
+    "fps_embedding": ("config.json",),
     "image_encoder": ("config.json",),
     "image_scheduler": ("scheduler_config.json",),
     "ip_adapter": (),

@@ -1,4 +1,4 @@
-"""Checkpoints of Stable Diffusion 1, 2 and XL in one .safetensors file, made into model folders like another one."""
+"""Checkpoints of Stable Diffusion 1, 2 and XL, and VideoCrafter, in one file, made into model folders like another."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recast.backbones.stable_diffusion.single_parts import check_part, filled, part_in, write_part
+from recast.backbones.videocrafter import checkpoint as videocrafter
 from recast.errors import RequestError, WeightsError
 from recast.files import disk_told, whole_folder
 from recast.model.folder import ModelFolder, quiet
@@ -36,9 +37,10 @@ TEXTS: dict[str, dict[str, str]] = {
 def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     """Writes a folder with the checkpoint's networks and all other parts of `like`; all of it or nothing.
 
-    The file may also be of one part: a ControlNet, motion modules or an IP-Adapter. Raises WeightsError for a pickle, a
-    damaged file, a checkpoint of another family, and weights that are missing or left over; RequestError where there is
-    no such file and where `like` has no place for a part, WriteError for a full disk.
+    The file may also be of one part: a ControlNet, motion modules or an IP-Adapter; and of VideoCrafter's networks,
+    with ModelScope's folder for `like`. Raises WeightsError for a pickle, a damaged file, a checkpoint of another
+    family, and weights that are missing or left over; RequestError where there is no such file and where `like` has no
+    place for a part, WriteError for a full disk.
     """
     tensors = _read(file)
     part = part_in(tensors)
@@ -52,10 +54,13 @@ def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     with quiet():
         networks = {"unet": _unet(tensors, like, file), "vae": _vae(tensors, like, file)}
         networks |= {name: _text_encoder(tensors, like, name, (prefix, file)) for name, prefix in texts.items()}
+        left_out = [*networks, videocrafter.FPS]
         with disk_told(target), whole_folder(target) as folder:
-            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, networks))
+            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, left_out))
             for name, network in networks.items():
                 network.save_pretrained(folder / name)
+            if videocrafter.is_videocrafter(tensors):
+                videocrafter.write_beside(tensors, folder)
 
 
 def _left_out(like: Path, networks: Iterable[str]) -> Callable[[str, list[str]], set[str]]:
@@ -89,6 +94,9 @@ def _texts(tensors: Mapping[str, Tensor], file: Path) -> dict[str, str]:
 
 def _unet(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> nn.Module:
     config = json_object(like.component("unet") / "config.json")
+    if videocrafter.is_videocrafter(tensors):
+        network = videocrafter.network_of(config)
+        return filled(network, _converted(videocrafter.unet_weights, tensors, config, file), "unet", file)
     if config.get("_class_name") != UNet2DConditionModel.__name__:
         raise WeightsError(
             f"the unet of {like.path} is a {config.get('_class_name')}; take a folder with an image UNet"
