@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.curves import Curve
+from recast.layout import NO_GUIDES, Guides
 from recast.types import Clip, Condition, Frames, Latents, Picks, Tokens
 
 
@@ -116,7 +117,7 @@ class DenoiseInputs:
     pictured: tokens of the wanted pictures, where a method reads them apart (`pictures_apart`); the condition's are
     then those of the words alone. flow: estimates optical flow for methods that follow it; None: by DIS.
     curves: settings of the method, by name, that change over the frames, by their numbers in the source; only methods
-    that name them in `over_time` are given any.
+    that name them in `over_time` are given any. guides: where things are to be, for clips without a source.
     Conditions without the frames' numbers are given those of the clip, by which hooks find frames in windows. Raises
     ShapeError for conditions that are given frame by frame for another number of frames than the clip has latents.
     """
@@ -136,6 +137,7 @@ class DenoiseInputs:
     pictured: Tokens | None = None
     flow: FlowEstimator | None = None
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    guides: Guides = NO_GUIDES
 
     def __post_init__(self) -> None:
         frames = self.clip.latent_frames(self.temporal_stride)

@@ -34,6 +34,9 @@ ELSEWHERE = {
 FITS = ["--size", "64", "--passes", "1", "--cache", "fits", "-q"]
 WORKED = ["--steps", "2", "--size", "32x32", "--frames", "6", "--window", "4", "-q"]
 BOARD = '[[scene]]\nprompt = "a red ball"\nframes = 2\n[[scene]]\nprompt = "a blue ball"\nframes = 2\n'
+LAYOUT = (
+    '[[object]]\nwords = "ball"\nkeys = [{ frame = 0, box = [0, 0, 0.5, 1] }, { frame = 5, box = [0.5, 0, 1, 1] }]\n'
+)
 # Untrained networks paint nothing that words find, which is warned of.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
 
@@ -50,6 +53,7 @@ def folder(tmp_path_factory):
     Image.fromarray((255 * discs[1, 0]).byte().numpy()).save(here / "shape.png")
     wav(here / "beat.wav", tone([0.1, 0.9, 0.3, 0.7]))
     (here / "board.toml").write_text(BOARD)
+    (here / "layout.toml").write_text(LAYOUT)
     write_stable_diffusion(here / "words")
     written(here / "editor")
     write_svd(here / "svd")
@@ -73,6 +77,7 @@ def filled(command):
         "foreground=FILE": "foreground=edited-foreground.png",
         "foreground=painted.png": "foreground=edited-foreground.png",
         "--storyboard FILE": "--storyboard board.toml",
+        "--layout FILE": "--layout layout.toml",
         "sound(loudness,": "sound(loudness of beat.wav,",
         "0: ..., 48: ...": "0: snow, 4: a beach",
         "0s: ..., 2s: ...": "0s: snow, 0.5s: a beach",

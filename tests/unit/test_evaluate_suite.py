@@ -7,8 +7,8 @@ import pytest
 
 import tiny_folder
 from recast.cli.app import run
+from recast.editing.knob_names import knobs_of
 from recast.editing.progress import no_progress
-from recast.editing.request import knobs_of
 from recast.errors import RequestError
 from recast.evaluation import JUDGED
 from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from recast.editing.edit import edit
+from recast.editing.knob_names import knobs_of
 from recast.editing.loaded import Model, chosen_dtype
 from recast.editing.prepared import prepare
 from recast.editing.progress import Stage, no_progress, stage
 from recast.editing.record import Record, digest
-from recast.editing.request import Request, knobs_of
+from recast.editing.request import Request
 from recast.editing.resolve import resolve
 from recast.editing.stages import export, generate
 from recast.engine.device import chosen_device

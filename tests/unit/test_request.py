@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from recast.cli.flags import FLAGS, parsed
 from recast.cli.generate import GENERATE_FLAGS
 from recast.denoising import DenoiseInputs
-from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, knobs_of, method_for
+from recast.editing.knob_names import knobs_of
+from recast.editing.request import ALSO_CALLED, FIELDS, Request, all_settings, method_for
 from recast.editing.values import weighted
 from recast.errors import RequestError, known
 from recast.methods import ALL_METHODS, METHODS

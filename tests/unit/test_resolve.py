@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from recast.editing.checks import check_target
+from recast.editing.knob_names import knobs_of
 from recast.editing.loaded import Model
+from recast.editing.model_defaults import spacing_note
 from recast.editing.prepared import prepare
-from recast.editing.request import Request, knobs_of
-from recast.editing.resolve import chosen_size, enlargement, resolve, spacing_note
+from recast.editing.request import Request
+from recast.editing.resolve import chosen_size, enlargement, resolve
 from recast.editing.stages import generate
 from recast.errors import MediaError, RecastWarning, RequestError
 from recast.types import Clip

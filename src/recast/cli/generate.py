@@ -24,6 +24,8 @@ _KEPT_TOO = ("steps", "scheduler", "seed", "adapters", "decoder", "device", "dty
 GENERATE_FLAGS: dict[str, Flag] = {
     **{name: FLAGS[name] for name in _KEPT},
     "storyboard": Flag(("--storyboard",), "FILE", "What"),
+    "layout": Flag(("--layout",), "FILE", "What"),
+    "strokes": Flag(("--strokes",), "FILE", "What"),
     "noise": Flag(
         ("--noise",),
         "NAME",

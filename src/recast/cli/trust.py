@@ -34,6 +34,7 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     weighted += [Named("schedules", Path(path)) for path in files_in(request.schedules)]
     mask = None if request.mask == ALPHA else request.mask
     single = {"source": request.source, "mask": mask, "flow": request.flow, "storyboard": request.storyboard}
+    single |= {"layout": request.layout, "strokes": request.strokes}
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
     if request.model not in {*MODELS, *SPECS}:
         found.append(Named("model", Path(request.model)))

@@ -32,6 +32,8 @@ def check_content(request: Request) -> None:
         request.mask,
         request.flow,
         request.storyboard,
+        request.layout,
+        request.strokes,
         *files_in(request.schedules),
         *request.structure_from.values(),
         *(path for path, _ in (*request.pictures, *request.adapters)),

@@ -158,6 +158,7 @@ def _denoise_inputs(
         pictured=contents.pictured,
         flow=resolved.flow,
         curves=resolved.curves,
+        guides=resolved.guides,
     )
 
 

@@ -104,7 +104,7 @@ def _in_turn(
     frames = torch.cat([each.frames for each in made])
     ends = list(accumulate(len(each.frames) for each in made))
     notes = tuple(
-        f"scene {number}: frames {end - len(each.frames)} to {end - 1}, seed {asked.seed}, {asked.words[0][0]!r}"
+        f"scene {number}: frames {end - len(each.frames)} to {end - 1}, seed {asked.seed}, {_worded(asked)!r}"
         for number, (asked, each, end) in enumerate(zip(requests, made, ends, strict=True), 1)
     )
     more = tuple(note for note in dict.fromkeys(note for each in made for note in each.record.notes))
@@ -113,6 +113,10 @@ def _in_turn(
     record = made_record(resolved, whole.clip, len(frames), model)
     record = replace(record, notes=(*notes, *more), inputs=record.inputs | _inputs(made))
     return Edited(resolved, whole, frames, record)
+
+
+def _worded(asked: Request) -> str:
+    return asked.words[0][0] if asked.words else asked.schedules.get("words", "")
 
 
 def _inputs(made: Sequence[Edited]) -> dict[str, str]:

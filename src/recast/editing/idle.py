@@ -35,7 +35,9 @@ def idle_settings(request: Request, method: Method, backbone: Backbone, cfg_scal
         timed = [name for name in ("temporal_guidance", "motion_guidance") if request.knobs.get(name, 1) != 1]
         yield from _sentence(timed, f"frames do not see each other in {request.model}")
     if request.method not in GENERATORS:
-        yield from _sentence(_changed(request, ["fps", "storyboard"]), "the clip has a rate and scenes of its own")
+        yield from _sentence(
+            _changed(request, ["fps", "storyboard", "layout", "strokes"]), "the clip has a rate and a course of its own"
+        )
     if request.mask is None:
         yield from _sentence(_changed(request, ["edit", "feather"]), "there is no mask")
 

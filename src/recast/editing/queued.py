@@ -36,6 +36,8 @@ def document_of(request: Request) -> dict[str, Any]:
         source=request.source and request.source.absolute(),
         mask=request.mask if request.mask == ALPHA else request.mask and request.mask.absolute(),
         flow=request.flow and request.flow.absolute(),
+        layout=request.layout and request.layout.absolute(),
+        strokes=request.strokes and request.strokes.absolute(),
         structure_from={kind: path.absolute() for kind, path in request.structure_from.items()},
         pictures=_absolute(request.pictures),
         adapters=_absolute(request.adapters),

@@ -77,7 +77,8 @@ def input_files(request: Request) -> tuple[Path, ...]:
     named += request.structure_from.values()
     named += map(Path, files_in(request.schedules))
     mask = None if request.mask == ALPHA else request.mask
-    return tuple(path for path in (request.source, mask, request.flow, request.storyboard, *named) if path is not None)
+    single = (request.source, mask, request.flow, request.storyboard, request.layout, request.strokes)
+    return tuple(path for path in (*single, *named) if path is not None)
 
 
 def digest(path: Path) -> str:

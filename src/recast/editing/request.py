@@ -1,12 +1,12 @@
 """One edit as one document: everything that a command can do, checked when it is made and stored in each output."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from recast.editing.knob_names import knobs_of
 from recast.editing.schedules import Schedules, check_schedules
 from recast.editing.values import (
     ALSO_CALLED,
@@ -102,7 +102,11 @@ class Request:
     fps: FiniteFloat | None = Field(default=None, gt=0, le=1000)
     """Frames a second of a clip that has no source; the model's own, or 8, if not given."""
     storyboard: Path | None = None
-    """A TOML file of scenes, each with its words and length, for a clip that has no source."""
+    """A TOML or JSON file of scenes, each with its words and length, for a clip that has no source."""
+    layout: Path | None = None
+    """A TOML or JSON file of boxes over time that words of the prompt are held to, for a clip that has no source."""
+    strokes: Path | None = None
+    """A TOML or JSON file of points that are dragged over time, and noise with them, for a clip that has no source."""
     on_damage: Literal["fail", "warn", "repeat"] = "fail"
     """What to do about a damaged clip: fail; warn and use what can be decoded; repeat the frame before what is lost."""
     size: Size = None
@@ -200,13 +204,6 @@ def _checked(knob: str) -> str:
         return knob
     called = {name: other for other, name in ALSO_CALLED.items()}
     return known("setting", knob, [called.get(name, name) for name in all_settings()])
-
-
-def knobs_of(method: str) -> dict[str, Any]:
-    """A method's own settings, by name, with their defaults."""
-    from recast.methods import ALL_METHODS
-
-    return {knob.name: knob.default for knob in fields(ALL_METHODS[method])}  # pyrefly: ignore[bad-argument-type]
 
 
 def _check_parts(request: Request) -> None:

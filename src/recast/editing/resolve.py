@@ -14,13 +14,16 @@ from recast.denoising import FlowEstimator, Sampler
 from recast.diffusion.samplers import SAMPLERS
 from recast.editing.changing import KeyedContent, changing_of, without_constant
 from recast.editing.idle import idle_settings
+from recast.editing.knob_names import knobs_of
 from recast.editing.loaded import Model
 from recast.editing.made_structures import MadeStructure
 from recast.editing.mask import Mask
 from recast.editing.model_defaults import defaults_of, method_of, own_method, sampler_of
-from recast.editing.request import Request, knobs_of, method_for
+from recast.editing.motion_files import guides_of
+from recast.editing.request import Request, method_for
 from recast.editing.structures import NamedStructure, check_structure, named_structures
 from recast.errors import BackboneError, RecastWarning, RequestError, known
+from recast.layout import NO_GUIDES, Guides
 from recast.methods import GENERATORS, Method
 from recast.types import Clip, Kind
 from recast.video.read import Source, Window
@@ -28,8 +31,6 @@ from recast.video.resize import working_size
 
 WINDOW = 16
 """Most frames that a network sees at once where neither its folder nor the user says it."""
-FAR = 2.0
-"""A clip's rate is far from that of training where one is more than so many times the other."""
 LEAST_DETAIL = 7.0
 """t_s at which outlines are so coarse that drawing the source's would undo the edit."""
 
@@ -46,7 +47,7 @@ class ResolvedEdit:
     sees at once. mask: None where all of the clip is edited. outlines: how strongly the source's are drawn into the
     enlarged result, 1 fully to 0 not at all.
     curves: settings that change over the frames, by name. keyed: the wanted content where that does, and no `cond`.
-    made: structures that the user made, by kind.
+    made: structures that the user made, by kind. guides: of clips without a source.
     """
 
     request: Request
@@ -71,6 +72,7 @@ class ResolvedEdit:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     keyed: KeyedContent | None = None
     made: Mapping[Kind, MadeStructure] = field(default_factory=dict)
+    guides: Guides = NO_GUIDES
 
     def outlines_at(self, frame: int) -> float:
         """`outlines` at a frame of the source."""
@@ -99,9 +101,8 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
     structures and pictures that it cannot honour, MediaError for a missing mask. Warns of words that the model does
     not know, of a window longer than its training's clips, and of settings that do nothing.
     """
-    metadata = model.folder.metadata
     name = method_for(request, own_method(model))
-    own, usual = defaults_of(metadata, name)
+    own, usual = defaults_of(model.folder.metadata, name)
     steps = int(usual["steps"]) if request.steps is None else request.steps
     recorded, request = replace(request, method=name, model=model.name), without_constant(request)
     changing = changing_of(request, name, model, source)
@@ -129,6 +130,7 @@ def resolve(request: Request, model: Model, source: Source | Clip) -> ResolvedEd
         mask=_mask(request, source),
         made=_made(request, source),
         outlines=enlargement(request),
+        guides=guides_of(request.layout, request.strokes, source.fps),
     )
     _warn(resolved, model)
     return resolved
@@ -160,18 +162,6 @@ def enlargement(request: Request) -> float:
 
 def _outlines(request: Request, detail: float) -> float:
     return 0.0 if request.enlarge == "plain" else 1 - detail / LEAST_DETAIL
-
-
-def spacing_note(clip: Clip, model: Model) -> tuple[str, ...]:
-    """What is to be known of a clip whose frames are much denser or sparser than those that the model learned from."""
-    trained, rate = model.folder.metadata.fps, float(clip.fps)
-    if trained is None or len(clip) == 1 or max(rate / trained, trained / rate) <= FAR:
-        return ()
-    moves = f"{'less' if rate > trained else 'more'} from frame to frame ({trained / rate:.2g} times as far)"
-    return (
-        f"the clip has {rate:.4g} frames a second and {model.name} learned from {trained:.4g}: things move {moves} "
-        "than it has seen; there is no setting for it yet",
-    )
 
 
 def _structures(request: Request, model: Model, steps: int) -> tuple[NamedStructure, ...]:

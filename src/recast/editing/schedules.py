@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,6 +70,12 @@ class Keyed:
                 raise RequestError(f"the schedule of {name} says {_shown(value)} at {key}; it should be a number")
 
     @property
+    def text(self) -> str:
+        """As it is written."""
+        each = (f"{key}: {value}" for key, value in zip(self.keys, self.values, strict=True))
+        return f"{self.way} {', '.join(each)}"
+
+    @property
     def is_constant(self) -> bool:
         """Whether it says the same at all keys."""
         return len(set(self.values)) == 1
@@ -116,8 +122,7 @@ def _with_whole_paths(name: str, schedule: Keyed | Driven, text: str) -> str:
         return schedule.absolute()
     if name != "pictures":
         return text
-    each = (f"{key}: {Path(value).absolute()}" for key, value in zip(schedule.keys, schedule.values, strict=True))
-    return f"{schedule.way} {', '.join(each)}"
+    return replace(schedule, values=tuple(str(Path(value).absolute()) for value in schedule.values)).text
 
 
 def _by_name(value: object) -> object:

@@ -15,10 +15,11 @@ from recast.editing.denoise import contents_of, denoised, encoded_contents
 from recast.editing.glimpse import Look, no_look
 from recast.editing.loaded import Model
 from recast.editing.mask import composited
+from recast.editing.model_defaults import spacing_note
 from recast.editing.prepared import Prepared
 from recast.editing.progress import Stage, no_progress, part_of, stage
 from recast.editing.record import Record
-from recast.editing.resolve import ResolvedEdit, spacing_note
+from recast.editing.resolve import ResolvedEdit
 from recast.errors import BackboneError, RequestError
 from recast.progress import ProgressCallback
 from recast.types import Clip, Frames

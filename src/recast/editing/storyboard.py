@@ -1,26 +1,28 @@
-"""Storyboards: scenes in a TOML file, each with its words and its length, that are made one after the other."""
+"""Storyboards: scenes in a TOML or JSON file, each with its words and its length, that are made one after the other."""
 
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from recast.editing.motion_files import table_of
 from recast.editing.request import Request
+from recast.editing.schedules import Keyed
 from recast.editing.values import Adapters
-from recast.errors import MediaError, RequestError
+from recast.errors import RequestError
 
-MOST_BYTES = 2**20
 MOST_SCENES = 1000
 OF_ALL = frozenset({"style", "subject", "image", "model", "adapter", "negative", "seconds", "frames", "fps", "size"})
 """What a storyboard may say for all scenes: words behind and before those of each, and settings of a request."""
 OF_ANY = frozenset({"seed", "cfg", "steps", "noise"})
 """What it may say for all, or in a scene."""
-OF_A_SCENE = frozenset({"prompt", "seconds", "frames", "negative", "image", "schedule"})
+OF_A_SCENE = frozenset({"prompt", "seconds", "frames", "negative", "image", "schedule", "layout", "strokes"})
 """What a scene may say."""
+BESIDE = ("image", "layout", "strokes")
+"""Files that lie beside the storyboard or below."""
 LENGTHS = {"seconds": "duration", "frames": "max_frames"}
 
 
@@ -34,8 +36,8 @@ class Storyboard:
 
     @classmethod
     def read(cls, path: Path) -> "Storyboard":
-        """From a file. Raises MediaError where it is missing or no TOML, RequestError for what it should not say."""
-        held = _toml(path)
+        """From a file. Raises MediaError where it is missing or damaged, RequestError for what it should not say."""
+        held = table_of(path, "storyboard")
         scenes = held.pop("scene", [])
         if not isinstance(scenes, list) or not scenes or not all(isinstance(each, dict) for each in scenes):
             raise RequestError(f'a storyboard has scenes, each under [[scene]] with prompt = "..."; {path} has none')
@@ -44,7 +46,7 @@ class Storyboard:
         _check_said(held, OF_ALL | OF_ANY, str(path))
         for number, scene in enumerate(scenes, 1):
             _check_said(scene, OF_A_SCENE | OF_ANY, f"scene {number} of {path}")
-            if not isinstance(scene.get("prompt"), str):
+            if not isinstance(scene.get("prompt"), str) and not _words_change(scene):
                 raise RequestError(f'scene {number} of {path} says nothing; write prompt = "a dog in snow" in it')
         return cls(path, held, tuple(scenes))
 
@@ -73,8 +75,9 @@ class Storyboard:
             if LENGTHS.keys() & scene.keys():
                 shared = {name: value for name, value in shared.items() if name not in LENGTHS}
             asked = self._as_settings({**shared, **counted, **scene})
+            words = {"words": ()} if _words_change(scene) else {"prompt": self._words(scene["prompt"])}
             try:
-                found.append(base.updated(storyboard=None, **asked | {"prompt": self._words(scene["prompt"])}))
+                found.append(base.updated(storyboard=None, **asked | words))
             except RequestError as fault:
                 raise RequestError(f"scene {number + 1} of {self.path}: {fault}") from None
         return found
@@ -82,8 +85,11 @@ class Storyboard:
     def _as_settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         lengths = dict.fromkeys(LENGTHS.values()) if LENGTHS.keys() & options.keys() else {}
         named = {LENGTHS.get(name, name): value for name, value in options.items() if name != "schedule"}
-        if "image" in options:
-            named["image"] = str(self.path.parent / options["image"])
+        named |= {name: str(self.path.parent / options[name]) for name in BESIDE if name in options}
+        if _words_change(options):
+            keyed = Keyed.parsed("prompt", str(options["schedule"]["prompt"]))
+            worded = replace(keyed, values=tuple(map(self._words, keyed.values)))
+            return lengths | named | {"schedules": {**options["schedule"], "prompt": worded.text}}
         return lengths | named | ({"schedules": options["schedule"]} if "schedule" in options else {})
 
     def _words(self, prompt: str) -> str:
@@ -106,24 +112,21 @@ def with_storyboard(request: Request) -> Request:
     return request.updated(**options | ({"model": board.shared["model"]} if "model" in board.shared else {}))
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise RequestError(f"a storyboard of more than {MOST_BYTES} bytes is not read: {path}")
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise MediaError(f"there is no such file: {path}") from None
-    except (OSError, RecursionError, ValueError) as fault:
-        raise MediaError(f"the storyboard is no TOML ({fault}): {path}") from None
+def _words_change(options: Mapping[str, Any]) -> bool:
+    """Whether a scene has a prompt for each frame."""
+    schedule = options.get("schedule")
+    return isinstance(schedule, Mapping) and "prompt" in schedule
 
 
 def _check_said(options: Mapping[str, Any], names: frozenset[str], where: str) -> None:
-    """Raises RequestError for what is not known, both lengths at once, and pictures that do not lie beside the file."""
+    """Raises RequestError for what is not known, both lengths at once, and files that do not lie beside it."""
     strange = sorted(options.keys() - names)
     if strange:
         raise RequestError(f"{where} says {', '.join(strange)}; it may say {', '.join(sorted(names))}")
     if LENGTHS.keys() <= options.keys():
         raise RequestError(f"{where} says seconds and frames; keep one of them")
-    image = options.get("image", "")
-    if not isinstance(image, str) or os.path.isabs(image) or ".." in Path(image).parts:
-        raise RequestError(f"{where} names the picture {image!r}; name one beside the storyboard, without ..")
+    for name in BESIDE:
+        file = options.get(name, "")
+        if not isinstance(file, str) or os.path.isabs(file) or ".." in Path(file).parts:
+            called = "picture" if name == "image" else name
+            raise RequestError(f"{where} names the {called} {file!r}; name one beside the storyboard, without ..")

@@ -24,6 +24,7 @@ from recast.evaluation.metrics.cost import Evaluations, counted
 from recast.methods import METHODS
 from recast.methods.flatten import FinestGrid
 from recast.methods.needs import lacking
+from recast.networks.box_energy import BoxedWords
 from recast.networks.hooks import Hook
 from recast.networks.recorded_attention import RecordAttention
 from recast.networks.recorded_features import RecordFeatures
@@ -155,6 +156,8 @@ def _given_place(hook: object, sigma: float, grid: tuple[int, int]) -> None:
         hook.calls.setdefault(place, {})
     if isinstance(hook, RecordFeatures):
         hook.kept.setdefault(place, {})
+    if isinstance(hook, BoxedWords):
+        hook.energies.append(torch.zeros(()))
     if isinstance(hook, FinestGrid):
         hook.grids.add(grid)
 

@@ -5,8 +5,9 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from recast.conditions.clip_pair import ClipPair
+from recast.editing.knob_names import knobs_of
 from recast.editing.loaded import Model
-from recast.editing.request import FIELDS, Request, all_settings, knobs_of, method_for
+from recast.editing.request import FIELDS, Request, all_settings, method_for
 from recast.errors import known
 from recast.evaluation.judge.judge import Judge
 from recast.evaluation.metrics.consistency import FrameEncoder

@@ -15,6 +15,7 @@ from recast.diffusion.noise import frequency_mixed, gaussian_low_pass, noise_dra
 from recast.diffusion.noise_starts import NOISE_STARTS, every
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs
+from recast.methods.layout_guidance import LayoutKnobs
 from recast.methods.needs import Need
 from recast.methods.without_source import without_structure
 from recast.types import Latents, latent_count
@@ -26,10 +27,11 @@ FIRST_REFINED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextToVideo(GuidanceKnobs):
+class TextToVideo(LayoutKnobs, GuidanceKnobs):
     """Makes a clip from noise, conditioned on content alone; nothing of a source is read.
 
-    Network evaluations of a frame: 2 a step, and as many times more as windows overlap.
+    Network evaluations of a frame: 2 a step, and as many times more as windows overlap. With boxes of a layout also
+    `layout_iterations` at each step of `layout_until`, each with a pass backward.
     """
 
     paper: ClassVar[str] = "Video Diffusion Models, arXiv:2204.03458"
@@ -105,7 +107,7 @@ class TextToVideo(GuidanceKnobs):
         start = hypot(1, sigmas[0]) * self._noise(inputs, backbone, size, overlap)
         return LongWalk(
             denoise=steady,
-            sampler=inputs.sampler,
+            sampler=self.by_layout(inputs, backbone, size, overlap),
             start=start,
             sigmas=sigmas,
             condition=inputs.condition,
