@@ -1,6 +1,7 @@
 """Boxes over time: an energy that is least where words are looked at in their box, and clips that go down it."""
 
 import json
+from fractions import Fraction
 from math import hypot
 
 import pytest
@@ -149,7 +150,7 @@ def test_toml_and_json_say_the_same_and_boxes_go_evenly_between_keys(layout, tmp
     other = tmp_path / "layout.json"
     keys = [{"frame": 0, "box": [0, 0, 0.5, 0.6]}, {"frame": 4, "box": [0.5, 0.4, 1, 1]}]
     other.write_text(json.dumps({"object": [{"words": "dog", "keys": keys}]}))
-    [track], [same] = (guides_of(path, None, 8).layout for path in (layout, other))
+    [track], [same] = (guides_of(path, None, Fraction(8)).layout for path in (layout, other))
     assert track == same
     assert_close(track.at([0, 1, 4, 9])[:, 0], torch.tensor([0.0, 0.125, 0.5, 0.5]))
 

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "evaluate": "tests/unit/test_evaluate_pairs.py",
     "models": "tests/laws/test_videocrafter.py",
     "study": "tests/unit/test_study.py",
+    "storyboard": "tests/laws/test_planners.py",
 }
 """Commands of the map that other tests run, with every method, tuning and measure."""
 FITS = ["--size", "64", "--passes", "1", "--cache", "fits", "-q"]

@@ -33,6 +33,7 @@ from recast.cli.propagate import propagate
 from recast.cli.queue import queue, worker
 from recast.cli.reproduce import reproduce
 from recast.cli.serve import serve
+from recast.cli.storyboard import storyboard
 from recast.cli.structure import structure
 from recast.cli.study import study
 from recast.cli.substrate import substrate
@@ -60,6 +61,7 @@ app = typer.Typer(
 for command in (
     edit,
     generate,
+    storyboard,
     plan,
     preview,
     compare,

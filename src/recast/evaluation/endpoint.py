@@ -68,10 +68,18 @@ class ChatEndpoint:
     def _key(self) -> str:
         return os.environ.get(KEY_VARIABLE, "")
 
-    def ask(self, question: str, form: type[Form], pictures: Sequence[UInt8[Tensor, "3 h w"]] = ()) -> Form:
+    def ask(
+        self,
+        question: str,
+        form: type[Form],
+        pictures: Sequence[UInt8[Tensor, "3 h w"]] = (),
+        *,
+        context: object = None,
+    ) -> Form:
         """The answer to words and pictures, as JSON of this form. Asks again, TRIES in all, where it is not.
 
-        Raises RecastError where nothing is answered, or nothing of that form.
+        context: what the form's validators are given. Raises RecastError where nothing is answered, or nothing of that
+        form.
         """
         shown = [{"type": "image_url", "image_url": {"url": _data_url(each)}} for each in pictures]
         content = [{"type": "text", "text": question}, *shown] if shown else question
@@ -80,7 +88,7 @@ class ChatEndpoint:
         for _ in range(TRIES):
             text = self._answered(messages)
             try:
-                return form.model_validate_json(_unfenced(text))
+                return form.model_validate_json(_unfenced(text), context=context)
             except ValidationError as fault:
                 first = fault.errors()[0]
                 why = f"{'.'.join(map(str, first['loc'])) or 'the answer'}: {first['msg']}"

@@ -48,7 +48,8 @@ Keep what happens and how the camera moves. Kinds: "style" changes the look of a
 Answer with one JSON object and nothing else: {{"prompts": [{{"kind": "style", "prompt": "..."}}]}}"""
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text as one line, for validators. Raises ValueError for what is no line of plain words."""
     text = " ".join(text.split())
     if not text.isprintable() or not _WORD.search(text):
         raise ValueError("a prompt is one line of plain words")
@@ -61,7 +62,7 @@ class EditPrompt(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
-    prompt: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_plain)]
+    prompt: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(plain)]
 
 
 class EditPrompts(BaseModel):
