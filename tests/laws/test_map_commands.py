@@ -38,6 +38,7 @@ BOARD = '[[scene]]\nprompt = "a red ball"\nframes = 2\n[[scene]]\nprompt = "a bl
 LAYOUT = (
     '[[object]]\nwords = "ball"\nkeys = [{ frame = 0, box = [0, 0, 0.5, 1] }, { frame = 5, box = [0.5, 0, 1, 1] }]\n'
 )
+STROKES = "[[stroke]]\nkeys = [{ frame = 0, at = [0.2, 0.5] }, { frame = 5, at = [0.8, 0.5] }]\n"
 # Untrained networks paint nothing that words find, which is warned of.
 pytestmark = pytest.mark.filterwarnings("ignore::recast.errors.RecastWarning")
 
@@ -55,6 +56,7 @@ def folder(tmp_path_factory):
     wav(here / "beat.wav", tone([0.1, 0.9, 0.3, 0.7]))
     (here / "board.toml").write_text(BOARD)
     (here / "layout.toml").write_text(LAYOUT)
+    (here / "strokes.toml").write_text(STROKES)
     write_stable_diffusion(here / "words")
     written(here / "editor")
     write_svd(here / "svd")
@@ -79,6 +81,7 @@ def filled(command):
         "foreground=painted.png": "foreground=edited-foreground.png",
         "--storyboard FILE": "--storyboard board.toml",
         "--layout FILE": "--layout layout.toml",
+        "--strokes FILE": "--strokes strokes.toml",
         "sound(loudness,": "sound(loudness of beat.wav,",
         "0: ..., 48: ...": "0: snow, 4: a beach",
         "0s: ..., 2s: ...": "0s: snow, 0.5s: a beach",

@@ -51,7 +51,7 @@ def mixed_noise(draw: NoiseDraw, frames: Sequence[int], alpha: float = 1.0) -> L
 
     alpha: 0 is noise of its own, more is more alike: the covariance of two frames is alpha^2 / (1 + alpha^2).
     """
-    share = _share(alpha)
+    share = share_of(alpha)
     return share * shared_noise(draw, frames) + (1 - share**2) ** 0.5 * draw(frames, 0)
 
 
@@ -61,7 +61,7 @@ def progressive_noise(draw: NoiseDraw, frames: Sequence[int], alpha: float = 2.0
     The covariance of frames n apart is (alpha^2 / (1 + alpha^2))^(n / 2). It begins at frame 0 of the source, so that
     any stretch agrees with the whole: a late stretch draws the noise of every frame before it.
     """
-    share, wanted = _share(alpha), set(frames)
+    share, wanted = share_of(alpha), set(frames)
     made, current = {}, torch.zeros(())
     for frame in range(max(frames) + 1):
         fresh = draw([frame], 0)[0]
@@ -157,7 +157,7 @@ def frequency_mixed(low: Latents, high: Latents, low_pass: Float[Tensor, "t y x"
     return torch.fft.ifftn(mixed, dim=axes).real.to(low)
 
 
-def _share(alpha: float) -> float:
+def share_of(alpha: float) -> float:
     """The weight of what is shared; its square and that of what is not sum to 1."""
     if alpha < 0:
         raise RequestError(f"alpha of shared noise is {alpha:g}; 0 shares nothing, and more shares more")

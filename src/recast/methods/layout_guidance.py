@@ -1,4 +1,4 @@
-"""Boxes over time as a guide of a clip from words: LLM-grounded Video Diffusion, arXiv:2309.17444."""
+"""Boxes and strokes as guides of a clip from words: LLM-grounded Video Diffusion, arXiv:2309.17444, and moved noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from pydantic import Field
 from recast.backbones.backbone import Backbone
 from recast.denoising import Branch, DenoiseInputs, Denoiser, Sampler
 from recast.diffusion.latent_guidance import LatentGuidance
+from recast.diffusion.noise import NoiseDraw
+from recast.diffusion.stroke_noise import dragged_noise
 from recast.diffusion.windows import windowed
 from recast.errors import RequestError
 from recast.layout import BoxTrack
@@ -48,6 +50,26 @@ class LayoutKnobs:
         within = (sigmas[ceil(self.layout_until * inputs.steps)], sigmas[0])
         moving = windowed(gradient, size, overlap)
         return LatentGuidance(inputs.sampler, moving, self.layout_scale, self.layout_iterations, within)
+
+
+STROKED: dict[str, float | None] = {"own": None, "shared": None, "mixed": 1.0}
+"""Noises whose shared part moves along strokes, each with how much is shared where that is not said; None is all."""
+
+
+def along_strokes(
+    draw: NoiseDraw, latents: Sequence[int], inputs: DenoiseInputs, noise: tuple[str, float | None]
+) -> Latents:
+    """Unit-variance noise that moves along the inputs' strokes. noise: its name, and alpha where that was given.
+
+    The usual `own` noise stands for all of it being shared. Raises RequestError for a noise without a shared part.
+    """
+    name, alpha = noise
+    if name not in STROKED:
+        raise RequestError(
+            f"strokes move the noise that frames share, and {name} has none that moves; say shared or mixed"
+        )
+    share = STROKED[name] if alpha is None else alpha
+    return dragged_noise(draw, latents, inputs.guides.strokes, share, inputs.temporal_stride)
 
 
 def places_of(layout: Sequence[BoxTrack], words: PromptTokens | None) -> list[tuple[int, ...]]:

@@ -15,7 +15,7 @@ from recast.diffusion.noise import frequency_mixed, gaussian_low_pass, noise_dra
 from recast.diffusion.noise_starts import NOISE_STARTS, every
 from recast.errors import RequestError, known
 from recast.methods.knobs import GuidanceKnobs
-from recast.methods.layout_guidance import LayoutKnobs
+from recast.methods.layout_guidance import LayoutKnobs, along_strokes
 from recast.methods.needs import Need
 from recast.methods.without_source import without_structure
 from recast.types import Latents, latent_count
@@ -129,6 +129,8 @@ class TextToVideo(LayoutKnobs, GuidanceKnobs):
         count = latent_count(len(inputs.clip), backbone.temporal_stride)
         like = backbone.encode(inputs.clip.frames[:1])
         draw = every(noise_draw(inputs, like), backbone.temporal_stride)
+        if inputs.guides.strokes:
+            return along_strokes(draw, range(count), inputs, (self.noise, self.noise_alpha))
         if self.noise == SHUFFLED:
             stride = max(part for part in range(1, size + 1) if size % part == 0 and part <= max(1, size - overlap))
             return shuffled_noise(draw, range(count), size, stride, inputs.seed)

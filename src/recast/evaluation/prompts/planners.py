@@ -139,6 +139,7 @@ class Planner(Protocol):
         ...
 
 
+@runtime_checkable
 class Asks(Protocol):
     """What answers questions in a form: `ChatEndpoint.ask`, or its answers as they were kept."""
 
