@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from recast.editing.motion_files import Unit
 from recast.evaluation.prompts.rewriters import plain
@@ -59,6 +59,16 @@ def _keyless(text: str) -> str:
 PlainWords = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_keyless)]
 
 
+@runtime_checkable
+class HoldsContext(Protocol):
+    """What pydantic gives validators, as far as it is read here; its own type cannot be checked at runtime."""
+
+    @property
+    def context(self) -> Any:  # noqa: ANN401 -- what `ChatEndpoint.ask` was given
+        """What was asked for, by name."""
+        ...
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +88,7 @@ class PlannedScenes(_Answer):
 
     @field_validator("scenes")
     @classmethod
-    def _as_many(cls, scenes: tuple[PlannedScene, ...], info: ValidationInfo) -> tuple[PlannedScene, ...]:
+    def _as_many(cls, scenes: tuple[PlannedScene, ...], info: HoldsContext) -> tuple[PlannedScene, ...]:
         return _counted(scenes, "scenes", info)
 
 
@@ -89,7 +99,7 @@ class PlannedPrompts(_Answer):
 
     @field_validator("prompts")
     @classmethod
-    def _as_many(cls, prompts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _as_many(cls, prompts: tuple[str, ...], info: HoldsContext) -> tuple[str, ...]:
         return _counted(prompts, "prompts", info)
 
 
@@ -101,7 +111,7 @@ class PlannedThing(_Answer):
 
     @field_validator("words")
     @classmethod
-    def _in_the_prompt(cls, words: str, info: ValidationInfo) -> str:
+    def _in_the_prompt(cls, words: str, info: HoldsContext) -> str:
         there = _words_of((info.context or {}).get("prompt", words))
         strange = sorted(_words_of(words) - there)
         if strange:
@@ -110,7 +120,7 @@ class PlannedThing(_Answer):
 
     @field_validator("boxes")
     @classmethod
-    def _are_boxes(cls, boxes: tuple[tuple[float, ...], ...], info: ValidationInfo) -> tuple[tuple[float, ...], ...]:
+    def _are_boxes(cls, boxes: tuple[tuple[float, ...], ...], info: HoldsContext) -> tuple[tuple[float, ...], ...]:
         if any(left >= right or top >= bottom for left, top, right, bottom in boxes):
             raise ValueError("a box is left, top, right, bottom, with left < right and top < bottom")
         return _counted(boxes, "boxes", info)
@@ -172,7 +182,7 @@ class LanguagePlanner:
 Counted = TypeVar("Counted", bound=tuple[Any, ...])
 
 
-def _counted(given: Counted, name: str, info: ValidationInfo) -> Counted:
+def _counted(given: Counted, name: str, info: HoldsContext) -> Counted:
     wanted = (info.context or {}).get(name, len(given))
     if len(given) != wanted:
         raise ValueError(f"{len(given)} {name} were given and {wanted} asked for")
