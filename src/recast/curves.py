@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -43,6 +43,15 @@ class Keys:
         return index, share * share * (3 - 2 * share) if self.way == "ease" else share
 
 
+@runtime_checkable
+class Places(Protocol):
+    """Where each frame is among values in order."""
+
+    def place(self, frame: int, /) -> tuple[int, float]:
+        """The value at or before, and how far from it the frame is on its way to the next one, 0 <= share < 1."""
+        ...
+
+
 @dataclass(frozen=True)
 class Curve:
     """A number for each frame. values: at the keys."""
@@ -60,3 +69,15 @@ class Curve:
         """The numbers at several frames, in fp32 on the CPU."""
         numbers = frames.tolist() if isinstance(frames, Tensor) else frames
         return torch.tensor([self(frame) for frame in numbers])
+
+
+@dataclass(frozen=True)
+class Between:
+    """Places that a curve says: at 0 the first value, at 1 the second one, and so on."""
+
+    curve: Curve
+
+    def place(self, frame: int) -> tuple[int, float]:
+        """As Places has it."""
+        value = self.curve(frame)
+        return int(value), value - int(value)

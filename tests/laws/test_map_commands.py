@@ -83,6 +83,7 @@ def filled(command):
         "--layout FILE": "--layout layout.toml",
         "--strokes FILE": "--strokes strokes.toml",
         "sound(loudness,": "sound(loudness of beat.wav,",
+        "a calm sea..a stormy sea": "snow..a beach",
         "0: ..., 48: ...": "0: snow, 4: a beach",
         "0s: ..., 2s: ...": "0s: snow, 0.5s: a beach",
     }.items():

@@ -10,7 +10,9 @@ import torch
 from numpy.testing import assert_allclose
 
 import recast
+from recast.backbones.tiny import write_stable_diffusion
 from recast.cli.app import run
+from recast.conditions.blend import tokens_over
 from recast.conditions.sound import band, loudness, onsets
 from recast.editing.request import Request
 from recast.editing.schedules import files_in, schedule_of, with_whole_paths
@@ -111,6 +113,35 @@ def test_files_are_named_for_the_record_and_made_whole_for_the_queue(tmp_path, m
     assert files_in(texts) == ("beat.wav",)
     assert with_whole_paths(texts)["cfg"] == f"sound(onsets of {tmp_path / 'beat.wav'}, 1..6)"
     assert with_whole_paths(texts)["strength"] == "sound(20-200Hz, 0.2..0.8)"
+
+
+def test_words_go_from_silence_to_the_most_by_way_of_those_between(tmp_path):
+    path = wav(tmp_path / "beat.wav", tone([0.0, 0.2, 0.4, 0.8]))
+    found = schedule_of("words", f"sound(loudness of {path}, a calm sea, grey..waves..a stormy sea)")
+    assert found.values == ("a calm sea, grey", "waves", "a stormy sea")
+    tokens = list(torch.eye(3)[:, None])  # one token, of length 1, for each
+    over = tokens_over(found.between(FPS, None), tokens, torch.arange(6))[:, 0]
+    wanted = torch.tensor([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]])
+    torch.testing.assert_close(over, wanted / wanted.norm(dim=1, keepdim=True), atol=0.02, rtol=0)
+    assert torch.equal(over[3], tokens[2][0])  # at the most it is the last one, bit for bit
+
+
+@pytest.mark.parametrize("values", ["a calm sea", "a calm sea..", "..waves", "..", ""])
+def test_words_of_a_sound_are_two_or_more(values):
+    with pytest.raises(RequestError, match=r"WORDS\.\.WORDS"):
+        Request.asked(schedules={"words": f"sound(loudness, {values})"})
+
+
+def test_an_edit_shows_at_silence_and_at_the_most_what_each_prompt_shows(tmp_path):
+    path, model = wav(tmp_path / "beat.wav", tone([0.0, 0.8, 0.0])), write_stable_diffusion(tmp_path / "m")
+    editor, asked = recast.load(model), {"steps": 2, "frames": 3, "fps": 8, "size": (32, 32), "seed": 4}
+    moving = editor.generate(schedules={"prompt": f"sound(loudness of {path}, a dog..snow)"}, **asked).frames
+    quiet, loud = (editor.generate(prompt=words, **asked).frames for words in ("a dog", "snow"))
+    assert torch.equal(moving[[0, 2]], quiet[[0, 2]])
+    assert torch.equal(moving[1], loud[1])
+    assert not torch.equal(quiet[1], loud[1])
+    with pytest.raises(RequestError, match="name a file"):
+        editor.generate(schedules={"prompt": "sound(loudness, a dog..snow)"}, **asked)
 
 
 def test_deforums_strings_are_read():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from recast.curves import Keys
+from recast.curves import Places
 from recast.errors import RequestError
 from recast.types import Embedding, Picks, Tokens
 
@@ -33,7 +33,7 @@ def blended(parts: Sequence[tuple[Embedding, float]]) -> Embedding:
     return mean * (length / mean.norm()) if length else mean
 
 
-def tokens_over(keys: Keys, tokens: Sequence[Tokens], frames: Picks) -> Tokens:
+def tokens_over(keys: Places, tokens: Sequence[Tokens], frames: Picks) -> Tokens:
     """Tokens [t n d] of frames of the source, from those at the keys: between two keys blended, as prompts are.
 
     tokens: [n d] at each key. At a key they are its own, bit for bit.

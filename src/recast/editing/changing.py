@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from recast.conditions.content import ContentInput, Medium
-from recast.curves import Curve, Keys
+from recast.curves import Curve, Places
 from recast.editing.loaded import Model
 from recast.editing.request import Request, method_for
 from recast.editing.schedules import CONTENT, NUMBERS, Keyed, schedules_of
@@ -22,9 +22,9 @@ MEDIA = {"words": Medium.WORDS, "pictures": Medium.PICTURE}
 
 @dataclass(frozen=True)
 class KeyedContent:
-    """The wanted content at each key."""
+    """The wanted content at each key, or at each stop of a sound."""
 
-    keys: Keys
+    keys: Places
     contents: tuple[tuple[ContentInput, ...], ...]
 
 
@@ -56,8 +56,12 @@ def changing_of(request: Request, name: str, model: Model, source: Source | Clip
     _check(keyed, name, model)
     file = source if isinstance(source, Source) else None
     curves = {each: keyed[each].curve(source.fps, file) for each in NUMBERS if each in keyed}
-    contents = {each: found for each in CONTENT if isinstance(found := keyed.get(each), Keyed)}
-    return Changing(curves, _content(request, contents, source.fps))
+    contents = {each: keyed[each] for each in CONTENT if each in keyed}
+    placed = {
+        each: found.placed(source.fps) if isinstance(found, Keyed) else found.between(source.fps, file)
+        for each, found in contents.items()
+    }
+    return Changing(curves, _content(request, contents, placed))
 
 
 def check_schedules(request: Request, fps: Fraction) -> None:
@@ -70,9 +74,8 @@ def check_schedules(request: Request, fps: Fraction) -> None:
         keyed = schedules_of(without_constant(request).schedules)
         _check_method(keyed, method_for(request, folder.metadata.method))
         keys = {each: found for each, found in keyed.items() if isinstance(found, Keyed)}
-        for found in keys.values():
-            found.placed(fps)
-        _content(request, {each: keys[each] for each in CONTENT if each in keys}, fps)
+        placed = {each: found.placed(fps) for each, found in keys.items()}
+        _content(request, {each: keys[each] for each in CONTENT if each in keys}, placed)
 
 
 def _check_method(keyed: Mapping[str, Keyed | Driven], name: str) -> None:
@@ -90,12 +93,13 @@ def _check(keyed: Mapping[str, Keyed | Driven], name: str, model: Model) -> None
         raise BackboneError(f"{model.name} reads words only; leave the pictures out, or take a Gen-1 model")
 
 
-def _content(request: Request, keyed: Mapping[str, Keyed], fps: Fraction) -> KeyedContent | None:
+def _content(
+    request: Request, keyed: Mapping[str, Keyed | Driven], placed: Mapping[str, Places]
+) -> KeyedContent | None:
     given = [name for name in CONTENT if name in keyed]
     if not given:
         return None
-    placed = {name: keyed[name].placed(fps) for name in given}
-    if len(set(placed.values())) > 1:
+    if len({placed[name] for name in given}) > 1:
         raise RequestError("prompt and image have schedules with other keys; give both the same frames and way")
     still = tuple(each for name in CONTENT if name not in given for each in _inputs(name, getattr(request, name)))
     at_keys = zip(*(keyed[name].values for name in given), strict=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
-from recast.editing.sound_schedules import Driven
+from recast.editing.sound_schedules import WORDED, Driven
 from recast.editing.values import ALSO_SET_AS
 from recast.errors import RequestError, known
 
@@ -94,8 +94,8 @@ class Keyed:
 
 
 def schedule_of(name: str, text: str) -> Keyed | Driven:
-    """One schedule: keys, or for numbers a sound. Raises RequestError for what is wrong with it."""
-    by_sound = name in NUMBERS and text.strip().lower().startswith("sound")
+    """One schedule: keys, or for numbers and words a sound. Raises RequestError for what is wrong with it."""
+    by_sound = name in (*NUMBERS, *WORDED) and text.strip().lower().startswith("sound")
     return Driven.parsed(name, text) if by_sound else Keyed.parsed(name, text)
 
 
