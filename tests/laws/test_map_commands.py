@@ -98,6 +98,7 @@ def _with_verb(words):
     if words[0] == "--shape":
         return ["propagate", "--by", "shape", *words]
     prompt = [] if words[1].startswith("prompt") else ["-p", "snow"]
+    prompt += ["--mask", "mask"] if words[1].startswith("clip_guidance") else []
     return ["edit", "clip.mp4", *words, *prompt, "-m", "editor", "--method", "sdedit", "--cuts", "none"]
 
 

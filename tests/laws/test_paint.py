@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from recast.cli.app import run
-from recast.conditions.clip_pair import ClipPair
+from recast.conditions.clip_pair import ClipPair, WordDirection
 from recast.conditions.image import picture
 from recast.substrates.found import fit_of
-from recast.substrates.paint import GREEN, Objective, PaintedLayer, Painter, PaintSettings, WordsOfPaint, laid, painted
+from recast.substrates.paint import GREEN, Objective, PaintedLayer, Painter, PaintSettings, laid, painted
 from recast.types import Clip
 from recast.video.write import save_clip
 from substrate_clips import SIZE, two_layer_clip
@@ -40,7 +40,7 @@ def layer():
 
 @pytest.fixture(scope="module")
 def objective(layer, pair):
-    return Objective(layer, pair, WordsOfPaint.of(pair, "snow", "grass"), QUICK)
+    return Objective(layer, pair, WordDirection.of(pair, "snow", "grass"), QUICK)
 
 
 def full(layer, alpha):

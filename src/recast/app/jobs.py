@@ -25,7 +25,8 @@ ENDINGS = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matrosk
 """Kinds of results, and what they are served as."""
 OWN = (
     *("source", "target", "mask", "image", "pictures", "words", "prompt"),
-    *("adapter", "adapters", "flow", "model", "overwrite", "storyboard", "layout", "strokes", "structure_from"),
+    *("adapter", "adapters", "clip_pair", "flow", "layout", "model"),
+    *("overwrite", "storyboard", "strokes", "structure_from"),
 )
 """Settings that say where something lies, or that have a field of their own here."""
 WITHOUT_SOURCE = ("fps",)

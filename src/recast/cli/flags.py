@@ -64,6 +64,8 @@ FLAGS: dict[str, Flag] = {
         "How",
         about="How guidance is added; apg saturates less at a large --cfg.",
     ),
+    "clip_guidance": Flag(("--clip-guidance",), "NUMBER", "How"),
+    "clip_pair": Flag(("--clip-pair",), "NAME|FOLDER", "With what"),
     "strength": Flag(("--strength",), "0..1", "How", about="How much is made anew: 0 gives the source back."),
     "steps": Flag(("--steps",), "N", "How"),
     "ensemble": Flag(("--ensemble",), "N", "How"),

@@ -38,6 +38,8 @@ def named_by(request: Request, changes: Collection[str]) -> list[Named]:
     found = [Named(setting, path) for setting, path in single.items() if path is not None] + weighted
     if request.model not in {*MODELS, *SPECS}:
         found.append(Named("model", Path(request.model)))
+    if request.clip_pair is not None and request.clip_pair not in {*MODELS, *SPECS}:
+        found.append(Named("clip_pair", Path(request.clip_pair)))
     given = {ALSO_CALLED.get(name, name) for name in changes}
     return [each for each in found if each.setting not in given]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
@@ -77,6 +78,34 @@ class ClipPair:
     def embedded(self, text: str) -> Embedding:
         """The embedding of words, on the CPU. Raises RequestError for more of them than it reads."""
         return self.words(text).pooled.cpu()
+
+
+@dataclass(frozen=True)
+class WordDirection:
+    """What pictures should show, and what they show by their own words, where these are known; embeddings, normed."""
+
+    wanted: Embedding
+    own: Embedding | None = None
+
+    @classmethod
+    def of(cls, pair: ClipPair, wanted: str, own: str | None) -> "WordDirection":
+        """Embedded by a CLIP pair. Raises RequestError for more words than it reads."""
+        given = [None if text is None else F.normalize(pair.embedded(text), dim=-1) for text in (wanted, own)]
+        assert given[0] is not None
+        return cls(given[0], given[1])
+
+    def off(self, before: Float[Tensor, "b d"], after: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """How far changed pictures are from it: 1 - cosine with the words, and the same of the way that they went.
+
+        before, after: normed embeddings of the pictures. The way's part is StyleGAN-NADA's directional loss
+        (arXiv:2108.00946), of the words' difference, and is left out where the pictures' own words are not known.
+        """
+        wanted = self.wanted.to(after)
+        off = 1 - after @ wanted
+        if self.own is None:
+            return off
+        way = F.normalize(wanted - self.own.to(after), dim=-1)
+        return off + 1 - F.normalize(after - before, dim=-1) @ way
 
 
 def _scale(path: Path) -> float:

@@ -11,6 +11,7 @@ from recast.control import Motion
 from recast.denoising import DenoiseInputs, StepHook, unchanged
 from recast.diffusion.blend import blend_source
 from recast.diffusion.excerpt import in_turn
+from recast.editing.clip_guidance import clip_guided
 from recast.editing.loaded import Model
 from recast.editing.prepared import Prepared
 from recast.editing.progress import reporting
@@ -78,6 +79,7 @@ def denoised(
         condition = structured(resolved, prepared, bare, model)
         inputs = _denoise_inputs(resolved, prepared, condition, contents, model)
         last = in_turn(_masking(resolved, inputs, model), hold(inputs))
+        inputs = clip_guided(inputs, resolved, model)
         hooks = reporting(report, model.backbone.sigmas(inputs.steps), last)
         with accelerated(model.backbone, resolved.request.attention, resolved.request.compiler):
             return resolved.method(replace(inputs, **hooks), model.backbone)

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from recast.conditions.clip_pair import ClipPair
+from recast.conditions.clip_pair import ClipPair, WordDirection
 from recast.editing.progress import no_progress
 from recast.editing.substrates import FittedClip, SubstrateRequest
 from recast.errors import RecastWarning, RequestError, known
 from recast.progress import ProgressCallback
 from recast.substrates.layers import Canvas
-from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, WordsOfPaint, painted
+from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, painted
 from recast.substrates.stored import as_image, picture_names
 from recast.video.output import check_free, new_file
 
@@ -58,7 +58,7 @@ def paint(
     if not request.words.strip():
         raise RequestError("there are no words to paint by; say what the clip should show with --prompt")
     pair = ClipPair.opened(request.model, torch.device(request.device))
-    words = WordsOfPaint.of(pair, request.words, request.source_words)
+    words = WordDirection.of(pair, request.words, request.source_words)
     substrate = FittedClip(request.clip, watch).substrate(request.by)
     names = picture_names(len(substrate.layers))
     layer = PaintedLayer(substrate, names.index(known("layer", request.layer or names[-1], names)))

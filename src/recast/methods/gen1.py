@@ -28,7 +28,7 @@ class Gen1(GuidanceKnobs):
     needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
     over_time: ClassVar[frozenset[str]] = frozenset(
-        {"words", "pictures", "structure_detail", "cfg", "temporal_guidance", "strength"}
+        {"words", "pictures", "structure_detail", "cfg", "temporal_guidance", "strength", "clip_guidance"}
     )
 
     strength: UnitInterval = 1.0

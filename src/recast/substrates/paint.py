@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.conditions.clip_pair import ClipPair
+from recast.conditions.clip_pair import ClipPair, WordDirection
 from recast.progress import Report, unreported
 from recast.substrates.layers import Canvas, Substrate, sampled
-from recast.types import Embedding, Maps
+from recast.types import Maps
 
 GREEN = (0.0, 1.0, 0.0)
 LEAST_SHARE = 0.85
@@ -33,21 +33,6 @@ class PaintSettings:
     structure: float = 2.0
     sparsity: float = 0.05
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class WordsOfPaint:
-    """What the painted clip should be, and what the clip is by its own words, where these are known; both normed."""
-
-    wanted: Embedding
-    own: Embedding | None = None
-
-    @classmethod
-    def of(cls, pair: ClipPair, wanted: str, own: str | None) -> "WordsOfPaint":
-        """Embedded by a CLIP pair. Raises RequestError for more words than it reads."""
-        given = [None if text is None else F.normalize(pair.embedded(text), dim=-1) for text in (wanted, own)]
-        assert given[0] is not None
-        return cls(given[0], given[1])
 
 
 class Painter(nn.Module):
@@ -117,7 +102,7 @@ class Objective:
 
     layer: PaintedLayer
     pair: ClipPair
-    words: WordsOfPaint
+    words: WordDirection
     settings: PaintSettings
 
     def loss(self, paint: Float[Tensor, "4 y x"], numbers: Sequence[int]) -> Tensor:
@@ -132,19 +117,11 @@ class Objective:
         # Twice the mean alpha, and a smooth count of the places that have any.
         much = 2 * alpha.mean() + (2 * (5 * alpha).sigmoid() - 1).mean()
         return (
-            self._off(before, after)
+            self.words.off(before, after).mean()
             + self.settings.screen * (1 - screened @ self.words.wanted.to(after.device)).mean()
             + self.settings.structure * alike
             + self.settings.sparsity * much
         )
-
-    def _off(self, before: Float[Tensor, "b d"], after: Float[Tensor, "b d"]) -> Tensor:
-        wanted = self.words.wanted.to(after.device)
-        off = (1 - after @ wanted).mean()
-        if self.words.own is None:
-            return off
-        way = F.normalize(wanted - self.words.own.to(after.device), dim=-1)
-        return off + (1 - F.normalize(after - before, dim=-1) @ way).mean()
 
 
 def painted(objective: Objective, report: Report = unreported) -> Canvas:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from recast.conditions.clip_pair import WordDirection
 from recast.conditions.content import Medium
 from recast.editing.mask import Mask, composited
 from recast.editing.prepared import Prepared, prepare
@@ -26,7 +27,7 @@ from recast.evaluation.metrics.fidelity import correlation
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.trials import FPS, AskedEdit, frames_of
 from recast.substrates.found import fit_of
-from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, WordsOfPaint, painted
+from recast.substrates.paint import Objective, PaintedLayer, PaintSettings, painted
 from recast.substrates.painted import repainted
 from recast.types import Clip, Frames
 from recast.world import rendered
@@ -155,7 +156,7 @@ def _painted(item: ArmItem, world: HeldWorld) -> Frames:
     """The clip's canonical image painted whole, since the place changes too; by the CLIP pair that measures it."""
     substrate = fit_of(world.asked.source, "canonical", passes=FIT_PASSES).run()
     pair, case = world.asked.context.pair, world.asked.case
-    words = WordsOfPaint.of(pair, case.words, case.source_words)
+    words = WordDirection.of(pair, case.words, case.source_words)
     settings = PaintSettings(steps=PAINT_STEPS, seed=item.world + NEXT_SEED * item.seed)
     canvas = painted(Objective(PaintedLayer(substrate, 0), pair, words, settings))
     picture = (255 * canvas).round().clamp(0, 255).to(torch.uint8)
