@@ -9,6 +9,8 @@ import torch
 from torch.testing import assert_close
 
 import recast
+from animatediff_folder import write_animatediff
+from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
 from recast.cli.app import run
 from recast.curves import Keys
@@ -24,6 +26,7 @@ from recast.networks.box_energy import OUTSIDE_WEIGHT, BoxedWords, box_energy, c
 from recast.types import Condition
 from recast.video.record import embedded
 from tiny_folder import written
+from xl_folder import write_xl
 
 SIZE = (8, 16)
 BOXES = torch.tensor([[0.0, 0.25, 0.5, 0.75], [0.25, 0.25, 0.75, 0.75], [0.5, 0.25, 1.0, 0.75]])
@@ -146,6 +149,14 @@ def test_windows_of_an_image_network_are_moved_as_the_whole_clip_is(model, layou
     assert torch.equal(nothing, editor.generate(**ASKED).frames)
 
 
+@pytest.mark.parametrize("write", [write_animatediff, write_modelscope, write_xl])
+def test_other_families_of_words_are_moved_too(write, tmp_path, layout):
+    editor = recast.load(write(tmp_path / "m"))
+    asked = ASKED | {"steps": 1, "frames": 3}
+    plain, moved = editor.generate(**asked).frames, editor.generate(**asked, layout=layout, layout_scale=400).frames
+    assert not torch.equal(plain, moved)
+
+
 def test_toml_and_json_say_the_same_and_boxes_go_evenly_between_keys(layout, tmp_path):
     other = tmp_path / "layout.json"
     keys = [{"frame": 0, "box": [0, 0, 0.5, 0.6]}, {"frame": 4, "box": [0.5, 0.4, 1, 1]}]
@@ -201,7 +212,10 @@ def test_the_command_and_a_scene_are_held_to_boxes_and_rerun_says_so(layout, mod
     assert run(["generate", "--storyboard", "board.toml", *asked, "-o", "film.mp4"]) == 0
     clips = [(layout.parent / name).stat().st_size for name in ("clip.mp4", "film.mp4")]
     assert min(clips) > 0
-    capsys.readouterr()
+    assert run(["rerun", "film.mp4", "-o", "second.mp4", "--trust", "-q"]) == 0
+    layout.write_text(LAYOUT.replace("0.6", "0.7"))
+    assert run(["rerun", "film.mp4", "-o", "third.mp4", "--trust", "-q"]) == 2
+    assert "layout.toml has changed since" in capsys.readouterr().err
     assert (
         run(["generate", "-p", "a dog in snow", "--layout", "layout.toml", *asked, "-o", "p.mp4", "--plan", "--json"])
         == 0

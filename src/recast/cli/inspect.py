@@ -141,10 +141,13 @@ def _tell_read(named_files: "list[Named]") -> None:
 def _check_inputs(record: "Record", request: "Request", named_files: "list[Named]") -> None:
     from recast import __version__
     from recast.editing.record import digest
+    from recast.editing.storyboard import Storyboard
     from recast.errors import RecastWarning
     from recast.model.folder import ModelFolder
 
-    for setting, path in ((each.setting, each.path) for each in named_files if each.setting != "model"):
+    beside = () if request.storyboard is None else Storyboard.read(request.storyboard).files
+    named = [(each.setting, each.path) for each in named_files if each.setting != "model"]
+    for setting, path in [*named, *(("storyboard", path) for path in beside)]:
         if record.inputs.get(str(path)) not in (None, digest(path)):
             raise RequestError(f"{path} has changed since; to use it all the same, give it with --set {setting}=FILE")
     if record.recast != __version__:

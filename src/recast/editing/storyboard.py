@@ -51,10 +51,10 @@ class Storyboard:
         return cls(path, held, tuple(scenes))
 
     @property
-    def pictures(self) -> tuple[Path, ...]:
-        """Files of pictures that it names."""
-        options = [each["image"] for each in (self.shared, *self.scenes) if "image" in each]
-        return tuple(dict.fromkeys(self.path.parent / name for name in options))
+    def files(self) -> tuple[Path, ...]:
+        """Files that it names: pictures, layouts and strokes."""
+        named = [each[kind] for each in (self.shared, *self.scenes) for kind in BESIDE if kind in each]
+        return tuple(dict.fromkeys(self.path.parent / name for name in named))
 
     @property
     def adapters(self) -> tuple[tuple[str, float], ...]:
