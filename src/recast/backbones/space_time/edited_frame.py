@@ -7,8 +7,8 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 
 from recast.backbones.branches import with_structure
+from recast.backbones.first_picture import covering
 from recast.backbones.space_time.backbone import SpaceTimeBackbone
-from recast.backbones.svd.picture import covering
 from recast.backbones.video_control import VideoControl
 from recast.conditions.content import ContentInput, Medium
 from recast.conditions.image import picture
