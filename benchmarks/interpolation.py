@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import recast
-from recast.conditions.interpolation import Between
+from recast.conditions.interpolation import FrameGap
 from recast.conditions.propagation import midpoint
 from recast.editing.held_keys import by_model
 from recast.editing.interpolate import Rate
@@ -30,7 +30,7 @@ WAYS = ("flow", "midpoint", "mean", "before")
 def made(one: Frames, other: Frames) -> list[Frames]:
     """What each of WAYS takes for the frame between."""
     mean = (one.float() + other.float()) / 2
-    return [Between.of(one, other).at(HALF), midpoint(one, other).round().clamp(0, 255).byte(), mean.byte(), one]
+    return [FrameGap.of(one, other).at(HALF), midpoint(one, other).round().clamp(0, 255).byte(), mean.byte(), one]
 
 
 def decibels(clip: Frames) -> list[float]:

@@ -15,7 +15,7 @@ from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
 from recast.cli.app import run
-from recast.conditions.interpolation import Between, in_between
+from recast.conditions.interpolation import FrameGap, in_between
 from recast.conditions.propagation import midpoint
 from recast.editing.held_keys import _write_mask
 from recast.editing.interpolate import Rate
@@ -45,17 +45,17 @@ def panned(right, down):
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_what_moves_evenly_is_shifted_by_its_share_of_the_way(quarters):
-    between = Between.of(panned(0, 0), panned(8, 4)).at(Fraction(quarters, 4))
+    between = FrameGap.of(panned(0, 0), panned(8, 4)).at(Fraction(quarters, 4))
     inner = (..., slice(8, -8), slice(8, -8))
     assert_close(between[inner], panned(2 * quarters, quarters)[inner], atol=1, rtol=0)
 
 
 def test_the_ends_are_the_frames_and_nothing_between_equal_ones():
     one, other = panned(0, 0), panned(8, 4)
-    gap = Between.of(one, other)
+    gap = FrameGap.of(one, other)
     assert torch.equal(gap.at(0), one)
     assert torch.equal(gap.at(1), other)
-    assert torch.equal(Between.of(one, one).at(HALF), one)
+    assert torch.equal(FrameGap.of(one, one).at(HALF), one)
 
 
 def square_at(left):
@@ -73,7 +73,7 @@ def test_what_hides_and_what_comes_out_is_taken_from_the_frame_that_shows_it():
     onward, back = torch.zeros(2, 1, 2, 96, 144)
     onward[:, 0, 28:68, 40:80], back[:, 0, 28:68, 52:92] = 12, -12
     one, truth, other = (square_at(left) for left in (40, 46, 52))
-    assert torch.equal(Between(one, other, onward, back).at(HALF), truth)
+    assert torch.equal(FrameGap(one, other, onward, back).at(HALF), truth)
     assert (midpoint(one, other) - truth).abs().max() > 50
 
 
@@ -87,7 +87,7 @@ def test_in_worlds_it_is_nearer_to_the_frame_between_than_the_mean_and_than_repe
     for number in range(6):
         clip = torch.from_numpy(case(number, 128, 5).source.frames).permute(0, 3, 1, 2).contiguous()
         for one, truth, other in zip(clip[:-2:2], clip[1::2], clip[2::2], strict=True):
-            between = Between.of(one[None], other[None]).at(HALF)[0]
+            between = FrameGap.of(one[None], other[None]).at(HALF)[0]
             mean = ((one.float() + other.float()) / 2).round()
             gains.append([psnr(between, truth) - psnr(plain, truth) for plain in (mean, one)])
     over_mean, over_repetition = torch.tensor(gains).mean(0)

@@ -24,7 +24,7 @@ ALIKE = 15.0
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class FrameGap:
     """Two frames of one shot, and what is between them. arXiv:1712.00080 blends so, by flow that is carried there.
 
     The flow at a moment between is that of the points that have come to each place by then, from either frame: of
@@ -39,7 +39,7 @@ class Between:
     back: Flow
 
     @classmethod
-    def of(cls, before: Frames, after: Frames, estimate: FlowEstimator | None = None) -> "Between":
+    def of(cls, before: Frames, after: Frames, estimate: FlowEstimator | None = None) -> "FrameGap":
         """Of two frames. estimate: of their flow, DIS if not said."""
         estimate = estimate or flow_between
         return cls(before, after, estimate(before, after), estimate(after, before))
@@ -93,7 +93,7 @@ def in_between(
     number, gap = -1, None
     for key, share in picks:
         if share and key != number:
-            number, gap = key, Between.of(keys[key : key + 1], keys[key + 1 : key + 2], estimate)
+            number, gap = key, FrameGap.of(keys[key : key + 1], keys[key + 1 : key + 2], estimate)
         yield gap.at(share) if share and gap is not None else keys[key : key + 1]
 
 
