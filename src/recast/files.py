@@ -217,7 +217,8 @@ def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: Fals
     """The folder TARGET.job, in which `target` is made by this process alone; gone when the block ends.
 
     keeps: whether its folder stays after an error, for what is in it. A kill leaves it, with a file that says what it
-    is. Raises RequestError where another run holds it or nothing can be written there, WriteError for a full disk.
+    is. Raises RequestError where another run holds it, it is not recast's, or nothing can be written there; WriteError
+    for a full disk.
     """
     folder = job_folder(target)
     with disk_told(target):
@@ -227,6 +228,9 @@ def workplace(target: Path, keeps: Callable[[Path], bool] = lambda _folder: Fals
             if is_full(error):
                 raise
             raise RequestError(f"nothing can be written there ({error.strerror}): {target}") from error
+        held = {each.name for each in folder.iterdir()}
+        if held and not held & {LOCK, ABOUT}:
+            raise RequestError(f"{folder} is not recast's, which would work there; move it, or name another target")
         with run_lock(folder):
             if not (folder / LOCK).exists():  # the run that held it has just removed it
                 raise RequestError(f"another run was at work there a moment ago; try again: {folder}")

@@ -10,16 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 from recast.editing.edit import edit
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.errors import RequestError, WriteError
 from recast.files import ABOUT, job_folder, put_new
+from recast.types import Clip
 from recast.video.read import opened
+from recast.video.write import save_clip
 from tiny_folder import clip_folder, written
 
 FRAMES, SEGMENT = 9, 4
@@ -148,6 +152,19 @@ def test_a_short_edit_does_not_take_the_place_of_an_unfinished_long_one(asked, m
     with pytest.raises(RequestError, match="holds an unfinished edit with other settings"):
         edit(dataclasses.replace(asked, segment=64), model)
     assert sorted(job_folder(asked.target).iterdir()) == held
+    with pytest.raises(RequestError, match="holds an unfinished edit"):  # what `recast mask` and others write
+        save_clip(Clip(torch.zeros(2, 3, 16, 16, dtype=torch.uint8), Fraction(12)), asked.target)
+    assert sorted(job_folder(asked.target).iterdir()) == held
+
+
+def test_a_folder_that_has_the_workplaces_name_by_chance_is_left_alone(asked, model):
+    (precious := job_folder(asked.target)).mkdir()
+    (precious / "diary.txt").write_text("precious")
+    with pytest.raises(RequestError, match="is not recast's, which would work there"):
+        edit(asked, model)
+    with pytest.raises(RequestError, match="is not recast's, which would work there"):
+        save_clip(Clip(torch.zeros(2, 3, 16, 16, dtype=torch.uint8), Fraction(12)), asked.target)
+    assert [path.name for path in precious.iterdir()] == ["diary.txt"]
 
 
 @pytest.mark.parametrize("is_folder", [False, True])

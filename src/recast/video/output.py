@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from recast.errors import RequestError
-from recast.files import PART, disk_told, put, put_new, rename_new, sync, sync_all, workplace
+from recast.files import ABOUT, LOCK, PART, disk_told, put, put_new, rename_new, sync, sync_all, workplace
 from recast.video.sequence import EXTENSIONS, NUMBER, RECORD_NAME, numbered_as
 
 
@@ -80,7 +80,20 @@ def is_made(target: Path, inside: Path) -> bool:
 
 
 def _workplace(target: Path, inside: Path | None) -> AbstractContextManager[Path]:
-    return workplace(target, lambda folder: is_made(target, folder)) if inside is None else nullcontext(inside)
+    return _workplace_of_one(target) if inside is None else nullcontext(inside)
+
+
+@contextmanager
+def _workplace_of_one(target: Path) -> Iterator[Path]:
+    own = {LOCK, ABOUT, target.name, target.name[:200] + PART}
+
+    def holds_more(folder: Path) -> bool:
+        return any(each.name not in own for each in folder.iterdir())
+
+    with workplace(target, lambda folder: is_made(target, folder) or holds_more(folder)) as folder:
+        if holds_more(folder):
+            raise RequestError(f"{folder} holds an unfinished edit: go on with that, or delete the folder")
+        yield folder
 
 
 def _moved_into(folder: Path, made: Path, pattern: str, overwrite: bool) -> None:
