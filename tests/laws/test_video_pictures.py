@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from video_files import copied
 
-from recast.errors import RequestError
+from recast.errors import MediaError, RequestError
 from recast.types import Clip
 from recast.video.read import Window, frames, opened
 from recast.video.write import save_clip
@@ -55,3 +55,64 @@ def test_pictures_of_sixteen_bits_hold_the_same_colours(tmp_path):
     assert torch.equal(next(frames(back, Window())).pixels, COLOURS[0])
     with pytest.raises(RequestError, match="png16 is of pictures, not of mp4 files"):
         copied(source, tmp_path / "out.mp4", codec="png16")
+
+
+def test_sixteen_bits_a_channel_and_nothing_else_are_noted(tmp_path):
+    Image.new("RGB", (10, 6)).save(tmp_path / "plain.png")
+    copied(opened(tmp_path / "plain.png"), tmp_path / "deep", codec="png16")
+    Image.new("RGB", (10, 6)).quantize(2).save(tmp_path / "palette.png")
+    Image.new("RGB", (10, 6)).quantize(2).save(tmp_path / "clear.png", transparency=0)
+    notes = {name: opened(tmp_path / name).notes for name in ("plain.png", "deep", "palette.png", "clear.png")}
+    assert notes == {
+        "plain.png": (),
+        "deep": ("16-bit colours were brought to 8 bits",),
+        "palette.png": (),
+        "clear.png": ("transparent pixels were laid on black",),
+    }
+
+
+def test_a_picture_whose_checksum_is_wrong_is_refused_wherever_it_stands(tmp_path):
+    for number in range(3):
+        Image.fromarray(COLOURS[0].permute(1, 2, 0).numpy()).save(tmp_path / f"{number}.png", compress_level=0)
+    spoilt = bytearray((tmp_path / "1.png").read_bytes())
+    spoilt[spoilt.index(b"IDAT") + 20] ^= 1  # a pixel; Pillow decodes it without a word
+    (tmp_path / "1.png").write_bytes(spoilt)
+    with pytest.raises(MediaError, match=r"the picture is damaged.*1\.png"):
+        list(frames(opened(tmp_path), Window()))
+
+
+@pytest.mark.parametrize("kind", ["webp", "png", "jpg"])
+def test_a_picture_that_lies_on_its_side_is_turned_by_its_orientation(tmp_path, kind):
+    exif, wide = Image.Exif(), Image.new("RGB", (16, 8), (200, 0, 0))
+    exif[0x0112] = 6
+    wide.save(tmp_path / f"a.{kind}", exif=exif)
+    source = opened(tmp_path / f"a.{kind}")
+    assert source.size == next(frames(source, Window())).pixels.shape[1:] == (16, 8)
+
+
+def test_a_moving_webp_is_turned_by_its_orientation(tmp_path):
+    exif, wide = Image.Exif(), [Image.new("RGB", (16, 8), (100 * i, 0, 0)) for i in range(3)]
+    exif[0x0112] = 8
+    wide[0].save(tmp_path / "a.webp", save_all=True, append_images=wide[1:], exif=exif)
+    assert [frame.pixels.shape for frame in frames(opened(tmp_path / "a.webp"), Window())] == [(3, 16, 8)] * 3
+
+
+@pytest.mark.parametrize(
+    ("numbers", "note"),
+    [((1, 2, 3), ""), ((10, 20, 30), ""), ((5,), ""), ((1, 2, 5, 6, 9, 10), "leave out 4, the first 3")],
+)
+def test_missing_numbers_are_noted(tmp_path, numbers, note):
+    for number in numbers:
+        Image.new("RGB", (4, 4)).save(tmp_path / f"take2_{number}.png")
+    found = [each for each in opened(tmp_path).notes if "numbers" in each]
+    assert len(found) == bool(note)
+    assert all(note in each for each in found)
+
+
+def test_a_png_that_moves_and_a_jpeg_of_several_pictures_are_their_first(tmp_path):
+    several = [Image.new("RGB", (8, 8), (i * 60, 0, 0)) for i in range(3)]
+    several[0].save(tmp_path / "a.png", save_all=True, append_images=several[1:])
+    several[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=several[1:])
+    assert any("first picture alone" in note for note in opened(tmp_path / "a.png").notes)
+    for name in ("a.png", "a.jpg"):
+        assert len(list(frames(opened(tmp_path / name), Window()))) == 1

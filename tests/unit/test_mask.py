@@ -117,6 +117,19 @@ def test_sixteen_bits_are_read_whole(tmp_path):
     assert_close(only(Mask(tmp_path / "grey.png", SIZE)), torch.full(SIZE, 32768 / 65535))
 
 
+@pytest.mark.parametrize(("white", "kind"), [(65535, np.int32), (1, np.float32)])
+def test_masks_of_other_programs_with_whole_or_real_numbers_are_no_harder(tmp_path, white, kind):
+    Image.fromarray(np.linspace(0, white, 24 * 36).reshape(SIZE).astype(kind)).save(tmp_path / "ramp.tiff")
+    assert_close(only(Mask(tmp_path / "ramp.tiff", SIZE)), torch.linspace(0, 1, 24 * 36).view(SIZE), atol=2e-5, rtol=0)
+
+
+def test_a_mask_that_lies_on_its_side_is_turned_as_clips_are(tmp_path, picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(picture).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    assert torch.equal(only(Mask(tmp_path / "turned.png", SIZE)), only(Mask(picture, SIZE)))
+
+
 def test_a_smaller_mask_of_the_same_aspect_is_enlarged(tmp_path):
     left_half((8, 12)).save(tmp_path / "small.png")
     grown = only(Mask(tmp_path / "small.png", SIZE))
@@ -138,6 +151,12 @@ def test_frames_of_a_folder_belong_to_the_sources_frames(tmp_path):
     assert [round(float(frame.mean() * 255)) for frame in mask.frames(1, 2)] == [60, 120]
     with pytest.raises(ShapeError, match="the mask has 4 frames and the clip ends with frame 6 of its source"):
         list(mask.frames(2, 4))
+
+
+def test_frames_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
+    for index in (0, 2, 10):
+        Image.fromarray(np.full(SIZE, 20 * index, dtype=np.uint8)).save(tmp_path / f"mask{index}.png")
+    assert [round(float(frame.mean() * 255)) for frame in Mask(tmp_path, SIZE).frames(0, 3)] == [0, 40, 200]
 
 
 def test_black_and_white_of_a_lossy_video_are_black_and_white(tmp_path):

@@ -15,6 +15,7 @@ from torch import Tensor
 from recast.errors import MediaError, ShapeError
 from recast.video.isolated_pictures import mask
 from recast.video.pictures import STILLS
+from recast.video.sequence import in_order
 from recast.video.source import Source
 
 Plane = Float[Tensor, "h w"]
@@ -64,7 +65,7 @@ def check_aspect(what: str, size: tuple[int, int], clip: tuple[int, int], path: 
 def planes_of(path: Path) -> Iterator[Plane]:
     """The planes of a mask file, one for each frame; a single picture serves without end. Raises MediaError."""
     if path.is_dir():
-        pictures = sorted(file for file in path.iterdir() if file.suffix.lower() in _PICTURES)
+        pictures = sorted((file for file in path.iterdir() if file.suffix.lower() in _PICTURES), key=in_order)
         if not pictures:
             raise MediaError(f"the mask folder holds no pictures; {path}")
         return (_picture(file) for file in pictures)

@@ -27,14 +27,16 @@ MOST_PICTURES = 1_000_000
 class PictureFacts:
     """What a picture's head says. size: rows and columns, upright. kind, mode: by Pillow's names.
 
-    deep: 16 bits a channel are stored. transparent: some pixel may be. rate: the text `fps`, empty where there is none.
-    comment: of a GIF. durations: of the frames of an animated WebP, in milliseconds.
+    deep: 16 bits a channel are stored. moving: a PNG that holds several frames. transparent: some pixel may be. rate:
+    the text `fps`, empty where there is none. comment: of a GIF. durations: of the frames of an animated WebP, in
+    milliseconds.
     """
 
     size: tuple[int, int]
     kind: str
     mode: str
     deep: bool
+    moving: bool
     transparent: bool
     rate: str
     comment: str
@@ -43,14 +45,18 @@ class PictureFacts:
 
 @contextmanager
 def picture_in(file: BinaryIO, path: Path, kinds: tuple[str, ...]) -> Iterator[Image.Image]:
-    """The picture in an open file, its size checked before it is decoded. path: for what is said of it.
+    """The picture in an open file, its size and then its checksums checked before it is decoded.
 
-    kinds: formats that are read. Raises MediaError, also for what Pillow finds inside the block.
+    path: for what is said of it. kinds: formats that are read. Raises MediaError, also for what Pillow finds inside the
+    block.
     """
     try:
         with _opened(file, kinds) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise MediaError(f"{picture.width}x{picture.height} is more than {MAX_PIXELS} pixels: {path}")
+            picture.verify()  # Pillow's decoder of PNG checks none, and can be used no more after this
+        file.seek(0)
+        with _opened(file, kinds) as picture:
             yield picture
     except RecastError:
         raise
@@ -59,22 +65,20 @@ def picture_in(file: BinaryIO, path: Path, kinds: tuple[str, ...]) -> Iterator[I
 
 
 def picture_facts(picture: Image.Image, file: BinaryIO) -> PictureFacts:
-    """What is known of a picture beside its pixels. Its checksums are checked."""
-    found = PictureFacts(
+    """What is known of a picture beside its pixels."""
+    # Pillow names the depth of stored pixels nowhere else, and forgets it as it decodes, which orientation may need.
+    deep = picture.mode.startswith("I") or ";16" in str(getattr(picture, "tile", ""))
+    return PictureFacts(
         size=_upright_size(picture),
         kind=str(picture.format).lower(),
         mode=picture.mode,
-        # Pillow names the depth of stored pixels nowhere else, and forgets it as it reads them.
-        deep=picture.mode.startswith("I") or ";16" in str(getattr(picture, "tile", "")),
+        deep=deep,
+        moving=picture.format == "PNG" and getattr(picture, "is_animated", False),
         transparent=picture.has_transparency_data,
         rate=str(picture.info.get("fps", "")),
         comment=_text(picture.info.get("comment", b"")),
         durations=tuple(_frame_durations(file)) if picture.format == "WEBP" else (),
     )
-    file.seek(0)
-    with _opened(file, (str(picture.format),)) as again:  # Pillow may have decoded the first to find its orientation
-        again.verify()
-    return found
 
 
 def upright_rgba(picture: Image.Image) -> UInt8[np.ndarray, "h w 4"]:
@@ -88,20 +92,22 @@ def upright_rgb(picture: Image.Image, *, alpha: bool) -> UInt8[np.ndarray, "h w 
 
 
 def animation(picture: Image.Image, *, alpha: bool) -> Iterator[Shown]:
-    """Each frame of a moving picture, with its time and duration in milliseconds."""
+    """Each frame of a moving picture, upright, with its time and duration in milliseconds."""
     time = 0
     for index in range(getattr(picture, "n_frames", 1)):
         picture.seek(index)
-        pixels = _seen(picture, alpha=alpha)
+        pixels = upright_rgb(picture, alpha=alpha)
         duration = max(1, int(picture.info.get("duration", 100)))
         yield Shown(pixels, time, index, duration)
         time += duration
 
 
 def luma_or_alpha(picture: Image.Image) -> Float32[np.ndarray, "h w"]:
-    """A picture as a mask, 0..1: its opacity where something is not opaque, else its luma."""
-    if picture.mode.startswith("I;16"):
-        return np.asarray(picture, dtype=np.float32) / 65535
+    """A picture as a mask, upright, 0..1: its opacity where something is not opaque, else its luma."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):  # Pillow's own conversion to 8 bits cuts these off
+        white = 1 if picture.mode.startswith("F") else 65535
+        return np.clip(np.nan_to_num(np.asarray(picture, dtype=np.float32)) / white, 0, 1)
     if picture.has_transparency_data:
         alpha = np.asarray(picture.convert("RGBA").getchannel("A"), dtype=np.float32)
         if (alpha < 255).any():

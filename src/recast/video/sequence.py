@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,11 @@ def sequence(path: Path) -> Source:
     notes = [] if first.rate or len(paths) == 1 else [f"pictures have no frame rate; {ASSUMED_FPS} a second is assumed"]
     if first.deep:
         notes.append("16-bit colours were brought to 8 bits")
-    transparent = "A" in first.mode or "P" in first.mode
-    if transparent:
+    if first.transparent:
         notes.append(TRANSPARENT)
+    if first.moving and len(paths) == 1:
+        notes.append("of a PNG that moves the first picture alone is read; make it a GIF or an animated WebP")
+    notes.extend(_gaps(paths))
     return Source(
         path=path,
         size=first.size,
@@ -51,7 +54,7 @@ def sequence(path: Path) -> Source:
         num_frames=len(paths),
         seconds=len(paths) / fps,
         is_sequence=True,
-        transparent=transparent,
+        transparent=first.transparent,
         pictures=tuple(paths),
         assumed=tuple(notes),
     )
@@ -78,12 +81,24 @@ def _inside(path: Path) -> list[Path]:
     found = [file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS and file.is_file()]
     if not found:
         raise MediaError(f"the folder holds no pictures (png, jpg, webp): {path}")
-    return sorted(found, key=_in_order)
+    return sorted(found, key=in_order)
 
 
-def _in_order(file: Path) -> tuple[list[str], list[int]]:
-    # frame2 before frame10
+def in_order(file: Path) -> tuple[list[str], list[int]]:
+    """What files are sorted by, so that frame2 comes before frame10."""
     return re.split(r"\d+", file.name), [int(number) for number in re.findall(r"\d+", file.name)]
+
+
+def _gaps(paths: list[Path]) -> Iterator[str]:
+    """A note where pictures are numbered one by one, and some numbers are missing."""
+    texts, numbers = zip(*map(in_order, paths), strict=True)
+    counted = [place for place in zip(*numbers, strict=False) if len(set(place)) > 1]
+    if len(counted) != 1 or any(text != texts[0] for text in texts):
+        return
+    missing = [number + 1 for number, after in pairwise(counted[0]) if after > number + 1]
+    if missing and len(missing) < len(paths) - 1:  # else every second one, say, is there
+        lost = counted[0][-1] - counted[0][0] + 1 - len(paths)
+        yield f"the pictures' numbers leave out {lost}, the first {missing[0]}; what follows a gap is the next frame"
 
 
 def numbered_as(pattern: str) -> re.Pattern[str]:
