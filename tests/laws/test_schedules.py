@@ -65,7 +65,7 @@ def test_words_may_hold_commas_and_colons():
         ({"cfg": "0: 2, 48: 600"}, "cfg is '600'; it should be less than or equal to 100"),
         ({"strength": "0: 2"}, "strength is '2'"),
         ({"prompt": "0: , 3: dog"}, "says nothing at 0"),
-        ({"steps": "0: 2"}, "there is no setting with a schedule 'steps'"),
+        ({"steps": "0: 2"}, "there is no setting with a schedule 'steps'; known: prompt, image, structure_detail"),
     ],
 )
 def test_what_cannot_be_a_schedule_is_refused(settings, message):

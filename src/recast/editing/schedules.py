@@ -178,7 +178,8 @@ def check_schedules(request: Any, fields: Mapping[str, Any]) -> None:  # noqa: A
     fields: the request's, with their defaults.
     """
     for name, keyed in schedules_of(request.schedules).items():
-        known("setting with a schedule", name, SCHEDULED)
+        if name not in SCHEDULED:
+            known("setting with a schedule", name, [ALSO_SET_AS.get(each, each) for each in SCHEDULED])
         if name in request.knobs or (name in fields and getattr(request, name) != fields[name].default):
             raise RequestError(f"{ALSO_SET_AS.get(name, name)} is given, and a schedule of it too; keep one of them")
         for value in keyed.values:
