@@ -14,7 +14,7 @@ from recast.video.codecs import Codec
 from recast.video.encode import FileKind, Moment, VideoEncoder, container_options, tick
 from recast.video.record import commented, described
 from recast.video.sound import Track, opened_track
-from recast.video.source import Source, Window
+from recast.video.source import OnDamage, Source, Window
 from recast.video.timecode import HOLDS, later
 
 
@@ -110,6 +110,7 @@ class Movie:
         for track in self._tracks:
             track.finish(rest=self._whole)
         self._container.close()
+        self._note_moved_times()
         if self._texts:
             names = lost(self._texts, isolated.about_file(self._place).metadata)
             self.notes += [
@@ -119,6 +120,16 @@ class Movie:
             commented(self._place, self._record)
         if self._kind.container in ("mp4", "mov") and self._record is not None:
             described(self._place, self._record)
+
+    def _note_moved_times(self) -> None:
+        """Matroska has no times below 0, where sound begins by its encoder's delay; FFmpeg then moves all."""
+        if self._kind.container not in ("matroska", "webm") or not self._tracks:
+            return
+        if moved := isolated.probe(self._place, OnDamage.WARN).first_seconds:
+            self.notes.append(
+                f"sound begins before the first frame, and {self._kind.container} holds no times below 0: all are "
+                f"{float(moved):.3f} s later"
+            )
 
     def __enter__(self) -> "Movie":
         return self
