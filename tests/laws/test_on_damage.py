@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from video_files import noise
 
 import recast
@@ -125,3 +126,20 @@ def test_the_wish_is_known_and_recorded(damaged, tmp_path, capsys):
     assert record["request"]["on_damage"] == "repeat"
     assert "1 were filled with the frame before" in record["notes"][-1]
     assert [frame.pts for frame in read(target, "fail")[1]] == [40 * number for number in range(COUNT)]
+
+
+@pytest.mark.parametrize(("wish", "kept"), [("warn", [0, 1, 3, 4]), ("repeat", [0, 1, 1, 3, 4])])
+def test_a_damaged_picture_of_a_sequence_is_left_out_or_filled_as_asked(tmp_path, wish, kept):
+    for number in range(5):
+        Image.new("RGB", (16, 8), (50 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:50])
+    with pytest.raises(MediaError, match=r"2\.png; mend it, or say --on-damage repeat"):
+        list(frames(opened(tmp_path), Window()))
+    source = opened(tmp_path, wish)
+    for _ in range(2):  # read twice, counted once
+        shown = list(frames(source, Window()))
+        assert [int(frame.pixels[0, 0, 0]) // 50 for frame in shown] == kept
+        assert [frame.seconds * source.fps for frame in shown] == ([0, 1, 3, 4] if wish == "warn" else [0, 1, 2, 3, 4])
+        assert "the file is damaged: 1 frame is missing" in source.notes[-1]
+    late = next(frames(opened(tmp_path, wish), Window(start=3 / 24)))
+    assert (late.index, int(late.pixels[0, 0, 0])) == (3, 150)

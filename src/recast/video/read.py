@@ -1,6 +1,7 @@
 """Video files to frames, one at a time: upright, 8-bit sRGB, with exact times."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from os import PathLike
@@ -28,7 +29,7 @@ def opened(path: str | PathLike[str], on_damage: str = OnDamage.FAIL) -> Source:
     Raises MediaError, in one line, for whatever cannot be read.
     """
     path, wish = Path(path), OnDamage(known("way with damage", on_damage, list(OnDamage)))
-    return sequence(path) if is_sequence(path) else isolated.probe(path, wish)
+    return replace(sequence(path), on_damage=wish) if is_sequence(path) else isolated.probe(path, wish)
 
 
 def read(source: Source, window: Window) -> Clip:
@@ -80,8 +81,9 @@ def _within(shown: Iterator[Frame], window: Window) -> Iterator[Frame]:
 
 def _shown_pictures(source: Source, window: Window) -> Iterator[Frame]:
     skipped = max(0, int(Fraction(window.start) * source.fps) - 1)
-    for index, (pts, duration, pixels) in enumerate(pictures(source, skipped), skipped if source.pictures else 0):
-        yield _frame(source, Shown(pixels, pts, index, duration))
+    for count, (pts, duration, pixels) in enumerate(pictures(source, skipped)):
+        # A picture of several files has its place as its time, also where damaged ones before it were left out.
+        yield _frame(source, Shown(pixels, pts, pts if source.pictures else count, duration))
 
 
 def _shown_video(source: Source, window: Window) -> Iterator[Frame]:

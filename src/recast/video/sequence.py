@@ -13,7 +13,7 @@ from recast.errors import MediaError
 from recast.video import isolated_pictures as isolated
 from recast.video.colour import TRANSPARENT
 from recast.video.pictures import PictureFacts
-from recast.video.source import Source
+from recast.video.source import Damage, OnDamage, Source
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 KINDS = ("PNG", "JPEG", "WEBP")
@@ -61,16 +61,37 @@ def sequence(path: Path) -> Source:
 
 
 def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.ndarray, "h w 3"]]]:
-    """Time in the source's time base, duration, and upright RGB pixels, from the picture with index `first` on."""
+    """Time in the source's time base, duration, and upright RGB pixels, from the picture with index `first` on.
+
+    Raises MediaError for one of another size, and for a damaged one unless `source.on_damage` says otherwise.
+    """
     if source.codec == "webp" and source.path.is_file():
         yield from ((each.pts, each.duration, each.image) for each in isolated.animation(source, KINDS))
         return
+    damage, good = Damage(), None
     for index, path in enumerate(source.pictures[first:], first):
+        pixels = _checked(path, source, damage)
+        if pixels is None and good is not None and source.on_damage is OnDamage.REPEAT:
+            pixels, damage.repeated = good, damage.repeated + 1
+        source.damage.found(damage)
+        if pixels is not None:
+            good = pixels
+            yield index, 1, pixels
+
+
+def _checked(path: Path, source: Source, damage: Damage) -> UInt8[np.ndarray, "h w 3"] | None:
+    """A picture of the source's size; None for a damaged one, which is counted, where that may be."""
+    try:
         pixels = isolated.still(path, KINDS, alpha=source.alpha)
-        if pixels.shape[:2] != source.size:
-            was, now = (f"{columns}x{rows}" for rows, columns in (source.size, pixels.shape[:2]))
-            raise MediaError(f"the pictures differ in size: the first is {was} and this one {now}: {path}")
-        yield index, 1, pixels
+    except MediaError as fault:
+        if source.on_damage is OnDamage.FAIL:
+            raise MediaError(f"{fault}; mend it, or say --on-damage repeat to fill its place") from fault
+        damage.missing += 1
+        return None
+    if pixels.shape[:2] != source.size:
+        was, now = (f"{columns}x{rows}" for rows, columns in (source.size, pixels.shape[:2]))
+        raise MediaError(f"the pictures differ in size: the first is {was} and this one {now}: {path}")
+    return pixels
 
 
 def _inside(path: Path) -> list[Path]:
