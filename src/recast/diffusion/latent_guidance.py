@@ -3,10 +3,21 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recast.denoising import Denoiser, Sampler, StepHook, unchanged
 from recast.diffusion.excerpt import in_turn
 from recast.types import Condition, Latents
+
+SCALED = 2**10
+"""What an energy is times on its way back, so that half-precision networks lose less of a small gradient."""
+
+
+def gradient_of(energy: Float[Tensor, ""], x: Latents) -> Latents:
+    """Of an energy by the latents that it was computed from."""
+    [scaled] = torch.autograd.grad(SCALED * energy, x)
+    return scaled / SCALED
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from recast.backbones.backbone import Backbone
 from recast.conditions.clip_pair import ClipPair, WordDirection
 from recast.curves import Curve
 from recast.denoising import Branch, DenoiseInputs
-from recast.diffusion.latent_guidance import LatentGuidance
+from recast.diffusion.latent_guidance import LatentGuidance, gradient_of
 from recast.diffusion.windows import windowed
 from recast.editing.loaded import Model
 from recast.editing.resolve import ResolvedEdit
@@ -64,8 +64,7 @@ class ClipGradient:
             off = torch.stack(
                 [self.words.off(one[picks].to(after), after) for one, after in zip(self.before, seen, strict=True)]
             )
-            [gradient] = torch.autograd.grad((scales.to(off) * off.mean(0)).sum(), given)
-        return gradient
+            return gradient_of((scales.to(off) * off.mean(0)).sum(), given)
 
     def _composited(self, shown: Maps, picks: Tensor) -> Maps:
         """The source where it is not edited, so that no gradient comes from there."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from recast.backbones.backbone import Backbone
 from recast.denoising import Branch, DenoiseInputs, Denoiser, Sampler
-from recast.diffusion.latent_guidance import LatentGuidance
+from recast.diffusion.latent_guidance import LatentGuidance, gradient_of
 from recast.diffusion.noise import NoiseDraw
 from recast.diffusion.stroke_noise import dragged_noise
 from recast.diffusion.windows import windowed
@@ -95,7 +95,6 @@ def box_gradient(
         with torch.enable_grad(), backbone.hooked(look):
             given = x.detach().requires_grad_(True)
             [clean] = backbone.denoise_branches(given, sigma, condition, [Branch(condition.cond)])
-            [found] = torch.autograd.grad(look.energy + 0 * clean.sum(), given)
-        return found
+            return gradient_of(look.energy + 0 * clean.sum(), given)
 
     return gradient

@@ -45,13 +45,16 @@ def box_energy(maps: Float[Tensor, "t y x"], boxes: Boxes, centre_weight: float 
 def covered(boxes: Boxes, size: tuple[int, int]) -> Float[Tensor, "t y x"]:
     """How much of each place of a grid lies in the box, 0..1."""
     rows, columns = (
-        (
-            (boxes[:, [end]] * count - torch.arange(count)).clamp(max=1)
-            - (boxes[:, [start]] * count - torch.arange(count)).clamp(min=0)
-        ).clamp(min=0)
-        for start, end, count in ((1, 3, size[0]), (0, 2, size[1]))
+        _covered(boxes[:, [one, other]], count) for one, other, count in ((1, 3, size[0]), (0, 2, size[1]))
     )
     return rearrange(rows, "t y -> t y 1") * rearrange(columns, "t x -> t 1 x")
+
+
+def _covered(ends: Float[Tensor, "t 2"], count: int) -> Float[Tensor, "t count"]:
+    """How much of each of so many parts of a side lies between two ends."""
+    start, end = (ends * count).split(1, dim=1)
+    part = torch.arange(count, device=ends.device)
+    return ((end - part).clamp(max=1) - (start - part).clamp(min=0)).clamp(min=0)
 
 
 def centres(maps: Float[Tensor, "t y x"]) -> Float[Tensor, "t 2"]:
