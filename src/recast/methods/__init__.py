@@ -10,6 +10,7 @@ from recast.methods.controlvideo import ControlVideo
 from recast.methods.csd import CSD
 from recast.methods.deforum import Deforum
 from recast.methods.depth_frames import DepthFrames
+from recast.methods.dmt import DMT
 from recast.methods.edit_a_video import EditAVideo
 from recast.methods.fatezero import FateZero
 from recast.methods.flatten import FLATTEN
@@ -89,6 +90,7 @@ METHODS: dict[str, type[Method]] = {
     "csd": CSD,
     "deforum": Deforum,
     "depth-frames": DepthFrames,
+    "dmt": DMT,
     "edit-a-video": EditAVideo,
     "fatezero": FateZero,
     "flatten": FLATTEN,
