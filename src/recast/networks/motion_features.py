@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recast.networks.hooks import FeatureCall, SiteKind
 
-FrameMeans = Mapping[str, Float[Tensor, "t c"]]
+FrameMeans = Mapping[str, Float[Tensor, "t _"]]
 """Features' means over all places, frame by frame, by site. arXiv:2311.17009, section 4.1."""
 
 
