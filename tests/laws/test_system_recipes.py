@@ -30,6 +30,8 @@ from tiny_folder import clip_folder
 SMALL = {"clips": 2, "height": 64, "width": 64, "frames": 3}
 PLANS = [replace(plan, **SMALL) for plan in (TRIPLETS, WORLDS, PEOPLE)]
 FEW = TrainConfig(steps=2, warmup=0, keep_every=1, precision="fp32")
+QUICK = ("instruct-vid2vid-clips", "follow-your-pose-poses")
+"""Of the trainings that are alike, those whose losses are followed by the fast tests."""
 EDITS = {
     "instruct-vid2vid": ["-p", "make it night"],
     "videocomposer": ["-p", "a red dog", "--image", "picture.png", "--structure", "depth", "--structure", "motion:0.5"],
@@ -91,7 +93,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(name, tmp_path):
     assert all(torch.equal(weight, again[key]) for key, weight in whole.items())
 
 
-@pytest.mark.parametrize("name", SYSTEM_PRESETS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SYSTEM_PRESETS]
+)
 def test_the_loss_falls(name, tmp_path):
     """On two clips, in a few dozen steps; of an encoder of poses alone little can be learned over a random network."""
     stage, inputs = small(name)

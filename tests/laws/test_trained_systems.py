@@ -12,6 +12,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from pipelines import opened
+from recast.cli.app import run
 from recast.conditions.content import ContentInput, Medium
 from recast.control import Control
 from recast.errors import BackboneError, WeightsError
@@ -176,3 +177,29 @@ def test_what_is_written_is_what_is_opened(what, tmp_path):
     read = storage.loaded(folder)
     assert read.causal == (what == "causal")
     assert all(map(torch.equal, read.state_dict().values(), network.net.state_dict().values()))
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_clips_from_words_alone_come_from_those_that_need_nothing_else(what, tmp_path, capsys):
+    """What always reads depth says that a flat one may be had, what reads a clip that there is none."""
+    folder = str(write_space_time(tmp_path / "model", what))
+    asked = [
+        "generate",
+        "-p",
+        "a red ball",
+        "-m",
+        folder,
+        "--steps",
+        "1",
+        "--frames",
+        "3",
+        "--size",
+        "32x32",
+        "-q",
+        "-o",
+    ]
+    code, answer = run([*asked, f"{tmp_path / 'made'}/"]), capsys.readouterr().err
+    assert (code == 0) == (what in ("words", "composed", "poses")), answer
+    if what in ("depth", "causal", "edited frame"):
+        assert "flat_structure=true" in answer
+        assert run([*asked, f"{tmp_path / 'flat'}/", "--set", "flat_structure=true"]) == 0

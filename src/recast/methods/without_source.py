@@ -33,11 +33,12 @@ def without_structure(inputs: DenoiseInputs, backbone: Backbone, *, flat: bool) 
     """
     check_without_source(backbone, flat=flat)
     condition = inputs.condition
-    if not backbone.structure_kinds or isinstance(backbone, VideoControlBackbone):
+    needed = _needs_structure(backbone)
+    if not backbone.structure_kinds or (isinstance(backbone, VideoControlBackbone) and not needed):
         return condition
     kind = min(backbone.structure_kinds)
     maps = torch.full((len(inputs.clip), kind.channels, *inputs.clip.size), 0.5 if kind is Kind.DEPTH else 0.0)
-    weight = 1.0 if _needs_structure(backbone) else 0.0
+    weight = 1.0 if needed else 0.0
     level = Structure(kind, maps, detail=7.0, weight=weight)
     bare = replace(condition, structure_channels=None, controls=())
     return backbone.with_structures(bare, [level], inputs.steps)
@@ -45,7 +46,7 @@ def without_structure(inputs: DenoiseInputs, backbone: Backbone, *, flat: bool) 
 
 def _needs_structure(backbone: Backbone) -> bool:
     """Whether a structure is among the network's input channels, so that its weight cannot be 0."""
-    if not backbone.structure_kinds or isinstance(backbone, VideoControlBackbone):
+    if not backbone.structure_kinds:
         return False
     kind = min(backbone.structure_kinds)
     try:
