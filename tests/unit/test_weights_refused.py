@@ -55,7 +55,7 @@ def test_a_folder_without_an_index_is_no_model_and_says_so(
         ('{"short_side": 2}', r"recast.json, short_side: Input should be greater than or equal to 8"),
         (
             '{"structures": ["smell"]}',
-            r"recast.json, structures.0: Input should be 'depth', 'edges', 'lineart', 'hed' or 'pose'",
+            r"recast.json, structures.0: Input should be 'depth', 'edges', 'lineart', 'hed', 'pose' or 'motion'",
         ),
         ('{"short_side": ', r"recast.json is damaged"),
         ("[1]", r"recast.json is damaged"),

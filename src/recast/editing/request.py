@@ -53,7 +53,7 @@ class Request:
     model: str = "pocket"
     """The name of a model, or the path of a model folder."""
     structure: Listed = ("depth",)
-    """What of the clip is kept: depth, edges or lineart, and hed or pose of a file; several where the model has
+    """What of the clip is kept: depth, edges, lineart, motion, and hed or pose of a file; several where the model has
     ControlNets of them, each with a weight and the share of the steps in which it acts, as edges:0.5@0-0.6."""
     structure_from: FilesByKind = Field(default_factory=dict)
     """A structure that you made, as KIND=FILE: frame i of a video or folder belongs to frame i of the source, a picture
