@@ -143,3 +143,12 @@ def test_a_damaged_picture_of_a_sequence_is_left_out_or_filled_as_asked(tmp_path
         assert "the file is damaged: 1 frame is missing" in source.notes[-1]
     late = next(frames(opened(tmp_path, wish), Window(start=3 / 24)))
     assert (late.index, int(late.pixels[0, 0, 0])) == (3, 150)
+
+
+def test_a_mask_of_a_damaged_clip_has_its_frames(damaged, capsys):
+    flags = ["mask", str(damaged), "--box", "8,8,20,20", "-o", str(damaged.with_name("mask.mkv"))]
+    assert run(flags) == 2
+    assert "--on-damage" in capsys.readouterr().err
+    assert run([*flags, "--on-damage", "repeat"]) == 0
+    assert "note: the file is damaged" in capsys.readouterr().err
+    assert len(list(frames(opened(damaged.with_name("mask.mkv")), Window()))) == COUNT

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from test_video_fidelity import with_notes
-from video_files import copied, picture
+from video_files import copied, picture, tone
 
 from recast.errors import MediaError
 from recast.video.read import opened
@@ -77,3 +77,17 @@ def test_mp3_too_slow_for_mp4_is_encoded_anew(tmp_path):
     notes = with_notes(opened(tmp_path / "slow.avi"), tmp_path / "slow.mp4")
     assert "sound was re-encoded from mp3 to aac" in notes
     assert "sound was re-encoded" not in str(with_notes(opened(tmp_path / "slow.avi"), tmp_path / "slow.mkv"))
+
+
+@pytest.mark.parametrize(("ending", "moved"), [("mp4", False), ("mov", False), ("webm", False), ("mkv", True)])
+def test_times_that_sound_before_the_first_frame_moves_are_noted(tmp_path, ending, moved):
+    with av.open(str(tmp_path / "in.mp4"), "w") as file:
+        stream, sound = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=48000, layout="mono")
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(5):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture((48, 64), index), format="rgb24")))
+        file.mux(stream.encode(None))
+        tone(file, sound, 0.2)
+    notes = with_notes(opened(tmp_path / "in.mp4"), tmp_path / f"out.{ending}")
+    assert any("holds no times below 0" in note for note in notes) == moved
+    assert opened(tmp_path / f"out.{ending}").first_seconds == (Fraction(21, 1000) if moved else 0)

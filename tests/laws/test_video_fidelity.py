@@ -248,17 +248,3 @@ def test_a_first_time_above_zero_is_named(tmp_path):
     assert source.first_seconds == Fraction(2, 5)
     notes = with_notes(source, tmp_path / "out.mp4")
     assert f"times begin at 0, and in the source at {float(source.first_seconds):.3f} s" in notes
-
-
-@pytest.mark.parametrize(("ending", "moved"), [("mp4", False), ("mov", False), ("webm", False), ("mkv", True)])
-def test_times_that_sound_before_the_first_frame_moves_are_noted(tmp_path, ending, moved):
-    with av.open(str(tmp_path / "in.mp4"), "w") as file:
-        stream, sound = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=48000, layout="mono")
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(5):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture((48, 64), index), format="rgb24")))
-        file.mux(stream.encode(None))
-        tone(file, sound, 0.2)
-    notes = with_notes(opened(tmp_path / "in.mp4"), tmp_path / f"out.{ending}")
-    assert any("holds no times below 0" in note for note in notes) == moved
-    assert opened(tmp_path / f"out.{ending}").first_seconds == (Fraction(21, 1000) if moved else 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import Input, Json, Overwrite, Quiet
+from recast.cli.table import visible
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ FrameOption = Annotated[
 SegmenterOption = Annotated[
     str, typer.Option("-m", "--model", metavar="NAME|FOLDER", help="Of --words: a folder with a segmenter.")
 ]
+GrowOption = Annotated[int, typer.Option(metavar="PX", help="Grow the region by so many pixels; less than 0 shrinks.")]
+DamageOption = Annotated[
+    str, typer.Option("--on-damage", metavar="fail|warn|repeat", help="What to do about a damaged clip, as of an edit.")
+]
 
 
 def mask(  # noqa: PLR0913 -- each is a flag
@@ -62,10 +67,9 @@ def mask(  # noqa: PLR0913 -- each is a flag
     likely: LikelyOption = None,
     model: SegmenterOption = "clipseg",
     frame: FrameOption = None,
-    grow: Annotated[
-        int, typer.Option(metavar="PX", help="Grow the region by so many pixels; less than 0 shrinks.")
-    ] = 0,
+    grow: GrowOption = 0,
     invert: Annotated[bool, typer.Option("--invert", help="White where the region is not.")] = False,
+    on_damage: DamageOption = "fail",
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -79,7 +83,7 @@ def mask(  # noqa: PLR0913 -- each is a flag
     from recast.video.read import opened
     from recast.video.write import writing
 
-    clip = opened(source)
+    clip = opened(source, on_damage)
     if words:
         found = _by_words(clip, words, model, likely=likely, frame=frame)
     else:
@@ -88,7 +92,7 @@ def mask(  # noqa: PLR0913 -- each is a flag
     with writing(output, clip, found.window, record=None, overwrite=overwrite, codec=_lossless(output)) as writer:
         for picture, like in found.pictures(clip):
             writer.add(picture, like)
-    _report(output, found.confidence, as_json=as_json, quiet=quiet)
+    _report(output, clip, found.confidence, as_json=as_json, quiet=quiet)
 
 
 def _by_words(
@@ -106,7 +110,9 @@ def _by_words(
     return named_once(clip, words, segmenter, share, at=frame, short_side=FOLLOWED_PX)
 
 
-def _report(output: Path, confidence: tuple[float, ...], *, as_json: bool, quiet: bool) -> None:
+def _report(output: Path, clip: "Source", confidence: tuple[float, ...], *, as_json: bool, quiet: bool) -> None:
+    if clip.damage:
+        print(f"note: {visible(clip.notes[-1])}", file=sys.stderr)
     doubtful = [number for number, share in enumerate(confidence) if share < DOUBTFUL]
     if as_json:
         print(json.dumps({"output": str(output), "confidence": [round(share, 3) for share in confidence]}))
