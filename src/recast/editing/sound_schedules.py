@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recast.editing.values import ALSO_SET_AS
 from recast.errors import RequestError
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class Driven:
         numbers = [each for each in values if _NUMBER.fullmatch(each)]
         right = len(values) >= 2 and all(values) if name in WORDED else len(values) == len(numbers) == 2
         if found is None or not right:
-            ends = "WORDS..WORDS" if name in WORDED else "LOW..HIGH"
+            ends, shown = "WORDS..WORDS" if name in WORDED else "LOW..HIGH", ALSO_SET_AS.get(name, name)
             raise RequestError(
-                f"the schedule of {name} is {text[:100]!r}; write sound(FEATURE, {ends}) or sound(FEATURE of FILE, "
+                f"the schedule of {shown} is {text[:100]!r}; write sound(FEATURE, {ends}) or sound(FEATURE of FILE, "
                 f"{ends}), where FEATURE is loudness, onsets or a band such as 20-200Hz"
             )
         band = None if found["from"] is None else (float(found["from"]), float(found["to"]))
