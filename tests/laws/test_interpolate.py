@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 from video_files import SourceSpec, made
 
+from cogvideox_folder import write_cogvideox
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
 from recast.backbones.tiny import write_stable_diffusion
@@ -203,6 +204,10 @@ def test_what_cannot_be_is_said_in_a_line(clip, tmp_path, capsys):
         "a part": (["--set", "max_frames=2"], "the whole clip gets another rate, and max frames is of a part"),
         "frame by frame": (["-m", str(write_stable_diffusion(tmp_path / "sd")), "-p", "x"], "sees single frames"),
         "shared": (["-m", str(write_ltx(tmp_path / "ltx")), "-p", "x"], "4 frames share a latent of this model"),
+        "the first": (
+            ["-m", str(write_cogvideox(tmp_path / "cog", picture=True)), "-p", "x"],
+            "held to a clip's first frame alone",
+        ),
         "a rate": (["-m", str(tmp_path / "ms"), "-p", "x", "--rate", "60"], "say --factor N, not --rate"),
         "narrow": (["-m", str(tmp_path / "ms"), "-p", "x", "--window", "2"], "two with 1 between are more"),
         "cuts": (["--cuts", "odd"], "odd"),

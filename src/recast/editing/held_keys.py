@@ -81,7 +81,9 @@ def _check_held(backbone: Backbone) -> None:
     reads_mask = isinstance(backbone, VideoControlBackbone) and not backbone.reads_clip
     if not backbone.has_temporal_layers:
         raise BackboneError("the model sees single frames, and would make each one for itself; take a model of video")
-    if isinstance(backbone, FirstPictureBackbone) or (backbone.temporal_stride > 1 and not reads_mask):
+    if isinstance(backbone, FirstPictureBackbone):
+        raise BackboneError("the model is held to a clip's first frame alone; take one that reads words, or VACE")
+    if backbone.temporal_stride > 1 and not reads_mask:
         wrong = f"{backbone.temporal_stride} frames share a latent of this model, so it is not held to single ones"
         raise BackboneError(f"{wrong}; take a VACE model, or one of image latents, such as animatediff")
 
