@@ -66,15 +66,18 @@ def main() -> None:
     parser.add_argument("--size", default="256x144")
     parser.add_argument("--sheets", type=Path, default=Path())
     parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=400.0)
+    parser.add_argument("--until", type=float, default=0.5)
     asked = parser.parse_args()
     asked.sheets.mkdir(parents=True, exist_ok=True)
     editor, rows = recast.load(asked.model), []
     settings = {"frames": asked.frames, "size": asked.size, "steps": asked.steps, "flat_structure": True}
+    strength = {"layout_scale": asked.scale, "layout_until": asked.until}
     for number, colour in enumerate(HUES):
         for side in SIDES:
             path, made = asked.sheets / f"{colour}-{side}.json", []
             path.write_text(json.dumps(layout(side, asked.frames)), "utf-8")
-            for kind, more in (("layout", {"layout": path}), ("none", {})):
+            for kind, more in (("layout", {"layout": path, **strength}), ("none", {})):
                 began, words = process_time(), f"a {colour} ball on a meadow"
                 frames = editor.generate(prompt=words, seed=asked.seed + number, **settings, **more).frames
                 made.append(list(frames))

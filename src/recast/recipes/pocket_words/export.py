@@ -23,7 +23,6 @@ FACTS = ModelMetadata(
     method="flowedit",
     depth_unit="inverse",
     known_words="words.txt",
-    method_defaults={"text-to-video": {"layout_scale": 400.0, "layout_until": 0.5}},
 )
 SHARED = ("vae", "text_encoder", "tokenizer", "depth_estimator")
 """The components that are the base's own."""
