@@ -93,7 +93,7 @@ def shown(source: Source, window: Window) -> Iterator[Shown]:
             if kind == messages.DAMAGE:
                 source.damage.found(messages.damage_from_json(bytes(body)))
             elif kind == messages.FRAME:
-                yield messages.frame_from_bytes(body, channels=3, size=source.size)
+                yield messages.frame_from_bytes(body, source.size)
 
 
 def only(errand: Errand, kind: bytes, most_bytes: int = messages.MOST_BYTES) -> UInt8[np.ndarray, " n"]:

@@ -65,7 +65,7 @@ def animation(source: Source, kinds: Kinds) -> Iterator[Shown]:
     most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
     with answers_to(Errand("animation", path, kinds=kinds, alpha=source.alpha), most) as answers:
         for body in (body for kind, body in answers if kind == messages.FRAME):
-            yield messages.frame_from_bytes(body, channels=3, size=source.size)
+            yield messages.frame_from_bytes(body, source.size)
             count += 1
     if count != source.num_frames:
         raise MediaError(f"the picture is damaged: {source.num_frames} frames are told of, and {count} came: {path}")
@@ -74,4 +74,4 @@ def animation(source: Source, kinds: Kinds) -> Iterator[Shown]:
 def _pixels(errand: Errand, *, channels: int) -> UInt8[np.ndarray, "h w c"]:
     with understood(errand.path):
         body = only(errand, messages.FRAME, messages.PLACE.size + 4 * MAX_PIXELS)
-        return messages.frame_from_bytes(body, channels=channels).image
+        return messages.pixels_from_bytes(body, channels=channels)

@@ -47,13 +47,22 @@ def send_frame(pipe: int, shown: Shown) -> None:
     _send_all(pipe, shown.image.data.cast("B"))
 
 
-def frame_from_bytes(body: UInt8[np.ndarray, " n"], *, channels: int, size: tuple[int, int] | None = None) -> Shown:
-    """The frame. size: its rows and columns, where they are known. Raises ValueError for one of another size."""
-    pts, duration, index, rows, columns = PLACE.unpack_from(body.data)
-    image = body[PLACE.size :]
-    if image.nbytes != channels * rows * columns or size not in (None, (rows, columns)):
+def frame_from_bytes(body: UInt8[np.ndarray, " n"], size: tuple[int, int]) -> Shown:
+    """The frame. size: its rows and columns. Raises ValueError for one of another size."""
+    pts, duration, index, *_ = PLACE.unpack_from(body.data)
+    image = pixels_from_bytes(body, channels=3)
+    if image.shape[:2] != size:
         raise ValueError("a frame is of another size than announced")
-    return Shown(image.reshape(rows, columns, channels), pts, index, duration)
+    return Shown(image, pts, index, duration)
+
+
+def pixels_from_bytes(body: UInt8[np.ndarray, " n"], *, channels: int) -> UInt8[np.ndarray, "h w {channels}"]:
+    """A frame's pixels alone. Raises ValueError for more or fewer than its rows and columns."""
+    *_, rows, columns = PLACE.unpack_from(body.data)
+    image = body[PLACE.size :]
+    if image.nbytes != channels * rows * columns:
+        raise ValueError("a frame is of another size than announced")
+    return image.reshape(rows, columns, channels)
 
 
 def _send_all(pipe: int, body: bytes | memoryview) -> None:
