@@ -8,7 +8,7 @@ from PIL import Image
 
 from recast.editing.mask_planes import planes_of
 from recast.errors import MediaError
-from recast.video import isolated_pictures, pictures
+from recast.video import isolated_pictures, pictures, sequence
 from recast.video.read import Window, frames, opened
 
 
@@ -83,3 +83,17 @@ def test_no_picture_of_a_user_is_decoded_in_this_process(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.Image, "open", refused)
     assert len(list(frames(opened(tmp_path), Window()))) == 3
     assert next(planes_of(tmp_path / "0.png")).shape == (24, 40)
+
+
+def test_one_picture_is_decoded_ahead_and_no_more(tmp_path, monkeypatch):
+    for number in range(5):
+        drawn("RGB", seed=number).save(tmp_path / f"{number}.png")
+    asked, still = [], isolated_pictures.still
+    monkeypatch.setattr(
+        isolated_pictures, "still", lambda path, *a, **k: asked.append(path.name) or still(path, *a, **k)
+    )
+    shown = sequence.pictures(opened(tmp_path), 1)
+    first = next(shown)[2]
+    shown.close()
+    assert np.array_equal(first, np.asarray(drawn("RGB", seed=1)))
+    assert asked == ["1.png", "2.png"]

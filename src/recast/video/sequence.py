@@ -1,7 +1,9 @@
 """Picture sequences as video: a folder, a pattern such as frame_%05d.png, one still, or an animated WebP."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,9 @@ KINDS = ("PNG", "JPEG", "WEBP")
 ASSUMED_FPS = Fraction(24)
 NUMBER = re.compile(r"%0?(\d*)d")
 RECORD_NAME = "recast.json"
+AHEAD = 1
+"""Pictures that are decoded before they are asked for."""
+Image = UInt8[np.ndarray, "h w 3"]
 
 
 def is_sequence(path: Path) -> bool:
@@ -69,8 +74,8 @@ def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.nd
         yield from ((each.pts, each.duration, each.image) for each in isolated.animation(source, KINDS))
         return
     damage, good = Damage(), None
-    for index, path in enumerate(source.pictures[first:], first):
-        pixels = _checked(path, source, damage)
+    for index, coming in enumerate(_read_ahead(source, first), first):
+        pixels = _checked(coming, source.pictures[index], source, damage)
         if pixels is None and good is not None and source.on_damage is OnDamage.REPEAT:
             pixels, damage.repeated = good, damage.repeated + 1
         source.damage.found(damage)
@@ -79,10 +84,21 @@ def pictures(source: Source, first: int) -> Iterator[tuple[int, int, UInt8[np.nd
             yield index, 1, pixels
 
 
-def _checked(path: Path, source: Source, damage: Damage) -> UInt8[np.ndarray, "h w 3"] | None:
+def _read_ahead(source: Source, first: int) -> Iterator[Future[Image]]:
+    """The pictures from index `first` on; while one is used the next is decoded, by another process."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque[Future[Image]]()
+        for path in source.pictures[first:]:
+            coming.append(reader.submit(isolated.still, path, KINDS, alpha=source.alpha))
+            if len(coming) > AHEAD:
+                yield coming.popleft()
+        yield from coming
+
+
+def _checked(coming: Future[Image], path: Path, source: Source, damage: Damage) -> UInt8[np.ndarray, "h w 3"] | None:
     """A picture of the source's size; None for a damaged one, which is counted, where that may be."""
     try:
-        pixels = isolated.still(path, KINDS, alpha=source.alpha)
+        pixels = coming.result()
     except MediaError as fault:
         if source.on_damage is OnDamage.FAIL:
             raise MediaError(f"{fault}; mend it, or say --on-damage repeat to fill its place") from fault
