@@ -196,16 +196,16 @@ def unwritten(target: Path, error: BaseException) -> WriteError:
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path, otherwise: str = "wait for it, or name another folder") -> Iterator[None]:
     """Holds a folder for this process; the system lets go of it when the process ends, however it ends.
 
-    Raises RequestError where another holds it.
+    Raises RequestError where another holds it. otherwise: what to do then.
     """
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise RequestError(f"another run is at work there; wait for it, or name another folder: {folder}") from None
+        raise RequestError(f"another run is at work there; {otherwise}: {folder}") from None
     try:
         yield
     finally:

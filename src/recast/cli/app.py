@@ -26,6 +26,7 @@ from recast.cli.interpolate import interpolate
 from recast.cli.mask import mask
 from recast.cli.methods import methods
 from recast.cli.models import models
+from recast.cli.partial import partial
 from recast.cli.plan import plan
 from recast.cli.preview import preview
 from recast.cli.prompts import prompts
@@ -72,6 +73,7 @@ for command in (
     world,
     info,
     rerun,
+    partial,
     batch,
     bench,
     worker,

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recast.cli.flags import FLAGS, Input, Json, Output, Overwrite, Quiet, Settings, flagged, request_from, usual_target
@@ -12,6 +13,7 @@ from recast.cli.table import visible
 from recast.editing.request import Request
 
 if TYPE_CHECKING:
+    from recast.editing.edit import WrittenEdit
     from recast.editing.loaded import Model
     from recast.editing.short_memory import Attempt
 
@@ -58,14 +60,18 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
             result = generated_to_file(request, model, watch)
         else:
             result = edited(request, model, watch, first=fitted(request, model))
-    took = time.monotonic() - began
+    tell_result(request.target, result, time.monotonic() - began, as_json=as_json, quiet=quiet)
+
+
+def tell_result(target: Path | None, result: "WrittenEdit", took: float, *, as_json: bool, quiet: bool) -> None:
+    """Says where a result is, and what of the source it could not keep. took: seconds."""
     for note in (*result.record.notes, *result.notes):
         print("note:", visible(note), file=sys.stderr)
     if as_json:
-        facts = {"output": str(request.target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
+        facts = {"output": str(target), "seconds": round(took, 2), "peak_gib": round(peak_gib(), 2)}
         print(json.dumps(facts | {"notes": [*result.record.notes, *result.notes], "record": asdict(result.record)}))
     elif not quiet:
-        print(visible(f"{request.target}: {result.num_frames} frames in {took:.1f} s"), file=sys.stderr)
+        print(visible(f"{target}: {result.num_frames} frames in {took:.1f} s"), file=sys.stderr)
 
 
 def check(request: Request) -> bool:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.flags import FLAGS, Input, Json, Output, Overwrite, Quiet, Settings, flagged, request_from, usual_target
+from recast.cli.partial import PartialOutput, write_out
 from recast.cli.progress import shown
 from recast.cli.table import table, tell, visible
+from recast.errors import RequestError
 
 if TYPE_CHECKING:
     from recast.jobs.store import JobStore
@@ -105,6 +107,31 @@ def cancel(number: Number, *, data_dir: DataDir = None) -> None:
 def retry(number: Number, *, data_dir: DataDir = None) -> None:
     """Queue a failed or cancelled job again."""
     _tell(store_in(data_dir).retry(number), "queued again")
+
+
+@queue.command("partial")
+def partial(
+    number: Number,
+    output: PartialOutput = None,
+    *,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write out what is finished of a long edit that was cancelled; a retry still goes on there."""
+    from recast.editing.partial import partial_name, unfinished_edit
+    from recast.editing.queued import made_at
+
+    store = store_in(data_dir)
+    job = store.job(number)
+    if job.state == "done":
+        raise RequestError(f"job {number} is done, and the whole result is {job.document['target']}")
+    output = output and output.absolute()
+    os.chdir(store.path.parent)  # jobs of a server name its files from there
+    whole = Path(job.document["target"]).absolute()
+    with unfinished_edit(made_at(job), whole) as unfinished:
+        write_out(unfinished, output or partial_name(whole), overwrite=overwrite, as_json=as_json, quiet=quiet)
 
 
 @queue.command("rm")

@@ -55,7 +55,7 @@ def edit_long(
         raise BackboneError(f"frames of {model.name} share latents, so it cannot edit segments; say --max-frames")
     assert isinstance(resolved.source, Source), "long clips are edited from file to file"
     cut = Segmentation.of(resolved)
-    still = Clip(_blank(resolved, 1), resolved.source.fps)
+    still = Clip(blank(resolved, 1), resolved.source.fps)
     job.begin(made_record(resolved, still, 0, model))
     edit = LongEdit(resolved, model, resolved.source, job, cut, look)
     try:
@@ -63,7 +63,8 @@ def edit_long(
         edit.segments(survey, watch)
         return edit.written(survey, target, watch)
     except (KeyboardInterrupt, Cancelled) as stopped:
-        raise Cancelled(f"stopped; the same command goes on, from {job.path}") from stopped
+        written_out = f"; recast partial {target} writes out what is finished" if job.segments_done() else ""
+        raise Cancelled(f"stopped; the same command goes on, from {job.path}{written_out}") from stopped
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +140,10 @@ class LongEdit:
     def written(self, survey: Survey, target: Path, watch: ProgressCallback) -> tuple[Record, int, tuple[str, ...]]:
         """The finished edit at its place."""
         resolved, count = self.resolved, survey.frames
-        record = made_record(resolved, Clip(_blank(resolved, 2), self.source.fps), count, self.model)
+        record = made_record(resolved, Clip(blank(resolved, 2), self.source.fps), count, self.model)
         notes = write_frames(
             resolved,
-            self._decoded(self.cut.segments(survey.starts, count)),
+            self.decoded(self.cut.segments(survey.starts, count)),
             record,
             target,
             watch,
@@ -168,7 +169,8 @@ class LongEdit:
         clip = Clip(around.frames[part], around.fps, around.first + part.start)
         return Prepared(clip, with_made(self.resolved, self.model, clip, seen)), shot.samples
 
-    def _decoded(self, segments: Sequence[Segment]) -> Iterator[UInt8[Tensor, "3 h w"]]:
+    def decoded(self, segments: Sequence[Segment]) -> Iterator[UInt8[Tensor, "3 h w"]]:
+        """The frames of the first segments, without those that the next one still changes."""
         decode = self.model.decode(self.resolved.request.decoder)
         for number, segment in enumerate(segments):
             latents = self.job.latents(number)
@@ -189,6 +191,6 @@ def _holding(before: Latents | None, shared: int) -> Callable[[DenoiseInputs], S
     return hold
 
 
-def _blank(resolved: ResolvedEdit, count: int) -> Frames:
+def blank(resolved: ResolvedEdit, count: int) -> Frames:
     """Frames that stand for a clip where its rate and size alone are asked for."""
     return torch.zeros(count, 3, *resolved.size, dtype=torch.uint8)
