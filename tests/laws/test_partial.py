@@ -198,6 +198,13 @@ def test_where_nothing_can_be_written_out_a_line_says_why(folder, model, capsys)
 
 def test_a_part_is_refused_where_the_clip_or_the_job_is_another(here, folder, model, capsys):
     job = stopped(asked(folder), model, 1)
+    segment = job / "segment-000000.safetensors"
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-1])
+    assert f"{segment} is damaged" in refused(capsys, "out.mkv", "--trust", "-q")
+    assert run(["edit", *line(folder), "-q"]) == 2
+    assert f"{segment} is damaged" in capsys.readouterr().err
+    segment.write_bytes(whole)
     made(here / "clip.mkv", SourceSpec(times=TIMES))
     answer = refused(capsys, "out.mkv", "--trust", "-q")
     assert "out.mkv.job holds an unfinished edit with another source, model or version" in answer

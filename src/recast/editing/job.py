@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -94,8 +94,12 @@ class EditJob:
         return next(number for number in count() if not self._segment(number).exists())
 
     def latents(self, segment: int) -> Latents:
-        """The edited latents of a segment that is done."""
-        return load_file(self._segment(segment))["latents"]
+        """The edited latents of a segment that is done. Raises RequestError where its file is damaged."""
+        path = self._segment(segment)
+        try:
+            return load_file(path)["latents"]
+        except (KeyError, SafetensorError) as error:
+            raise RequestError(f"{path} is damaged ({error}); delete the folder, and begin the edit anew") from None
 
     def keep_latents(self, segment: int, latents: Latents) -> None:
         """Stores the latents of a segment."""
