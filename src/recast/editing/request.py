@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from recast.editing.knob_names import knobs_of
+from recast.editing.knob_names import check_ensemble, knobs_of, refuse_knob
 from recast.editing.schedules import Schedules, check_schedules
 from recast.editing.values import (
     ALSO_CALLED,
@@ -224,10 +224,8 @@ def _check_parts(request: Request) -> None:
         TypeAdapter(ALL_METHODS[method_for(request, *METHODS)]).validate_python(request.knobs)
     except ValidationError as error:
         refuse(error)
-    if request.ensemble not in (None, 1) and request.method != AUTO and not ALL_METHODS[request.method].ensembles:
-        able = ", ".join(name for name, method in METHODS.items() if method.ensembles)
-        averages = f"{request.method} averages no answers"
-        raise RequestError(f"{averages}: ensemble must be 1, not {request.ensemble}; {able} do")
+    if request.method != AUTO:
+        check_ensemble(request.method, request.ensemble)
 
 
 def method_for(request: Request, *preferred: str) -> str:
@@ -242,9 +240,6 @@ def method_for(request: Request, *preferred: str) -> str:
     among = [*preferred, *METHODS] if request.method == AUTO else [request.method]
     lacking = {method: [name for name in request.knobs if name not in knobs_of(method)] for method in among}
     found = next((method for method, lacks in lacking.items() if not lacks), None)
-    if found:
-        return found
-    method, name = among[0], lacking[among[0]][0]
-    others = [other for other in ALL_METHODS if name in knobs_of(other)]
-    hint = f"; {' and '.join(others)} {'have' if len(others) > 1 else 'has'} it" if others else ""
-    raise RequestError(f"method {method} has no knob {name!r}{hint}; its own: {', '.join(knobs_of(method)) or 'none'}")
+    if found is None:
+        refuse_knob(among[0], lacking[among[0]][0])
+    return found
