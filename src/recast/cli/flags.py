@@ -51,6 +51,7 @@ FLAGS: dict[str, Flag] = {
     "codec": Flag(("--codec",), "NAME", "How"),
     "hdr": Flag(("--hdr",), "convert|tonemap|refuse", "How"),
     "interlaced": Flag(("--interlaced",), "deinterlace|keep|refuse", "How"),
+    "alpha": Flag(("--alpha",), "black|keep|refuse", "How"),
     "cfg": Flag(("--cfg",), "NUMBER", "How"),
     "temporal_guidance": Flag(
         ("--temporal-guidance",),

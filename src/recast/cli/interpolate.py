@@ -16,7 +16,7 @@ _MORE_OF_IT = ("window", "size", "adapters", "device", "dtype")
 USUAL_TIMES = 2
 
 
-@flagged("flow", "cuts", "codec", "hdr", "interlaced", "on_damage", "model", *OF_A_MODEL, *_MORE_OF_IT)
+@flagged("flow", "cuts", "codec", "hdr", "interlaced", "alpha", "on_damage", "model", *OF_A_MODEL, *_MORE_OF_IT)
 def interpolate(
     source: Input,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The result.")],

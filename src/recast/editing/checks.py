@@ -9,7 +9,7 @@ from recast.editing.values import ALPHA
 from recast.errors import MediaError, RequestError
 from recast.methods import GENERATORS
 from recast.video.codecs import chosen
-from recast.video.colour import HDR_NOTES, TONE_MAPPED
+from recast.video.colour import ALPHA_KEPT, HDR_NOTES, TONE_MAPPED, TRANSPARENT
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
 from recast.video.source import Source
@@ -70,7 +70,16 @@ def treated(source: Source, request: Request) -> Source:
         raise MediaError(
             f"the video is interlaced, which was to be refused; choose how with --interlaced: {source.path}"
         )
-    return source.woven() if request.interlaced == "keep" else source
+    source = source.woven() if request.interlaced == "keep" else source
+    return _of_alpha(source, request) if source.transparent else source
+
+
+def _of_alpha(source: Source, request: Request) -> Source:
+    if request.alpha == "refuse":
+        raise MediaError(
+            f"the clip has alpha, which was to be refused; --alpha black lays it on black, keep keeps it: {source.path}"
+        )
+    return source.with_changed(ALPHA_KEPT, (TRANSPARENT,), keeps_alpha=True) if request.alpha == "keep" else source
 
 
 def free_target(request: Request) -> Path:

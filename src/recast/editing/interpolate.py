@@ -116,6 +116,8 @@ def interpolate(
         if getattr(request, name) != FIELDS[name].get_default():
             raise RequestError(f"the whole clip gets another rate, and {name.replace('_', ' ')} is of a part of it")
     source = treated(opened(source_of(request), request.on_damage), request)
+    if source.keeps_alpha:
+        raise RequestError("frames between frames have no alpha of the source's to keep; say --alpha black")
     target, out = check_target(request, source), retimed(source, rate)
     maker = maker or by_flow(request)
     with stage(Stage.READ, watch):

@@ -130,6 +130,9 @@ class Request:
     off by BT.2390's curve."""
     interlaced: Literal["deinterlace", "keep", "refuse"] = "deinterlace"
     """What becomes of interlaced sources: deinterlace makes each frame whole (bwdif), keep edits both fields as one."""
+    alpha: Literal["black", "keep", "refuse"] = "black"
+    """What becomes of transparency: black lays it on black; keep does so for the edit and gives the result the source's
+    own alpha (PNG, ffv1, prores4444)."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """What to compute on."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -21,6 +21,7 @@ _AVX512 = 256
 _BY_AVX2 = {"x264-params": "asm=MMX2,SSE2Fast,SSSE3,SSE4.2,AVX,FMA3,BMI2,AVX2"}
 # No frames out of order, here and in HEVC: with varying frame times MP4's length would come out wrong.
 _X264 = {"crf": "16", "preset": "faster", "bf": "0", **_KEPT, **(_BY_AVX2 if checkHardwareSupport(_AVX512) else {})}
+_FFV1 = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", **_KEPT}
 _X265 = "log-level=none:bframes=0:frame-threads=1"
 
 
@@ -28,14 +29,16 @@ _X265 = "log-level=none:bframes=0:frame-threads=1"
 class Codec:
     """An encoder. odd: its pixel format where a side is odd, None where it refuses that. tag: its name in MP4.
 
-    tagged: the stream tells its colour matrix. num_threads: the same on any machine, since it changes bytes.
-    least: the shortest side that it takes, in pixels. most_fps: the most frames a second, None for any.
+    alpha: its pixel format with opacity, None where it carries none. tagged: the stream tells its colour matrix.
+    num_threads: the same on any machine, since it changes bytes. least: the shortest side that it takes, in pixels.
+    most_fps: the most frames a second, None for any.
     """
 
     encoder: str
     options: dict[str, str]
     pixel_format: str
     odd: str | None
+    alpha: str | None = None
     tag: str | None = None
     tagged: bool = True
     num_threads: int = 4
@@ -58,7 +61,7 @@ CODECS: dict[str, Codec] = {
         {"crf": "18", "preset": "fast", "x265-params": _X265, **_KEPT},
         "yuv420p",
         "yuv444p",
-        "hvc1",
+        tag="hvc1",
         least=65,
     ),
     "av1": Codec("libsvtav1", {"crf": "20", "preset": "8", **_KEPT}, "yuv420p10le", None, least=4, most_fps=240),
@@ -69,8 +72,8 @@ CODECS: dict[str, Codec] = {
         "yuv420p",
     ),
     "prores": Codec("prores_ks", {"profile": "hq", **_KEPT}, "yuv422p10le", None),
-    "prores4444": Codec("prores_ks", {"profile": "4444", **_KEPT}, "yuv444p10le", None),
-    "ffv1": Codec("ffv1", {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", **_KEPT}, "bgr0", "bgr0", least=2),
+    "prores4444": Codec("prores_ks", {"profile": "4444", **_KEPT}, "yuv444p10le", None, "yuva444p10le"),
+    "ffv1": Codec("ffv1", _FFV1, "bgr0", "bgr0", "bgra", least=2),
     "mpeg4": Codec(
         "mpeg4", {"flags": "+qscale+bitexact", "global_quality": str(2 * 118)}, "yuv420p", "yuv420p", tagged=False
     ),
@@ -79,10 +82,13 @@ CODECS: dict[str, Codec] = {
 """ffv1 is lossless; prores and prores4444 are for editing programs."""
 
 
-def chosen(name: str, able: tuple[str, ...], container: str) -> Codec:
-    """The codec of that name, the first of `able` for auto. Raises RequestError for one the container cannot hold."""
+def chosen(name: str, able: tuple[str, ...], container: str, *, alpha: bool = False) -> Codec:
+    """The codec of that name; for auto the first of `able`, where `alpha` is wanted that carries it, if there is one.
+
+    Raises RequestError for one that the container cannot hold.
+    """
     if name == "auto":
-        return CODECS[able[0]]
+        return CODECS[next((each for each in able if CODECS[each].alpha or not alpha), able[0])]
     if name in ("png", "png16"):
         raise RequestError(f"{name} is of pictures, not of {container} files; end the target with a slash: OUT/")
     known("codec", name, ["auto", *CODECS])
@@ -90,6 +96,15 @@ def chosen(name: str, able: tuple[str, ...], container: str) -> Codec:
         fitting = [each for each in able if each in CODECS]
         raise RequestError(f"{container} files cannot hold {name} here; they hold {', '.join(fitting)}")
     return CODECS[name]
+
+
+def check_alpha(codec: Codec) -> None:
+    """Raises RequestError for an encoder that carries no opacity."""
+    if codec.alpha is None:
+        raise RequestError(
+            f"{codec.encoder} carries no alpha here; what does: a folder of PNG files (OUT/), ffv1 in mkv and avi, "
+            "prores4444 in mov and mkv; or say --alpha black"
+        )
 
 
 def check_frames(codec: Codec, size: tuple[int, int], fps: Fraction) -> None:
@@ -108,15 +123,15 @@ def check_frames(codec: Codec, size: tuple[int, int], fps: Fraction) -> None:
     pixel_format(codec, size)
 
 
-def pixel_format(codec: Codec, size: tuple[int, int]) -> str:
+def pixel_format(codec: Codec, size: tuple[int, int], *, alpha: bool = False) -> str:
     """For frames of `size` rows and columns. Raises RequestError where the encoder takes no odd sides."""
     if not (size[0] % 2 or size[1] % 2):
-        return codec.pixel_format
+        return codec.alpha if alpha and codec.alpha else codec.pixel_format
     if codec.odd is None:
         raise RequestError(
             f"{codec.encoder} takes even sides alone, and frames are {size[1]}x{size[0]}; use h264, hevc, vp9 or ffv1"
         )
-    return codec.odd
+    return codec.alpha if alpha and codec.alpha else codec.odd
 
 
 def colour_tags(codec: Codec, colour: Colour) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 
 from recast.video.source import Colour
 from recast.video.tone_mapping import standard
@@ -26,6 +26,7 @@ HDR_NOTES = {
 }
 TONE_MAPPED = "HDR colours were brought to standard range by BT.2390's curve: dark as they are, bright ones rolled off"
 TRANSPARENT = "transparent pixels were laid on black"
+ALPHA_KEPT = "transparent pixels were laid on black for the edit, and the result has the source's own alpha"
 # Chroma is interpolated, not repeated, both ways: without these flags a flat colour comes back up to 3 levels off.
 ACCURATE = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -66,7 +67,7 @@ def rgb_converter(*, tone_mapped: bool = False, alpha: bool = False) -> Callable
         is_mapped = tone_mapped and not alpha and colour.transfer in HDR_NOTES
         converted = reformatter.reformat(
             frame,
-            format="rgb48le" if is_mapped else "rgba" if has_alpha(frame) or alpha else "rgb24",
+            format=_format_for(frame, deep=is_mapped, alpha=alpha),
             interpolation=ACCURATE,
             src_colorspace=None if frame.format.is_rgb else MATRICES.get(matrix, Colorspace.ITU601),
             src_color_range=ColorRange.JPEG if colour.full_range else ColorRange.MPEG,
@@ -74,13 +75,32 @@ def rgb_converter(*, tone_mapped: bool = False, alpha: bool = False) -> Callable
             **({"dst_color_trc": 13, "dst_color_primaries": BT709} if colour.transfer == PQ and not is_mapped else {}),
         )
         pixels = converted.to_ndarray()
-        if is_mapped:
-            return standard(pixels, hlg=colour.transfer == HLG)
         if alpha:
-            return np.repeat(pixels[..., 3:], 3, axis=-1)
+            return np.repeat(_of_eight_bits(pixels[..., 3:]), 3, axis=-1)
+        if is_mapped:
+            mapped = standard(np.ascontiguousarray(pixels[..., :3]), hlg=colour.transfer == HLG)
+            pixels = np.concatenate([mapped, _of_eight_bits(pixels[..., 3:])], axis=-1)
         return on_black(pixels) if pixels.shape[-1] == 4 else pixels
 
     return rgb
+
+
+def _format_for(frame: VideoFrame, *, deep: bool, alpha: bool) -> str:
+    clear = [component for component in frame.format.components if component.is_alpha]
+    if deep or (alpha and any(component.bits > 8 for component in clear)):
+        # FFmpeg's scaler brings opacity of more than 8 bits to 8 by up to 1 too much.
+        return "rgba64le" if clear else "rgb48le"
+    return "rgba" if clear or alpha else "rgb24"
+
+
+def _of_eight_bits(plane: UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w c"]:
+    """0..65535 as 0..255, to the nearest."""
+    return plane if plane.dtype == np.uint8 else ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def as_frame(image: UInt8[np.ndarray, "h w c"]) -> VideoFrame:
+    """SRGB as FFmpeg has it, of 4 channels with straight alpha."""
+    return VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgba" if image.shape[-1] == 4 else "rgb24")
 
 
 def on_black(image: UInt8[np.ndarray, "h w 4"]) -> Image:
@@ -89,10 +109,22 @@ def on_black(image: UInt8[np.ndarray, "h w 4"]) -> Image:
     return ((product + 127) // 255).astype(np.uint8)
 
 
-def encodable(image: Image, pixel_format: str, matrix: int, reformatter: VideoReformatter) -> VideoFrame:
-    """SRGB as a limited-range frame for an encoder, by the H.273 matrix `matrix` (1 or 6)."""
+def off_black(image: Image, opacity: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 4"]:
+    """Straight alpha that `on_black` brings back to the image, exactly, where that is no brighter than its opacity.
+
+    What is brighter is cut off there, and what is fully transparent is black.
+    """
+    alpha = opacity[..., None].astype(np.uint16)
+    colours = np.minimum((image.astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1), 255) * (alpha > 0)
+    return np.concatenate([colours, alpha], axis=-1).astype(np.uint8)
+
+
+def encodable(
+    image: UInt8[np.ndarray, "h w c"], pixel_format: str, matrix: int, reformatter: VideoReformatter
+) -> VideoFrame:
+    """SRGB as a limited-range frame for an encoder, by the H.273 matrix `matrix` (1 or 6), opacity as the last of 4."""
     return reformatter.reformat(
-        VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
+        as_frame(image),
         format=pixel_format,
         interpolation=ACCURATE,
         src_color_range=ColorRange.JPEG,

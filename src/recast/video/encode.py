@@ -16,7 +16,7 @@ from PIL import Image
 
 from recast.errors import RequestError
 from recast.video.codecs import Codec, colour_notes, colour_tags, pixel_format
-from recast.video.colour import BT709, assumed_matrix, encodable
+from recast.video.colour import BT709, as_frame, assumed_matrix, encodable
 from recast.video.source import Source
 
 FINEST_TICKS = 10**7
@@ -116,7 +116,7 @@ def container_options(kind: FileKind, tick: Fraction) -> dict[str, str]:
 
 
 class VideoEncoder:
-    """Upright RGB frames to packets of one video stream."""
+    """Upright frames of RGB, or with straight alpha where the source keeps its own, to packets of one video stream."""
 
     def __init__(
         self, container: OutputContainer, codec: Codec, source: Source, size: tuple[int, int], tick: Fraction
@@ -124,7 +124,7 @@ class VideoEncoder:
         self._container, self._codec, self._tick = container, codec, tick
         self._matrix = BT709 if codec.tagged else assumed_matrix(size)
         self._reformatter = VideoReformatter()
-        self._pixel_format = pixel_format(codec, size)
+        self._pixel_format = pixel_format(codec, size, alpha=source.keeps_alpha)
         options = codec.options | colour_tags(codec, source.colour)
         stream = container.add_stream(codec.encoder, rate=source.fps, options=options)
         assert isinstance(stream, VideoStream)
@@ -142,17 +142,17 @@ class VideoEncoder:
         """Gives the stream a text. To be called before the first frame."""
         self._stream.metadata[name] = text
 
-    def add(self, image: UInt8[np.ndarray, "h w 3"], time: int, duration: int) -> None:
+    def add(self, image: UInt8[np.ndarray, "h w c"], time: int, duration: int) -> None:
         """Encodes the next frame; time and duration in ticks."""
         frame = self._frame(image)
         frame.pts, frame.duration, frame.time_base = time, duration, self._tick
         self._container.mux(self._stream.encode(frame))
 
-    def _frame(self, image: UInt8[np.ndarray, "h w 3"]) -> VideoFrame:
+    def _frame(self, image: UInt8[np.ndarray, "h w c"]) -> VideoFrame:
         if self._codec.encoder == "gif":
             return paletted(image)
         if self._codec.is_rgb:
-            return VideoFrame.from_ndarray(image, format="rgb24").reformat(format=self._pixel_format)
+            return as_frame(image).reformat(format=self._pixel_format)
         return encodable(image, self._pixel_format, self._matrix, self._reformatter)
 
     def flush(self) -> None:

@@ -94,7 +94,7 @@ class Movie:
         if record is not None and self._kind.container != "gif":
             self._container.metadata["comment"] = record
 
-    def add(self, image: UInt8[np.ndarray, "h w 3"], moment: Moment) -> None:
+    def add(self, image: UInt8[np.ndarray, "h w c"], moment: Moment) -> None:
         """Writes the next frame, and the sound that goes with it."""
         time = max(round(moment.seconds / self._tick), self._last + 1)
         if time * self._tick != moment.seconds:

@@ -178,4 +178,5 @@ def _animation(path: Path, found: PictureFacts) -> Source:
         constant=max(durations) - min(durations) <= 1,
         is_sequence=True,
         transparent=found.transparent,
+        assumed=(TRANSPARENT,) * found.transparent,
     )

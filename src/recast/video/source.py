@@ -141,7 +141,8 @@ class Source:
     size: rows and columns as shown upright, in coded pixels. sample_aspect: width of such a pixel over its height.
     fps: mean frame rate, exact. constant: the rate never varies, as far as the first frames tell. deinterlaced:
     interlaced frames are made whole as they are read. tone_mapped: HDR is rolled off into standard range. transparent:
-    pixels may be transparent. alpha: what is read is opacity, as grey, in place of colours.
+    pixels may be transparent. alpha: what is read is opacity, as grey, in place of colours. keeps_alpha: what is
+    written of it gets its opacity.
     num_frames: counted, or as the file's header says, or None. seconds: length as the header says, or None.
     first_pts: the first frame's time in the file's own clock, in the time base.
     assumed: what had to be given up or assumed in conversion. damage: grows while frames are read. on_damage: what is
@@ -166,6 +167,7 @@ class Source:
     tone_mapped: bool = False
     transparent: bool = False
     alpha: bool = False
+    keeps_alpha: bool = False
     sound_codec: str | None = None
     first_pts: int = 0
     is_sequence: bool = False

@@ -39,7 +39,7 @@ class Stills:
         if fps is None and not source.constant:
             self.notes.append("pictures hold no varying times; the mean frame rate was noted in them")
 
-    def add(self, image: UInt8[np.ndarray, "h w 3"], moment: Moment) -> None:  # noqa: ARG002
+    def add(self, image: UInt8[np.ndarray, "h w c"], moment: Moment) -> None:  # noqa: ARG002
         """Writes the next picture."""
         self._count += 1
         name = self._pattern % self._count

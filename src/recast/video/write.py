@@ -14,10 +14,12 @@ from torch import Tensor
 from recast.errors import RequestError, ShapeError
 from recast.progress import Report, unreported
 from recast.types import Clip
-from recast.video.codecs import check_frames, chosen
+from recast.video.codecs import Codec, check_alpha, check_frames, chosen
+from recast.video.colour import off_black
 from recast.video.encode import Moment, kind_of
 from recast.video.frame import Frame
 from recast.video.mux import Movie
+from recast.video.opacity import Opacity
 from recast.video.output import is_folder, new_file, new_folder
 from recast.video.sequence import NUMBER
 from recast.video.source import Source, Window
@@ -30,11 +32,11 @@ PICTURE_CODECS = ("auto", "png", "png16")
 
 @runtime_checkable
 class Sink(Protocol):
-    """What takes frames: a `Movie`, or a folder of `Stills`."""
+    """What takes frames, of RGB or with straight alpha: a `Movie`, or a folder of `Stills`."""
 
     notes: list[str]
 
-    def add(self, image: UInt8[np.ndarray, "h w 3"], moment: Moment) -> None:
+    def add(self, image: UInt8[np.ndarray, "h w c"], moment: Moment) -> None:
         """Writes the next frame."""
         ...
 
@@ -44,10 +46,14 @@ class Sink(Protocol):
 
 
 class Writer:
-    """Takes the new frames of a window, in order, each with the source frame whose place in time it has."""
+    """Takes the new frames of a window, in order, each with the source frame whose place in time it has.
 
-    def __init__(self, sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | None) -> None:
-        self._sink, self._source, self._size, self._fps = sink, source, size, fps
+    Where the source keeps its alpha, each gets the opacity of that source frame.
+    """
+
+    def __init__(self, sink: Sink, source: Source, window: Window, fps: Fraction | None) -> None:
+        self._sink, self._source, self._size, self._fps = sink, source, source.size, fps
+        self._opacity = Opacity(source, window) if source.keeps_alpha else None
         self._first_pts: int | None = None
         self.num_frames = 0
 
@@ -64,6 +70,7 @@ class Writer:
             raise ShapeError(f"a frame is {was} and the video {columns}x{rows}; resize it")
         self._first_pts = like.pts if self._first_pts is None else self._first_pts
         image = np.ascontiguousarray(rearrange(frame, "c h w -> h w c").cpu().numpy())
+        image = image if self._opacity is None else off_black(image, self._opacity.of(like))
         self._sink.add(image, Moment(self._seconds(like), self._duration(like), like.seconds))
         self.num_frames += 1
 
@@ -101,21 +108,20 @@ def writing(
     Raises RequestError for a target that exists (unless `overwrite`), cannot be made, or is the source itself, and
     where no frame was added.
     """
-    target, size = Path(target), source.size
+    target = Path(target)
     check_writable(target, source, codec=codec, fps=fps)
     if is_folder(target):
         pattern = target.name if NUMBER.search(target.name) else "%05d.png"
         folder = target.parent if NUMBER.search(target.name) else target
         with new_folder(folder, pattern, overwrite, inside) as place:
             stills = Stills(place, pattern, source, fps, record, deep=codec == "png16")
-            yield from _filled(stills, source, size, fps)
+            yield from _filled(stills, source, window, fps)
         return
     with new_file(target, overwrite, inside) as place:
-        kind = kind_of(target)
-        movie = Movie(place, kind, source, window, codec=chosen(codec, kind.codecs, kind.container), fps=fps)
+        movie = Movie(place, kind_of(target), source, window, codec=_codec(target, source, codec), fps=fps)
         with movie:
             movie.embed(record)
-            yield from _filled(movie, source, size, fps)
+            yield from _filled(movie, source, window, fps)
 
 
 def save_clip(
@@ -147,8 +153,8 @@ def save_clip(
     return writer.notes
 
 
-def _filled(sink: Sink, source: Source, size: tuple[int, int], fps: Fraction | None) -> Iterator[Writer]:
-    writer = Writer(sink, source, size, fps)
+def _filled(sink: Sink, source: Source, window: Window, fps: Fraction | None) -> Iterator[Writer]:
+    writer = Writer(sink, source, window, fps)
     yield writer
     if not writer.num_frames:
         raise RequestError("no frame was written; check the window")
@@ -165,5 +171,12 @@ def check_writable(target: Path, source: Source, *, codec: str, fps: Fraction | 
         if codec not in PICTURE_CODECS:
             raise RequestError(f"pictures are PNG files, which hold no {codec}; say png16 or leave it out: {target}")
     else:
-        kind = kind_of(target)
-        check_frames(chosen(codec, kind.codecs, kind.container), source.size, fps or source.fps)
+        encoder = _codec(target, source, codec)
+        if source.keeps_alpha:
+            check_alpha(encoder)
+        check_frames(encoder, source.size, fps or source.fps)
+
+
+def _codec(target: Path, source: Source, name: str) -> Codec:
+    kind = kind_of(target)
+    return chosen(name, kind.codecs, kind.container, alpha=source.keeps_alpha)
