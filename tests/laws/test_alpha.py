@@ -65,7 +65,8 @@ def in_a_video(path, made, codec, form):
         stream = file.add_stream(codec, rate=25, options={"profile": "4444"} if codec == "prores_ks" else {})
         stream.height, stream.width, stream.pix_fmt = *SIZE, form
         for picture in made:
-            file.mux(stream.encode(as_frame(picture).reformat(format=form)))
+            # In more threads FFmpeg's fast scaler writes beyond its rows (docs/log.md, 2026-11-30).
+            file.mux(stream.encode(as_frame(picture).reformat(format=form, threads=1)))
         file.mux(stream.encode(None))
     return path
 
@@ -112,6 +113,21 @@ def test_an_animated_webp_keeps_its_alpha_or_tells_that_it_lies_on_black(picture
     assert TRANSPARENT in opened(tmp_path / "a.webp").notes
     target = copied(kept(tmp_path / "a.webp"), tmp_path / "out.mkv")
     assert np.array_equal(seen(target, alpha=True).numpy(), pictures[1][..., 3])
+
+
+def test_alpha_that_a_later_picture_begins_with_is_found(pictures, tmp_path):
+    made, folder = pictures[1], tmp_path / "mixed"
+    folder.mkdir()
+    Image.fromarray(made[0, ..., :3]).save(folder / "0.png")
+    (folder / "1.png").write_bytes(b"no picture")
+    Image.fromarray(made[2]).save(folder / "2.png")
+    source = opened(folder, "repeat")
+    assert not source.transparent
+    with pytest.raises(MediaError, match="the clip has alpha"):
+        treated(source, Request.asked(alpha="refuse"))
+    target = copied(treated(source, Request.asked(alpha="keep")), tmp_path / "out")
+    opaque = np.full_like(made[:2, ..., 3], 255)
+    assert np.array_equal(seen(target, alpha=True).numpy(), np.concatenate([opaque, made[2:3, ..., 3]]))
 
 
 def test_what_is_asked_stands_in_the_notes_and_is_nothing_to_a_clip_without_alpha(pictures, tmp_path):

@@ -12,6 +12,7 @@ from recast.video.codecs import chosen
 from recast.video.colour import ALPHA_KEPT, HDR_NOTES, TONE_MAPPED, TRANSPARENT
 from recast.video.encode import kind_of
 from recast.video.output import is_folder
+from recast.video.sequence import has_alpha
 from recast.video.source import Source
 from recast.video.write import check_writable
 
@@ -71,7 +72,7 @@ def treated(source: Source, request: Request) -> Source:
             f"the video is interlaced, which was to be refused; choose how with --interlaced: {source.path}"
         )
     source = source.woven() if request.interlaced == "keep" else source
-    return _of_alpha(source, request) if source.transparent else source
+    return source if request.alpha == "black" or not has_alpha(source) else _of_alpha(source, request)
 
 
 def _of_alpha(source: Source, request: Request) -> Source:
@@ -79,7 +80,7 @@ def _of_alpha(source: Source, request: Request) -> Source:
         raise MediaError(
             f"the clip has alpha, which was to be refused; --alpha black lays it on black, keep keeps it: {source.path}"
         )
-    return source.with_changed(ALPHA_KEPT, (TRANSPARENT,), keeps_alpha=True) if request.alpha == "keep" else source
+    return source.with_changed(ALPHA_KEPT, (TRANSPARENT,), transparent=True, keeps_alpha=True)
 
 
 def free_target(request: Request) -> Path:

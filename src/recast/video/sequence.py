@@ -95,7 +95,22 @@ def _read_ahead(source: Source, first: int) -> Iterator[Future[Image]]:
         yield from coming
 
 
-def _checked(coming: Future[Image], path: Path, source: Source, damage: Damage) -> UInt8[np.ndarray, "h w 3"] | None:
+def has_alpha(source: Source) -> bool:
+    """Whether any frame may be transparent: `source.transparent`, which of a folder of pictures tells of the first.
+
+    It looks at the others in turn, some 10 ms each.
+    """
+    return source.transparent or any(map(_is_transparent, source.pictures[1:]))
+
+
+def _is_transparent(path: Path) -> bool:
+    try:
+        return isolated.facts(path, KINDS).transparent
+    except MediaError:  # a damaged picture is told of when it is read, and may be passed over
+        return False
+
+
+def _checked(coming: Future[Image], path: Path, source: Source, damage: Damage) -> Image | None:
     """A picture of the source's size; None for a damaged one, which is counted, where that may be."""
     try:
         pixels = coming.result()
