@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from recast.networks import onednn
 from recast.networks.onednn import LEAST_NUMBERS, OneDNNLinear, with_onednn
@@ -86,3 +87,13 @@ def test_it_is_for_processors_whose_avx512_mkl_leaves_unused(monkeypatch, maker,
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: has)
     monkeypatch.setattr(onednn, "_maker", lambda: f"vendor_id: {maker}")
     assert onednn.gains.__wrapped__() is gains
+
+
+def test_products_are_counted_as_those_of_linear_layers(pair):
+    network, quick = pair
+    counts = []
+    for each in (network.requires_grad_(False), quick):
+        with FlopCounterMode(display=False) as counter:
+            each(torch.randn(2, 300, 64))
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] == 2 * 600 * (64 * 96 + 96 * 32)

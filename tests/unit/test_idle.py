@@ -51,7 +51,7 @@ def idle(backbone=None, cfg_scale=2.0, **settings):
         ),
         ({"negative": "blur", "guidance": "apg"}, None),
         ({"temporal_guidance": 1.5}, None),
-        ({"fps": 12}, "fps does nothing here: the clip has a rate and scenes of its own"),
+        ({"fps": 12}, "fps does nothing here: the clip has a rate and a course of its own"),
         ({"edit": "outside", "feather": 9}, "edit and feather do nothing here: there is no mask"),
         ({"edit": "outside", "mask": "mask.png"}, None),
         (

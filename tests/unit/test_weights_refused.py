@@ -50,7 +50,7 @@ def test_a_folder_without_an_index_is_no_model_and_says_so(
     [
         (
             '{"short_sides": 64}',
-            r"recast.json, short_sides: Unexpected.*entries are short_side, trained_side, structures",
+            r"recast.json, short_sides: Unexpected.*entries are short_side, trained_side, aspect, structures",
         ),
         ('{"short_side": 2}', r"recast.json, short_side: Input should be greater than or equal to 8"),
         (

@@ -13,6 +13,7 @@ from recast.backbones.backbone import Backbone
 from recast.denoising import DenoiseInputs, Denoiser
 from recast.diffusion.excerpt import in_turn
 from recast.errors import RequestError
+from recast.methods.keyframed import check_latents
 from recast.methods.knobs import ContentGuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
 from recast.methods.walks import InversionKnobs, InvertedInputs, in_windows
@@ -53,8 +54,12 @@ class DMT(InversionKnobs, ContentGuidanceKnobs):
     """What of the inverted clip the walk starts from: detail coarser than so many latents; 1 is all of it."""
 
     def __call__(self, inputs: DenoiseInputs, backbone: Backbone) -> Latents:
-        """The edited clip's latents. Raises RequestError without a source, or for a network without these layers."""
+        """The edited clip's latents.
+
+        Raises RequestError without a source, or for a network without these layers; see `check_latents`.
+        """
         self.check_ensemble(inputs)
+        check_latents(backbone)
         look, edit = (
             in_windows(inputs, backbone, self.guided_branches(inputs, backbone, backbone.denoise_branches, scale))
             for scale in (1.0, inputs.cfg_scale)
