@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -20,6 +20,7 @@ from recast.engine.config import BatchShard, Loss, LossOutput
 from recast.engine.rng import device_of, normal_noise, row_rng, step_rng
 from recast.networks.conditioned import DEPTH, FRAME, PICTURE, ConditionedVideo
 from recast.training.objectives.batches import drawn_level
+from recast.training.objectives.diffusion import row_errors
 from recast.types import Kind
 
 NEVER_DROPPED = frozenset({DEPTH})
@@ -115,10 +116,7 @@ def conditioned_velocity(
         noisy, level = scale_input(batch.clean + sigma * batch.noise, sigma), batch.level.float()
         answer = network(noisy, level, tokens[:-1], empty=tokens[-1], conditions=batch.conditions, kept=batch.kept)
         off = answer.float() - target(Prediction.VELOCITY, batch.clean, batch.noise, sigma)
-        errors = _mean_square(off)
-        # An image has no neighbouring frame, and a weight of 0 should cost no time.
-        changing = temporal_weight and batches.frames > 1
-        weighed = errors + temporal_weight * _mean_square(off.diff(dim=1)) if changing else errors
+        errors, weighed = row_errors(off, temporal_weight if batches.frames > 1 else 0.0)
         return LossOutput(mean=weighed.mean(), rows=errors.detach(), levels=level / len(sigmas), waited=waited)
 
     return loss
@@ -132,10 +130,6 @@ def _stacked(rows: Sequence[VideoRow], reads: Sequence[str], device: torch.devic
     conditions = {name: torch.stack([row.conditions[name] for row in rows]).to(device) for name in reads}
     kept = {name: torch.tensor([row.kept[name] for row in rows], device=device) for name in reads}
     return VideoBatch(clean, noise, level, ids, conditions, kept)
-
-
-def _mean_square(off: Float[Tensor, "b t 4 y x"]) -> Float[Tensor, " b"]:
-    return reduce(off.square(), "b t c y x -> b", "mean")
 
 
 @torch.no_grad()
