@@ -10,6 +10,7 @@ from animatediff_folder import write_animatediff, write_gen1_zero
 from cogvideox_folder import write_cogvideox
 from image_variations_folder import write_gen1_clip, write_image_variations
 from ip_adapter_folder import add_ip_adapter
+from lavie_folder import write_lavie
 from ltx2_folder import write_ltx2
 from ltx_folder import write_ltx
 from modelscope_folder import write_modelscope
@@ -43,6 +44,7 @@ FOLDERS = {
     "cogvideox, picture": partial(write_cogvideox, picture=True),
     "ltx": write_ltx,
     "ltx, 2": write_ltx2,
+    "lavie": lambda path: write_lavie(path / "model"),
     "modelscope": write_modelscope,
     "space_time": write_space_time,
     **{f"space_time, {what}": partial(write_space_time, what=what) for what in WHAT[1:]},

@@ -21,6 +21,7 @@ FAMILIES = (
     "stable_diffusion",
     "animatediff",
     "image_variations",
+    "lavie",
     "modelscope",
     "space_time",
     "videocrafter",

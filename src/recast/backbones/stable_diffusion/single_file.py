@@ -1,6 +1,6 @@
-"""Checkpoints of Stable Diffusion 1, 2 and XL, and VideoCrafter, in one file, made into model folders like another."""
+"""Checkpoints in one file, of Stable Diffusion 1, 2 and XL, VideoCrafter and LaVie, as folders like another."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from recast.backbones.lavie import checkpoint as lavie
 from recast.backbones.stable_diffusion.single_parts import check_part, filled, part_in, write_part
 from recast.backbones.videocrafter import checkpoint as videocrafter
 from recast.errors import RequestError, WeightsError
@@ -37,30 +38,38 @@ TEXTS: dict[str, dict[str, str]] = {
 def import_checkpoint(file: Path, like: ModelFolder, target: Path) -> None:
     """Writes a folder with the checkpoint's networks and all other parts of `like`; all of it or nothing.
 
-    The file may also be of one part: a ControlNet, motion modules or an IP-Adapter; and of VideoCrafter's networks,
-    with ModelScope's folder for `like`. Raises WeightsError for a pickle, a damaged file, a checkpoint of another
-    family, and weights that are missing or left over; RequestError where there is no such file and where `like` has no
-    place for a part, WriteError for a full disk.
+    The file may also be of one part: a ControlNet, motion modules or an IP-Adapter; of VideoCrafter's networks, with
+    ModelScope's folder for `like`; and of LaVie's network, with Stable Diffusion 1's. Raises WeightsError for a pickle,
+    a damaged file, a checkpoint of another family, and weights that are missing or left over; RequestError where there
+    is no such file and where `like` has no place for a part, WriteError for a full disk.
     """
     tensors = _read(file)
+    with quiet():
+        left_out, write = _plan(tensors, like, file)
+        with disk_told(target), whole_folder(target) as folder:
+            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, left_out))
+            write(folder)
+
+
+def _plan(tensors: dict[str, Tensor], like: ModelFolder, file: Path) -> tuple[Sequence[str], Callable[[Path], None]]:
+    """Which components of `like` are left out, and what writes their like into the folder that has the others."""
+    if lavie.is_lavie(tensors):
+        return lavie.WRITTEN, lambda folder: lavie.write_beside(tensors, like, file, folder)
     part = part_in(tensors)
     if part is not None:
         check_part(part, like)
-        with quiet(), disk_told(target), whole_folder(target) as folder:
-            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, [part]))
-            write_part(part, tensors, like, file, folder)
-        return
+        return [part], lambda folder: write_part(part, tensors, like, file, folder)
     texts = _texts(tensors, file)
-    with quiet():
-        networks = {"unet": _unet(tensors, like, file), "vae": _vae(tensors, like, file)}
-        networks |= {name: _text_encoder(tensors, like, name, (prefix, file)) for name, prefix in texts.items()}
-        left_out = [*networks, videocrafter.FPS]
-        with disk_told(target), whole_folder(target) as folder:
-            copytree(like.path, folder, symlinks=True, dirs_exist_ok=True, ignore=_left_out(like.path, left_out))
-            for name, network in networks.items():
-                network.save_pretrained(folder / name)
-            if videocrafter.is_videocrafter(tensors):
-                videocrafter.write_beside(tensors, folder)
+    networks = {"unet": _unet(tensors, like, file), "vae": _vae(tensors, like, file)}
+    networks |= {name: _text_encoder(tensors, like, name, (prefix, file)) for name, prefix in texts.items()}
+
+    def write(folder: Path) -> None:
+        for name, network in networks.items():
+            network.save_pretrained(folder / name)
+        if videocrafter.is_videocrafter(tensors):
+            videocrafter.write_beside(tensors, folder)
+
+    return [*networks, videocrafter.FPS], write
 
 
 def _left_out(like: Path, networks: Iterable[str]) -> Callable[[str, list[str]], set[str]]:
