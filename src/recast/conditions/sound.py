@@ -28,6 +28,13 @@ def band(waveform: Waveform, fps: Fraction, low: float, high: float) -> Levels:
     return _of_most([np.sqrt(np.sum(np.square(each[within]))) for each in _spectra(waveform, fps)])
 
 
+def averaged(levels: Levels, over: int) -> Levels:
+    """The mean of so many frames around each, of those that there are at the ends. AADiff, arXiv:2305.04001."""
+    before = (over - 1) // 2
+    sums, counts = (np.convolve(each, np.ones(over))[before:][: len(levels)] for each in (levels, np.ones(len(levels))))
+    return sums / counts
+
+
 def onsets(waveform: Waveform, fps: Fraction) -> Levels:
     """Spectral flux: by how much frequencies became louder since the frame before, on a scale of logarithms."""
     logs = [np.zeros(1), *(np.log1p(100 * each) for each in _spectra(waveform, fps))]

@@ -63,9 +63,9 @@ class Request:
     at; fractions are allowed. Below 256 px the largest are alike: 6 and 7 for pocket, trained at 128 px."""
     schedules: Schedules = Field(default_factory=dict)
     """A setting that changes over the clip, as prompt="0: a meadow, 48: a snowy field": prompt, image, cfg, strength,
-    structure_detail, temporal_guidance or clip_guidance, at frames of the source or seconds (2.5s). Between two keys it
-    goes evenly; with "ease" before the first key slowly at both, with "hold" at once. Numbers and words may follow a
-    sound, as strength="sound(loudness, 0.2..0.8)" (docs/schedules.md)."""
+    structure_detail, temporal_guidance, clip_guidance or word_weight, at frames of the source or seconds (2.5s).
+    Between keys it goes evenly; with "ease" before the first key slowly at both, with "hold" at once. Numbers and words
+    may follow a sound, as strength="sound(loudness, 0.2..0.8)" (docs/schedules.md)."""
     cfg: FiniteFloat | None = Field(default=None, ge=0, le=100)
     """Guidance: how hard to follow the content; 1 is none, and the model's own if not given."""
     steps: int | None = Field(default=None, ge=1, le=1000)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONTENT = ("words", "pictures")
 """What is said in words and pictures; the other settings are numbers."""
-NUMBERS = ("structure_detail", "cfg", "temporal_guidance", "strength", "clip_guidance")
+NUMBERS = ("structure_detail", "cfg", "temporal_guidance", "strength", "clip_guidance", "word_weight")
 WAYS: tuple["Way", ...] = ("linear", "ease", "hold")
 SCHEDULED = (*CONTENT, *NUMBERS)
 """Settings of a request, and knobs, that may have a schedule."""

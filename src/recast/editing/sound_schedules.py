@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)")
 _SOUND = re.compile(
-    r"sound\(\s*(?P<what>loudness|onsets|(?P<from>\d+)\s*-\s*(?P<to>\d+)\s*Hz)(?:\s+of\s+(?P<file>.+?))?"
+    r"sound\(\s*(?P<what>loudness|onsets|(?P<from>\d+)\s*-\s*(?P<to>\d+)\s*Hz)(?:\s+over\s+(?P<over>\d+))?(?:\s+of\s+(?P<file>.+?))?"
     r"\s*,\s*(?P<values>.+?)\s*\)",
     re.IGNORECASE | re.DOTALL,
 )
 WORDED = ("words",)
 """Settings that are words."""
+LONGEST = 1000
+"""Frames that a feature is averaged over."""
 HIGHEST = 8000
 """In Hz: half of the rate at which sounds are read."""
 
@@ -33,16 +35,18 @@ class Driven:
     """A number between two by a feature of a sound, or words between two or more.
 
     values: from silence to the most, as text. file: None for the clip's own sound. band: in Hz, for what is `Hz`.
+    over: how many frames the feature is averaged over, around each.
     """
 
     what: str
     values: tuple[str, ...]
     file: str | None = None
     band: tuple[float, float] | None = None
+    over: int = 1
 
     @classmethod
     def parsed(cls, name: str, text: str) -> "Driven":
-        """Of sound(FEATURE [of FILE], LOW..HIGH), and of words. Raises RequestError for what it cannot be."""
+        """Of sound(FEATURE [over FRAMES] [of FILE], LOW..HIGH), and of words. Raises RequestError for others."""
         found = _SOUND.fullmatch(text.strip())
         values = tuple(each.strip() for each in found["values"].split("..")) if found else ()
         numbers = [each for each in values if _NUMBER.fullmatch(each)]
@@ -60,7 +64,10 @@ class Driven:
                 f"most {HIGHEST} Hz"
             )
         what = "Hz" if band else found["what"].lower()
-        return cls(what, values, found["file"], band)
+        over = int(found["over"] or 1)
+        if not 1 <= over <= LONGEST:
+            raise RequestError(f"the schedule of {name} averages over {over} frames; it should be 1 to {LONGEST}")
+        return cls(what, values, found["file"], band, over)
 
     @property
     def is_constant(self) -> bool:
@@ -72,7 +79,8 @@ class Driven:
         """As it is written."""
         what = self.what if self.band is None else f"{self.band[0]:g}-{self.band[1]:g}Hz"
         of = f" of {self.file}" if self.file else ""
-        return f"sound({what}{of}, {'..'.join(self.values)})"
+        over = f" over {self.over}" if self.over > 1 else ""
+        return f"sound({what}{over}{of}, {'..'.join(self.values)})"
 
     def absolute(self) -> str:
         """As it is written, with the whole path of its file."""
@@ -98,7 +106,7 @@ class Driven:
         A file's sound begins with the clip's first frame. Raises MediaError where there is no sound, RequestError for a
         clip from memory, which has none.
         """
-        from recast.conditions.sound import band_of, loudness, onsets
+        from recast.conditions.sound import averaged, band_of, loudness, onsets
         from recast.curves import Curve, Keys
         from recast.video.isolated import waveform_of
         from recast.video.waveform import Waveform
@@ -112,5 +120,5 @@ class Driven:
         else:
             found = Waveform(waveform_of(Path(self.file)).samples, 0.0)
         feature = band_of(*self.band) if self.band else {"loudness": loudness, "onsets": onsets}[self.what]
-        levels = [*feature(found, fps).tolist(), 0.0]
+        levels = [*averaged(feature(found, fps), self.over).tolist(), 0.0]
         return Curve(Keys(tuple(range(len(levels)))), tuple(low + level * (high - low) for level in levels))

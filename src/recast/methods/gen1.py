@@ -13,11 +13,12 @@ from recast.diffusion.excerpt import in_turn
 from recast.diffusion.schedule import finish, truncated
 from recast.methods.knobs import GuidanceKnobs, UnitInterval
 from recast.methods.needs import Need
+from recast.methods.word_weights import WEIGHT, WordWeightKnobs
 from recast.types import Latents, latent_count
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gen1(GuidanceKnobs):
+class Gen1(WordWeightKnobs, GuidanceKnobs):
     """Makes the clip anew from noise, conditioned on its structure and the target content. arXiv:2302.03011.
 
     Differs: clips longer than the network sees go through in overlapping windows, `strength` can start the walk from
@@ -28,7 +29,7 @@ class Gen1(GuidanceKnobs):
     needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
     over_time: ClassVar[frozenset[str]] = frozenset(
-        {"words", "pictures", "structure_detail", "cfg", "temporal_guidance", "strength", "clip_guidance"}
+        {"words", "pictures", "structure_detail", "cfg", "temporal_guidance", "strength", "clip_guidance", WEIGHT}
     )
 
     strength: UnitInterval = 1.0
@@ -46,7 +47,8 @@ class Gen1(GuidanceKnobs):
         return self._walked(source + sigmas[0] * inputs.noise(source), sigmas, inputs, backbone)
 
     def _walked(self, start: Latents, sigmas: list[float], inputs: DenoiseInputs, backbone: Backbone) -> Latents:
-        denoise = self.denoiser(inputs, backbone, inputs.curves.get("cfg", inputs.cfg_scale))
+        cfg = inputs.curves.get("cfg", inputs.cfg_scale)
+        denoise = self.denoiser(inputs, backbone, cfg, self.weighed(inputs, backbone))
         x = inputs.sampler(denoise, start, sigmas, inputs.condition, step_hook=inputs.step_hook)
         return finish(x, sigmas[-1])
 

@@ -18,6 +18,7 @@ from recast.methods.knobs import GuidanceKnobs
 from recast.methods.layout_guidance import LayoutKnobs, along_strokes
 from recast.methods.needs import Need
 from recast.methods.without_source import without_structure
+from recast.methods.word_weights import WEIGHT, WordWeightKnobs
 from recast.types import Latents, latent_count
 
 SHUFFLED, REFINED = "freenoise", "freeinit"
@@ -27,7 +28,7 @@ FIRST_REFINED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextToVideo(LayoutKnobs, GuidanceKnobs):
+class TextToVideo(LayoutKnobs, WordWeightKnobs, GuidanceKnobs):
     """Makes a clip from noise, conditioned on content alone; nothing of a source is read.
 
     Network evaluations of a frame: 2 a step, and as many times more as windows overlap. With boxes of a layout also
@@ -38,7 +39,7 @@ class TextToVideo(LayoutKnobs, GuidanceKnobs):
     needs: ClassVar[frozenset[Need]] = frozenset()
     needs_source: ClassVar[bool] = False
     ensembles: ClassVar[bool] = False
-    over_time: ClassVar[frozenset[str]] = frozenset({"words", "pictures", "cfg", "temporal_guidance"})
+    over_time: ClassVar[frozenset[str]] = frozenset({"words", "pictures", "cfg", "temporal_guidance", WEIGHT})
 
     noise: str = "own"
     """What the walk starts from: own noise for each frame; shared by all; mixed or progressive (PYoCo,
@@ -100,7 +101,7 @@ class TextToVideo(LayoutKnobs, GuidanceKnobs):
         steady = self.guided_branches(
             inputs,
             backbone,
-            backbone.denoise_branches,
+            self.weighed(inputs, backbone),
             self._cfg(inputs),
             inputs.curves.get("temporal_guidance", self.temporal_guidance),
         )
