@@ -15,11 +15,13 @@ from recast.cli.table import visible
 TUNE_FLAGS: dict[str, Flag] = {
     "train": Flag(
         ("--train",),
-        "one-shot|tune-a-video|dreamix|motion-director|simda|save|ei2|lora|spectral|PATTERN",
+        "one-shot|tune-a-video|dreamix|motion-director|simda|save|ei2|controlvideo|latent-shift|lora|spectral|PATTERN",
         about="What is trained: queries and layers over time (one-shot, the default, and tune-a-video), all weights "
         "(dreamix), motion and look apart (motion-director), adapters in an image model (simda), singular values of "
-        "tune-a-video's weights (save), its weights in an image model that shifts little (ei2), low-rank changes of "
-        "the attention's projections, shifts of their singular values, or weights by a pattern of their names.",
+        "tune-a-video's weights (save), its weights in an image model that shifts little (ei2), self-attention to the "
+        "first frame and layers over time (controlvideo), all of an image model whose channels shift over time "
+        "(latent-shift), low-rank changes of the attention's projections, shifts of their singular values, or "
+        "weights by a pattern of their names.",
     ),
     "steps": Flag(("--steps",), "N", about="Training steps (default 500)."),
     "frames": Flag(("--frames",), "N", about="Frames to learn from, evenly spaced (default 8)."),
@@ -27,9 +29,9 @@ TUNE_FLAGS: dict[str, Flag] = {
     "rank": Flag(("--rank",), "N", about="Rank of lora (default 16)."),
     "attention": Flag(
         ("--attention",),
-        "own|first-previous|latent-shift|fine-coarse",
-        about="What self-attention looks at: its own frame, the first and the previous one, as one-shot does, its own "
-        "and places of those before, or its own and all others coarsely.",
+        "own|first|first-previous|latent-shift|fine-coarse",
+        about="What self-attention looks at: its own frame, the first one, the first and the previous one, as "
+        "one-shot does, its own and places of those before, or its own and all others coarsely.",
     ),
     "temporal": Flag(
         ("--temporal",),

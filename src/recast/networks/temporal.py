@@ -119,6 +119,14 @@ class TemporalContext:
         spatial.add_module(FOLLOWER, temporal)
         spatial.register_forward_hook(self._through_time)
 
+    def precede(self, spatial: nn.Module, temporal: nn.Module) -> None:
+        """Applies `temporal` to the input of `spatial`, by a hook. It is no part of the network: it has no weights."""
+
+        def changed(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+            return None if self.layout is None else (_over_frames(temporal, inputs[0], self.layout), *inputs[1:])
+
+        spatial.register_forward_pre_hook(changed)
+
     def recomputed(self, block: Callable[..., Tensor], *inputs: object, keep: Sequence[object] = ()) -> Tensor:
         """Gradient checkpointing whose recomputation, in the backward pass, has the layout of the forward pass.
 

@@ -41,11 +41,11 @@ class AdapterInfo:
     """What was trained: one-shot, lora, spectral, or a pattern of names."""
     changes: dict[str, Change]
     """Every weight that differs, by its name in the UNet, and how."""
-    attention: Literal["own", "first-previous", "latent-shift", "fine-coarse"]
+    attention: Literal["own", "first", "first-previous", "latent-shift", "fine-coarse"]
     """What self-attention looks at."""
     positions: int | None
     """Frames that layers over time tell apart which the base model does not have; None where none were added."""
-    layers: Literal["transformer", "simda", "shift-restricted"] = "transformer"
+    layers: Literal["transformer", "simda", "shift-restricted", "shifted-channels"] = "transformer"
     """What these layers are; simda has adapters in the image model's own besides."""
     caption: str
     """What the clip was said to show."""

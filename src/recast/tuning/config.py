@@ -79,6 +79,8 @@ SELECTORS: dict[str, Selector] = {
         loss=NO_LOSS,
         layers="simda",
     ),
+    "controlvideo": Selector(("*.attn1.to_out.*", "*.temporal.*"), attention="first", last_rate=1.0, loss=NO_LOSS),
+    "latent-shift": Selector(("*",), rate=1e-5, last_rate=1.0, loss=NO_LOSS, layers="shifted-channels"),
     "lora": Selector(PROJECTIONS, "lora", rate=1e-4),
     "save": Selector(
         QUERIES_AND_TEMPORAL,
@@ -105,6 +107,10 @@ simda: an image model's new adapters alone, at their published rate (arXiv:2308.
 save: shifts of the singular values of what tune-a-video trains, held back where these are large (arXiv:2305.18670).
 Rate and weight are the published code's own defaults, beside 100 steps; its examples say 3e-5 and 500.
 ei2: tune-a-video's weights, rate and loss, with an image model's new layers and attention of EI2 (arXiv:2305.17431).
+controlvideo: what self-attention to a key frame, the first, is projected by, and all layers over time, at the published
+rate (arXiv:2305.17098). Differs: new layers are those of one-shot, where its begin as copies of spatial attention.
+latent-shift: all weights of an image model whose convolutions read channels of neighbouring frames (arXiv:2304.08477),
+on one clip, where the paper trains on many; the rate is ours.
 """
 
 
@@ -115,8 +121,9 @@ class TuneConfig:
     train: str = "one-shot"
     """What is trained: one-shot or tune-a-video (queries and layers over time), dreamix (all weights), motion-director
     (motion and look apart), simda (adapters in an image model), save (singular values of tune-a-video's weights), ei2
-    (its weights in an image model, by layers and attention that shift little), lora, spectral, or a pattern of weights'
-    names."""
+    (its weights in an image model, by layers and attention that shift little), controlvideo (self-attention to the
+    first frame and layers over time), latent-shift (all of an image model whose channels shift over time), lora,
+    spectral, or a pattern of weights' names."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Training steps."""
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
@@ -125,9 +132,9 @@ class TuneConfig:
     """Peak learning rate; of what is trained, if not said."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """Rank of lora; 16 if not said."""
-    attention: Literal["own", "first-previous", "latent-shift", "fine-coarse"] | None = None
-    """What self-attention looks at: its own frame, the first and the previous one, as one-shot does, its own and
-    places of those before, or its own and all others coarsely."""
+    attention: Literal["own", "first", "first-previous", "latent-shift", "fine-coarse"] | None = None
+    """What self-attention looks at: its own frame, the first one, the first and the previous one, as one-shot does, its
+    own and places of those before, or its own and all others coarsely."""
     temporal: str | None = None
     """Temporal loss: difference of neighbouring frames (the paper's), matched to the source's, second, debiased of the
     look, or none; of what is trained, if not said."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,7 +17,11 @@ from recast.networks.placement import first_weight
 from recast.networks.shift_restricted import ShiftRestrictedAttention
 from recast.networks.simda import TemporalAdapter, add_spatial_adapters
 from recast.networks.temporal import TemporalContext, TemporalTransformer
+from recast.networks.temporal_shift import with_shifted_channels
 from recast.types import Condition
+
+Inflate = Callable[[UNet2DConditionModel, TemporalContext, int], None]
+"""Puts layers over time into an image network, which a context switches on. int: the most frames of a clip."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,17 +77,35 @@ def _shift_restricted(spatial: Transformer2DModel, _frames: int) -> nn.Module:
     return ShiftRestrictedAttention(spatial.norm.num_channels, spatial.transformer_blocks[0].attn1.heads)
 
 
+def _behind_transformers(make: Callable[[Transformer2DModel, int], nn.Module]) -> Inflate:
+    def inflate(unet: UNet2DConditionModel, motion: TemporalContext, frames: int) -> None:
+        like = first_weight(unet)
+        for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
+            temporal = make(spatial, frames)
+            motion.follow(spatial, temporal.to(like.device, like.dtype).train(unet.training))
+
+    return inflate
+
+
+def _shifted(unet: UNet2DConditionModel, motion: TemporalContext, _frames: int) -> None:
+    with_shifted_channels(unet, motion)
+
+
 TRANSFORMER = "transformer"
-LAYERS: dict[str, Callable[[Transformer2DModel, int], nn.Module]] = {
-    TRANSFORMER: _transformer,
-    "simda": _adapters,
-    "shift-restricted": _shift_restricted,
+LAYERS: dict[str, Inflate] = {
+    TRANSFORMER: _behind_transformers(_transformer),
+    "simda": _behind_transformers(_adapters),
+    "shift-restricted": _behind_transformers(_shift_restricted),
+    "shifted-channels": _shifted,
 }
-"""What makes the layer over time behind a spatial transformer, by name. simda: with adapters in the latter."""
+"""What puts layers over time into an image UNet, by name: behind its transformers, or into its convolutions.
+
+simda: with adapters in the transformers. shifted-channels: has no weights, and changes a clip at once.
+"""
 
 
 def inflated(backbone: StableDiffusionBackbone, frames: int, layers: str = TRANSFORMER) -> InflatedStableDiffusion:
-    """The backbone with new layers over time for clips of at most so many frames, from the global random stream.
+    """The backbone with layers over time for clips of at most so many frames, new ones from the global random stream.
 
     layers: a name in LAYERS. Its UNet becomes part of the new one, and has the layers from then on. Raises
     BackboneError for a network that reads the picture to edit.
@@ -90,9 +113,6 @@ def inflated(backbone: StableDiffusionBackbone, frames: int, layers: str = TRANS
     if isinstance(backbone, InstructedStableDiffusion):
         raise BackboneError("a network that reads the picture to edit gets no layers over time; take Stable Diffusion")
     motion, unet = TemporalContext(), backbone.unet
-    like = first_weight(unet)
-    for spatial in [module for module in unet.modules() if isinstance(module, Transformer2DModel)]:
-        temporal = LAYERS[layers](spatial, frames)
-        motion.follow(spatial, temporal.to(like.device, like.dtype).train(unet.training))
+    LAYERS[layers](unet, motion, frames)
     own = {field.name: getattr(backbone, field.name) for field in fields(StableDiffusionBackbone)}
     return InflatedStableDiffusion(**own, motion=motion, positions=frames)
