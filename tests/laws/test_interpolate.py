@@ -200,6 +200,8 @@ def test_what_cannot_be_is_said_in_a_line(clip, tmp_path, capsys):
         "none": (["--factor", "0"], "a factor of 0"),
         "too fast": (["--rate", "2000"], "2000 frames a second, from 12 a second; give more than 0 and at most 1000"),
         "words for nobody": (["-p", "a dog"], "--prompt is for a model"),
+        "knobs for nobody": (["--set", "overlap=0.25"], "--set overlap is for a model"),
+        "a size for nobody": (["--size", "64"], "--size is for a model"),
         "no words": (["-m", str(write_modelscope(tmp_path / "ms"))], "nothing says what the clip should look like"),
         "a part": (["--set", "max_frames=2"], "the whole clip gets another rate, and max frames is of a part"),
         "frame by frame": (["-m", str(write_stable_diffusion(tmp_path / "sd")), "-p", "x"], "sees single frames"),

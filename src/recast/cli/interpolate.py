@@ -11,12 +11,14 @@ from recast.cli.progress import shown
 from recast.cli.propagate import tell_written
 from recast.errors import RequestError
 
-OF_A_MODEL = ("words", "pictures", "negative", "method", "strength", "structure_detail", "cfg", "steps", "seed")
-_MORE_OF_IT = ("window", "size", "adapters", "device", "dtype")
+OF_A_MODEL = (
+    *("words", "pictures", "negative", "method", "strength", "structure_detail", "cfg", "steps", "seed"),
+    *("window", "size", "adapters"),
+)
 USUAL_TIMES = 2
 
 
-@flagged("flow", "cuts", "codec", "hdr", "interlaced", "alpha", "on_damage", "model", *OF_A_MODEL, *_MORE_OF_IT)
+@flagged("flow", "cuts", "codec", "hdr", "interlaced", "alpha", "on_damage", "model", *OF_A_MODEL, "device", "dtype")
 def interpolate(
     source: Input,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The result.")],
@@ -42,6 +44,8 @@ def interpolate(
     modelled = options.get("model") is not None
     _check_model_settings(options, modelled=modelled)
     request = request_from(source, output, options, settings, overwrite=overwrite)
+    if request.knobs and not modelled:
+        raise RequestError(f"--set {next(iter(request.knobs))} is for a model, and flow reads none; name one with -m")
     with shown(quiet=quiet) as watch:
         from recast.editing.held_keys import interpolate_by
         from recast.editing.interpolate import Rate
@@ -60,5 +64,5 @@ def _rate(text: str) -> Fraction:
 def _check_model_settings(options: dict[str, object], *, modelled: bool) -> None:
     given = [name for name in OF_A_MODEL if options.get(name) not in (None, [])]
     if given and not modelled:
-        flag = {"words": "prompt", "pictures": "image"}.get(given[0], given[0].replace("_", "-"))
+        flag = {"words": "prompt", "pictures": "image", "adapters": "adapter"}.get(given[0], given[0].replace("_", "-"))
         raise RequestError(f"--{flag} is for a model, and flow reads none; name one with -m, or leave it out")
