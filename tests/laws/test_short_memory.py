@@ -13,7 +13,7 @@ from recast.editing.edit import edit
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.short_memory import APART, RAN_OUT, SHORTER, STREAMED, Attempt, made_with_less
-from recast.errors import OutOfMemoryError, RecastWarning
+from recast.errors import Cancelled, OutOfMemoryError, RecastWarning
 from tiny_folder import clip_folder, written
 
 
@@ -62,6 +62,31 @@ def test_an_edit_with_weights_that_rest_has_the_same_bytes(model, tmp_path):
         edit(request, replace(model, streams=streams))
         made.append([path.read_bytes() for path in sorted((tmp_path / name).glob("*.png"))])
     assert made[0] == made[1] != []
+
+
+def test_an_edit_whose_segments_memory_shortened_goes_on_by_the_same_command(model, tmp_path):
+    """And ends with the bytes of one that was not stopped."""
+    clip = clip_folder(tmp_path / "clip", frames=12)
+    apart = replace(model, backbone=replace(model.backbone, together=False))
+    asked = {"source": clip, "prompt": "snow", "steps": 2, "window": 2, "segment": 8, "cuts": "none"}
+    whole, stopped = (Request.asked(**asked, target=tmp_path / f"{name}/") for name in ("whole", "stopped"))
+    shorter = Attempt(whole, apart).smaller(frames=12, least=4)
+    assert (shorter.request.segment, shorter.asked) == (4, 8)
+    made = edit(whole, apart, first=shorter)
+    assert f"{RAN_OUT}: {SHORTER.format(new=4)}" in made.record.notes
+
+    def interrupted(*_report):
+        if len(list(tmp_path.glob("stopped.job/segment-*"))) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Cancelled):
+        edit(stopped, apart, interrupted, first=Attempt(stopped, apart).smaller(frames=12, least=4))
+    assert edit(stopped, apart).record.notes == made.record.notes
+    one, other = (
+        [path.read_bytes() for path in sorted((tmp_path / name).glob("*.png"))] for name in ("whole", "stopped")
+    )
+    assert one == other != []
+    assert Attempt(whole, apart).gone_on().asked is None
 
 
 @pytest.mark.slow

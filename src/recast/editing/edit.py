@@ -1,6 +1,6 @@
 """An edit from file to file: read, structure, content, denoise, decode, write. Long clips go segment by segment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recast.editing.checks import check_inputs, check_target, source_of, target_of, treated
 from recast.editing.glimpse import Look, no_look
@@ -46,7 +46,7 @@ def edit(
     check_target(request, source)
 
     return made_with_less(
-        first or Attempt(request, model),
+        (first or Attempt(request, model)).gone_on(),
         lambda attempt: _edited(attempt, source, watch, look),
         lambda attempt: with_less(attempt, source, source.num_frames or request.segment),
     )
@@ -60,7 +60,9 @@ def _edited(attempt: Attempt, source: Source, watch: ProgressCallback, look: Loo
         clip = read_clip(resolved, watch, most=request.segment + 1)
         if len(clip) > request.segment:
             check_in_one_part(model, 2, "segments or more (--segment)")
-            record, count, notes = edit_long(resolved, model, target, job, watch, look=look)
+            record, count, notes = edit_long(
+                resolved, model, target, replace(job, asked=attempt.asked), watch, look=look
+            )
             return WrittenEdit(count, record, notes)
         job.check_unbegun()
         edited = generate(resolved, prepared_of(clip, resolved, model, watch), model, watch, look=look)

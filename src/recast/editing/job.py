@@ -22,19 +22,32 @@ from recast.types import Latents
 from recast.video.output import is_made
 
 FACTS, SURVEY = "job.json", "survey.safetensors"
+ASKED = "asked_segment"
 ABOUT = "an unfinished edit by recast: the same command goes on with it, and removes this folder when it is done"
 
 
 @dataclass(frozen=True)
 class EditJob:
-    """An edit that goes on where it was stopped. Each file is whole, and on the disk, before it has its name."""
+    """An edit that goes on where it was stopped. Each file is whole, and on the disk, before it has its name.
+
+    asked: frames of a segment as the user asked for them, where memory ran out and they are fewer.
+    """
 
     path: Path
+    asked: int | None = None
 
     def begin(self, record: Record) -> None:
         """Begins it, or goes on with it. Raises RequestError where it is of an edit with other settings."""
         with disk_told(self.path):
-            _check_facts(self.path, record)
+            _check_facts(self.path, record, {} if self.asked is None else {ASKED: self.asked})
+
+    def segment_begun(self, asked: int) -> int | None:
+        """Frames of its segments, where it was begun with so many asked for and memory ran out; None otherwise."""
+        try:
+            facts = json.loads((self.path / FACTS).read_text("utf-8"))
+            return facts["request"]["segment"] if facts.get(ASKED) == asked else None
+        except (AttributeError, KeyError, OSError, ValueError):
+            return None
 
     def check_unbegun(self) -> None:
         """Raises RequestError where it holds segments of another edit, which would be lost."""
@@ -128,8 +141,8 @@ def job_beside(target: Path) -> Iterator[EditJob]:
         yield EditJob(folder)
 
 
-def _check_facts(folder: Path, record: Record) -> None:
-    facts = {"about": ABOUT} | json.loads(replace(record, notes=()).to_json())
+def _check_facts(folder: Path, record: Record, asked: dict[str, int]) -> None:
+    facts = {"about": ABOUT, **asked} | json.loads(replace(record, notes=()).to_json())
     path = folder / FACTS
     if not path.exists():
         for left in folder.glob("*.safetensors"):  # of a run that was killed while it removed the folder

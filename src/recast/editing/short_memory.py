@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from recast.editing.job import EditJob
 from recast.editing.loaded import Model
 from recast.editing.request import Request
 from recast.editing.resolve import resolve
@@ -26,12 +27,17 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """One way to make an edit. notes: what it does otherwise than was asked. why: what the next one is made for."""
+    """One way to make an edit.
+
+    notes: what it does otherwise than was asked. why: what the next one is made for. asked: frames of a segment as they
+    were asked for, where they are fewer.
+    """
 
     request: Request
     model: Model
     notes: tuple[str, ...] = ()
     why: str = RAN_OUT
+    asked: int | None = None
 
     def noted(self, source: Source) -> Source:
         """The source with the notes of this attempt, for the record and the user."""
@@ -53,9 +59,20 @@ class Attempt:
         new = max(least, old // 2)
         if new >= old or backbone.temporal_stride > 1:
             return None
+        return self._in_segments_of(new)
+
+    def gone_on(self) -> "Attempt":
+        """The attempt at which an unfinished edit to this target was stopped, where memory had run out in it."""
+        if self.request.target is None:
+            return self
+        shorter = EditJob(job_folder(self.request.target)).segment_begun(self.request.segment)
+        return self if shorter is None else self._in_segments_of(shorter)
+
+    def _in_segments_of(self, new: int) -> "Attempt":
         kept = tuple(each for each in self.notes if each.endswith((APART, STREAMED)))
         note = f"{self.why}: {SHORTER.format(new=new)}"
-        return replace(self, request=replace(self.request, segment=new), notes=(*kept, note))
+        request, asked = replace(self.request, segment=new), self.asked or self.request.segment
+        return replace(self, request=request, notes=(*kept, note), asked=asked)
 
 
 def with_less(attempt: Attempt, source: Source, frames: int) -> Attempt | None:
