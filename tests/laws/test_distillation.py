@@ -19,6 +19,7 @@ from recast.networks.generator import Generator
 from recast.recipes.distilled import DISTILLED
 from recast.recipes.pocket.presets import POCKET_LEVELS
 from recast.training.objectives.batches import Batches
+from recast.training.objectives.diffusion import velocity
 from recast.training.objectives.distillation import MEMBERS_STREAM, Distilled, distilled, visited_levels
 from recast.training.run import trained_metadata
 from recast.training.stages import Inputs
@@ -124,3 +125,24 @@ def test_what_was_distilled_is_not_asked_for_again():
     stage = replace(stage, wanted=Distilled(sampling_steps=3))
     facts = trained_metadata(ModelMetadata(cfg_scale=1.5, ensemble=4, steps=25), stage, 192)
     assert (facts.cfg_scale, facts.ensemble, facts.steps) == (1.0, 1, 3)
+
+
+def test_rows_without_structure_learn_from_the_data_at_their_own_levels():
+    """Of such rows alone the loss is the network's own, for a teacher that knows nothing."""
+    batches = replace(BATCHES, structure_drop_prob=1.0, cond_drop_prob=0.3)
+    student, sources = generator(1), [cached(frames=2)]
+    ours = distilled(generator(), sources, LEVELS, batches, Distilled(ensemble=2))(student, BatchShard(CLIPS))
+    plain = velocity(sources, LEVELS, batches)(student, BatchShard(CLIPS))
+    torch.testing.assert_close(ours.rows, plain.rows, rtol=1e-4, atol=1e-6)
+    assert torch.equal(ours.levels, plain.levels)
+    mixed = distilled(generator(), sources, LEVELS, replace(batches, structure_drop_prob=0.5), Distilled(ensemble=2))
+    found = mixed(student, BatchShard(CLIPS)).levels
+    assert not torch.equal(found, plain.levels)
+
+
+def test_what_was_trained_without_structure_says_so():
+    stage = DISTILLED["distilled"].stage
+    assert trained_metadata(ModelMetadata(), stage, 192).structure_optional
+    never = replace(stage, batches=replace(stage.batches, structure_drop_prob=0.0))
+    assert not trained_metadata(ModelMetadata(), never, 192).structure_optional
+    assert trained_metadata(ModelMetadata(structure_optional=True), never, 192).structure_optional

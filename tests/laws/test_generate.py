@@ -1,5 +1,6 @@
 """Clips without a source: what each family's own network and the sampler make of noise, and what refuses to."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import hypot
 
@@ -159,6 +160,25 @@ def test_pocket_is_given_a_flat_structure_only_where_that_is_said(tmp_path):
     flat = editor.generate(**ASKED | {"prompt": "a red ball", "flat_structure": True}).frames
     assert flat.shape == (5, 3, 32, 64)
     check_without_source(editor.model.backbone, flat=True)
+
+
+def test_a_network_trained_without_structure_too_needs_no_flat_one(tmp_path):
+    """And none is no flat one: its channels are 0, which no structure's are."""
+    plain = recast.load(written(tmp_path))
+    backbone = plain.model.backbone
+    able = replace(backbone, metadata=replace(backbone.metadata, structure_optional=True))
+    check_without_source(able, flat=False)
+    depth = Structure(Kind.DEPTH, torch.full((3, 1, 32, 64), 0.5), detail=7, weight=0.0)
+    condition = Condition(able.null_tokens(), able.null_tokens())
+    assert not able.with_structures(condition, [depth], 4).structure_channels.any()
+    given = able.with_structures(condition, [replace(depth, weight=1.0)], 4).structure_channels
+    assert torch.equal(given, backbone.structure_channels(depth))
+    with pytest.raises(BackboneError, match=r"weight 0\.5"):
+        able.with_structures(condition, [replace(depth, weight=0.5)], 4)
+    editor = replace(plain, model=replace(plain.model, backbone=able))
+    asked = ASKED | {"prompt": "a red ball"}
+    bare, flat = (editor.generate(**asked).frames, plain.generate(**asked, flat_structure=True).frames)
+    assert not torch.equal(bare, flat)
 
 
 def test_prompts_change_over_a_clip_where_a_network_reads_one_for_each_frame(tmp_path):

@@ -102,6 +102,18 @@ def test_shares_are_as_often_as_they_are_said():
     assert np.mean([batches.is_video(step_rng(0, step)) for step in range(2000)]) == pytest.approx(0.875, abs=0.03)
 
 
+def test_structure_is_dropped_as_often_as_is_said_and_nothing_else_is_drawn_otherwise():
+    example = cached(frames=4).example(2)
+    never, often = (Batches(frames=2, structure_drop_prob=share) for share in (0.0, 0.3))
+    for number in range(20):
+        one, other = (Row.drawn(row_rng(0, 0, number), example, each, SIGMAS, video=True) for each in (never, often))
+        assert torch.equal(one.noise, other.noise)
+        assert (one.level, one.conditioned, one.structured) == (other.level, other.conditioned, True)
+        assert torch.equal(other.structure, one.structure if other.structured else torch.zeros_like(one.structure))
+    rows = [Row.drawn(row_rng(0, 0, i), example, often, SIGMAS, video=True) for i in range(2000)]
+    assert np.mean([row.structured for row in rows]) == pytest.approx(0.7, abs=0.04)
+
+
 def test_centred_levels_lie_log_normally_about_the_middle_of_the_details():
     example = cached(frames=4).example(2)
     batches = Batches(frames=1, lognormal_prob=1.0)

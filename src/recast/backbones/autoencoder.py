@@ -71,12 +71,13 @@ class ImageLatentBackbone(SizedByMetadata, ABC):
         steps: int,  # noqa: ARG002 -- planes act at every step
     ) -> None:
         """Raises BackboneError for a kind that the network does not read, for several, a weight or a range."""
-        check_sole(structures, self.structure_kinds)
+        check_sole(structures, self.structure_kinds, optional=self.metadata.structure_optional)
 
     def with_structures(self, condition: Condition, structures: Sequence[Structure], steps: int) -> Condition:
-        """The condition with the one structure's planes. Raises what `check_structures` raises."""
+        """The condition with the one structure's planes, 0 for a weight of 0. Raises what `check_structures` raises."""
         self.check_structures(structures, steps)
-        return replace(condition, structure_channels=self.structure_channels(structures[0]))
+        planes = self.structure_channels(structures[0])
+        return replace(condition, structure_channels=planes if structures[0].weight else torch.zeros_like(planes))
 
     def encode_pixels(self, pixels: Float[Tensor, "t 3 h w"]) -> ClipLatents:
         """Pixels of -1..1 to unit-variance latents, frame by frame; gradients pass through."""

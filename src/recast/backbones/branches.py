@@ -99,15 +99,17 @@ def structure_of(condition: Condition, channels: int) -> Maps | None:
     return structure_channels
 
 
-def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind]) -> None:
+def check_sole(structures: Sequence[StructureUse], kinds: AbstractSet[Kind], *, optional: bool = False) -> None:
     """What a network can do that reads one structure as input channels, at every noise level alike.
 
-    Raises BackboneError for another kind than it was trained with, for several, a weight or a range.
+    optional: whether it knows no structure, a weight of 0. Raises BackboneError for another kind than it was trained
+    with, for several, a weight or a range.
     """
     structure = sole(structures)
     check_kind(structure, kinds)
     start, stop = structure.within
-    changed = [f"weight {structure.weight:g}"] if structure.weight != 1 else []
+    weights = (0, 1) if optional else (1,)
+    changed = [f"weight {structure.weight:g}"] if structure.weight not in weights else []
     changed += [f"range {start:g}-{stop:g}"] if structure.within != (0, 1) else []
     if changed:
         wrong = f"{structure.kind} cannot have {' and '.join(changed)} here"

@@ -26,6 +26,8 @@ class ModelMetadata:
     """Width over height of clips made without a source; unsaid, 16:9, or 1 where frames do not share latents."""
     structures: tuple[Literal["depth", "edges", "lineart", "hed", "pose", "motion"], ...] = ("depth",)
     """The kinds of structure that it can be conditioned on; members of `recast.types.Kind`."""
+    structure_optional: bool = False
+    """Whether it was trained without structure too: one of weight 0 then stands for none, and clips need no source."""
     frames: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Frames of the clips that it was trained on; unsaid where that is not known, or where it never saw clips."""
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None

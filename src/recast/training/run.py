@@ -110,7 +110,8 @@ def result(run: TrainingRun) -> Any:  # noqa: ANN401
 
 def trained_metadata(start: ModelMetadata, stage: GeneratorStage, short_side: int) -> ModelMetadata:
     """The start's metadata with the sizes of this training; one on images alone leaves what was learned of clips."""
-    facts = replace(start, short_side=short_side, trained_side=None)
+    optional = start.structure_optional or stage.batches.structure_drop_prob > 0
+    facts = replace(start, short_side=short_side, trained_side=None, structure_optional=optional)
     if isinstance(stage, DistilledStage):  # what was distilled is not asked for again
         facts = replace(facts, cfg_scale=1.0, ensemble=1, steps=stage.wanted.sampling_steps)
     if not (stage.motion and stage.batches.clips):

@@ -26,12 +26,13 @@ class Batches:
 
     images, clips: how many there are in a batch of each kind; clips = 0 trains on images alone. frames: of a clip.
     image_steps: share of the steps that see images where there are clips too (arXiv:2302.03011, section 3.4).
-    structure_blur_prob: share of the examples whose structure is softened, t_s > 0; structure itself is never dropped,
-    since eq. 8 keeps it in every branch. cond_drop_prob: share of rows without content. embedding_noise: length of the
-    noise laid on content embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes
-    embeddings as they are. lognormal_prob: share of the rows whose noise level is drawn about sigma = .6 instead of
-    uniformly, where details are made (arXiv:2206.00364, table 1); of Stable Diffusion's levels half lie above 1.6,
-    where little of a small latent is left (arXiv:2301.10972).
+    structure_blur_prob: share of the examples whose structure is softened, t_s > 0. structure_drop_prob: share of rows
+    without structure, whose channels are 0, as no t_s has them; eq. 8 keeps structure in every branch, so that the
+    paper drops none. cond_drop_prob: share of rows without content. embedding_noise: length of the noise laid on
+    content embeddings of length 1, as a prior's answers are never quite a picture's own; 0 takes embeddings as they
+    are. lognormal_prob: share of the rows whose noise level is drawn about sigma = .6 instead of uniformly, where
+    details are made (arXiv:2206.00364, table 1); of Stable Diffusion's levels half lie above 1.6, where little of a
+    small latent is left (arXiv:2301.10972).
     """
 
     images: int = 64
@@ -42,6 +43,7 @@ class Batches:
     cond_drop_prob: float = 0.1
     embedding_noise: float = 0.0
     lognormal_prob: float = 0.0
+    structure_drop_prob: float = 0.0
 
     def is_video(self, rng: np.random.Generator) -> bool:
         """Whether a step has a batch of clips, else of images."""
@@ -50,7 +52,10 @@ class Batches:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row of a batch: clean latents, noise and its level, and conditions. conditioned: False for null content."""
+    """One row of a batch: clean latents, noise and its level, and conditions.
+
+    conditioned: False for null content. structured: False where the structure is 0.
+    """
 
     clean: Float[Tensor, "t 4 y x"]
     noise: Float[Tensor, "t 4 y x"]
@@ -58,6 +63,7 @@ class Row:
     structure: Float[Tensor, "t 8 y x"]
     content: Float[Tensor, " d"]
     conditioned: bool
+    structured: bool
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, whole: Example, batches: Batches, sigmas: Sigmas, *, video: bool) -> "Row":
@@ -65,14 +71,12 @@ class Row:
         content = _content(rng, whole.embeddings, batches.embedding_noise)
         example = _span(rng, whole, batches.frames if video else 1)
         clean = example.latents(normal_noise(rng, example.structure.shape[1:]))
-        return cls(
-            clean=clean,
-            noise=normal_noise(rng, clean.shape),
-            level=drawn_level(rng, sigmas, batches.lognormal_prob),
-            structure=_structure(rng, example, batches.structure_blur_prob),
-            content=content,
-            conditioned=bool(rng.random() >= batches.cond_drop_prob),
-        )
+        noise, level = normal_noise(rng, clean.shape), drawn_level(rng, sigmas, batches.lognormal_prob)
+        structure = _structure(rng, example, batches.structure_blur_prob)
+        conditioned = bool(rng.random() >= batches.cond_drop_prob)
+        structured = not batches.structure_drop_prob or bool(rng.random() >= batches.structure_drop_prob)
+        kept = structure if structured else torch.zeros_like(structure)
+        return cls(clean, noise, level, kept, content, conditioned, structured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,7 @@ class Batch:
     structure: Float[Tensor, "b t 8 y x"]
     content: Float[Tensor, "b d"]
     conditioned: Bool[Tensor, " b"]
+    structured: Bool[Tensor, " b"]
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device) -> "Batch":
@@ -96,6 +101,7 @@ class Batch:
             structure=torch.stack([row.structure for row in rows]).to(device),
             content=torch.stack([row.content for row in rows]).to(device),
             conditioned=torch.tensor([row.conditioned for row in rows], device=device),
+            structured=torch.tensor([row.structured for row in rows], device=device),
         )
 
 

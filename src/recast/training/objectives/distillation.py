@@ -53,7 +53,8 @@ def distilled(
     """Squared error of the student's v, where the right one leads to the teacher's guided mean of clean latents.
 
     Guidance distillation, arXiv:2210.03142, section 3.1, for one weight, with the mean over noises in place of one
-    answer. The teacher is not trained, and asked twice `ensemble` times a row. temporal_weight: as of
+    answer. The teacher is not trained, and asked twice `ensemble` times a row. It knows no clips without structure, so
+    rows that have none learn from the data, at their own levels. temporal_weight: as of
     `recast.training.objectives.diffusion.velocity`. Raises RequestError where the data has no clips of that length.
     """
     mix = DataMix.of(sources, batches.frames if batches.clips else 1)
@@ -65,12 +66,14 @@ def distilled(
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(student))
         numbers = share.rows(batches.clips if video else batches.images)
-        level = visited[[(share.step + number) % len(visited) for number in numbers]]
-        sigma = rearrange(schedule.sigmas.float()[level], "b -> b 1 1 1 1").to(batch.clean)
-        asked = _Asked(batch, level.to(batch.level.device), sigma, video=video, structure=structure)
+        level = visited[[(share.step + number) % len(visited) for number in numbers]].to(batch.level)
+        level = torch.where(batch.structured, level, batch.level)
+        sigma = rearrange(schedule.sigmas.float().to(level.device)[level], "b -> b 1 1 1 1").to(batch.clean)
+        asked = _Asked(batch, level, sigma, video=video, structure=structure)
         noisy = batch.clean + sigma * batch.noise
         noises = _noises(seed, share.step, numbers)
         goal = teacher_answer(teacher.to(noisy.device), asked, noisy, wanted, noises)
+        goal = torch.where(rearrange(batch.structured, "b -> b 1 1 1 1"), goal, batch.clean)
         off = asked.velocity(student, noisy) - target(Prediction.VELOCITY, goal, (noisy - goal) / sigma, sigma)
         errors, weighed = row_errors(off, temporal_weight if video else 0.0)
         return LossOutput(
