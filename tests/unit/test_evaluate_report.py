@@ -109,9 +109,11 @@ def test_methods_are_listed_by_joint_score_and_then_by_outline():
     trials = {method: replace(WORDS, method=method) for method in shares}
     outcomes = [one for method, values in shares.items() for one in _many(values, trials[method], "joint")]
     outcomes += [one for method, value in outlines.items() for one in _many([value] * 4, trials[method], "outline")]
+    outcomes[0] = replace(outcomes[0], seconds=2.0)
     report = Report.made(outcomes, "recast evaluate", {}, {"method": "gen1, sdedit, rave"})
     [table] = [grid for grid in report.grids if grid.title.startswith("Methods by joint score, mixed cases by prompt")]
     assert [row[0] for row in table.rows] == ["sdedit", "rave", "gen1"]
     assert table.rows[0][1].startswith("75 %")
+    assert [row[table.headings.index("seconds")] for row in table.rows] == ["", "", "2.0 (n 1)"]
     alone = Report.made(_many([1, 0], name="joint"), "recast evaluate", {}, {"method": "gen1"})
     assert not [grid for grid in alone.grids if grid.title.startswith("Methods")]

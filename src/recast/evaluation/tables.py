@@ -13,7 +13,7 @@ from recast.evaluation.items import Variant
 CONTENT = ("environment", "look", "colour", "outline", "joint", "prompt")
 STEADINESS = ("frames", "pixels", "warp", "surface", "frames of source", "surface of source", "warp of truth")
 APPEARANCE = ("sharpness", "sharpness of truth", "distance", "frames", "evaluations")
-RANKED = ("joint", "environment", "look", "colour", "outline", "frames", "warp", "prompt", "evaluations")
+RANKED = ("joint", "environment", "look", "colour", "outline", "frames", "warp", "prompt", "evaluations", "seconds")
 SWEPT_MEASURES = ("frames", "pixels", "warp", "sharpness", "colour", "outline", "joint")
 KEPT = ("environment", "look", "colour", "outline", "joint", "unasked", "distance")
 PARTS = ("psnr", "depth", "nearer", "nearest")
@@ -22,6 +22,7 @@ HEADINGS = {name: metric.heading for name, metric in METRICS.items()} | {
     "surface of source": "surface warp / source's",
     "warp of truth": "warp / reference's",
     "sharpness of truth": "sharpness / reference's",
+    "seconds": "seconds",
 }
 CONTENTS = {
     "truth": "reference render",
@@ -205,6 +206,7 @@ def _grid(
     rows = []
     for trial, label in labels.items():
         figures = measured.plain.get(trial, {}) | measured.relative.get(trial, {})
+        figures |= {"seconds": measured.seconds[trial]} if trial in measured.seconds else {}
         if figures:
             rows.append((*label, *(cell(name, figures.get(name)) for name in listed)))
     return Grid(title, (*headings, *(HEADINGS[name] for name in listed)), tuple(rows))
