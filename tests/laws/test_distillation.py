@@ -92,6 +92,7 @@ def test_the_goal_is_what_an_edit_by_guidance_and_an_ensemble_comes_to(monkeypat
 def test_levels_are_those_that_a_walk_visits(steps):
     visited = visited_levels(LEVELS, steps)
     assert LEVELS.sigmas[visited].tolist() == LEVELS.timestep_sigmas(steps)[:-1]
+    assert {*LEVELS.sigmas[visited_levels(LEVELS, 4)].tolist()} < {*LEVELS.sigmas[visited_levels(LEVELS, 8)].tolist()}
     with pytest.raises(RequestError, match="sampling steps"):
         visited_levels(LEVELS, 2000)
 
@@ -123,8 +124,11 @@ def test_the_student_comes_nearer_and_the_teacher_stays():
 def test_what_was_distilled_is_not_asked_for_again():
     stage = DISTILLED["distilled"].stage
     stage = replace(stage, wanted=Distilled(sampling_steps=3))
-    facts = trained_metadata(ModelMetadata(cfg_scale=1.5, ensemble=4, steps=25), stage, 192)
+    usual = {"flowedit": {"steps": 8, "cfg": 2.0, "ensemble": 1, "strength": 0.5}, "tokenflow": {"steps": 12}}
+    facts = trained_metadata(ModelMetadata(cfg_scale=1.5, ensemble=4, steps=25, method_defaults=usual), stage, 192)
     assert (facts.cfg_scale, facts.ensemble, facts.steps) == (1.0, 1, 3)
+    assert facts.method_defaults == usual | {"flowedit": usual["flowedit"] | {"cfg": 1.0}}
+    assert trained_metadata(ModelMetadata(steps=2), stage, 192).steps == 2
 
 
 def test_rows_without_structure_learn_from_the_data_at_their_own_levels():

@@ -113,7 +113,12 @@ def trained_metadata(start: ModelMetadata, stage: GeneratorStage, short_side: in
     optional = start.structure_optional or stage.batches.structure_drop_prob > 0
     facts = replace(start, short_side=short_side, trained_side=None, structure_optional=optional)
     if isinstance(stage, DistilledStage):  # what was distilled is not asked for again
-        facts = replace(facts, cfg_scale=1.0, ensemble=1, steps=stage.wanted.sampling_steps)
+        methods = {
+            name: {each: min(value, 1.0) if each in ("cfg", "ensemble") else value for each, value in usual.items()}
+            for name, usual in facts.method_defaults.items()
+        }
+        steps = min(facts.steps, stage.wanted.sampling_steps)
+        facts = replace(facts, cfg_scale=1.0, ensemble=1, steps=steps, method_defaults=methods)
     if not (stage.motion and stage.batches.clips):
         return facts
     return replace(facts, frames=stage.batches.frames, fps=None, window=None)

@@ -31,12 +31,12 @@ class Distilled:
 
     guidance: its weight of content, omega; 1 is none. ensemble: answers averaged over noise, the first to what the
     student sees, as in `recast.diffusion.ensemble`. sampling_steps: only the levels that a walk of so many steps
-    visits are learned, because a student is used at these.
+    visits are learned, because a student is used at these; 8 has those of 4 and of 2 among them.
     """
 
     guidance: float = 1.5
     ensemble: int = 4
-    sampling_steps: int = 4
+    sampling_steps: int = 8
 
 
 def distilled(
