@@ -1,7 +1,7 @@
 """LaVie's layers over time, and how they are put into an image UNet. arXiv:2309.15103, section 4.1."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -78,7 +78,7 @@ class OverTime(nn.Module):
 class LaVieLayers(nn.Module):
     """All layers over time of a network, in the order of its blocks. channels, heads: of each block."""
 
-    def __init__(self, channels: list[int], heads: list[int], rotary: int = 32) -> None:
+    def __init__(self, channels: Sequence[int], heads: Sequence[int], rotary: int = 32) -> None:
         super().__init__()
         self.widths = list(zip(channels, heads, strict=True))
         self.layers = nn.ModuleList(OverTime(width, heads=count, rotary=rotary) for width, count in self.widths)

@@ -58,27 +58,25 @@ def distilled(
     `recast.training.objectives.diffusion.velocity`. Raises RequestError where the data has no clips of that length.
     """
     mix = DataMix.of(sources, batches.frames if batches.clips else 1)
-    sigmas, visited = schedule.sigmas.numpy(), visited_levels(schedule, wanted.sampling_steps)
+    visited = visited_levels(schedule, wanted.sampling_steps)
 
     def loss(student: Generator, share: BatchShard) -> LossOutput:
         began = time.perf_counter()
-        video, rows = drawn_rows(mix, batches, share, sigmas, seed=seed)
+        video, rows = drawn_rows(mix, batches, share, schedule.sigmas.numpy(), seed=seed)
         waited = time.perf_counter() - began
         batch = Batch.of(rows, device_of(student))
         numbers = share.rows(batches.clips if video else batches.images)
-        level = visited[[(share.step + number) % len(visited) for number in numbers]].to(batch.level)
-        level = torch.where(batch.structured, level, batch.level)
-        sigma = rearrange(schedule.sigmas.float().to(level.device)[level], "b -> b 1 1 1 1").to(batch.clean)
-        asked = _Asked(batch, level, sigma, video=video, structure=structure)
-        noisy = batch.clean + sigma * batch.noise
+        learned = visited[[(share.step + number) % len(visited) for number in numbers]]
+        asked = _Asked.at_levels(learned, batch, schedule, video=video, structure=structure)
+        noisy = batch.clean + asked.sigma * batch.noise
         noises = _noises(seed, share.step, numbers)
         goal = teacher_answer(teacher.to(noisy.device), asked, noisy, wanted, noises)
         goal = torch.where(rearrange(batch.structured, "b -> b 1 1 1 1"), goal, batch.clean)
-        off = asked.velocity(student, noisy) - target(Prediction.VELOCITY, goal, (noisy - goal) / sigma, sigma)
+        noise = (noisy - goal) / asked.sigma
+        off = asked.velocity(student, noisy) - target(Prediction.VELOCITY, goal, noise, asked.sigma)
         errors, weighed = row_errors(off, temporal_weight if video else 0.0)
-        return LossOutput(
-            mean=weighed.mean(), rows=errors.detach(), levels=(asked.level / len(sigmas)).float(), waited=waited
-        )
+        levels = (asked.level / len(schedule.sigmas)).float()
+        return LossOutput(mean=weighed.mean(), rows=errors.detach(), levels=levels, waited=waited)
 
     return loss
 
@@ -98,6 +96,15 @@ class _Asked:
     sigma: Float[Tensor, "b 1 1 1 1"]
     video: bool
     structure: bool
+
+    @classmethod
+    def at_levels(
+        cls, levels: Int[Tensor, " b"], batch: Batch, schedule: Schedule, *, video: bool, structure: bool
+    ) -> "_Asked":
+        """Rows at these levels, but those without structure at the levels that they were drawn with."""
+        level = torch.where(batch.structured, levels.to(batch.level), batch.level)
+        sigma = rearrange(schedule.sigmas.float().to(level.device)[level], "b -> b 1 1 1 1").to(batch.clean)
+        return cls(batch, level, sigma, video=video, structure=structure)
 
     def velocity(self, network: Generator, noisy: Clips, *, content: bool = True) -> Clips:
         """The predicted v of noisy latents; without content, that of null tokens."""
