@@ -7,7 +7,6 @@ from typing import Annotated
 from av.container import InputContainer, OutputContainer
 from pydantic import Field
 
-from recast.video.source import Window
 from recast.video.timecode import timecode_of
 from recast.video.tracks import Int64, TrackFacts, facts_of
 
@@ -72,15 +71,13 @@ def lost(texts: dict[str, str], kept: dict[str, str]) -> list[str]:
 
 
 def keep_chapters(
-    chapters: tuple[Chapter, ...], target: OutputContainer, window: Window, begin: Fraction, length: Fraction | None
+    chapters: tuple[Chapter, ...], target: OutputContainer, begin: Fraction, length: Fraction | None
 ) -> None:
-    """Gives the target the source's chapters in the window. begin: of the window on the source's clock, in seconds.
+    """Gives the target the source's chapters that lie in its stretch, cut to it.
 
-    length: of the source, in seconds.
+    begin: of the stretch on the source's clock, in seconds. length: of the stretch in seconds, None for no end.
     """
-    end = None if window.end is None else Fraction(window.end) - Fraction(window.start)
-    end = length if end is None else end
-    moved = [_moved(chapter, begin, end) for chapter in chapters]
+    moved = [_moved(chapter, begin, length) for chapter in chapters]
     target.set_chapters([asdict(chapter) for chapter in moved if chapter is not None])
 
 

@@ -74,9 +74,21 @@ class Movie:
         self._texts = texts_of(found.metadata)
         self._container.metadata.update(self._texts)
         if self._kind.chapters:
-            keep_chapters(found.chapters, self._container, self._window, begin, self._source.seconds)
+            keep_chapters(found.chapters, self._container, begin, self._longest())
         elif found.chapters:
             self.notes.append(f"{self._kind.container} cannot hold chapters; they were left out")
+
+    def _longest(self) -> Fraction | None:
+        """The most seconds that the window can hold, which is known before its frames are; None for no end."""
+        source, window = self._source, self._window
+        start, longest = Fraction(window.start), []
+        if source.seconds is not None:
+            longest.append(source.seconds - start)
+        if window.end is not None:
+            longest.append(Fraction(window.end) - start)
+        if window.max_frames is not None:  # by the mean rate, since times of frames to come are not known
+            longest.append(window.max_frames / source.fps)
+        return min(longest, default=None)
 
     def _keep_timecode(self, timecode: str | None) -> None:
         """Gives the video the source's time code, that of its first frame."""
