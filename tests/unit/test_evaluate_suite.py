@@ -11,7 +11,7 @@ from recast.editing.knob_names import knobs_of
 from recast.editing.progress import no_progress
 from recast.errors import RequestError
 from recast.evaluation import JUDGED
-from recast.evaluation.items import SWEPT, EvalConfig, EvalItem, Variant, open_context
+from recast.evaluation.items import EDITED, SWEPT, EvalConfig, EvalItem, Variant, open_context
 from recast.evaluation.metrics.joint import Bars
 from recast.evaluation.suite import RANGES, Suite, edits, evaluated, world_tasks
 from recast.evaluation.trials import AskedEdit, tried
@@ -95,26 +95,11 @@ def test_evaluations_and_seconds_of_an_edit_are_counted(outcomes):
     assert by_variant[Variant("truth")].seconds is None
 
 
-def test_temporal_guidance_adds_its_values_once_for_each_number_of_steps():
-    tried = edits([0, 4], temporal=True)
-    assert len(tried) == len(set(tried)) == 2 + 1 + 2 + 4
-    assert {trial.temporal_guidance for trial in tried if trial.detail == 0} == {0, 0.5, 1, 1.5, 2}
-    assert edits([], temporal=True) == ()
-    swept = [trial for trial in edits([0], temporal=True, steps=[4, 12, 25]) if trial.is_swept]
-    assert len(swept) == 3 * 5
-    assert {trial.steps for trial in swept} == {4, 12, 25}
-
-
 def test_temporal_guidance_is_swept_on_one_world_of_some(outcomes):
     swept = [sum(trial.is_swept for trial in _of(outcomes, f"edits {number}")) for number in (1000, 1001)]
     assert [1000 % SWEPT, 1001 % SWEPT] == [0, 1]
     assert swept == [5, 0]
     assert 100 // SWEPT >= 36
-
-
-def test_the_first_number_moves_all_worlds():
-    assert {task.of for task in world_tasks(2, 1000)} == {"1000", "1001"}
-    assert world_tasks(2, 0)[1] == world_tasks(2, 1)[0]
 
 
 def test_true_depth_is_told_instead(setting, outcomes, asked):
@@ -131,7 +116,8 @@ def test_any_way_to_denoise_can_be_evaluated(setting, outcomes, asked, another):
 
 def _edit(asked, setting):
     """The measures of the setting's one edit of a case that the shared run has too."""
-    ((_, figures, _),) = tried(replace(asked, context=replace(asked.context, setting=setting)), Bars(0, 0))
+    shown = replace(asked, context=replace(asked.context, setting=setting))
+    ((_, figures, _),) = tried(shown, Bars(0, 0), setting.edits)
     return {name: figures[name] for name in ("frames", "warp", "distance")}
 
 
@@ -176,9 +162,21 @@ def test_a_stopped_run_goes_on_where_it_was(setting, outcomes, kept, tmp_path):
     assert [one.seconds for one in again] == [one.seconds for one in outcomes]
 
 
-def test_a_wider_range_goes_on_from_a_narrow_one(setting, outcomes, kept):
-    narrow = evaluated(Suite(setting, TASKS[:1], results=kept), no_progress)
-    assert narrow == outcomes[:1]
+def test_a_wider_range_and_more_edits_go_on_from_what_is_there(setting, outcomes, kept, tmp_path):
+    assert evaluated(Suite(setting, TASKS[:1], results=kept), no_progress) == outcomes[:1]
+    first, *rows = kept.read_text().split("\n")
+    before = [json.loads(row) for row in rows]
+    for row in before:
+        row["outcomes"] = [one for one in row["outcomes"] if "method" not in one["trial"]]
+    here, added = tmp_path / "results.jsonl", []
+    here.write_text("\n".join([first, *map(json.dumps, before)]))
+    again = evaluated(Suite(setting, TASKS, results=here), lambda _, done, total: added.append((done, total)))
+    assert again == outcomes
+    lacked = {one.task for one in outcomes if one.trial.method == "sdedit"}
+    assert added == [(done, len(lacked)) for done in range(len(lacked) + 1)]
+    last = [json.loads(row)["outcomes"] for row in here.read_text().split("\n")[-len(lacked) :]]
+    tried_anew = [one["trial"]["method"] for row in last for one in row if one["trial"]["content"] in EDITED]
+    assert tried_anew == ["sdedit"] * len(lacked)
 
 
 def test_results_of_another_anotherare_refused(setting, tmp_path):

@@ -139,7 +139,8 @@ def _tried(
 
 
 def _tasks(count: int | None, first: int, footage: Path | None, tried: "tuple[Variant, ...]") -> "tuple[EvalItem, ...]":
-    from recast.evaluation.suite import CASE_KINDS, footage_tasks, world_tasks
+    from recast.evaluation.items import CASE_KINDS
+    from recast.evaluation.suite import footage_tasks, world_tasks
 
     kinds = ["worlds", *(CASE_KINDS[case] for case in dict.fromkeys(trial.case for trial in tried) or ("mixed",))]
     return (world_tasks(count, first, kinds) if count else ()) + (footage_tasks(footage) if footage else ())
@@ -191,7 +192,7 @@ def _listed(flag: str, text: str, number: Callable[[str], Number], within: tuple
 
 def _command(suite: "Suite", *, count: int | None, first: int, footage: Path | None) -> str:
     """What to type to measure the same, without where results went."""
-    from recast.evaluation.suite import CASE_KINDS
+    from recast.evaluation.items import CASE_KINDS
 
     setting = suite.setting
     details = dict.fromkeys(f"{trial.detail:g}" for trial in setting.edits)

@@ -17,6 +17,10 @@ from recast.model.folder import ModelFolder
 
 SWEPT = 2
 """Temporal guidance is swept over on one world of so many: 100 worlds give 50 pairs that differ by nothing else."""
+CASE_KINDS = {"mixed": "edits", "place": "place", "colour": "colour"}
+"""The kind of task by the kind of case."""
+EDITED = ("words", "picture")
+"""What an edit takes its content from, by the names that variants have for it."""
 HOW = ("method", "structure", "cfg", "steps", "ensemble", "scheduler", "window", "dtype")
 """Settings of a request that may be chosen for all edits, besides the methods' knobs; trials say the others."""
 
@@ -61,7 +65,7 @@ class Outcome:
 class EvalConfig:
     """How the model is run. true_depth: whether edits are conditioned on the true depth in place of the estimate.
 
-    edits: the trials that are tried on each world, those of a sweep on one of SWEPT.
+    edits: what is tried on each world of its case, those of a sweep on one of SWEPT.
     settings: of a request, by name, the same for all edits. Raises RequestError for those that a variant sets itself.
     """
 
@@ -103,7 +107,10 @@ class EvalConfig:
 
 @dataclass(frozen=True)
 class EvalItem:
-    """One world by its number, or one real clip or masked sequence by its path. kind: as in KINDS of trials.py."""
+    """One world by its number, or one real clip or masked sequence by its path.
+
+    kind: of CASE_KINDS, or of PARTS in trials.py.
+    """
 
     kind: str
     of: str

@@ -30,19 +30,22 @@ class ResultsFile:
 
     def rows(self) -> dict[str, Any]:
         """What an earlier run found, by item. Raises RequestError where it measured something else, or for no place."""
+        return dict(self.lines())
+
+    def lines(self) -> list[tuple[str, Any]]:
+        """What earlier runs found, line by line; an item measured in parts has several. Raises as `rows`."""
         if self.path is None:
-            return {}
+            return []
         check_place(self.path)
         if not self.path.exists():
-            return {}
+            return []
         head, (first, *lines) = json.dumps(self.identity), self.path.read_text("utf-8", errors="replace").split("\n")
         if not lines and first != head and head.startswith(first):  # killed before its first line was whole
             self.path.unlink()
-            return {}
+            return []
         if first != head:
             raise RequestError(f"{self.path} holds results of another model, judge or setting; name another file")
-        rows = [row for row in map(_row, lines) if row]
-        return {row["task"]: row["outcomes"] for row in rows}
+        return [(row["task"], row["outcomes"]) for row in map(_row, lines) if row]
 
     def add(self, task: str, outcomes: object) -> None:
         """Adds what one item gave, in JSON's types."""
@@ -84,12 +87,23 @@ def collected(
     """
     found = file.rows()
     missing = {name: item for name, item in items.items() if name not in found}
-    watch("evaluate", 0, len(missing))
-    for number, (name, outcomes) in enumerate(_worked(missing, measure, workers), 1):
-        found[name] = outcomes
-        file.add(name, outcomes)
-        watch("evaluate", number, len(missing))
+    found |= dict(measured(missing, measure, file, workers, watch))
     return {name: found[name] for name in items}
+
+
+def measured(
+    items: Mapping[str, Item],
+    measure: Callable[[Item], Any],
+    file: ResultsFile,
+    workers: Workers,
+    watch: ProgressCallback,
+) -> Iterator[tuple[str, Any]]:
+    """What `measure` gives for each item, by its name, as they come; each is in the file before it is told."""
+    watch("evaluate", 0, len(items))
+    for number, (name, outcomes) in enumerate(_worked(items, measure, workers), 1):
+        file.add(name, outcomes)
+        watch("evaluate", number, len(items))
+        yield name, outcomes
 
 
 def _worked(items: Mapping[str, Item], measure: Callable[[Item], Any], workers: Workers) -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,8 @@
 """Edits of worlds and parts of a model on real clips: what is tried, on which of them, and its outcomes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,20 @@ from typing import Any
 from recast.editing.record import digest
 from recast.errors import MediaError
 from recast.evaluation.cases.worlds import CHANGES
-from recast.evaluation.items import EvalConfig, EvalItem, Outcome, Variant, open_context
+from recast.evaluation.items import CASE_KINDS, EDITED, SWEPT, EvalConfig, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.judge.judge import WEIGHTS, Judge
-from recast.evaluation.results import ResultsFile, Workers, collected
+from recast.evaluation.results import ResultsFile, Workers, measured
 from recast.evaluation.trials import outcomes
 from recast.model.folder import ModelFolder
 from recast.progress import ProgressCallback
 
 TEMPORAL_GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """omega_t of Gen-1's eq. 8 at which frame consistency is compared."""
-CASE_KINDS = {"mixed": "edits", "place": "place", "colour": "colour"}
-"""The kind of task by the kind of case."""
 WORLD_KINDS = ("worlds", *CASE_KINDS.values())
 """Kinds of tasks that are one world each."""
 
+Kept = defaultdict[str, dict[Variant, Outcome]]
+"""Outcomes by task and by what was tried; one without figures is an edit that the model cannot make."""
 RANGES = "settings were chosen on worlds 0 to 35 and from 1000 on, nothing on 100 to 199"
 """What the head of each report says of which worlds are for choosing, and which for publishing."""
 
@@ -40,15 +41,19 @@ class Suite:
     def identity(self) -> dict[str, Any]:
         """What outcomes must have in common to be put together."""
         model = {"name": Path(self.setting.model).name, "digest": digest(ModelFolder.found(self.setting.model).path)}
-        edits = [asdict(trial) for trial in self.setting.edits]
         return {
             "model": model,
             "judge": digest(WEIGHTS),
             "frame_encoder": Judge.name,
             "settings": dict(self.setting.settings),
             "true_depth": self.setting.true_depth,
-            "edits": edits,
         }
+
+    def lacking(self, task: EvalItem, found: Collection[Variant]) -> tuple[Variant, ...]:
+        """The edits of a task that are asked for and were not found."""
+        edits = [trial for trial in self.setting.edits if CASE_KINDS[trial.case] == task.kind]
+        edits = [trial for trial in edits if not (trial.is_swept and int(task.of) % SWEPT)]
+        return tuple(trial for trial in edits if trial not in found)
 
     @property
     def head(self) -> dict[str, str]:
@@ -107,16 +112,44 @@ def footage_tasks(folder: Path) -> tuple[EvalItem, ...]:
 
 
 def evaluated(suite: Suite, watch: ProgressCallback) -> list[Outcome]:
-    """The outcomes of all tasks, in the order of the tasks whatever was done first."""
-    setting, tasks = suite.setting, {task.name: task for task in suite.tasks}
-    workers = Workers(suite.jobs, partial(open_context, setting))
-    rows = collected(tasks, partial(_rows, setting), ResultsFile(suite.results, suite.identity), workers, watch)
-    return [_outcome(row) for found in rows.values() for row in found]
+    """The outcomes of all tasks, in the order of the tasks and edits whatever was done first.
+
+    What the results file has is not measured again, be it some tasks, or some edits of a task.
+    """
+    file = ResultsFile(suite.results, suite.identity)
+    kept: Kept = defaultdict(dict)
+    for name, rows in file.lines():
+        kept[name] |= _by_variant(name, rows)
+    lacking = {task.name: (task, suite.lacking(task, kept[task.name])) for task in suite.tasks}
+    lacking = {name: (task, edits) for name, (task, edits) in lacking.items() if edits or not kept[name]}
+    workers = Workers(suite.jobs, partial(open_context, suite.setting))
+    for name, rows in measured(lacking, partial(_rows, suite.setting), file, workers, watch):
+        kept[name] |= _by_variant(name, rows)
+    order = {trial: number for number, trial in enumerate(suite.setting.edits)}
+    found = [outcome for task in suite.tasks for outcome in _ordered(kept[task.name], order)]
+    return [outcome for outcome in found if outcome.figures]
 
 
-def _rows(setting: EvalConfig, task: EvalItem) -> list[dict[str, Any]]:
-    return [asdict(outcome) for outcome in outcomes(setting, task)]
+def _ordered(kept: Mapping[Variant, Outcome], order: Mapping[Variant, int]) -> list[Outcome]:
+    """What no edit was needed for, then the edits that are asked for."""
+    asked = [outcome for trial, outcome in kept.items() if trial.content not in EDITED or trial in order]
+    return sorted(asked, key=lambda outcome: order.get(outcome.trial, -1))
 
 
-def _outcome(row: dict[str, Any]) -> Outcome:
-    return Outcome(row["task"], Variant(**row["trial"]), row["figures"], row["seconds"])
+def _rows(setting: EvalConfig, lacking: tuple[EvalItem, tuple[Variant, ...]]) -> list[dict[str, Any]]:
+    """What the file has of a task. Of a variant only what differs from the default: there are thousands of them."""
+    task, edits = lacking
+    usual = {knob.name: knob.default for knob in fields(Variant)}
+    return [
+        {
+            "trial": {name: value for name, value in asdict(outcome.trial).items() if value != usual[name]},
+            "figures": outcome.figures,
+            "seconds": outcome.seconds,
+        }
+        for outcome in outcomes(setting, task, edits)
+    ]
+
+
+def _by_variant(task: str, rows: Iterable[dict[str, Any]]) -> dict[Variant, Outcome]:
+    found = [Outcome(task, Variant(**row["trial"]), row["figures"], row["seconds"]) for row in rows]
+    return {outcome.trial: outcome for outcome in found}

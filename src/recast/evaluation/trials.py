@@ -1,9 +1,8 @@
 """Evaluation of one item, a world or a real clip: runs its edits through the whole pipeline and measures them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,7 +18,7 @@ from recast.editing.request import Request
 from recast.editing.resolve import ResolvedEdit, resolve
 from recast.editing.stages import generate
 from recast.evaluation.cases.worlds import ON_SURFACES, Case, case
-from recast.evaluation.items import SWEPT, EvalConfig, EvalContext, EvalItem, Outcome, Variant, open_context
+from recast.evaluation.items import CASE_KINDS, EvalConfig, EvalContext, EvalItem, Outcome, Variant, open_context
 from recast.evaluation.metrics.accuracy import accuracy
 from recast.evaluation.metrics.appearance import distance, sharpness
 from recast.evaluation.metrics.consistency import steadiness
@@ -85,15 +84,20 @@ class AskedEdit:
         return prompt_consistency(pair.embedded(self.case.words), pair.embeddings(frames))
 
 
-def outcomes(setting: EvalConfig, task: EvalItem) -> list[Outcome]:
-    """Everything that one task tells."""
-    measured = KINDS[task.kind](open_context(setting), task.of)
+def outcomes(setting: EvalConfig, task: EvalItem, edits: Sequence[Variant]) -> list[Outcome]:
+    """Everything that one task tells, a world's with these edits; an edit that the model cannot make has no figures."""
+    context = open_context(setting)
+    case_kinds = {kind: name for name, kind in CASE_KINDS.items()}
+    if task.kind in case_kinds:
+        measured = _edited(case_kinds[task.kind], context, int(task.of), edits)
+    else:
+        measured = PARTS[task.kind](context, task.of)
     return [Outcome(task.name, trial, figures, seconds) for trial, figures, seconds in measured]
 
 
-def _edited(kind: str, context: EvalContext, number: str) -> Measurements:
+def _edited(kind: str, context: EvalContext, number: int, edits: Sequence[Variant]) -> Measurements:
     """The edits of one world; beside them the source, the reference render, that decoded, and floors."""
-    asked = AskedEdit.of(int(number), kind, context)
+    asked = AskedEdit.of(number, kind, context)
     source, truth = asked.measured(asked.source), asked.measured(asked.truth)
     bars = Bars.of(source, truth)
     yield Variant("source", case=kind), source | asked.score(source, bars), None
@@ -101,10 +105,10 @@ def _edited(kind: str, context: EvalContext, number: str) -> Measurements:
     backbone = context.model.backbone
     others = {"decoded": backbone.decode(backbone.encode(asked.truth))}
     if kind == "mixed":
-        others |= floors(asked.source, int(number))
+        others |= floors(asked.source, number)
     for content, frames in others.items():
         yield Variant(content, case=kind), asked.measured(frames, bars), None
-    yield from tried(asked, bars)
+    yield from tried(asked, bars, edits)
 
 
 def floors(source: Frames, seed: int) -> dict[str, Frames]:
@@ -114,17 +118,20 @@ def floors(source: Frames, seed: int) -> dict[str, Frames]:
     return {"grey": torch.full_like(source, GREY), "noise": noise}
 
 
-def tried(asked: AskedEdit, bars: Bars) -> Measurements:
-    """Each edit of a case that the setting asks for, measured."""
+def tried(asked: AskedEdit, bars: Bars, edits: Sequence[Variant]) -> Measurements:
+    """These edits of a case, measured."""
     context, setting, number = asked.context, asked.context.setting, asked.case.number
-    trials = [trial for trial in setting.edits if _is_tried(trial, asked)]
+    unread = () if Medium.PICTURE in context.model.backbone.media else ("picture",)
     seen: Prepared | None = None
     clip = Clip(asked.source, FPS)
     with TemporaryDirectory() as folder:
         example = Path(folder) / "example.png"
         Image.fromarray(rendered(asked.case.example, 1, context.side, context.side).frames[0]).save(example)
         contents = {"words": {"words": asked.case.words}, "picture": {"pictures": str(example)}}
-        for trial in trials:
+        for trial in edits:
+            if trial.content in unread:
+                yield trial, {}, None
+                continue
             options = setting.asked(trial) | contents[trial.content] | _source_prompt(trial, asked)
             request = Request.asked(model=setting.model, seed=number, structure_detail=trial.detail, **options)
             resolved = resolve(request, context.model, clip)
@@ -134,13 +141,6 @@ def tried(asked: AskedEdit, bars: Bars) -> Measurements:
             frames = generate(resolved, seen, replace(context.model, backbone=backbone)).frames
             seconds = perf_counter() - start
             yield trial, asked.measured(frames, bars) | {"evaluations": float(evaluations.count)}, seconds
-
-
-def _is_tried(trial: Variant, asked: AskedEdit) -> bool:
-    """Whether a case has that trial: of its kind, in a medium that the model reads, and of a sweep on one of SWEPT."""
-    media = asked.context.model.backbone.media
-    read = trial.content == "words" or Medium.PICTURE in media
-    return trial.case == asked.case.kind and read and not (trial.is_swept and asked.case.number % SWEPT)
 
 
 def _source_prompt(trial: Variant, asked: AskedEdit) -> dict[str, object]:
@@ -176,15 +176,8 @@ def _masked(context: EvalContext, path: str) -> Measurements:
     yield Variant("footage"), masked(Path(path), context.model), None
 
 
-KINDS: dict[str, Callable[[EvalContext, str], Measurements]] = {
-    "edits": partial(_edited, "mixed"),
-    "place": partial(_edited, "place"),
-    "colour": partial(_edited, "colour"),
-    "worlds": _drawn,
-    "clip": _filmed,
-    "masks": _masked,
-}
-"""Every kind of task."""
+PARTS: dict[str, Callable[[EvalContext, str], Measurements]] = {"worlds": _drawn, "clip": _filmed, "masks": _masked}
+"""What is measured of a model's parts, by the kind of task."""
 
 
 def frames_of(footage: Footage) -> Frames:
