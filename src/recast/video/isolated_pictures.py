@@ -1,10 +1,12 @@
 """Pictures of users, decoded in a process of its own as videos are (`recast.video.isolated`)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+from PIL import Image
 
 from recast.errors import MediaError
 from recast.video import messages, pictures
@@ -34,7 +36,7 @@ def facts(path: Path, kinds: Kinds) -> PictureFacts:
 def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
     """The picture in a file, upright, with its opacity; of a moving one the first. Raises MediaError."""
     if not AVAILABLE:
-        with regular_file(path) as file, picture_in(file, path, STILLS) as held:
+        with _opened(path, STILLS) as held:
             return pictures.upright_rgba(held)
     return _pixels(Errand("picture", path, kinds=STILLS), channels=4)
 
@@ -42,7 +44,7 @@ def picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
 def still(path: Path, kinds: Kinds, *, alpha: bool) -> UInt8[np.ndarray, "h w 3"]:
     """A picture of a sequence, upright, on black; or how opaque it is, for `alpha`. Raises MediaError."""
     if not AVAILABLE:
-        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+        with _opened(path, kinds) as held:
             return pictures.upright_rgb(held, alpha=alpha)
     return _pixels(Errand("still", path, kinds=kinds, alpha=alpha), channels=3)
 
@@ -50,7 +52,7 @@ def still(path: Path, kinds: Kinds, *, alpha: bool) -> UInt8[np.ndarray, "h w 3"
 def mask(path: Path, kinds: Kinds) -> Float32[np.ndarray, "h w"]:
     """A picture as a mask, 0..1: its opacity where something is not opaque, else its luma. Raises MediaError."""
     if not AVAILABLE:
-        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+        with _opened(path, kinds) as held:
             return pictures.luma_or_alpha(held)
     return _pixels(Errand("mask", path, kinds=kinds), channels=4).view(np.float32)[..., 0]
 
@@ -59,7 +61,7 @@ def animation(source: Source, kinds: Kinds) -> Iterator[Shown]:
     """All frames of a moving picture. Raises MediaError, also where some are missing."""
     path, count = source.path, 0
     if not AVAILABLE:
-        with regular_file(path) as file, picture_in(file, path, kinds) as held:
+        with _opened(path, kinds) as held:
             yield from pictures.animation(held, alpha=source.alpha)
         return
     most = messages.PLACE.size + 3 * source.size[0] * source.size[1]
@@ -69,6 +71,13 @@ def animation(source: Source, kinds: Kinds) -> Iterator[Shown]:
             count += 1
     if count != source.num_frames:
         raise MediaError(f"the picture is damaged: {source.num_frames} frames are told of, and {count} came: {path}")
+
+
+@contextmanager
+def _opened(path: Path, kinds: Kinds) -> Iterator[Image.Image]:
+    """A picture in this process, where there can be no other."""
+    with regular_file(path) as file, picture_in(file, path, kinds) as held:
+        yield held
 
 
 def _pixels(errand: Errand, *, channels: int) -> UInt8[np.ndarray, "h w c"]:
