@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recast.cli.flags import Flag, Json, Quiet, flagged
+from recast.cli.flags import Flag, Json, Quiet, flagged, listed
 from recast.cli.table import table, tell, visible
 from recast.errors import RequestError, known
 
@@ -98,17 +98,13 @@ def _number(name: str, least: int, text: str) -> int:
     return int(text)
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 _PARSED: dict[str, Callable[[str], Any]] = {
-    "methods": _listed,
-    "presets": _listed,
+    "methods": listed,
+    "presets": listed,
     "steps": partial(_number, "steps", 1),
     "frames": partial(_number, "frames", 2),
     "rows": partial(_number, "rows", 1),
-    "sides": lambda text: tuple(_number("sides", 16, part) for part in _listed(text)),
+    "sides": lambda text: tuple(_number("sides", 16, part) for part in listed(text)),
     "checkpointing": lambda text: known("way of checkpointing", text, CHECKPOINTING),
 }
 """How each option is read, where it is not taken as it is."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recast.cli.flags import FLAGS, request_from
+from recast.cli.flags import FLAGS, listed, request_from
 from recast.cli.progress import shown
 from recast.cli.table import table, visible
 from recast.editing.request import Request
@@ -121,8 +121,8 @@ def _check(request: Request, video: Path) -> None:
 def _named(methods: str) -> list[str]:
     from recast.methods import METHODS
 
-    listed = list(METHODS) if methods == "all" else dict.fromkeys(methods.split(","))
-    return [known("method", name.strip(), METHODS) for name in listed]
+    names = METHODS if methods == "all" else dict.fromkeys(listed(methods) or [""])
+    return [known("method", name, METHODS) for name in names]
 
 
 def _joined(made: "list[tuple[Prepared, MethodTrial]]", names: list[str], sheet: Path, video: Path) -> Comparison:

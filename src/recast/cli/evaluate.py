@@ -10,7 +10,7 @@ import typer
 
 from recast.cli.evaluate_pairs import PAIR_FLAGS, asked_pairs, by_pairs
 from recast.cli.evaluate_suite import SUITE_FLAGS, asked_suite, by_suite
-from recast.cli.flags import Json, Quiet, Settings, flagged, named
+from recast.cli.flags import Json, Quiet, Settings, flagged, listed, named
 from recast.cli.progress import shown
 from recast.errors import RequestError, known
 
@@ -123,8 +123,8 @@ def _tried(
     details: str, methods: str | None, model: str, temporal_steps: str | None, cases: str, *, temporal: bool
 ) -> tuple[dict[str, object], "tuple[Variant, ...]"]:
     """The settings that all edits have, and the trials of each world."""
-    levels = _listed("details", details, float, (0, 7)) if details != "none" else []
-    steps = _listed("temporal-steps", temporal_steps, int, (1, 1000)) if temporal_steps else []
+    levels = _numbers("details", details, float, (0, 7)) if details != "none" else []
+    steps = _numbers("temporal-steps", temporal_steps, int, (1, 1000)) if temporal_steps else []
     if steps and not temporal:
         raise RequestError("--temporal-steps says where --temporal sweeps; write --temporal too")
     base, others = _methods(methods, model)
@@ -132,7 +132,7 @@ def _tried(
     from recast.evaluation.cases.worlds import CHANGES
     from recast.evaluation.suite import edits
 
-    kinds = cases.split(",")
+    kinds = listed(cases) or ("",)
     for kind in kinds:
         known("kind of case", kind, CHANGES)
     return base, edits(levels, temporal=temporal, steps=steps, methods=others, cases=kinds)
@@ -162,7 +162,7 @@ def workers(device: str) -> int:
 
 def _methods(text: str | None, model: str) -> tuple[dict[str, object], list[str]]:
     """The first method as a setting of all edits, and those that are compared with it."""
-    first, *others = _able(model) if text == ALL else text.split(",") if text else [""]
+    first, *others = _able(model) if text == ALL else listed(text or "") or [""]
     return {"method": first} if first else {}, [name for name in dict.fromkeys(others) if name != first]
 
 
@@ -179,10 +179,10 @@ def _able(model: str) -> list[str]:
     return sorted(able, key=lambda name: name != own)
 
 
-def _listed(flag: str, text: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
+def _numbers(flag: str, text: str, number: Callable[[str], Number], within: tuple[float, float]) -> list[Number]:
     low, high = within
     try:
-        numbers = [number(each) for each in text.split(",")]
+        numbers = [number(each) for each in listed(text)]
     except ValueError:
         numbers = []
     if not numbers or not all(low <= each <= high for each in numbers):

@@ -168,6 +168,11 @@ def parsed(assignment: str) -> tuple[str, object]:
     return name.strip().replace("-", "_"), _read_value(value.strip())
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas, without blanks around it and without what is empty."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _read_value(text: str) -> object:
     try:
         value = json.loads(text)

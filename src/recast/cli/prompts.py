@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recast.cli.flags import Overwrite, Quiet
+from recast.cli.flags import Overwrite, Quiet, listed
 from recast.cli.progress import shown
 from recast.cli.table import visible
 from recast.errors import RequestError, known
@@ -42,7 +42,7 @@ def prompts(  # noqa: PLR0913 -- one parameter for each flag
     check_place(output)
     if endpoint_model and not endpoint:
         raise RequestError(f"{endpoint_model} is a model at an endpoint; name that too, by --endpoint URL")
-    chosen = tuple(KINDS[KINDS.index(known("kind of edit", kind, KINDS))] for kind in kinds.split(","))
+    chosen = tuple(KINDS[KINDS.index(known("kind of edit", kind, KINDS))] for kind in listed(kinds) or [""])
     rewriter = EndpointRewriter(ChatEndpoint(endpoint, endpoint_model)) if endpoint else TemplateRewriter(seed)
     settings = PromptSettings(chosen, each, captioner, chosen_device(device).type)
     with shown(quiet=quiet) as watch:

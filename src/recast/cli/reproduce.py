@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recast.cli.evaluate import workers
-from recast.cli.flags import Json, Quiet
+from recast.cli.flags import Json, Quiet, listed
 from recast.cli.progress import shown
 from recast.cli.table import table, visible
 
@@ -69,7 +69,7 @@ def _asked(model: str, device: str, claims: str | None, *, quick: bool) -> "Repr
     where = chosen_device(device).type
     run = ClaimRun(model, where, QUICK_SIDE, QUICK_OPTIONS) if quick else ClaimRun(model, where)
     worlds = range(FIRST, FIRST + (QUICK_WORLDS if quick else WORLDS))
-    return Reproduction(run, chosen(claims.split(",") if claims else []), worlds)
+    return Reproduction(run, chosen(listed(claims or "")), worlds)
 
 
 def _list(asked: "Reproduction") -> None:

@@ -1,6 +1,6 @@
 """The claims of Gen-1 (arXiv:2302.03011) and of "One-Shot Learning Meets Depth Diffusion in Multi-Object Videos"."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from recast.errors import known
@@ -190,7 +190,7 @@ CLAIMS: dict[str, Claim] = dict(
 """Every claim by name; the word before the first dash is its group."""
 
 
-def chosen(names: list[str]) -> dict[str, Claim]:
+def chosen(names: Sequence[str]) -> dict[str, Claim]:
     """The claims of these names or groups, all of them for none. Raises RequestError for one that there is not."""
     if not names:
         return CLAIMS
