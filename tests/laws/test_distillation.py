@@ -18,6 +18,7 @@ from recast.model.metadata import ModelMetadata
 from recast.networks.generator import Generator
 from recast.recipes.distilled import DISTILLED
 from recast.recipes.pocket.presets import POCKET_LEVELS
+from recast.training.objectives import distillation
 from recast.training.objectives.batches import Batches
 from recast.training.objectives.diffusion import velocity
 from recast.training.objectives.distillation import MEMBERS_STREAM, Distilled, distilled, visited_levels
@@ -56,19 +57,23 @@ def test_a_teacher_without_guidance_and_ensemble_is_its_own_student():
     assert own_loss(teacher, Distilled(guidance=1, ensemble=3)).mean.item() > 1e-6
 
 
-def test_the_goal_is_what_an_edit_by_guidance_and_an_ensemble_comes_to(monkeypatch):
-    from recast.training.objectives import distillation
-
-    teacher, wanted, seen = generator(), Distilled(guidance=2.5, ensemble=3), []
-    truly = distillation.teacher_answer
+def answers_of(teacher, wanted, monkeypatch):
+    """What the loss asked the teacher, each with its noisy latents and the answer."""
+    seen, truly = [], distillation.teacher_answer
 
     def kept(network, asked, noisy, *more):
         seen.append((asked, noisy, truly(network, asked, noisy, *more)))
         return seen[-1][2]
 
-    monkeypatch.setattr(distillation, "teacher_answer", kept)
-    own_loss(teacher, wanted)
-    ((asked, noisy, goals),) = seen
+    with monkeypatch.context() as patch:
+        patch.setattr(distillation, "teacher_answer", kept)
+        own_loss(teacher, wanted)
+    return seen
+
+
+def test_the_goal_is_what_an_edit_by_guidance_and_an_ensemble_comes_to(monkeypatch):
+    teacher, wanted = generator(), Distilled(guidance=2.5, ensemble=3, sampled=2)
+    ((asked, noisy, goals),) = answers_of(teacher, wanted, monkeypatch)
     backbone = Gen1Backbone(net=teacher.net, vae=AutoencoderKL(), schedule=LEVELS, projection=teacher.projection)
     for row, goal in enumerate(goals):
         rng, null = row_rng(MEMBERS_STREAM, CLIPS, row), backbone.null_tokens()
@@ -86,6 +91,22 @@ def test_the_goal_is_what_an_edit_by_guidance_and_an_ensemble_comes_to(monkeypat
         denoise = ensembled(guided, wanted.ensemble, noise)
         expected = denoise(noisy[row], float(LEVELS.sigmas[asked.level[row]]), condition)
         torch.testing.assert_close(goal, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_one_answer_stands_for_all_others_in_the_mean(monkeypatch):
+    """Goals of two answers of an ensemble of four have the mean of those of all four."""
+    teacher, ((asked, noisy, _),) = generator(), answers_of(generator(), Distilled(), monkeypatch)
+
+    def goals(sampled, seed):
+        rng = torch.Generator().manual_seed(seed)
+        wanted = Distilled(guidance=1, ensemble=4, sampled=sampled)
+        noises = (lambda like, _: torch.randn(like.shape, generator=rng),) * 40
+        return torch.stack([distillation.teacher_answer(teacher, asked, noisy, wanted, noise) for noise in noises])
+
+    two, four = goals(1, 0), goals(3, 1)
+    error = (two.var(0) + four.var(0)) / len(two)
+    assert ((two.mean(0) - four.mean(0)).square() / error).mean().item() == pytest.approx(1, abs=0.25)
+    assert two.var(0).mean() > 2 * four.var(0).mean()
 
 
 @pytest.mark.parametrize("steps", [1, 4, 25])

@@ -1,7 +1,7 @@
 """Batches of the generator: noise level, noise and conditions of each row, drawn from the row's own generator."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -103,6 +103,10 @@ class Batch:
             conditioned=torch.tensor([row.conditioned for row in rows], device=device),
             structured=torch.tensor([row.structured for row in rows], device=device),
         )
+
+    def only(self, rows: list[int]) -> "Batch":
+        """Some of the rows."""
+        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
 def _span(rng: np.random.Generator, whole: Example, frames: int) -> Example:

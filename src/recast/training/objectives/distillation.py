@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -30,12 +30,15 @@ class Distilled:
     """Which answer of the teacher is learned.
 
     guidance: its weight of content, omega; 1 is none. ensemble: answers averaged over noise, the first to what the
-    student sees, as in `recast.diffusion.ensemble`. sampling_steps: only the levels that a walk of so many steps
+    student sees, as in `recast.diffusion.ensemble`. sampled: how many of the others are asked for, and stand for all
+    of them. They differ by independent noise that the student does not see, so what it learns by squared error is the
+    same, from a goal that varies more and costs less. sampling_steps: only the levels that a walk of so many steps
     visits are learned, because a student is used at these; 8 has those of 4 and of 2 among them.
     """
 
     guidance: float = 1.5
     ensemble: int = 4
+    sampled: int = 1
     sampling_steps: int = 8
 
 
@@ -53,8 +56,8 @@ def distilled(
     """Squared error of the student's v, where the right one leads to the teacher's guided mean of clean latents.
 
     Guidance distillation, arXiv:2210.03142, section 3.1, for one weight, with the mean over noises in place of one
-    answer. The teacher is not trained, and asked twice `ensemble` times a row. It knows no clips without structure, so
-    rows that have none learn from the data, at their own levels. temporal_weight: as of
+    answer. The teacher is not trained, and asked twice `1 + sampled` times a row. It knows no clips without structure,
+    so rows that have none learn from the data, at their own levels. temporal_weight: as of
     `recast.training.objectives.diffusion.velocity`. Raises RequestError where the data has no clips of that length.
     """
     mix = DataMix.of(sources, batches.frames if batches.clips else 1)
@@ -69,14 +72,14 @@ def distilled(
         learned = visited[[(share.step + number) % len(visited) for number in numbers]]
         asked = _Asked.at_levels(learned, batch, schedule, video=video, structure=structure)
         noisy = batch.clean + asked.sigma * batch.noise
-        noises = _noises(seed, share.step, numbers)
-        goal = teacher_answer(teacher.to(noisy.device), asked, noisy, wanted, noises)
-        goal = torch.where(rearrange(batch.structured, "b -> b 1 1 1 1"), goal, batch.clean)
+        goal, known = batch.clean.clone(), [place for place, row in enumerate(rows) if row.structured]
+        if known:
+            noises = _noises(seed, share.step, [numbers[place] for place in known])
+            goal[known] = teacher_answer(teacher.to(noisy.device), asked.only(known), noisy[known], wanted, noises)
         noise = (noisy - goal) / asked.sigma
         off = asked.velocity(student, noisy) - target(Prediction.VELOCITY, goal, noise, asked.sigma)
         errors, weighed = row_errors(off, temporal_weight if video else 0.0)
-        levels = (asked.level / len(schedule.sigmas)).float()
-        return LossOutput(mean=weighed.mean(), rows=errors.detach(), levels=levels, waited=waited)
+        return LossOutput(weighed.mean(), errors.detach(), (asked.level / len(schedule.sigmas)).float(), waited)
 
     return loss
 
@@ -106,6 +109,10 @@ class _Asked:
         sigma = rearrange(schedule.sigmas.float().to(level.device)[level], "b -> b 1 1 1 1").to(batch.clean)
         return cls(batch, level, sigma, video=video, structure=structure)
 
+    def only(self, rows: list[int]) -> "_Asked":
+        """Some of the rows."""
+        return replace(self, batch=self.batch.only(rows), level=self.level[rows], sigma=self.sigma[rows])
+
     def velocity(self, network: Generator, noisy: Clips, *, content: bool = True) -> Clips:
         """The predicted v of noisy latents; without content, that of null tokens."""
         batch, scaled = self.batch, scale_input(noisy, self.sigma)
@@ -125,9 +132,11 @@ def teacher_answer(teacher: Generator, asked: _Asked, noisy: Clips, wanted: Dist
             v = null + wanted.guidance * (v - null)
         return clean_from(Prediction.VELOCITY, v, x, asked.sigma)
 
-    first = guided(noisy)
-    others = (guided(first + asked.sigma * noises(first, number)) for number in range(1, wanted.ensemble))
-    return sum(others, start=first) / wanted.ensemble
+    first, sampled = guided(noisy), min(wanted.sampled, wanted.ensemble - 1)
+    if not sampled:
+        return first
+    others = [guided(first + asked.sigma * noises(first, number)) for number in range(1, 1 + sampled)]
+    return first + (wanted.ensemble - 1) / wanted.ensemble * (torch.stack(others).mean(0) - first)
 
 
 def _noises(seed: int, step: int, rows: Sequence[int]) -> Noise:
