@@ -30,7 +30,7 @@ from recast.errors import RecastError, RequestError
 from recast.jobs.runners import local
 from recast.model.folder import ModelFolder
 from recast.types import Clip, Kind, Structure
-from recast.world import rendered, sampled
+from recast.world import as_filmed, rendered, sampled
 from tiny_folder import written
 
 
@@ -203,6 +203,16 @@ def test_worlds_may_tell_their_true_depth(model, tmp_path):
     (bucket,) = opened(tmp_path / "shards")
     footage = rendered(sampled(7), 4, *bucket.size, 0.1)
     assert_close(bucket.depth(0), normalized(torch.from_numpy(footage.inverse_depth)[:, None]), rtol=0, atol=1e-5)
+
+
+def test_worlds_may_be_filmed(tmp_path):
+    asked = settings(model=None, filmed=1.0, pictures="png")
+    curated(CurationPlan.made(["world:1@7"], asked), tmp_path / "shards", unwatched)
+    (bucket,) = opened(tmp_path / "shards")
+    footage = rendered(sampled(7), 4, *bucket.size, 0.1)
+    filmed = rearrange(torch.from_numpy(as_filmed(footage).frames), "t h w c -> t c h w")
+    assert torch.equal(bucket.shown(0), filmed)
+    assert not torch.equal(filmed, rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w"))
 
 
 def test_a_job_that_ends_its_process_is_given_up_and_the_others_are_done(tmp_path):

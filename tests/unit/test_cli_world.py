@@ -10,7 +10,7 @@ import recast
 from recast.cli.app import run
 from recast.cli.compare import ROW_PX
 from recast.cli.world import WISHES
-from recast.world import rendered, sampled
+from recast.world import as_filmed, rendered, sampled
 from recast.world.sampling import KNOWN
 
 SMALL = ("--size", "48x32", "--frames", "3", "-q")
@@ -39,6 +39,15 @@ def test_pictures_depth_and_masks_are_those_of_the_scene(here, capsys):
     assert slope > 0
     assert np.abs(slope * truth.inverse_depth + offset - depth).max() < 1
     assert json.loads(capsys.readouterr().out)["caption"] == truth.caption
+
+
+def test_a_filmed_world_has_the_truth_of_one_that_is_not(here):
+    for name, more in (("plain", ()), ("filmed", ("--filmed",))):
+        assert run(["world", *SMALL, "-o", name, "--depth", f"{name}-depth", *more]) == 0
+    truth = rendered(sampled(0), 3, 32, 48, stride_seconds=0.1)
+    assert np.array_equal(pixels(here / "filmed"), as_filmed(truth).frames)
+    assert not np.array_equal(pixels(here / "filmed"), pixels(here / "plain"))
+    assert np.array_equal(pixels(here / "filmed-depth"), pixels(here / "plain-depth"))
 
 
 def test_the_seed_draws_what_is_not_said(here):

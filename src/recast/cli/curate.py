@@ -32,6 +32,7 @@ SETTINGS: dict[str, Flag] = {
     "captioner": Flag(("--captioner",), "FOLDER", DATA, about="A model such as BLIP, for what has no caption."),
     "model": Flag(("-m", "--model"), "NAME|FOLDER", DATA, about="Computes the conditioning (default pocket)."),
     "levels": Flag(("--levels",), "N", DATA, about="Of how many t_s structure is kept, 1..8 (default 2: 0 and one)."),
+    "filmed": Flag(("--filmed",), "SHARE", DATA, about="Of the worlds, as a camera films them, 0..1 (default 0)."),
     "per_shard": Flag(("--per-shard",), "N", DATA, about="Examples in a shard (default 256)."),
     "shots": Flag(("--shots",), "either|content|adaptive", LEFT_OUT, about="How cuts are found (default either)."),
     "on_damage": Flag(

@@ -48,6 +48,7 @@ def world(  # noqa: PLR0913 -- each is a flag
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in pixels.")] = "512x288",
     depth: Depth = None,
     masks: Masks = None,
+    filmed: Annotated[bool, typer.Option("--filmed", help="As a camera films it: focus, exposure, noise.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -61,13 +62,13 @@ def world(  # noqa: PLR0913 -- each is a flag
 
     from recast.editing.checks import check_target
     from recast.video.write import save_clip
-    from recast.world import rendered, sampled
+    from recast.world import as_filmed, rendered, sampled
 
     for target in targets.values():
         check_target(Request.asked(target=target, overwrite=overwrite))
     scene = sampled(seed, **{name: value for name, value in wished.items() if value})
     footage = rendered(scene, frames, sides[1], sides[0], 1 / fps)
-    clips = clips_of(footage, fps)
+    clips = clips_of(as_filmed(footage) if filmed else footage, fps)
     for name, target in targets.items():
         save_clip(clips[name], target, overwrite=overwrite)
     if as_json:

@@ -101,11 +101,12 @@ def _read(candidates: list[Candidate], settings: Settings) -> Iterator[Cut]:
 
 
 def _rendered(candidates: list[Candidate], settings: Settings) -> Iterator[Cut]:
-    from recast.world import rendered, sampled
+    from recast.world import as_filmed, rendered, sampled
 
     for candidate in candidates:
         bucket, seed = _bucket(candidate), int(candidate.source.removeprefix("world:"))
         footage = rendered(sampled(seed), candidate.frames, bucket.height, bucket.width, 1 / candidate.fps)
+        footage = as_filmed(footage, settings.filmed)
         frames = rearrange(torch.from_numpy(footage.frames), "t h w c -> t c h w")
         yield Cut(candidate, frames, footage.caption, true_maps(footage.inverse_depth) if settings.true_depth else None)
 

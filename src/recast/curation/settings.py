@@ -50,6 +50,8 @@ class Settings:
     """Number of t_s at which structure latents are kept: 0, and others of 1..7 drawn for each clip; 8 keeps all."""
     true_depth: bool = False
     """Whether worlds keep their true depth instead of the estimator's."""
+    filmed: Annotated[FiniteFloat, Field(ge=0, le=1)] = 0.0
+    """Share of the worlds with a camera's focus, exposure, noise and compression, 0..1; the others are as rendered."""
     pictures: Literal["jpg", "png", "none"] = "jpg"
     """Format of the frames; png is lossless."""
     per_shard: Count = 256
