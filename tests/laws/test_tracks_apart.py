@@ -51,9 +51,9 @@ def test_only_what_runs_apart_opens_files_to_read_them():
 
 
 def test_only_what_runs_apart_opens_pictures():
-    # The others read what recast itself put into shards, and what it packed a moment before.
+    # The other two read what recast itself put into shards, and what it packed a moment before.
     opening = {name for name, _ in calls("Image.open")}
-    assert opening == {"video/pictures.py", "data/shards.py", "evaluation/judge/augment.py", "world/filming.py"}
+    assert opening == {"video/pictures.py", "data/shards.py", "world/filming.py"}
     assert {name for name, _ in calls("picture_in")} == {"video/forked.py", "video/isolated_pictures.py"}
 
 

@@ -98,10 +98,12 @@ def _gains(light: Light, filming: Filming) -> Float32[np.ndarray, "t 1 1 3"]:
 
 
 def _compressed(frames: Frames, quality: int) -> Frames:
-    """By JPEG, frame by frame: x264's blocks would not be the same on every processor."""
-    made = np.empty_like(frames)
-    for number, frame in enumerate(frames):
-        file = BytesIO()
-        Image.fromarray(frame).save(file, "JPEG", quality=quality)
-        made[number] = np.asarray(Image.open(file))
-    return made
+    """Frame by frame: x264's blocks would not be the same on every processor."""
+    return np.stack([through_jpeg(frame, quality) for frame in frames])
+
+
+def through_jpeg(picture: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
+    """What JPEG leaves of a picture."""
+    packed = BytesIO()
+    Image.fromarray(picture).save(packed, "JPEG", quality=quality)
+    return np.asarray(Image.open(packed))

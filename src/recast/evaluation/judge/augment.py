@@ -1,12 +1,12 @@
 """Augmentations of pictures: compression, blur, resizing and exposure, as generated pictures have them."""
 
 from collections.abc import Callable
-from io import BytesIO
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image
+
+from recast.world.filming import through_jpeg
 
 Picture = UInt8[np.ndarray, "h w 3"]
 AugmentedImage = Float32[np.ndarray, "h w 3"]
@@ -39,6 +39,4 @@ def shrunk(picture: Picture, rng: np.random.Generator) -> Picture:
 
 def compressed(picture: Picture, rng: np.random.Generator) -> Picture:
     """Through JPEG and back."""
-    packed = BytesIO()
-    Image.fromarray(picture).save(packed, "JPEG", quality=int(rng.integers(15, 80)))
-    return np.asarray(Image.open(packed))
+    return through_jpeg(picture, int(rng.integers(15, 80)))
